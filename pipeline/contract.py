@@ -1,0 +1,222 @@
+"""Columns, dtypes, units, metrics and closed lists: declared once, used by every stage.
+
+Units stand in brackets: ``[s]`` seconds, ``[1]`` dimensionless, ``[token]`` tokens.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+LAKE_VERSION = 1
+"""Layout of the lake on disk. A lake with a greater number is refused."""
+
+READER_VERSION = 1
+"""Raised when the same bytes would be read differently: known sources are then read again."""
+
+DEFAULT_MAX_RECORD_BYTES = 64 << 20
+"""A longer record is a reject [byte]."""
+
+REJECT_PREFIX_BYTES = 64 << 10
+"""What a reject keeps of a record over the size limit, beside its hash [byte]."""
+
+METRICS: dict[str, str] = {
+    "train_loss": "mean training loss of the step's batch [1]",
+    "train_mean_token_accuracy": "share of training tokens predicted right [1]",
+    "valid_loss": "loss on a sample of the validation set [1]",
+    "valid_mean_token_accuracy": "share of sampled validation tokens predicted right [1]",
+    "full_valid_loss": "loss on the whole validation set [1]",
+    "full_valid_mean_token_accuracy": "share of all validation tokens predicted right [1]",
+    "train_mean_reward": "mean reward of the step's training samples [1]",
+    "valid_mean_reward": "mean reward on a sample of the validation set [1]",
+    "full_valid_mean_reward": "mean reward on the whole validation set [1]",
+    "full_valid_mean_parse_error": "share of validation samples that did not parse [1]",
+    "reasoning_tokens_mean": "mean reasoning tokens of a training sample [token]",
+    "valid_reasoning_tokens_mean": "mean reasoning tokens of a validation sample [token]",
+    "completion_tokens_mean": "mean completion tokens of a training sample [token]",
+    "mean_unresponsive_rewards": "mean reward calls that gave no answer [1]",
+}
+"""The metrics of OpenAI's and Azure's payloads that have a column, under the API's own names."""
+
+COUNTERS = ("step", "total_steps")
+"""Integers of the payload that place a metrics event on the curve."""
+
+EVENT_FIELDS = ("object", "id", "created_at", "level", "message", "type", "data")
+"""Top-level fields of `FineTuningJobEvent` (OpenAI's specification)."""
+
+EVENT_OBJECT = "fine_tuning.job.event"
+LEGACY_EVENT_OBJECT = "fine-tune-event"
+
+_TIME = pa.timestamp("us", tz="UTC")
+
+EVENTS = pa.schema(
+    [
+        pa.field("job_id", pa.string(), nullable=False),
+        pa.field("event_id", pa.string(), nullable=False),
+        pa.field("created_at", _TIME, nullable=False),
+        pa.field("level", pa.string(), nullable=False),
+        pa.field("type", pa.string()),
+        pa.field("message", pa.string(), nullable=False),
+        pa.field("step", pa.int64()),
+        pa.field("total_steps", pa.int64()),
+        *(pa.field(name, pa.float64()) for name in METRICS),
+        pa.field("other_metrics", pa.map_(pa.string(), pa.float64())),
+        pa.field("data", pa.string()),
+        pa.field("extra", pa.string()),
+        pa.field("misfits", pa.list_(pa.string())),
+        pa.field("object", pa.string()),
+        pa.field("dialect", pa.string(), nullable=False),
+        pa.field("stream_id", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("ordinal", pa.int64(), nullable=False),
+    ]
+)
+"""One row per event of a job. Key: (job_id, event_id)."""
+
+EVENT_COLUMNS: dict[str, str] = {
+    "job_id": "fine-tuning job the event belongs to; `unattributed-...` while unknown",
+    "event_id": "id the API gave the event; `hash-...` for dialects without ids",
+    "created_at": "when the event happened, whole seconds [UTC]",
+    "level": "info, warn, error, or the unknown text as sent",
+    "type": "message, metrics, moderation_checks, ...; NULL where the event has none",
+    "message": "the text of the event, as sent",
+    "step": "training step the metrics belong to [step]",
+    "total_steps": "steps the job plans [step]",
+    **METRICS,
+    "other_metrics": "every other numeric leaf of data: path joined with / -> value [as sent]",
+    "data": "the payload as JSON text; NULL where absent, 'null' and '{}' are themselves",
+    "extra": "unknown top-level fields as JSON text, NULL where there are none",
+    "misfits": "known metrics whose value in data is no number; NULL where there are none",
+    "object": "the event's own object field; NULL where absent",
+    "dialect": "openai, azure, legacy",
+    "stream_id": "the stream (document or run of lines) the event was read from",
+    "source_id": "the source (file or stdin) the event was read from",
+    "position": "ordinal of the record in its source, from 0",
+    "offset": "byte offset of the record in its (decompressed) source [byte]",
+    "ordinal": "position counted so that it grows with time: -position in newest-first streams",
+}
+
+REJECT_REASONS: dict[str, str] = {
+    "invalid_utf8": "the bytes are not UTF-8",
+    "malformed_json": "the text is not JSON",
+    "cut_off": "the last record ends before its JSON does",
+    "too_deep": "the JSON nests deeper than the reader follows",
+    "too_large": "the record is longer than --max-record-bytes",
+    "not_an_object": "the JSON value is no object",
+    "unknown_object": "the object is neither an event nor a known other thing",
+    "missing_field": "a required field of the event is absent or null",
+    "wrong_type": "a field has another JSON type than the specification says",
+    "bad_time": "created_at is no Unix time in seconds between 1970 and 9999",
+    "lone_surrogate": "a string holds half a surrogate pair, which no text can store",
+    "job_conflict": "the stream names one job and its evidence another",
+    "corrupt_compression": "the compressed file is damaged from here on",
+}
+"""Closed list of reasons a record is kept as a reject."""
+
+REJECTS = pa.schema(
+    [
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("byte_offset", pa.int64(), nullable=False),
+        pa.field("byte_length", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("raw", pa.binary(), nullable=False),
+        pa.field("raw_hash", pa.string()),
+        pa.field("first_seen_at", _TIME, nullable=False),
+        pa.field("job_id", pa.string()),
+        pa.field("stream_id", pa.string(), nullable=False),
+        pa.field("ordinal", pa.int64(), nullable=False),
+    ]
+)
+"""One row per record that is no event. `raw` is untouched; over the size limit a prefix and
+`raw_hash` (XXH3-128 of the whole). `job_id` and `ordinal` are what the record's stream knew, so
+that a replay needs nothing else."""
+
+VARIANTS = pa.schema(
+    [
+        pa.field("job_id", pa.string(), nullable=False),
+        pa.field("event_id", pa.string(), nullable=False),
+        pa.field("content_hash", pa.string(), nullable=False),
+        pa.field("event", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("first_seen_at", _TIME, nullable=False),
+    ]
+)
+"""One row per content that lost against another of the same (job_id, event_id). `event` is the
+event as JSON text."""
+
+SOURCES = pa.schema(
+    [
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("content_hash", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("form", pa.string(), nullable=False),
+        pa.field("compression", pa.string(), nullable=False),
+        pa.field("job_hint", pa.string()),
+        pa.field("records", pa.int64(), nullable=False),
+        pa.field("events", pa.int64(), nullable=False),
+        pa.field("duplicates", pa.int64(), nullable=False),
+        pa.field("rejects", pa.int64(), nullable=False),
+        pa.field("ignored", pa.int64(), nullable=False),
+        pa.field("blank", pa.int64(), nullable=False),
+        pa.field("ignored_kinds", pa.string(), nullable=False),
+        pa.field("commit_id", pa.int64(), nullable=False),
+        pa.field("ingested_at", _TIME, nullable=False),
+    ]
+)
+"""One row per source; records = events + duplicates + rejects + ignored + blank."""
+
+STREAMS = pa.schema(
+    [
+        pa.field("stream_id", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("first_position", pa.int64(), nullable=False),
+        pa.field("last_position", pa.int64(), nullable=False),
+        pa.field("newest_first", pa.bool_(), nullable=False),
+        pa.field("job_id", pa.string(), nullable=False),
+        pa.field("told_by", pa.string(), nullable=False),
+    ]
+)
+"""One row per stream: which job it belongs to and how that was told (`TOLD_BY`)."""
+
+TOLD_BY: dict[str, str] = {
+    "flag": "--job-id",
+    "beside": "a job id beside the events, in the URL, or in a job or checkpoint object",
+    "creation": "the creation message of the stream",
+    "name": "a job id in the file or folder name",
+    "shared": "an event id that a stream with a known job holds too",
+    "assigned": "tunelog assign",
+    "unknown": "nothing yet",
+}
+
+COMMITS = pa.schema(
+    [
+        pa.field("commit_id", pa.int64(), nullable=False),
+        pa.field("committed_at", _TIME, nullable=False),
+        pa.field("command", pa.string(), nullable=False),
+        pa.field("sources", pa.int64(), nullable=False),
+        pa.field("events", pa.int64(), nullable=False),
+        pa.field("rejects", pa.int64(), nullable=False),
+    ]
+)
+"""One row per commit: how many sources, events and rejects the lake held after it."""
+
+TABLES: dict[str, pa.Schema] = {
+    "events": EVENTS,
+    "rejects": REJECTS,
+    "variants": VARIANTS,
+    "sources": SOURCES,
+    "streams": STREAMS,
+    "commits": COMMITS,
+}
+"""The lake's tables. Views read them as `lake_events`, `lake_rejects`, ..."""
+
+DATA_TABLES = ("events", "rejects", "variants")
+"""Tables kept in Parquet segments; the others are snapshots of the ledger."""
+
+UNATTRIBUTED_PREFIX = "unattributed-"
