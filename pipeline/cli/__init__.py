@@ -1,0 +1,171 @@
+"""The command line `tunelog`: parse, call, print. Nothing heavy is imported before it is used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import click
+
+from pipeline.cli.terminal import note
+from pipeline.errors import ExitCode, TunelogError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "ingest": ("pipeline.cli.ingest:ingest", "Read dumps of events into the lake."),
+    "summary": ("pipeline.cli.summary:summary", "Jobs, warnings and errors at a glance."),
+    "show": ("pipeline.cli.ask:show", "Print a view, in the order of its grain."),
+    "sql": ("pipeline.cli.ask:sql", "Ask the views in SQL; nothing else can be read or written."),
+    "views": ("pipeline.cli.views:views", "What each view answers, its columns and units."),
+    "export": ("pipeline.cli.export:export", "Write the original events, or a view, to a file."),
+    "rejects": ("pipeline.cli.mend:rejects", "List records that are no events, or retry them."),
+    "assign": ("pipeline.cli.mend:assign", "Tell which job a source's events belong to."),
+    "synth": ("pipeline.cli.synth_cmd:synth", "Write realistic event dumps to try things on."),
+}
+"""Every command: where it is defined and what it does, in the order of the help."""
+
+EPILOG = """\b
+Exit codes:
+    0  ok
+    1  data: more rejects than allowed, a source refused, a check failed
+    2  usage: called wrongly, or asked for what cannot be done
+    3  environment: disk, permissions, locks, versions
+  130  interrupted
+
+\b
+Data goes to standard output, everything else to standard error.
+The lake is --lake DIR, else $TUNELOG_LAKE, else ./lake."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported; None where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command the arguments name.
+
+        Raises:
+            click.UsageError: There is none; the message names the nearest.
+        """
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"no command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands into the help, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"tunelog {version('tunelog')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+def cli() -> None:
+    """Fine-tuning event dumps in, a Parquet lake and DuckDB views out.
+
+    \b
+    Examples:
+      tunelog ingest dumps/
+      tunelog summary
+      tunelog show loss_curves --job ftjob-abc123
+      tunelog sql "select job_id, status, duration_seconds from jobs"
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with one of `ExitCode`: the one edge where errors become text.
+
+    Args:
+        args: The arguments, those of the process by default.
+    """
+    _lossless_streams()
+    sys.exit(run(list(sys.argv[1:] if args is None else args)))
+
+
+def run(args: list[str]) -> int:
+    """Run one command; every error becomes one line on standard error.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        with cli.make_context("tunelog", args) as ctx:
+            result = cli.invoke(ctx)
+            sys.stdout.flush()
+            return int(result or ExitCode.OK)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "tunelog"
+        what = error.format_message().rstrip(".")
+        return _fail(f"{path}: {what}: see `{path} --help`", ExitCode.USAGE)
+    except TunelogError as error:
+        return _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has what it wanted; Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except MemoryError:
+        return _fail("tunelog: out of memory: close other programs", ExitCode.ENVIRONMENT)
+    except OSError as error:
+        place = error.filename if error.filename is not None else "tunelog"
+        return _fail(f"{place}: {error.strerror or error}", ExitCode.ENVIRONMENT)
+    except Exception as error:
+        traceback.print_exc()
+        return _fail(f"tunelog: {error!r}: please report this as a bug", ExitCode.ENVIRONMENT)
+
+
+def _fail(text: str, code: ExitCode) -> int:
+    note(text)
+    return code
+
+
+def _lossless_streams() -> None:
+    """Let no character stop the output, and data be UTF-8 whatever the locale."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            encoding = None if stream.isatty() else "utf-8"
+            reconfigure(encoding=encoding, errors="backslashreplace")

@@ -1,0 +1,178 @@
+"""`tunelog sql` and `tunelog show`: questions to the views, answered in a locked-down process."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from pipeline.cli.options import find_view, lake_option, nearest, open_existing, output_options
+from pipeline.cli.output import write_rows
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.views import View
+
+
+def limits(command: click.decorators.FC) -> click.decorators.FC:
+    """Add ``--memory`` and ``--timeout``, which hold for the query."""
+    memory = click.option(
+        "--memory", metavar="SIZE", default="2GB", show_default=True, help="Most it may use."
+    )
+    timeout = click.option(
+        "--timeout",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0, min_open=True),
+        default=300.0,
+        show_default=True,
+        help="Longest it may take.",
+    )
+    return memory(timeout(command))
+
+
+@click.command()
+@click.argument("query", required=False, metavar="[QUERY]")
+@click.option(
+    "-f", "--file", "file", type=click.File(encoding="utf-8"), help="Read the query from a file."
+)
+@click.option(
+    "-p",
+    "--param",
+    "params",
+    metavar="NAME VALUE",
+    nargs=2,
+    multiple=True,
+    help="Value of $NAME in the query, as text; may be repeated.",
+)
+@lake_option
+@limits
+@output_options()
+def sql(
+    query: str | None,
+    file: IO[str] | None,
+    params: tuple[tuple[str, str], ...],
+    lake_dir: str,
+    memory: str,
+    timeout: float,
+    format: str,
+    output: str | None,
+) -> None:
+    """Ask the views one question in DuckDB's SQL.
+
+    The query is QUERY, or the file of -f, or standard input (also as -). It reads the lake's views
+    and nothing else, and changes nothing. `tunelog views` lists what can be asked.
+
+    \b
+    Examples:
+      tunelog sql "select status, count(*) from jobs group by all"
+      tunelog sql -f question.sql --format csv -o answer.csv
+      echo "from errors" | tunelog sql --format json
+      tunelog sql "select * from loss_curves where job_id = \\$job" -p job ftjob-abc123
+    """
+    if query is not None and file is not None:
+        raise UsageError("tunelog sql: both QUERY and --file are given: leave one out")
+    if file is not None:
+        query = file.read()
+    elif query in (None, "-"):
+        if sys.stdin.isatty():
+            raise UsageError("tunelog sql: no query: give one in quotes, with -f, or by a pipe")
+        query = sys.stdin.read()
+    ask(lake_dir, str(query), dict(params), memory, timeout, format, output)
+
+
+@click.command()
+@click.argument("view")
+@click.option("--job", metavar="ID", help="Only this job.")
+@click.option("--where", metavar="SQL", help="Only rows for which this is true.")
+@click.option("--columns", metavar="A,B,...", help="Only these columns, in this order.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many rows.")
+@lake_option
+@limits
+@output_options()
+def show(
+    view: str,
+    job: str | None,
+    where: str | None,
+    columns: str | None,
+    limit: int | None,
+    lake_dir: str,
+    memory: str,
+    timeout: float,
+    format: str,
+    output: str | None,
+) -> None:
+    """Print the rows of a view, in the order of its grain.
+
+    Tables are for the eye: 4 significant digits, durations as 1h 02m, times in UTC, and columns
+    that do not fit the terminal are named below. All other formats but markdown are exact.
+
+    \b
+    Examples:
+      tunelog show jobs
+      tunelog show loss_curves --job ftjob-abc123 --columns step,train_loss,valid_loss
+      tunelog show errors --where "created_at >= '2025-01-01'" --limit 20
+      tunelog show events --job ftjob-abc123 -o events.parquet
+    """
+    found = find_view(view)
+    query, params = view_query(found, job=job, where=where, columns=columns, limit=limit)
+    ask(lake_dir, query, params, memory, timeout, format, output)
+
+
+def view_query(
+    view: View,
+    *,
+    job: str | None = None,
+    where: str | None = None,
+    columns: str | None = None,
+    limit: int | None = None,
+) -> tuple[str, dict[str, str]]:
+    """The query for a part of a view, ordered by its grain, and the query's parameters.
+
+    Raises:
+        UsageError: A column that the view does not have, or a job where the view knows none.
+    """
+    known = [column.name for column in view.columns]
+    wanted = [name.strip() for name in columns.split(",")] if columns else known
+    for name in wanted:
+        if name not in known:
+            hint = nearest(name, known) or f": it has {', '.join(known)}"
+            raise UsageError(f"{view.name}: no column {name!r}{hint}")
+    if job is not None and "job_id" not in known:
+        raise UsageError(f"{view.name}: --job {job}: this view knows no jobs: leave --job out")
+    query = f"select {', '.join(map(_quoted, wanted))} from {_quoted(view.name)}"
+    params = {} if job is None else {"job": job}
+    # The line break keeps a comment at the end of the condition from swallowing the bracket.
+    conditions = ["job_id = $job"] * len(params) + ([f"({where}\n)"] if where else [])
+    if conditions:
+        query += f" where {' and '.join(conditions)}"
+    if view.grain:
+        query += f" order by {', '.join(map(_quoted, view.grain))}"
+    return query + (f" limit {limit}" if limit is not None else ""), params
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def ask(
+    lake_dir: str,
+    query: str,
+    params: dict[str, str],
+    memory: str,
+    timeout: float,
+    format: str,
+    output: str | None,
+) -> int:
+    """Run a query in the locked-down process and write the answer as it comes.
+
+    Returns:
+        The number of rows written.
+    """
+    from pipeline.query import stream
+
+    lake = open_existing(lake_dir)
+    answer = stream(
+        lake.script(), lake.files(), query, params=params or None, memory=memory, timeout=timeout
+    )
+    return write_rows(answer, format, output)

@@ -1,0 +1,184 @@
+"""Arrow values as text: exact for machines, readable for people, inert for terminals.
+
+Every function takes one column of a record batch and returns one text per row.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from json.encoder import encode_basestring
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from pipeline.cli.terminal import inert, inert_json
+
+_DURATION = re.compile(r"(^|_)(seconds|duration|elapsed)$")
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Whether a column of this type is read as numbers and set flush right."""
+    return bool(pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of this type may be cut short in a table and still tell the truth."""
+    return not (is_numeric(kind) or pt.is_boolean(kind) or pt.is_temporal(kind))
+
+
+def exact(array: pa.Array) -> list[str | None]:
+    r"""Each value as text that loses nothing; NULL is None.
+
+    Times with a zone are ISO 8601 in UTC with ``Z``, floats the shortest text that reads back the
+    same (``NaN``, ``Infinity``, ``-Infinity``), lists, structs and maps JSON, bytes DuckDB's text
+    of a BLOB (``\xAA`` for all that is not printable ASCII).
+    """
+    array = _storage(array)
+    kind = array.type
+    if _is_string(kind):
+        return list(array.to_pylist())
+    if pt.is_boolean(kind):
+        return [None if v is None else "true" if v else "false" for v in array.to_pylist()]
+    if pt.is_floating(kind):
+        return [None if v is None else _float_text(v) for v in array.to_pylist()]
+    if pt.is_timestamp(kind):
+        return list(_iso_times(array).to_pylist())
+    if pt.is_integer(kind) or pt.is_decimal(kind) or pt.is_date(kind) or pt.is_time(kind):
+        return list(pc.cast(array, pa.string()).to_pylist())
+    if _is_binary(kind):
+        return [None if v is None else _blob_text(v) for v in array.to_pylist()]
+    if pt.is_interval(kind):
+        return [None if v is None else _iso_interval(v) for v in array.to_pylist()]
+    if pt.is_nested(kind):
+        return [None if v is None else _json(_plain(v, kind)) for v in array.to_pylist()]
+    return [None if v is None else str(v) for v in array.to_pylist()]
+
+
+def json_texts(array: pa.Array) -> list[str]:
+    """Each value as JSON text: numbers as they are, maps and structs as objects.
+
+    Values that JSON does not have are strings: times (ISO 8601), bytes, and the non-finite floats
+    ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, which are no null.
+    """
+    array = _storage(array)
+    kind, texts = array.type, exact(array)
+    if pt.is_floating(kind):
+        return ["null" if t is None else f'"{t}"' if t[-1] in "Ny" else t for t in texts]
+    if is_numeric(kind) or pt.is_boolean(kind) or pt.is_nested(kind):
+        return ["null" if t is None else t for t in texts]
+    return ["null" if t is None else inert_json(encode_basestring(t)) for t in texts]
+
+
+def readable(array: pa.Array, name: str) -> list[str]:
+    """Each value for the eye: 4 significant digits, ``1h 02m``, times in UTC, NULL as nothing.
+
+    Args:
+        array: The column.
+        name: Its name; ``seconds``, ``*_seconds`` and the like are shown as durations.
+    """
+    array = _storage(array)
+    kind = array.type
+    if is_numeric(kind) and _DURATION.search(name):
+        return ["" if v is None else duration(float(v)) for v in array.to_pylist()]
+    if pt.is_floating(kind) or (pt.is_decimal(kind) and kind.scale > 0):
+        return ["" if v is None else significant(float(v)) for v in array.to_pylist()]
+    if _is_binary(kind):
+        raw = (b"" if v is None else v for v in array.to_pylist())
+        return [inert(v.decode("utf-8", "backslashreplace")) for v in raw]
+    texts = exact(array)
+    if pt.is_timestamp(kind):
+        return ["" if t is None else t.replace("T", " ") for t in texts]
+    return ["" if t is None else inert(t) for t in texts]
+
+
+def significant(value: float) -> str:
+    """A number with 4 significant digits, whole digits never lost (12345.6 is 12346)."""
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size < 1e-4 or size >= 1e15:
+        return f"{value:.4g}"
+    return f"{value:.0f}" if size >= 999.95 else f"{value:#.4g}"
+
+
+def duration(seconds: float) -> str:
+    """A duration [s] in its two greatest units: ``0.25s``, ``45s``, ``12m 05s``, ``1h 02m``."""
+    if not math.isfinite(seconds):
+        return str(seconds)
+    sign, size = "-" if seconds < 0 else "", abs(seconds)
+    if size < 10 and size != int(size):
+        return f"{sign}{size:.2g}s"
+    whole = round(size)
+    if whole < 60:
+        return f"{sign}{whole}s"
+    if whole < 3600:
+        return f"{sign}{whole // 60}m {whole % 60:02d}s"
+    minutes = round(size / 60)
+    if minutes < 1440:
+        return f"{sign}{minutes // 60}h {minutes % 60:02d}m"
+    hours = round(size / 3600)
+    return f"{sign}{hours // 24}d {hours % 24:02d}h"
+
+
+def _storage(array: pa.Array) -> pa.Array:
+    if isinstance(array.type, pa.BaseExtensionType):
+        array = array.storage
+    return array.dictionary_decode() if pt.is_dictionary(array.type) else array
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    return bool(pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    checks = (pt.is_binary, pt.is_large_binary, pt.is_binary_view, pt.is_fixed_size_binary)
+    return any(check(kind) for check in checks)
+
+
+def _float_text(value: float) -> str:
+    if math.isfinite(value):
+        return repr(value)
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _iso_times(array: pa.Array) -> pa.Array:
+    kind = array.type
+    zone = "Z" if kind.tz else ""
+    if kind.tz:
+        array = pc.cast(array, pa.timestamp(kind.unit, "UTC"))
+    texts = pc.strftime(array, format="%Y-%m-%dT%H:%M:%S")
+    texts = pc.replace_substring_regex(texts, r"(\.\d*?)0+$", r"\1")
+    return pc.replace_substring_regex(texts, r"\.?$", zone)
+
+
+def _iso_interval(value: Any) -> str:
+    return f"P{value.months}M{value.days}DT{value.nanoseconds / 1e9:.9g}S"
+
+
+def _blob_text(value: bytes) -> str:
+    return "".join(chr(b) if 32 <= b < 127 and b not in b"\\'\"" else f"\\x{b:02X}" for b in value)
+
+
+def _json(value: Any) -> str:
+    return inert_json(json.dumps(value, ensure_ascii=False))
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if pt.is_map(kind):
+        return {str(k): _plain(v, kind.item_type) for k, v in value}
+    if pt.is_struct(kind) and isinstance(value, Mapping):
+        return {field.name: _plain(value[field.name], field.type) for field in kind}
+    if pt.is_nested(kind) and isinstance(value, list):
+        return [_plain(v, kind.value_type) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _float_text(value)
+    return exact(pa.array([value], kind))[0]

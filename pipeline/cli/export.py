@@ -1,0 +1,47 @@
+"""`tunelog export`: the events as they were sent, or any view, to a file."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli.ask import ask, limits, view_query
+from pipeline.cli.options import find_view, lake_option, open_existing, output_options
+from pipeline.cli.output import destination
+from pipeline.cli.terminal import inert_json
+
+
+@click.command()
+@click.argument("view", required=False)
+@click.option("--job", metavar="ID", help="Only this job.")
+@lake_option
+@limits
+@output_options("jsonl", "json", "csv", "parquet", "markdown", default="jsonl")
+def export(
+    view: str | None,
+    job: str | None,
+    lake_dir: str,
+    memory: str,
+    timeout: float,
+    format: str,
+    output: str | None,
+) -> None:
+    """Write the original events, or a view.
+
+    Without VIEW, jsonl gives back the events as the API sent them, one JSON object a line, equal
+    as JSON to what was read; ingesting them again makes the same lake. The other formats write the
+    view `events`. With VIEW, every format writes the rows of that view, in the order of its grain.
+
+    \b
+    Examples:
+      tunelog export > events.jsonl
+      tunelog export --job ftjob-abc123 -o events.jsonl
+      tunelog export loss_curves -o curves.parquet
+      tunelog export jobs --format csv
+    """
+    if view is not None or format != "jsonl":
+        query, params = view_query(find_view(view or "events"), job=job)
+        ask(lake_dir, query, params, memory, timeout, format, output)
+        return
+    lines = open_existing(lake_dir).export_events(job)
+    with destination(output) as out:
+        out.writelines(f"{inert_json(line)}\n" for line in lines)

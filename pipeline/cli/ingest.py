@@ -1,0 +1,199 @@
+"""`tunelog ingest`: dumps into the lake, and a summary of what became of every record."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import Size, lake_option, output_options
+from pipeline.cli.output import destination, write_rows
+from pipeline.cli.terminal import inert, note, terminal_width
+from pipeline.errors import ExitCode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.lake import IngestReport, SourceReport
+
+Progress = Callable[[int, int | None], None]
+
+LISTED = 20
+"""Sources the summary lists one by one; of more, only the noteworthy."""
+
+_COUNTS = ("records", "events", "duplicates", "variants", "blank")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@lake_option
+@click.option("--job-id", metavar="ID", help="The job that all these events belong to.")
+@click.option("--force", is_flag=True, help="Take --job-id even against contrary evidence.")
+@click.option(
+    "--allow-rejects",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Exit with 0 up to this many rejects.",
+)
+@click.option(
+    "--max-record-bytes",
+    metavar="SIZE",
+    type=Size(),
+    default="64MiB",
+    show_default=True,
+    help="A longer record is a reject.",
+)
+@output_options()
+def ingest(
+    paths: tuple[str, ...],
+    lake_dir: str,
+    job_id: str | None,
+    force: bool,
+    allow_rejects: int,
+    max_record_bytes: int,
+    format: str,
+    output: str | None,
+) -> ExitCode:
+    """Read dumps of fine-tuning events into the lake, which is made if it is not there.
+
+    PATH is a file, a folder, a glob, or - for standard input. Forms and compression (gzip, zstd)
+    are told by content. What the lake already holds is not added again; what is no event is kept
+    as a reject. Prints what became of the records; --format json lists every source in full.
+
+    \b
+    Examples:
+      tunelog ingest dumps/
+      tunelog ingest 'runs/*/events.jsonl.gz' --lake team-lake
+      curl -s $URL/events | tunelog ingest - --job-id ftjob-abc123
+      tunelog ingest dumps/ --allow-rejects 10 --format json
+    """
+    from pipeline import open_lake
+
+    with progress_bar() as progress:
+        report = open_lake(lake_dir).ingest(
+            paths,
+            job_id=job_id,
+            force=force,
+            max_record_bytes=max_record_bytes,
+            progress=progress,
+        )
+    if format == "table":
+        with destination(output) as out:
+            width = terminal_width(out) if out is sys.stdout else None
+            out.writelines(f"{line}\n" for line in summary_lines(report.sources, width))
+    else:
+        write_rows(source_table(report.sources).to_reader(), format, output)
+    return _verdict(report, lake_dir, allow_rejects)
+
+
+def _verdict(report: IngestReport, lake_dir: str, allowed: int) -> ExitCode:
+    code = ExitCode.OK
+    refused = [source for source in report.sources if source.status == "refused"]
+    if refused:
+        first = refused[0].problem or refused[0].path
+        of = f"{len(refused):,} of {len(report.sources):,} sources refused"
+        note(f"{lake_dir}: {of}, the first: {first}")
+        code = ExitCode.DATA
+    if report.reject_count > allowed:
+        note(
+            f"{lake_dir}: {report.reject_count:,} rejects, with {allowed:,} allowed: the events are"
+            f" in the lake; see `tunelog rejects --lake {lake_dir}`, or raise --allow-rejects"
+        )
+        code = ExitCode.DATA
+    return code
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress | None]:
+    """A progress bar on standard error that leaves no trace; None where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    columns = ("ingest", BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("ingest", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def source_table(sources: Sequence[SourceReport]) -> pa.Table:
+    """The report as rows, one per source, for machines."""
+    import pyarrow as pa
+
+    counts = pa.map_(pa.string(), pa.int64())
+    text, number = pa.string(), pa.int64()
+    schema = pa.schema(
+        [("path", text), ("status", text), ("problem", text)]
+        + [(name, number) for name in _COUNTS]
+        + [("ignored", counts), ("rejects", counts), ("jobs", pa.list_(text))]
+    )
+    rows = [{name: _storable(getattr(source, name)) for name in schema.names} for source in sources]
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _storable(value: Any) -> Any:
+    return list(value.items()) if isinstance(value, dict) else value
+
+
+def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterator[str]:
+    """What became of the records, for people: totals, then the noteworthy sources."""
+    import pyarrow as pa
+
+    from pipeline.cli.table import one_table
+
+    total = Counter({name: sum(getattr(s, name) for s in sources) for name in _COUNTS})
+    ignored, rejects = _added(s.ignored for s in sources), _added(s.rejects for s in sources)
+    jobs = {job for source in sources for job in source.jobs}
+    states = Counter(source.status for source in sources)
+    told = ", ".join(f"{n:,} {state}" for state, n in states.most_common())
+    yield f"{_count(len(sources), 'source')} ({told}), {_count(total['records'], 'record')}"
+    yield f"  {total['events']:>12,} new events in {_count(len(jobs), 'job')}"
+    yield f"  {total['duplicates']:>12,} duplicates" + (
+        f", {total['variants']:,} of them variants" if total["variants"] else ""
+    )
+    yield f"  {sum(ignored.values()):>12,} ignored{_by(ignored)}"
+    yield f"  {sum(rejects.values()):>12,} rejects{_by(rejects)}"
+    yield f"  {total['blank']:>12,} blank lines"
+    listed = [s for s in sources if len(sources) <= LISTED or s.problem or s.rejects][:LISTED]
+    if listed:
+        yield ""
+        rows = [
+            {
+                "source": source.path,
+                "status": source.status,
+                "new": source.events,
+                "dup.": source.duplicates,
+                "ignored": sum(source.ignored.values()),
+                "rejects": sum(source.rejects.values()),
+                "job": source.jobs[0] if len(source.jobs) == 1 else _count(len(source.jobs), "job"),
+            }
+            for source in listed
+        ]
+        yield from one_table(pa.Table.from_pylist(rows), width)
+        yield from (f"{inert(s.path)}: {inert(s.problem)}" for s in listed if s.problem)
+    if len(listed) < len(sources):
+        yield f"{len(sources) - len(listed):,} more sources: --format json lists all"
+
+
+def _added(counts: Iterable[dict[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
+
+
+def _by(counts: Counter[str]) -> str:
+    parts = ", ".join(f"{n:,} {inert(kind)}" for kind, n in counts.most_common())
+    return f" ({parts})" if parts else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,75 @@
+"""`tunelog rejects` and `tunelog assign`: what was no event, and whose the events are."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli.ask import ask, view_query
+from pipeline.cli.options import find_view, lake_option, nearest, open_existing, output_options
+from pipeline.cli.output import write_rows
+from pipeline.cli.terminal import note
+from pipeline.errors import UsageError
+
+
+@click.command()
+@click.option("--replay", is_flag=True, help="Try them again; those that pass become events.")
+@click.option("--reason", metavar="REASON", help="Only this reason, such as cut_off.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many rows.")
+@lake_option
+@output_options()
+def rejects(
+    replay: bool,
+    reason: str | None,
+    limit: int | None,
+    lake_dir: str,
+    format: str,
+    output: str | None,
+) -> None:
+    """List the records that are no events: source, line, byte offset, reason, detail, raw bytes.
+
+    In csv and json the raw bytes are DuckDB's text of a BLOB (\\xAA for what is not printable
+    ASCII); in parquet they are the bytes.
+
+    With --replay, the stored bytes are read by the present version; those that now pass move to
+    the events, once, and how many did is printed.
+
+    \b
+    Examples:
+      tunelog rejects
+      tunelog rejects --reason cut_off --limit 5
+      tunelog rejects --format json -o rejects.json
+      tunelog rejects --replay
+    """
+    if replay:
+        import pyarrow as pa
+
+        report = open_existing(lake_dir).replay_rejects()
+        row = {"tried": report.tried, "passed": report.passed, "still": report.still}
+        write_rows(pa.Table.from_pylist([row]).to_reader(), format, output)
+        return
+    from pipeline.contract import REJECT_REASONS
+
+    if reason is not None and reason not in REJECT_REASONS:
+        hint = nearest(reason, REJECT_REASONS) or f": one of {', '.join(REJECT_REASONS)}"
+        raise UsageError(f"--reason {reason}: no such reason{hint}")
+    where = f"reason = '{reason}'" if reason else None
+    query, params = view_query(find_view("rejects"), where=where, limit=limit)
+    ask(lake_dir, query, params, "2GB", 300.0, format, output)
+
+
+@click.command()
+@click.argument("source")
+@click.argument("job")
+@click.option("--force", is_flag=True, help="Even where the source names another job.")
+@lake_option
+def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
+    """Tell that the events of SOURCE (a path or a source id) belong to JOB.
+
+    `tunelog show unattributed_events` lists what is in need of it.
+
+    \b
+    Examples:
+      tunelog assign dumps/page-3.json ftjob-abc123
+    """
+    moved = open_existing(lake_dir).assign(source, job, force=force)
+    note(f"{source}: {moved:,} events moved to {job}")

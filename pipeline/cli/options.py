@@ -1,0 +1,118 @@
+"""Options and arguments that several commands share, and the lake they name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipeline.cli.output import FORMATS, chosen_format
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.lake import Lake
+    from pipeline.views import View
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"": 0, "k": 10, "m": 20, "g": 30}
+
+
+def lake_option(command: F) -> F:
+    """Add ``--lake DIR``."""
+    return click.option(
+        "--lake",
+        "lake_dir",
+        metavar="DIR",
+        envvar="TUNELOG_LAKE",
+        default="lake",
+        show_default=True,
+        help="Folder of the lake [env: TUNELOG_LAKE].",
+    )(command)
+
+
+def output_options(*formats: str, default: str = "table") -> Callable[[F], F]:
+    """Add ``--format`` and ``--output``; where ``--format`` is not given, the file's name tells it.
+
+    Args:
+        *formats: Those the command can write, all by default.
+        default: The format where nothing tells it.
+    """
+    names = formats or FORMATS
+
+    def tell(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+        format = chosen_format(value, ctx.params.get("output"), default)
+        if format not in names:
+            raise click.BadParameter(f"{format!r} is not one of {', '.join(names)}.", ctx, param)
+        return format
+
+    def add(command: F) -> F:
+        file = click.option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            is_eager=True,
+            help="File to write instead of standard output; its suffix tells the format.",
+        )
+        format = click.option(
+            "--format",
+            type=click.Choice(names),
+            callback=tell,
+            help=f"What to print.  [default: {default}]",
+        )
+        return format(file(command))
+
+    return add
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes such as 65536, 64k, 64MB or 64MiB (k, M, G are powers of 1024)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The size [byte]."""
+        match = re.fullmatch(r"(\d+) *([kmg]?)(i?b)?", str(value), re.IGNORECASE)
+        if not match or not int(match[1]):
+            self.fail(f"{value!r} is no size: write bytes, or a number with k, M or G.", param, ctx)
+        return int(match[1]) << _UNITS[match[2].lower()]
+
+
+def open_existing(directory: str) -> Lake:
+    """The lake of a command that only reads.
+
+    Raises:
+        UsageError: There is no lake in that folder.
+    """
+    if not (Path(directory) / "ledger.db").is_file():
+        raise UsageError(
+            f"{directory}: no lake here: make one with `tunelog ingest PATH --lake {directory}`,"
+            " or name another with --lake"
+        )
+    from pipeline import open_lake
+
+    return open_lake(directory, create=False)
+
+
+def find_view(name: str) -> View:
+    """The view of that name.
+
+    Raises:
+        UsageError: There is none; the message names the nearest.
+    """
+    from pipeline.views import catalogue
+
+    views = {view.name: view for view in catalogue()}
+    if name not in views:
+        raise UsageError(f"{name}: no such view{nearest(name, views)}: see `tunelog views`")
+    return views[name]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """``, did you mean 'x'?`` for the name most like a mistyped one, else nothing."""
+    found = get_close_matches(name, list(names), n=1)
+    return f", did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,188 @@
+"""Where rows go and in which format: the one way to standard output for all that prints rows."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol, TextIO
+
+from pipeline.cli.terminal import inert, inert_json, note, terminal_width
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMATS = ("table", "csv", "json", "jsonl", "parquet", "markdown")
+
+_SUFFIXES = {f".{name}": name for name in FORMATS} | {".md": "markdown", ".ndjson": "jsonl"}
+
+
+class Rows(Protocol):
+    """A stream of rows: a schema that is known at once, then record batches."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The rows, in order."""
+
+
+def chosen_format(format: str | None, output: str | None, default: str = "table") -> str:
+    """The format asked for, else the one the output file's name tells, else the default."""
+    return format or _SUFFIXES.get(Path(output or "").suffix.lower(), default)
+
+
+def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
+    """Write rows as they come.
+
+    Args:
+        rows: What to write.
+        format: One of `FORMATS`.
+        output: File to write, which appears only when it is whole; None or ``-`` for standard
+            output.
+
+    Returns:
+        The number of rows written.
+
+    Raises:
+        UsageError: Parquet to a terminal; no folder for the file.
+        OSError: The file cannot be written.
+    """
+    counted = _Counted(rows)
+    if format == "parquet":
+        if output in (None, "-") and sys.stdout.isatty():
+            raise UsageError("--format parquet: binary to a terminal: name a file with --output")
+        with destination(output) as out:
+            _parquet(counted.schema, iter(counted), out.buffer)
+        return counted.rows
+    with destination(output) as out:
+        if format == "table":
+            from pipeline.cli.table import write_table
+
+            width = terminal_width(out) if out is sys.stdout else None
+            _tell_hidden(write_table(counted.schema, iter(counted), out, width))
+        else:
+            _WRITERS[format](counted.schema, iter(counted), out)
+    if not counted.rows and format in ("table", "markdown"):
+        note("no rows")
+    return counted.rows
+
+
+@contextmanager
+def destination(output: str | None) -> Iterator[TextIO]:
+    """Standard output, or a file that replaces its earlier self only when it is whole."""
+    if output in (None, "-"):
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    path = Path(str(output))
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device is written where it is
+            with path.open("w", encoding="utf-8", newline="\n") as out:
+                yield out
+            return
+    if not path.parent.is_dir():
+        raise UsageError(f"--output {path}: no folder {path.parent}: make it, or name another file")
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    unfinished = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
+            yield out
+        unfinished.chmod(0o666 & ~_umask())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class _Counted:
+    def __init__(self, rows: Rows) -> None:
+        self.schema = rows.schema
+        self.rows = 0
+        self._batches: Iterable[pa.RecordBatch] = rows
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._batches:
+            self.rows += batch.num_rows
+            yield batch
+
+
+def _tell_hidden(names: list[str]) -> None:
+    if names:
+        listed = ", ".join(names)
+        note(f"{len(names)} columns do not fit: {listed} (a wider terminal or --format json)")
+
+
+def _parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[bytes]) -> None:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _csv(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
+    from pipeline.cli.cells import exact
+
+    show: Callable[[str], str] = inert if out.isatty() else str
+    out.write(",".join(_quoted(field.name) for field in schema) + "\n")
+    for batch in batches:
+        columns = ([_quoted(t) for t in exact(column)] for column in batch.columns)
+        lines = map(",".join, zip(*columns, strict=True))
+        out.writelines(f"{show(line)}\n" for line in lines)
+
+
+def _quoted(text: str | None) -> str:
+    # NULL is nothing at all, the empty text is a pair of quotes.
+    if text is None:
+        return ""
+    if text and not any(c in text for c in ',"\r\n') and text == text.strip():
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _json_lines(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[str]:
+    from json.encoder import encode_basestring
+
+    from pipeline.cli.cells import json_texts
+
+    keys = [inert_json(encode_basestring(field.name)) + ": " for field in schema]
+    for batch in batches:
+        columns = [
+            [key + text for text in json_texts(column)]
+            for key, column in zip(keys, batch.columns, strict=True)
+        ]
+        for row in zip(*columns, strict=True):
+            yield f"{{{', '.join(row)}}}"
+
+
+def _jsonl(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
+    out.writelines(f"{line}\n" for line in _json_lines(schema, batches))
+
+
+def _json(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
+    before = "["
+    for line in _json_lines(schema, batches):
+        out.write(f"{before}{line}")
+        before = ",\n "
+    out.write("[]\n" if before == "[" else "]\n")
+
+
+def _markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
+    from pipeline.cli.table import write_markdown
+
+    write_markdown(schema, batches, out)
+
+
+_WRITERS = {"csv": _csv, "json": _json, "jsonl": _jsonl, "markdown": _markdown}

@@ -1,0 +1,190 @@
+"""Rows as tables for people: sized to the terminal, legible without colour.
+
+Numbers, times and job ids are shown whole or not at all; only other text is cut, with an ellipsis.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import IO
+
+import pyarrow as pa
+
+from pipeline.cli.cells import is_numeric, is_text, readable
+
+SAMPLE_ROWS = 1000
+"""Rows that decide the column widths; those after them are printed as they stream in."""
+
+WIDEST = 200
+"""A cell's width where the output has none of its own [column]."""
+
+_GAP = 2
+_LEAST_TEXT = 16
+_MARKDOWN = re.compile(r"([\\`*\[\]<>|~$&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table, with the cells that decide its width."""
+
+    name: str
+    flush_right: bool
+    may_cut: bool
+    cells: list[str]
+
+    @property
+    def natural(self) -> int:
+        """Width that shows every cell whole [column]."""
+        return max(map(width_of, [self.name, *self.cells]))
+
+    @property
+    def least(self) -> int:
+        """Width below which the column says nothing [column]."""
+        return min(self.natural, max(_LEAST_TEXT, len(self.name))) if self.may_cut else self.natural
+
+    @property
+    def blank(self) -> bool:
+        """Whether no cell says anything."""
+        return not any(self.cells)
+
+
+def width_of(text: str) -> int:
+    """Columns of the terminal that a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def cut(text: str, width: int) -> str:
+    """The text, ended by an ellipsis where it is wider than `width`."""
+    if width_of(text) <= width:
+        return text
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text[: width * 2], width - 1).rstrip() + "…"
+
+
+def fit(columns: Sequence[Column], width: int | None) -> tuple[list[int], dict[int, int]]:
+    """Which columns to show and how wide.
+
+    Args:
+        columns: In order.
+        width: Of the terminal, None for no limit [column].
+
+    Returns:
+        The hidden columns (positions: empty ones first, then from the right) and the width of each
+        shown column by its position.
+    """
+    if width is None:
+        return [], {i: min(c.natural, WIDEST) for i, c in enumerate(columns)}
+    shown = dict(enumerate(columns))
+    backwards = list(reversed(shown))
+    least = {i: c.least for i, c in shown.items()}
+    victims = [i for i in backwards if columns[i].blank] + backwards
+    hidden: list[int] = []
+    for victim in victims:
+        if sum(least.values()) + _GAP * (len(least) - 1) <= width or len(least) == 1:
+            break
+        if least.pop(victim, None) is not None:
+            hidden.append(victim)
+    spare = width - sum(least.values()) - _GAP * (len(least) - 1)
+    wanting = sorted(least, key=lambda i: columns[i].natural - least[i])
+    for left, i in zip(range(len(wanting), 0, -1), wanting, strict=True):
+        more = min(columns[i].natural - least[i], max(spare, 0) // left)
+        least[i] += more
+        spare -= more
+    return sorted(hidden), least
+
+
+def render(columns: Sequence[Column], widths: dict[int, int], head: bool = True) -> Iterator[str]:
+    """The lines of a table, without line ends: head, rule, one line per row."""
+    last = max(widths)
+    shown = [(columns[i], w, i == last) for i, w in widths.items()]
+    if head:
+        yield _line([c.name for c, _, _ in shown], shown)
+        yield _line(["─" * w for _, w, _ in shown], shown)
+    for cells in zip(*(c.cells for c, _, _ in shown), strict=True):
+        yield _line(cells, shown)
+
+
+def _line(cells: Sequence[str], shown: Sequence[tuple[Column, int, bool]]) -> str:
+    parts = []
+    for cell, (column, width, last) in zip(cells, shown, strict=True):
+        text = cut(cell, width) if column.may_cut else cell
+        pad = " " * (width - width_of(text))
+        parts.append(pad + text if column.flush_right else text if last else text + pad)
+    return (" " * _GAP).join(parts).rstrip()
+
+
+def columns_of(batch: pa.RecordBatch) -> list[Column]:
+    """A batch of rows as columns of readable text."""
+    return [
+        Column(
+            name=field.name,
+            flush_right=is_numeric(field.type),
+            may_cut=is_text(field.type) and field.name != "job_id",
+            cells=readable(values, field.name),
+        )
+        for field, values in zip(batch.schema, batch.columns, strict=True)
+    ]
+
+
+def write_table(
+    schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[str], width: int | None
+) -> list[str]:
+    """Print rows as a table; a single row too wide for it as one line per column.
+
+    Returns:
+        The names of the columns that did not fit.
+    """
+    sample: list[pa.RecordBatch] = []
+    while sum(b.num_rows for b in sample) < SAMPLE_ROWS and (b := next(batches, None)) is not None:
+        sample.append(b)
+    first = pa.Table.from_batches(sample, schema).combine_chunks().to_batches()
+    columns = columns_of(first[0] if first else pa.RecordBatch.from_pylist([], schema))
+    hidden, widths = fit(columns, width)
+    if hidden and width and len(columns[0].cells) == 1:
+        out.writelines(f"{line}\n" for line in _record(columns, width))
+        return []
+    out.writelines(f"{line}\n" for line in render(columns, widths))
+    for batch in batches:
+        out.writelines(f"{line}\n" for line in render(columns_of(batch), widths, head=False))
+    return [columns[i].name for i in hidden]
+
+
+def _record(columns: Sequence[Column], width: int) -> Iterator[str]:
+    from rich.cells import chop_cells
+
+    indent = max(width_of(c.name) for c in columns) + _GAP
+    for column in columns:
+        name = column.name
+        for piece in chop_cells(column.cells[0], max(width - indent, 20)) or [""]:
+            yield f"{name:<{indent}}{piece}".rstrip()
+            name = ""
+
+
+def write_markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[str]) -> None:
+    """Print rows as a GitHub-flavoured Markdown table, in which no cell is markup."""
+    rule = ["---:" if is_numeric(field.type) else "---" for field in schema]
+    heads = [escape_markdown(field.name) for field in schema]
+    out.write(f"| {' | '.join(heads)} |\n| {' | '.join(rule)} |\n")
+    for columns in map(columns_of, batches):
+        cells = ([escape_markdown(cell) for cell in c.cells] for c in columns)
+        out.writelines(f"| {' | '.join(row)} |\n" for row in zip(*cells, strict=True))
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def one_table(rows: pa.Table, width: int | None) -> Iterator[str]:
+    """The lines of a small table that is part of a longer text."""
+    batches = rows.combine_chunks().to_batches()
+    columns = list(chain.from_iterable(map(columns_of, batches)))
+    return render(columns, fit(columns, width)[1]) if columns else iter(())
