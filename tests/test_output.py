@@ -1,0 +1,320 @@
+"""Rows on their way out: exact for machines, readable and inert for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import pty
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.cli.cells import duration, exact, json_texts, readable, significant
+from pipeline.cli.output import destination, write_rows
+from pipeline.cli.table import Column, escape_markdown, fit, render, width_of, write_table
+from pipeline.cli.terminal import inert, inert_json
+from pipeline.errors import UsageError
+
+ROOT = Path(__file__).parents[1]
+
+UTC_TIME = pa.timestamp("us", tz="UTC")
+
+
+def rows(**columns: object) -> pa.Table:
+    """A table from lists or Arrow arrays."""
+    return pa.table(columns)
+
+
+def written(table: pa.Table, format: str, tmp_path: Path) -> str:
+    """What a format writes into a file."""
+    path = tmp_path / f"out.{format}"
+    assert write_rows(table.to_reader(max_chunksize=2), format, str(path)) == table.num_rows
+    return path.read_text(encoding="utf-8")
+
+
+def test_json_values(tmp_path: Path) -> None:
+    """JSON keeps every float, says NaN and infinities as text, maps as objects, times with Z."""
+    metrics = pa.map_(pa.string(), pa.float64())
+    table = rows(
+        loss=pa.array([0.1 + 0.2, math.nan, -math.inf]),
+        step=pa.array([2**53 + 1, None, -1]),
+        at=pa.array([datetime(2024, 5, 1, 12, tzinfo=UTC), None, None], UTC_TIME),
+        half=pa.array([datetime(2024, 5, 1, 12, 0, 0, 500000), None, None]),
+        other=pa.array([[("a/b", 1.0), ("c", math.nan)], [], None], metrics),
+        ok=pa.array([True, False, None]),
+    )
+    expected = [
+        {
+            "loss": 0.30000000000000004,
+            "step": 9007199254740993,
+            "at": "2024-05-01T12:00:00Z",
+            "half": "2024-05-01T12:00:00.5",
+            "other": {"a/b": 1.0, "c": "NaN"},
+            "ok": True,
+        },
+        {"loss": "NaN", "step": None, "at": None, "half": None, "other": {}, "ok": False},
+        {"loss": "-Infinity", "step": -1, "at": None, "half": None, "other": None, "ok": None},
+    ]
+    assert json.loads(written(table, "json", tmp_path)) == expected
+    lines = written(table, "jsonl", tmp_path).splitlines()
+    assert [json.loads(line) for line in lines] == expected
+
+
+def test_times_are_told_in_utc() -> None:
+    """A time that an engine hands over in a local zone is shown in UTC."""
+    berlin = pa.array([1714564800_000000], pa.timestamp("us", tz="Europe/Berlin"))
+    assert exact(berlin) == ["2024-05-01T12:00:00Z"]
+    assert readable(berlin, "at") == ["2024-05-01 12:00:00Z"]
+
+
+@given(st.lists(st.floats(), min_size=1))
+def test_floats_survive_text(values: list[float]) -> None:
+    """Every float reads back from its exact text as the same float."""
+    back = [float(text or "") for text in exact(pa.array(values))]
+    assert all(a == b or (a != a and b != b) for a, b in zip(values, back, strict=True))
+
+
+@given(st.lists(st.one_of(st.none(), st.text()), min_size=1))
+def test_json_texts_survive(values: list[str | None]) -> None:
+    """Every text reads back from its JSON as the same text, and its JSON is inert."""
+    texts = json_texts(pa.array(values, pa.string()))
+    assert [json.loads(text) for text in texts] == values
+    assert all(text == inert(text) for text in texts)
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), min_size=1))
+def test_csv_survives(values: list[tuple[str, str]]) -> None:
+    """Every text reads back from CSV as the same text."""
+    table = rows(a=[a for a, _ in values], b=[b for _, b in values])
+    stream = io.StringIO(newline="")
+    from pipeline.cli.output import _csv
+
+    _csv(table.schema, iter(table.to_batches()), stream)
+    stream.seek(0)
+    assert list(csv.reader(stream))[1:] == [list(pair) for pair in values]
+
+
+def test_csv_tells_null_from_empty(tmp_path: Path) -> None:
+    """In CSV NULL is nothing and the empty text a pair of quotes."""
+    table = rows(a=pa.array([None, ""], pa.string()), b=[1, 2])
+    assert written(table, "csv", tmp_path) == 'a,b\n,1\n"",2\n'
+
+
+def test_parquet_is_the_table(tmp_path: Path) -> None:
+    """Parquet holds the same columns, types and values."""
+    table = rows(at=pa.array([0], UTC_TIME), raw=pa.array([b"\xff"]), x=pa.array([math.nan]))
+    path = tmp_path / "out.parquet"
+    write_rows(table.to_reader(), "parquet", str(path))
+    back = pq.read_table(path)
+    assert back.schema.equals(table.schema)
+    assert back.select(["at", "raw"]) == table.select(["at", "raw"])
+    assert math.isnan(back["x"][0].as_py())
+
+
+def test_bytes_are_a_blob_literal() -> None:
+    """Bytes that are no text are written as DuckDB writes a BLOB, from which they read back."""
+    duckdb = pytest.importorskip("duckdb")
+    raw = bytes(range(256))
+    text = exact(pa.array([raw]))[0]
+    assert duckdb.execute("select $1::blob", [text]).fetchone() == (raw,)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.73, "0.7300"),
+        (1.46049, "1.460"),
+        (999.96, "1000"),
+        (12345.6, "12346"),
+        (3.8e-6, "3.8e-06"),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_significant(value: float, text: str) -> None:
+    """Tables show 4 significant digits and lose no whole digit."""
+    assert significant(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (0.25, "0.25s"),
+        (59.6, "1m 00s"),
+        (725, "12m 05s"),
+        (3720, "1h 02m"),
+        (3599.6, "1h 00m"),
+        (86399, "1d 00h"),
+        (183600, "2d 03h"),
+        (-90, "-1m 30s"),
+        (math.nan, "nan"),
+    ],
+)
+def test_duration(seconds: float, text: str) -> None:
+    """Durations are shown in their two greatest units."""
+    assert duration(seconds) == text
+
+
+def test_durations_are_told_by_name() -> None:
+    """A number is a duration where its column's name says so, and only there."""
+    assert readable(pa.array([3720]), "duration_seconds") == ["1h 02m"]
+    assert readable(pa.array([3720]), "step") == ["3720"]
+
+
+@given(st.text())
+def test_inert(text: str) -> None:
+    """No text commands a terminal once it is inert, and printable text is left alone."""
+    shown = inert(text)
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 or 0x202A <= ord(c) <= 0x202E for c in shown)
+    assert inert(shown) == shown
+    if text.isprintable():
+        assert shown == text
+
+
+def test_inert_json_is_equal() -> None:
+    """JSON made inert is equal as JSON."""
+    value = {"a\u202e": "\x1b[31m \x7f \x9b31m \U000e0041 é 汉"}
+    line = inert_json(json.dumps(value, ensure_ascii=False))
+    assert json.loads(line) == value
+    assert line == inert(line)
+    assert "é 汉" in line
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1), st.integers(1, 200))
+def test_fit(shapes: list[tuple[int, bool]], width: int) -> None:
+    """A table is no wider than asked unless one column alone is, and cuts only text."""
+    columns = [Column("n", not cut, cut, ["x" * size]) for size, cut in shapes]
+    hidden, widths = fit(columns, width)
+    assert sorted([*hidden, *widths]) == list(range(len(columns)))
+    lines = list(render(columns, widths))
+    if len(widths) > 1:
+        assert max(map(width_of, lines)) <= width
+    assert all(
+        widths[i] == c.natural for i, c in enumerate(columns) if i in widths and not c.may_cut
+    )
+
+
+def test_empty_columns_go_first() -> None:
+    """When columns do not fit, those that say nothing are hidden before the others."""
+    table = rows(
+        job_id=["ftjob-" + "a" * 24] * 2,
+        reward=pa.array([None, None], pa.float64()),
+        message=["a long message " * 9] * 2,
+        at=pa.array([0, 1_000_000], UTC_TIME),
+    )
+    out = io.StringIO()
+    assert write_table(table.schema, iter(table.to_batches()), out, 72) == ["reward"]
+    assert all(width_of(line) <= 72 for line in out.getvalue().splitlines())
+    assert "ftjob-" + "a" * 24 in out.getvalue()
+
+
+def test_one_wide_row_stands_upright() -> None:
+    """A single row that does not fit is printed whole, one column a line."""
+    table = rows(**{f"column_{i}": ["value " * 5] for i in range(9)})
+    out = io.StringIO()
+    assert write_table(table.schema, iter(table.to_batches()), out, 60) == []
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 9
+    assert lines[0].startswith("column_0  value value")
+
+
+def test_tables_stream(tmp_path: Path) -> None:
+    """A table longer than the sample of its widths keeps one head and every row."""
+    table = rows(step=list(range(2500)))
+    lines = written(table, "table", tmp_path).splitlines()
+    assert lines[0].strip() == "step"
+    assert [int(line) for line in lines[2:]] == list(range(2500))
+
+
+def test_wide_characters_are_measured() -> None:
+    """Characters that take two columns of the terminal are counted as two."""
+    columns = [Column("m", False, True, ["汉字汉字", "ab"]), Column("n", True, False, ["1", "2"])]
+    lines = list(render(columns, fit(columns, None)[1]))
+    assert [width_of(line) for line in lines[2:]] == [11, 11]
+
+
+def test_markdown_is_no_markup(tmp_path: Path) -> None:
+    """In Markdown no text of an event is markup, opens a cell or a line."""
+    table = rows(message=["a|b\n<img src=x> [l](u) *b* `c` _i_ train_loss"])
+    lines = written(table, "markdown", tmp_path).splitlines()
+    assert len(lines) == 3
+    assert lines[2] == (r"| a\|b\\n\<img src=x\> \[l\](u) \*b\* \`c\` \_i\_ train_loss |")
+    assert escape_markdown("$x$ ~~y~~") == r"\$x\$ \~\~y\~\~"
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "json", "jsonl", "parquet", "markdown"])
+def test_no_rows(format: str, tmp_path: Path) -> None:
+    """Every format can say that there are no rows."""
+    table = rows(a=pa.array([], pa.int64()))
+    path = tmp_path / "out"
+    assert write_rows(table.to_reader(), format, str(path)) == 0
+    if format == "parquet":
+        assert pq.read_table(path).num_rows == 0
+    elif format == "json":
+        assert json.loads(path.read_text()) == []
+    else:
+        assert len(path.read_text().splitlines()) == {"csv": 1, "jsonl": 0}.get(format, 2)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A file that was being replaced when something failed is still the old one."""
+    path = tmp_path / "out.csv"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), destination(str(path)) as out:
+        out.write("new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_folder_for_the_file(tmp_path: Path) -> None:
+    """A file in a folder that is not there is refused by its name."""
+    with pytest.raises(UsageError, match="no folder"), destination(str(tmp_path / "no" / "x.csv")):
+        pass
+
+
+SNIPPET = """
+import sys, pyarrow as pa
+from pipeline.cli.output import write_rows
+from pipeline.errors import UsageError
+table = pa.table({"message": ["\\x1b[31mred\\u009b5m\\u202eevil"], "step": [1]})
+try:
+    write_rows(table.to_reader(), sys.argv[1])
+except UsageError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "json", "jsonl", "parquet", "markdown"])
+def test_a_terminal_gets_no_control_characters(format: str) -> None:
+    """On a terminal every format is inert, and Parquet is refused."""
+    head, tail = pty.openpty()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    subprocess.run([sys.executable, "-c", SNIPPET, format], stdout=tail, env=env, check=True)
+    os.close(tail)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(head, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    os.close(head)
+    text = seen.decode()
+    assert ("binary to a terminal" if format == "parquet" else "red") in text
+    assert not any(ord(c) < 32 and c not in "\r\n" for c in text)
+    assert "\x9b" not in text and "\u202e" not in text
