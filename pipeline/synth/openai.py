@@ -178,7 +178,7 @@ def _train(
     for begin in begins:
         waits[begin] += draws.span(120, 900)
     times = (stream.clock + np.cumsum(waits)).astype(np.int64).tolist()
-    every = draws.pick({1: 0.2, 5: 0.3, 10: 0.3, 50: 0.2}) if validates else total + 1
+    every = draws.pick({1: 0.05, 5: 0.15, 10: 0.4, 50: 0.4}) if validates else total + 1
     full = set(ends) if draws.chance(0.4) else {total}
     names = draws.names(count, 24)
     event = stream.event

@@ -31,7 +31,7 @@ FAILURES: dict[Dialect, dict[Failure, float]] = {
     "azure": {"bad_format": 0.5, "internal": 0.5},
 }
 RESTARTS = {0: 0.9, 1: 0.07, 2: 0.03}
-LONGEST_REINFORCEMENT = 120
+LONGEST_REINFORCEMENT = 80
 """Reinforcement jobs take few steps; a drawn one gets no more events than this."""
 
 _SPEC, _JOB = 0, 2
