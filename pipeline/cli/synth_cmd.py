@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from pipeline.synth import Job
     from pipeline.synth.writers import Compression
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 FOLDER_FORMS = ("files", "pages", "polls", "samples")
 FORMS = ("jsonl", "array", *FOLDER_FORMS)
 
 
-def _choice(name: str, values: str, text: str) -> Any:
+def _choice(name: str, values: str, text: str) -> Callable[[Command], Command]:
     options = ["mixed", *values.split()]
     return click.option(
         name, type=click.Choice(options), default="mixed", show_default=True, help=text
@@ -42,8 +44,8 @@ def _choice(name: str, values: str, text: str) -> Any:
 @_choice("--outcome", "succeeded failed cancelled running", "How the jobs end.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
               help="Events on a page, in pages and polls.")  # fmt: skip
-@click.option("--overlap", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
-              help="How many of them the neighbouring page has, too.")  # fmt: skip
+@click.option("--overlap", type=click.IntRange(min=0), metavar="N",
+              help="How many of them the next page has, too; none, of polls a quarter.")  # fmt: skip
 @click.option("--compression", type=click.Choice(["auto", "none", "gz", "zst"]), default="auto",
               show_default=True, help="auto: as the suffix of a file OUT says.")  # fmt: skip
 def synth(
@@ -56,7 +58,7 @@ def synth(
     method: Any,
     outcome: Any,
     limit: int,
-    overlap: int,
+    overlap: int | None,
     compression: str,
 ) -> None:
     """Write realistic event dumps to try things on, to OUT.
@@ -74,6 +76,8 @@ def synth(
     """
     if dialect == "azure" and method == "reinforcement":
         raise UsageError("synth: --method reinforcement of --dialect azure: use openai or mixed")
+    if overlap is None:
+        overlap = limit // 4 if form == "polls" else 0
     if form in ("pages", "polls") and overlap >= limit:
         raise UsageError(f"synth: --overlap {overlap}, --limit {limit}: the overlap has to be less")
     if events is not None and events < jobs:
