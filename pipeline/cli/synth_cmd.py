@@ -45,7 +45,7 @@ def _choice(name: str, values: str, text: str) -> Callable[[Command], Command]:
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N",
               help="Events on a page, in pages and polls.")  # fmt: skip
 @click.option("--overlap", type=click.IntRange(min=0), metavar="N",
-              help="How many of them the next page has, too; none, of polls a quarter.")  # fmt: skip
+              help="How many of them the next page has, too [0, polls: a quarter]")  # fmt: skip
 @click.option("--compression", type=click.Choice(["auto", "none", "gz", "zst"]), default="auto",
               show_default=True, help="auto: as the suffix of a file OUT says.")  # fmt: skip
 def synth(

@@ -102,23 +102,24 @@ def losses(draws: Draws, steps: Sequence[int], total: int, method: Method) -> Cu
         tiny = np.floor(3.0 + 6.0 * draws.units(count)) * LEAST_LOSS
         learnt = (x > draws.span(0.3, 0.6)) & (draws.units(count) < 0.97)
         train_loss = np.where(learnt, tiny, train_loss)
+    batch = draws.pick({0: 0.5, 4: 0.1, 8: 0.3, 24: 0.1})
     return Curve(
         train_loss=_single(train_loss),
-        train_accuracy=_single(_accuracy(draws, train_loss)),
+        train_accuracy=_single(_accuracy(draws, train_loss, batch)),
         valid_loss=valid_loss.tolist(),
-        valid_accuracy=_accuracy(draws, valid_loss).tolist(),
+        valid_accuracy=_accuracy(draws, valid_loss, batch).tolist(),
         full_valid_loss=full_valid_loss.tolist(),
-        full_valid_accuracy=_accuracy(draws, full_valid_loss, samples=8).tolist(),
+        full_valid_accuracy=_accuracy(draws, full_valid_loss, 200).tolist(),
         overfit_step=overfit_step,
     )
 
 
-def _accuracy(draws: Draws, loss: Floats, samples: int = 1) -> Floats:
-    """Tell the share of tokens predicted right, a fraction of a small number of tokens [1]."""
-    tokens = np.floor(8.0 + 24.0 * draws.units(len(loss))) * samples
-    share = 1.0 / (1.0 + 0.4 * loss) + 0.02 * draws.noise(len(loss)) / samples
+def _accuracy(draws: Draws, loss: Floats, tokens: int) -> Floats:
+    """Tell the share of `tokens` predicted right; 0 tokens: 8 to 31, another number each time [1]."""
+    count = np.floor(8.0 + 24.0 * draws.units(len(loss))) if tokens == 0 else float(tokens)
+    share = 1.0 / (1.0 + 0.4 * loss) + 0.02 * draws.noise(len(loss))
     share = np.where(loss < 0.01, 1.0, share)
-    right: Floats = np.minimum(1.0, np.maximum(0.0, np.floor(share * tokens + 0.5) / tokens))
+    right: Floats = np.minimum(1.0, np.maximum(0.0, np.floor(share * count + 0.5) / count))
     return right
 
 
