@@ -1,0 +1,305 @@
+"""Ad-hoc SQL over a lake's views, answered by a child process that can do nothing else.
+
+The child (`query_child.py`) shuts itself off and walks the query. From here it is watched: memory
+and time end it whatever it does, and when this process ends, so does the child.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.errors import LakeError, QueryError, TunelogError
+from pipeline.sqlfiles import sql_root
+
+MIN_MEMORY = 192 << 20
+"""The child alone, with an engine that can do little, needs so much [byte]."""
+
+_WATCH_SECONDS = 0.02
+_LISTS = ("functions", "table_functions", "nodes", "expressions")
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_MENDS = {
+    "ParserException": "write one SELECT in DuckDB's SQL",
+    "BinderException": "`tunelog views NAME` lists a view's columns",
+    "CatalogException": "`tunelog views` lists what there is",
+}
+
+
+class Stream:
+    """The rows of one query as they come: `schema` at once, then record batches, once.
+
+    The child ends with the last batch, with `close`, with the `with` block, or with this process.
+    """
+
+    schema: pa.Schema
+
+    def __init__(self, child: subprocess.Popen[bytes], query: str, limits: _Limits) -> None:
+        """Wait for the schema.
+
+        Raises:
+            QueryError: The query is wrong, not allowed, or over its limits.
+            LakeError: The views cannot be made.
+        """
+        self._child = child
+        self._query = query
+        self._limits = limits
+        self._watch = threading.Thread(target=limits.watch, args=(child,), daemon=True)
+        self._watch.start()
+        try:
+            self._reader = pa.ipc.open_stream(child.stdout)
+        except (pa.ArrowInvalid, OSError):
+            raise self._failure() from None
+        except BaseException:
+            self.close()
+            raise
+        self.schema = self._reader.schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The rows, in order.
+
+        Raises:
+            QueryError: The query failed on its way, or went over its limits.
+        """
+        try:
+            while True:
+                try:
+                    batch = self._reader.read_next_batch()
+                except StopIteration:
+                    break
+                except (pa.ArrowInvalid, OSError):
+                    raise self._failure() from None
+                yield batch
+            # A stream that just stops looks whole: only the exit code tells that it is.
+            if self._child.wait():
+                raise self._failure()
+        finally:
+            self.close()
+
+    def __enter__(self) -> Stream:
+        """The stream itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the child."""
+        self.close()
+
+    def __del__(self) -> None:
+        """End the child of a stream that nobody finished."""
+        self.close()
+
+    def close(self) -> None:
+        """End the child and give its memory back; may be called again."""
+        self._child.kill()
+        self._child.wait()
+        for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
+            if pipe is not None and not pipe.closed:
+                pipe.close()
+
+    def _failure(self) -> TunelogError:
+        told = self._child.stderr.read() if self._child.stderr else b""
+        code = self._child.wait()
+        self._watch.join()
+        self.close()
+        if self._limits.broken:
+            return QueryError(self._limits.broken)
+        try:
+            kind, text, at = json.loads(told)
+        except ValueError:
+            ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+            heard = told.decode(errors="replace").strip().rpartition("\n")[2]
+            return QueryError(
+                _line(f"sql: the engine stopped with {ended} {heard}", ": ask otherwise")
+            )
+        if kind in ("OutOfMemoryException", "MemoryError"):
+            return QueryError(self._limits.out_of_memory())
+        return _error(kind, text, at, self._query)
+
+
+class _Limits:
+    """Memory and time of one child, and which of them it broke."""
+
+    def __init__(self, memory: str, timeout: float | None) -> None:
+        self.memory = memory
+        self.bytes = memory_bytes(memory)
+        self.timeout = timeout
+        self.broken = ""
+
+    def out_of_memory(self) -> str:
+        return f"sql: out of memory at --memory {self.memory}: ask for less, or allow more"
+
+    def watch(self, child: subprocess.Popen[bytes]) -> None:
+        """Kill the child when it goes over; runs in a thread of its own."""
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        while child.poll() is None:
+            if deadline is not None and time.monotonic() > deadline:
+                self.broken = f"sql: not finished after {self.timeout:g} s: ask for less, "
+                self.broken += "or allow more with --timeout"
+            elif resident_bytes(child.pid) > self.bytes:
+                self.broken = self.out_of_memory()
+            if self.broken:
+                child.kill()
+                return
+            time.sleep(_WATCH_SECONDS)
+
+
+def run(
+    script: str,
+    files: Sequence[str],
+    query: str,
+    *,
+    params: Mapping[str, object] | Sequence[object] | None = None,
+    memory: str = "2GB",
+    timeout: float | None = 300.0,
+    limit: int | None = None,
+) -> pa.Table:
+    """Answer one query in a locked-down child process.
+
+    Args:
+        script: SQL that makes the lake's views over ``files``; trusted.
+        files: Absolute paths of the live Parquet files, all that can be read.
+        query: One SELECT; not trusted.
+        params: Values for ``$name``, or for ``?`` and ``$1``.
+        memory: Most the child may hold, and most the answer may take, as in ``500MB``.
+        timeout: Longest it may take [s]; None for no end.
+        limit: Return no more than so many rows.
+
+    Returns:
+        All rows. Times with a zone are in UTC.
+
+    Raises:
+        QueryError: The query is wrong, not allowed, or over its limits.
+        LakeError: The views cannot be made.
+    """
+    wanted = stream(
+        script, files, query, params=params, memory=memory, timeout=timeout, limit=limit
+    )
+    with wanted as answer:
+        most, held, batches = memory_bytes(memory), 0, []
+        for batch in answer:
+            held += batch.nbytes
+            if held > most:
+                raise QueryError(f"sql: the answer is over --memory {memory}: add a LIMIT")
+            batches.append(batch)
+        return pa.Table.from_batches(batches, answer.schema)
+
+
+def stream(
+    script: str,
+    files: Sequence[str],
+    query: str,
+    *,
+    params: Mapping[str, object] | Sequence[object] | None = None,
+    memory: str = "2GB",
+    timeout: float | None = 300.0,
+    limit: int | None = None,
+) -> Stream:
+    """Like `run`, but the rows come as record batches and are never held together.
+
+    The time limit is on the clock: it also runs while the caller works on a batch.
+    """
+    if os.name != "posix":
+        raise QueryError("sql: no limits can be set on this system: use Linux or macOS")
+    limits = _Limits(memory, timeout)
+    given = dict(params) if isinstance(params, Mapping) else params and list(params)
+    lists = {name: _listed(name) for name in _LISTS}
+    request = (script, tuple(files), query, given, limit, limits.bytes, timeout, lists)
+    try:
+        packed = pickle.dumps(request)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise QueryError(
+            f"sql: a parameter cannot be passed on: {error}: use plain values"
+        ) from None
+    child = _start()
+    assert child.stdin is not None
+    try:
+        child.stdin.write(packed)
+        child.stdin.flush()
+    except BrokenPipeError:
+        pass  # it ended before it read: what it said is told below
+    return Stream(child, query, limits)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """A child that inherits nothing it could tell: no environment, files, terminal or folder."""
+    program = str(Path(__file__).with_name("query_child.py"))
+    kept = {name: os.environ[name] for name in os.environ if name.endswith("LIBRARY_PATH")}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-B", program, json.dumps([p for p in sys.path if p])],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        env=kept,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+@cache
+def _listed(kind: str) -> frozenset[str]:
+    lines = (sql_root() / "query" / f"{kind}.txt").read_text(encoding="utf-8").splitlines()
+    words = (line.lower().split() for line in lines if not line.startswith("#"))
+    return frozenset(word for line in words for word in line)
+
+
+def memory_bytes(text: str) -> int:
+    """Bytes of a size as in ``2GB``, ``500 MB`` or ``1.5GiB``, at least `MIN_MEMORY`."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
+    if not found:
+        raise QueryError(f"--memory {text!r}: no size: write one like 500MB or 2GB")
+    unit = _UNITS[found[2].upper()]
+    size = float(found[1]) * (1 << unit if found[3] else 1000 ** (unit // 10))
+    if size < MIN_MEMORY:
+        raise QueryError(f"--memory {text}: too little: give at least {MIN_MEMORY >> 20}MiB")
+    return int(size)
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory a process holds in RAM, without files it shares; 0 when it has ended [byte]."""
+    try:
+        if sys.platform == "linux":
+            _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+            return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+        told = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True)
+        return int(told.stdout or 0) << 10
+    except (ProcessLookupError, FileNotFoundError):
+        return 0
+
+
+def _error(kind: str, text: str, at: int | None, query: str) -> TunelogError:
+    """One line from what the child told: where, what, what to do."""
+    if kind == "RuntimeError":
+        return LakeError(_line(f"lake: {text}: run `tunelog verify`"))
+    if kind == "RecursionError" or "expression depth" in text:
+        return QueryError("sql: the query nests too deeply: split it with WITH")
+    # The engine tells "Kind Error: message" or "Kind Error: {...}".
+    text = text if kind == "Refused" else re.sub(r"^[A-Z][\w ]* Error: ", "", text)
+    if text.startswith("{"):
+        told = json.loads(text)
+        text, at = told["exception_message"], told.get("position", at)
+    where = "sql"
+    if at is not None:
+        before = query.encode()[: int(at)].decode(errors="replace")
+        where += (
+            f": line {before.count(chr(10)) + 1}, column {len(before.rpartition(chr(10))[2]) + 1}"
+        )
+    mend = "" if kind == "Refused" else f": {_MENDS.get(kind, 'change the query')}"
+    return QueryError(_line(f"{where}: {text}", mend))
+
+
+def _line(text: str, end: str = "", most: int = 400) -> str:
+    """One printable line, cut in the middle of nothing but its text."""
+    text = re.sub(r"!?\s*\n\s*", "; ", text.strip()).replace(":; ", ": ")
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return (text if len(text) <= most else text[: most - 1] + "…") + end

@@ -1,0 +1,328 @@
+"""The process that answers one ad-hoc query: shut off first, then a SELECT that was walked.
+
+`query.py` starts this file as a script, with nothing but Python's own library in reach of the
+imports above `main`. What holds, from the outside in:
+
+- the kernel: no file can grow or be dumped, CPU time and data memory end somewhere; on Linux with
+  Landlock no file but the live segments can be opened at all, nor any TCP connection;
+- the engine: external access off, the live segments allowed, extensions off, settings locked;
+- the walk: one statement, whose every node, function and table is on a list.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import difflib
+import json
+import os
+import pickle
+import resource
+import sys
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import duckdb
+
+BATCH_ROWS = 16_384
+
+_SHOWN = ('"tables"', "__show_tables_expanded")
+_CATALOG = ("tables", "columns", "schemata")
+_PLAIN = "one SELECT (or FROM, WITH, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES, EXPLAIN) is allowed"
+
+
+class Refused(Exception):
+    """A query that is not allowed: what, and the byte offset of the offending part or None."""
+
+
+class Request(NamedTuple):
+    """What the parent asks for. Sizes in bytes, times in seconds."""
+
+    script: str
+    files: tuple[str, ...]
+    query: str
+    params: dict[str, object] | list[object] | None
+    limit: int | None
+    memory: int
+    timeout: float | None
+    lists: dict[str, frozenset[str]]
+
+
+class Allowed(NamedTuple):
+    """What a query may use, in lower case."""
+
+    tables: frozenset[str]
+    functions: frozenset[str]
+    table_functions: frozenset[str]
+    nodes: frozenset[str]
+    expressions: frozenset[str]
+
+
+def walk(tree: dict[str, Any], allowed: Allowed) -> None:
+    """Look at every node of a query as `json_serialize_sql` gives it.
+
+    Raises:
+        Refused: A node, function, table or special form that is not on its list.
+    """
+    pending: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
+    while pending:
+        node, ctes = pending.pop()
+        children: Iterable[Any] = ()
+        if isinstance(node, list):
+            children = node
+        elif isinstance(node, dict):
+            made = node.get("cte_map", {}).get("map", ())
+            ctes |= {entry["key"].lower() for entry in made}
+            children = _examine(node, ctes, allowed)
+        pending.extend((child, ctes) for child in children)
+
+
+def _examine(node: dict[str, Any], ctes: frozenset[str], allowed: Allowed) -> Iterable[Any]:
+    """Judge one node by itself; what lies below it is returned."""
+    kind, at = node.get("type"), node.get("query_location")
+    if "class" in node:
+        if node["class"].lower() not in allowed.expressions:
+            raise Refused(f"{node['class']} expressions are not allowed: {_PLAIN}", at)
+    elif isinstance(kind, str) and kind.lower() not in allowed.nodes:
+        what = kind.removesuffix("_NODE").removesuffix("_QUERY").replace("_", " ")
+        raise Refused(f"{what} is not allowed, nested or not: {_PLAIN}", at)
+    if "function_name" in node and node["function_name"].lower() not in allowed.functions:
+        name, hint = node["function_name"], _nearest(node["function_name"], allowed.functions)
+        raise Refused(f"function {name} is unknown or not allowed{hint}: leave it out", at)
+    if kind == "BASE_TABLE":
+        _examine_table(node, ctes, allowed, at)
+    elif kind == "SHOW_REF" and node.get("table_name"):
+        if node.get("show_type") != "SHOW_SPECIAL":
+            _examine_table(node, ctes, allowed, at)
+        elif node["table_name"] not in _SHOWN:
+            raise Refused(f"SHOW {node['table_name']} is not allowed: use SHOW TABLES", at)
+    elif kind == "TABLE_FUNCTION":
+        call = node["function"]
+        name = str(call.get("function_name"))
+        if name.lower() not in allowed.table_functions:
+            hint = _nearest(name, allowed.tables)
+            raise Refused(f"table function {name} is not allowed{hint}: read the lake's views", at)
+        below = [value for key, value in call.items() if key != "function_name"]
+        return [*below, *(value for key, value in node.items() if key != "function")]
+    return node.values()
+
+
+def _examine_table(
+    node: dict[str, Any], ctes: frozenset[str], allowed: Allowed, at: int | None
+) -> None:
+    *schema, name = [part.lower() for part in node["qualified_name"]["path"]]
+    if not schema and name in ctes:
+        return
+    if name in allowed.tables and schema in ([], ["main"], ["memory"], ["memory", "main"]):
+        return
+    if schema == ["information_schema"] and name in _CATALOG:
+        return
+    shown = ".".join(node["qualified_name"]["path"])
+    hint = _nearest(name, allowed.tables)
+    raise Refused(f"{shown} is no view of the lake{hint}: see SHOW TABLES", at)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), sorted(known), 1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def checked(connection: duckdb.DuckDBPyConnection, query: str, allowed: Allowed) -> None:
+    """Parse a query with the engine that will run it and walk it.
+
+    Raises:
+        Refused: It is not one statement, no select, or has a part that is not allowed.
+        duckdb.ParserException: It is no SQL.
+    """
+    statements = connection.extract_statements(query)
+    if len(statements) != 1:
+        count = "an empty query" if not statements else f"{len(statements)} statements"
+        raise Refused(f"{count} given: write exactly one", None)
+    try:
+        kind = statements[0].type.name
+    except ValueError:  # the engine knows kinds that its Python package does not
+        kind = "such a statement"
+    text = _explained(query) if kind == "EXPLAIN" else query
+    serialised = connection.execute("select json_serialize_sql($1)", [text]).fetchall()
+    tree: dict[str, Any] = json.loads(serialised[0][0])
+    if tree["error"] or len(tree["statements"]) != 1:
+        if kind == "MULTI":
+            raise Refused("PIVOT names no values: write pivot ... on x in (a, b) using ...", None)
+        raise Refused(f"{kind} is not allowed: {_PLAIN}", None)
+    walk(tree, allowed)
+
+
+def _explained(query: str) -> str:
+    """The query with EXPLAIN [ANALYZE] blanked, so that offsets stay."""
+    import duckdb
+
+    text = query.encode()
+    words = [at for at, kind in duckdb.tokenize(query) if kind != duckdb.token_type.comment]
+    start = words[1] if len(words) > 1 else len(text)
+    if text[start : start + 7].lower() == b"analyze" and len(words) > 2:
+        start = words[2]
+    return " " * start + text[start:].decode()
+
+
+def limit_process(request: Request) -> None:
+    """Limits of the kernel that no query can raise.
+
+    File size 0 refuses every write to a file (pipes are none). The data limit is a net below the
+    parent's watch over resident memory, wide because an allocator reserves more than it uses; CPU
+    time is a net below the parent's deadline.
+    """
+    caps = {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
+    if sys.platform == "linux":
+        caps[resource.RLIMIT_DATA] = 2 * request.memory + (1 << 30)
+    if request.timeout is not None:
+        caps[resource.RLIMIT_CPU] = int(request.timeout * (os.cpu_count() or 1)) + 5
+    for kind, most in caps.items():
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (most, most))
+
+
+def fence_files(files: Iterable[str]) -> bool:
+    """Let this thread and those it starts open the given files for reading, and nothing else.
+
+    Returns:
+        False where the kernel has no Landlock (https://docs.kernel.org/userspace-api/landlock.html).
+    """
+    if sys.platform != "linux":
+        return False
+    create, add, restrict, no_new_privileges, read_file = 444, 445, 446, 38, 1 << 2
+    libc = ctypes.CDLL(None, use_errno=True)
+    version = libc.syscall(create, None, ctypes.c_size_t(0), 1)
+    if version < 1:
+        return False
+    rights = 13 if version < 2 else 14 if version < 3 else 15 if version < 5 else 16
+    handled = (ctypes.c_uint64 * 2)((1 << rights) - 1, 0b11 if version > 3 else 0)
+    size = 16 if version > 3 else 8
+    rules = libc.syscall(create, ctypes.byref(handled), ctypes.c_size_t(size), 0)
+    for path in files:
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        rule = read_file.to_bytes(8, sys.byteorder) + handle.to_bytes(4, sys.byteorder)
+        if libc.syscall(add, rules, 1, rule, 0):
+            raise OSError(ctypes.get_errno(), f"Landlock refused {path}")
+        os.close(handle)
+    libc.prctl(no_new_privileges, 1, 0, 0, 0)
+    if libc.syscall(restrict, rules, 0):
+        raise OSError(ctypes.get_errno(), "Landlock cannot be switched on")
+    os.close(rules)
+    return True
+
+
+def open_engine(request: Request) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with the lake's views, that can open nothing else any more."""
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        # The process itself and what the engine does not count get the rest.
+        "memory_limit": f"{(request.memory - (64 << 20)) * 8 // 10}B",
+        "temp_directory": "",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "python_enable_replacements": False,
+        "errors_as_json": True,
+        # The fence holds for threads that start behind it: none may run before.
+        "threads": 1,
+        "async_threads": 0,
+    }
+    connection = duckdb.connect(":memory:", config=config)
+    fence_files(request.files)
+    connection.execute(f"set threads = {os.cpu_count() or 1}")
+    connection.execute("set TimeZone = 'UTC'")
+    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in request.files)
+    connection.execute(f"set allowed_paths = [{quoted}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute(request.script)
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def names(connection: duckdb.DuckDBPyConnection, request: Request) -> Allowed:
+    """What the script made, beside the engine's functions on the lists."""
+    views = "select view_name from duckdb_views() where not internal"
+    macros = "select function_name from duckdb_functions() where not internal and function_type ="
+    made = [views, f"{macros} 'macro'", f"{macros} 'table_macro'"]
+    tables, functions, table_functions = (
+        frozenset(name.lower() for (name,) in connection.execute(query).fetchall())
+        for query in made
+    )
+    lists = request.lists
+    return Allowed(
+        tables,
+        functions | lists["functions"],
+        table_functions | lists["table_functions"],
+        lists["nodes"],
+        lists["expressions"],
+    )
+
+
+def bound(connection: duckdb.DuckDBPyConnection, request: Request) -> duckdb.DuckDBPyRelation:
+    """The query, bound to the views but not yet run.
+
+    Raises:
+        duckdb.Error: A name or type in it is wrong; told with its position.
+    """
+    try:
+        return connection.sql(request.query, params=request.params)
+    except Exception:
+        # Relations forget where the mistake is; this way fails at the same one and tells.
+        connection.execute(request.query, request.params)
+        raise
+
+
+def answer(request: Request, out: Any) -> None:
+    """Write the rows of the query as an Arrow stream."""
+    import pyarrow.ipc as ipc  # before the fence, behind which nothing can be imported
+
+    try:
+        connection = open_engine(request)
+    except Exception as error:
+        raise RuntimeError(f"the views cannot be made: {error}") from error
+    checked(connection, request.query, names(connection, request))
+    reader = bound(connection, request).to_arrow_reader(BATCH_ROWS)
+    left = request.limit
+    with ipc.new_stream(out, reader.schema) as writer:
+        while left is None or left > 0:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                break
+            if left is not None:
+                batch = batch.slice(0, left)
+                left -= batch.num_rows
+            writer.write_batch(batch)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """Read a pickled `Request` from standard input, write Arrow to standard output.
+
+    Failures are one JSON object on standard error, with exit code 1.
+    """
+    # Whatever else prints must not get between the batches.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    sys.path[:] = json.loads(sys.argv[1])
+    try:
+        request = Request(*pickle.load(sys.stdin.buffer))
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        limit_process(request)
+        answer(request, out)
+        out.flush()
+    except BaseException as error:
+        text, at = error.args if isinstance(error, Refused) else (str(error)[:8000], None)
+        os.write(2, json.dumps([type(error).__name__, text, at]).encode())
+        os._exit(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
