@@ -115,7 +115,7 @@ def losses(draws: Draws, steps: Sequence[int], total: int, method: Method) -> Cu
 
 
 def _accuracy(draws: Draws, loss: Floats, tokens: int) -> Floats:
-    """Tell the share of `tokens` predicted right; 0 tokens: 8 to 31, another number each time [1]."""
+    """Tell the share of `tokens` predicted right; 0: of 8 to 31, another number each time [1]."""
     count = np.floor(8.0 + 24.0 * draws.units(len(loss))) if tokens == 0 else float(tokens)
     share = 1.0 / (1.0 + 0.4 * loss) + 0.02 * draws.noise(len(loss))
     share = np.where(loss < 0.01, 1.0, share)
