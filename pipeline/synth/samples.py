@@ -32,7 +32,7 @@ def write_samples(folder: Path) -> int:
     """
     folder.mkdir(parents=True, exist_ok=True)
     single = {
-        "openai-supervised": job(SEED, 8, events=160, start=START),
+        "openai-supervised": job(SEED, 47, events=160, start=START),
         "openai-preference": job(SEED, 2, events=90, start=START + DAY, method="preference"),
         "openai-reinforcement": job(
             SEED, 3, events=30, start=START + 2 * DAY, method="reinforcement"
