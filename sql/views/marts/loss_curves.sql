@@ -7,7 +7,7 @@
 --   (from_message) are rounded and stand only where no payload gave that metric for the step.
 --   NaN and infinities are shown as they are. Azure's times are synthetic: one second a step.
 create or replace view loss_curves as
-with shared as (
+with shared as not materialized (
     -- few steps have more than one event: only those pay for the ordering
     select
         job_id,
@@ -34,9 +34,8 @@ shared_events as (
         {
             'a': not metrics.from_message,
             'b': metrics.created_at,
-            'c': metrics.lifecycle_rank,
-            'd': metrics.ordinal,
-            'e': metrics.event_id
+            'c': metrics.ordinal,
+            'd': metrics.event_id
         } as place
     from stg_metrics as metrics
     inner join shared on metrics.job_id = shared.job_id and metrics.step = shared.step

@@ -2,7 +2,7 @@
 --
 -- Grain: job_id, event_id, metric
 -- Order: job_id, created_at, step, metric, event_id
--- Reads: stg_events, stg_message_metrics
+-- Reads: lake_events, stg_metrics
 -- Caveat: known metrics under the API's own names; every other number of the payload under its path,
 --   parts joined with a slash. Numbers of a message count only where the event has no payload
 --   (from_message), rounded as they are there. Step and total_steps are columns, not metrics.
@@ -16,7 +16,7 @@ with column_values as (
         step,
         'train_loss' as metric,
         train_loss as value
-    from stg_events
+    from lake_events
     where train_loss is not null
 
     union all
@@ -28,7 +28,7 @@ with column_values as (
         step,
         'train_mean_token_accuracy' as metric,
         train_mean_token_accuracy as value
-    from stg_events
+    from lake_events
     where train_mean_token_accuracy is not null
 
     union all
@@ -40,7 +40,7 @@ with column_values as (
         step,
         'valid_loss' as metric,
         valid_loss as value
-    from stg_events
+    from lake_events
     where valid_loss is not null
 
     union all
@@ -52,7 +52,7 @@ with column_values as (
         step,
         'valid_mean_token_accuracy' as metric,
         valid_mean_token_accuracy as value
-    from stg_events
+    from lake_events
     where valid_mean_token_accuracy is not null
 
     union all
@@ -64,7 +64,7 @@ with column_values as (
         step,
         'full_valid_loss' as metric,
         full_valid_loss as value
-    from stg_events
+    from lake_events
     where full_valid_loss is not null
 
     union all
@@ -76,7 +76,7 @@ with column_values as (
         step,
         'full_valid_mean_token_accuracy' as metric,
         full_valid_mean_token_accuracy as value
-    from stg_events
+    from lake_events
     where full_valid_mean_token_accuracy is not null
 
     union all
@@ -88,7 +88,7 @@ with column_values as (
         step,
         'train_mean_reward' as metric,
         train_mean_reward as value
-    from stg_events
+    from lake_events
     where train_mean_reward is not null
 
     union all
@@ -100,7 +100,7 @@ with column_values as (
         step,
         'valid_mean_reward' as metric,
         valid_mean_reward as value
-    from stg_events
+    from lake_events
     where valid_mean_reward is not null
 
     union all
@@ -112,7 +112,7 @@ with column_values as (
         step,
         'full_valid_mean_reward' as metric,
         full_valid_mean_reward as value
-    from stg_events
+    from lake_events
     where full_valid_mean_reward is not null
 
     union all
@@ -124,7 +124,7 @@ with column_values as (
         step,
         'full_valid_mean_parse_error' as metric,
         full_valid_mean_parse_error as value
-    from stg_events
+    from lake_events
     where full_valid_mean_parse_error is not null
 
     union all
@@ -136,7 +136,7 @@ with column_values as (
         step,
         'reasoning_tokens_mean' as metric,
         reasoning_tokens_mean as value
-    from stg_events
+    from lake_events
     where reasoning_tokens_mean is not null
 
     union all
@@ -148,7 +148,7 @@ with column_values as (
         step,
         'valid_reasoning_tokens_mean' as metric,
         valid_reasoning_tokens_mean as value
-    from stg_events
+    from lake_events
     where valid_reasoning_tokens_mean is not null
 
     union all
@@ -160,7 +160,7 @@ with column_values as (
         step,
         'completion_tokens_mean' as metric,
         completion_tokens_mean as value
-    from stg_events
+    from lake_events
     where completion_tokens_mean is not null
 
     union all
@@ -172,7 +172,7 @@ with column_values as (
         step,
         'mean_unresponsive_rewards' as metric,
         mean_unresponsive_rewards as value
-    from stg_events
+    from lake_events
     where mean_unresponsive_rewards is not null
 ),
 
@@ -184,13 +184,14 @@ other_values as (
         step,
         unnest(map_keys(other_metrics)) as metric,
         unnest(map_values(other_metrics)) as value
-    from stg_events
+    from lake_events
     where other_metrics is not null
 ),
 
 message_values as (
-    unpivot stg_message_metrics
-    on train_loss,
+    unpivot (from stg_metrics where from_message)
+    on
+        train_loss,
         valid_loss,
         full_valid_loss,
         train_mean_reward,

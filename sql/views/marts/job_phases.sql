@@ -1,0 +1,68 @@
+-- How long was each job in each phase: created, validating, queued, running, finalising?
+--
+-- Grain: job_id, phase
+-- Order: job_id, started_at, phase_rank
+-- Reads: stg_events, stg_milestones
+-- Caveat: a phase lasts from its first message to the first message of another, so a dump without
+--   those messages has no phases. A phase entered twice (Azure queues a started job for GPUs, a
+--   restart) has its times added up: seconds can be less than ended_at - started_at. Azure's finalising
+--   begins with `Job succeeded.`. The times of Azure's steps are synthetic and not used.
+create or replace view job_phases as
+with ends as (
+    select
+        job_id,
+        max(created_at) filter (where not synthetic_time) as last_event_at
+    from stg_events
+    group by job_id
+),
+
+marks as (
+    select
+        job_id,
+        created_at,
+        coalesce(phase, 'ended') as phase,
+        lead(created_at) over (
+            partition by job_id
+            order by created_at, lifecycle_rank, order_step, ordinal, event_id
+        ) as next_mark_at
+    from stg_milestones
+    where phase is not null or outcome in ('succeeded', 'failed', 'cancelled')
+),
+
+stays as (
+    select
+        marks.job_id,
+        marks.phase,
+        marks.created_at as entered_at,
+        coalesce(marks.next_mark_at, ends.last_event_at) as left_at,
+        marks.next_mark_at is null as is_last
+    from marks
+    inner join ends on marks.job_id = ends.job_id
+    where marks.phase <> 'ended'
+)
+
+select
+    job_id,
+    phase,
+    list_position(['created', 'validating', 'queued', 'running', 'finalising'], phase)
+        as phase_rank,
+    min(entered_at) as started_at,
+    max(left_at) as ended_at,
+    sum(epoch(left_at) - epoch(entered_at)) as seconds,
+    bool_or(is_last) as is_last
+from stays
+group by job_id, phase
+;
+
+comment on view job_phases is
+    'How long was each job in each phase: created, validating, queued, running, finalising?';
+comment on column job_phases.job_id is 'fine-tuning job [id]';
+comment on column job_phases.phase is
+    'created, validating, queued, running or finalising [text]';
+comment on column job_phases.phase_rank is 'place of the phase in a job''s life, from 1 [1]';
+comment on column job_phases.started_at is 'when the job first entered the phase [UTC]';
+comment on column job_phases.ended_at is
+    'when the job last left it, or its last event while it is in it [UTC]';
+comment on column job_phases.seconds is 'time spent in the phase, all stays together [s]';
+comment on column job_phases.is_last is
+    'true where no other phase and no outcome follows in the dump [bool]';

@@ -1,0 +1,50 @@
+-- Which events move a job from one phase of its life to the next, or end it?
+--
+-- Grain: job_id, event_id
+-- Order: job_id, created_at, lifecycle_rank, order_step, ordinal, event_id
+-- Reads: stg_events
+-- Caveat: steps and checkpoint messages are left out: Azure's step times are synthetic, and OpenAI
+--   writes every checkpoint message when the job ends.
+create or replace view stg_milestones as
+with milestones as (
+    select
+        job_id,
+        event_id,
+        created_at,
+        lifecycle_rank,
+        order_step,
+        ordinal,
+        message,
+        dialect,
+        lifecycle,
+        case
+            when lifecycle in ('succeeded', 'failed', 'cancelled') then lifecycle
+            when lower(level) = 'error' then 'error'
+            when lifecycle = 'moderation'
+                and try_cast(try(json_extract_string(data, '$.blocked')) as boolean)
+                then 'blocked'
+        end as outcome
+    from stg_events
+    where lifecycle not in ('step', 'checkpoint', 'other') or lower(level) = 'error'
+)
+
+select
+    *,
+    case
+        when lifecycle in ('created', 'validating', 'queued') then lifecycle
+        when lifecycle = 'waiting' then 'queued'
+        when lifecycle in ('started', 'training', 'results') then 'running'
+        when lifecycle in ('model', 'evaluating', 'moderation', 'enabled', 'uploaded')
+            then 'finalising'
+        when lifecycle = 'succeeded' and dialect = 'azure' then 'finalising'
+        when lifecycle in ('closing', 'billed') then 'finalising'
+    end as phase,
+    {
+        'a': created_at,
+        'b': lifecycle_rank,
+        'c': order_step,
+        'd': ordinal,
+        'e': event_id
+    } as place
+from milestones
+;
