@@ -7,11 +7,20 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import find_view, lake_option, nearest, open_existing, output_options
+from pipeline.cli.options import (
+    find_view,
+    job_option,
+    lake_option,
+    nearest,
+    open_existing,
+    output_options,
+    whole_job_id,
+)
 from pipeline.cli.output import write_rows
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeline.lake import Lake
     from pipeline.views import View
 
 
@@ -78,12 +87,13 @@ def sql(
         if sys.stdin.isatty():
             raise UsageError("tunelog sql: no query: give one in quotes, with -f, or by a pipe")
         query = sys.stdin.read()
-    ask(lake_dir, str(query), dict(params), memory, timeout, format, output)
+    lake = open_existing(lake_dir)
+    ask(lake, str(query), dict(params), memory, timeout, format, output)
 
 
 @click.command()
 @click.argument("view")
-@click.option("--job", metavar="ID", help="Only this job.")
+@job_option
 @click.option("--where", metavar="SQL", help="Only rows for which this is true.")
 @click.option("--columns", metavar="A,B,...", help="Only these columns, in this order.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many rows.")
@@ -115,8 +125,10 @@ def show(
       tunelog show events --job ftjob-abc123 -o events.parquet
     """
     found = find_view(view)
+    lake = open_existing(lake_dir)
+    job = whole_job_id(lake, job)
     query, params = view_query(found, job=job, where=where, columns=columns, limit=limit)
-    ask(lake_dir, query, params, memory, timeout, format, output)
+    ask(lake, query, params, memory, timeout, format, output)
 
 
 def view_query(
@@ -156,7 +168,7 @@ def _quoted(name: str) -> str:
 
 
 def ask(
-    lake_dir: str,
+    lake: Lake,
     query: str,
     params: dict[str, str],
     memory: str,
@@ -171,8 +183,8 @@ def ask(
     """
     from pipeline.query import stream
 
-    lake = open_existing(lake_dir)
-    answer = stream(
-        lake.script(), lake.files(), query, params=params or None, memory=memory, timeout=timeout
-    )
-    return write_rows(answer, format, output)
+    given = params or None
+    with stream(
+        lake.script(), lake.files(), query, params=given, memory=memory, timeout=timeout
+    ) as answer:
+        return write_rows(answer, format, output)

@@ -5,14 +5,21 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.ask import ask, limits, view_query
-from pipeline.cli.options import find_view, lake_option, open_existing, output_options
+from pipeline.cli.options import (
+    find_view,
+    job_option,
+    lake_option,
+    open_existing,
+    output_options,
+    whole_job_id,
+)
 from pipeline.cli.output import destination
 from pipeline.cli.terminal import inert_json
 
 
 @click.command()
 @click.argument("view", required=False)
-@click.option("--job", metavar="ID", help="Only this job.")
+@job_option
 @lake_option
 @limits
 @output_options("jsonl", "json", "csv", "parquet", "markdown", default="jsonl")
@@ -38,10 +45,12 @@ def export(
       tunelog export loss_curves -o curves.parquet
       tunelog export jobs --format csv
     """
+    lake = open_existing(lake_dir)
+    job = whole_job_id(lake, job)
     if view is not None or format != "jsonl":
         query, params = view_query(find_view(view or "events"), job=job)
-        ask(lake_dir, query, params, memory, timeout, format, output)
+        ask(lake, query, params, memory, timeout, format, output)
         return
-    lines = open_existing(lake_dir).export_events(job)
+    lines = lake.export_events(job)
     with destination(output) as out:
         out.writelines(f"{inert_json(line)}\n" for line in lines)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# OpenAI's and Azure's ids, as long as they ever are: such a job needs no looking up.
+_WHOLE_JOB_ID = re.compile(r"ftjob-(?:[A-Za-z0-9]{24}|[0-9a-f]{32})")
+
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30}
 
 
@@ -69,6 +72,12 @@ def output_options(*formats: str, default: str = "table") -> Callable[[F], F]:
     return add
 
 
+def job_option(command: F) -> F:
+    """Add ``--job ID``."""
+    text = "Only this job: its id, or a beginning that no other id has."
+    return click.option("--job", metavar="ID", help=text)(command)
+
+
 class Size(click.ParamType[int]):
     """A number of bytes such as 65536, 64k, 64MB or 64MiB (k, M, G are powers of 1024)."""
 
@@ -96,6 +105,25 @@ def open_existing(directory: str) -> Lake:
     from pipeline import open_lake
 
     return open_lake(directory, create=False)
+
+
+def whole_job_id(lake: Lake, job: str | None) -> str | None:
+    """The id of the one job whose id begins so; None where no job is asked for.
+
+    Raises:
+        UsageError: No job of the lake begins so, or several do.
+    """
+    if job is None or _WHOLE_JOB_ID.fullmatch(job):
+        return job
+    with lake.connect() as con:
+        rows = con.execute("select distinct job_id from lake_streams order by job_id").fetchall()
+    found = [name for (name,) in rows if name.startswith(job)]
+    if len(found) == 1 or job in found:
+        return job if job in found else found[0]
+    if not found:
+        raise UsageError(f"--job {job}: no job of that name or beginning: see `tunelog show jobs`")
+    few = " and ".join(found[:2])
+    raise UsageError(f"--job {job}: {len(found):,} jobs begin so, as {few}: write more of the id")
 
 
 def find_view(name: str) -> View:

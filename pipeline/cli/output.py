@@ -152,7 +152,8 @@ def _quoted(text: str | None) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _json_lines(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[str]:
+def json_lines(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[str]:
+    """Rows as JSON objects, one text per row, without line ends."""
     from json.encoder import encode_basestring
 
     from pipeline.cli.cells import json_texts
@@ -168,12 +169,12 @@ def _json_lines(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterato
 
 
 def _jsonl(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
-    out.writelines(f"{line}\n" for line in _json_lines(schema, batches))
+    out.writelines(f"{line}\n" for line in json_lines(schema, batches))
 
 
 def _json(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
     before = "["
-    for line in _json_lines(schema, batches):
+    for line in json_lines(schema, batches):
         out.write(f"{before}{line}")
         before = ",\n "
     out.write("[]\n" if before == "[" else "]\n")

@@ -22,7 +22,6 @@ WIDEST = 200
 """A cell's width where the output has none of its own [column]."""
 
 _GAP = 2
-_LEAST_TEXT = 16
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|~$&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
@@ -34,6 +33,7 @@ class Column:
     flush_right: bool
     may_cut: bool
     cells: list[str]
+    least_text: int = 16
 
     @property
     def natural(self) -> int:
@@ -43,7 +43,7 @@ class Column:
     @property
     def least(self) -> int:
         """Width below which the column says nothing [column]."""
-        return min(self.natural, max(_LEAST_TEXT, len(self.name))) if self.may_cut else self.natural
+        return min(self.natural, self.least_text) if self.may_cut else self.natural
 
     @property
     def blank(self) -> bool:
@@ -170,12 +170,19 @@ def _record(columns: Sequence[Column], width: int) -> Iterator[str]:
 
 def write_markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[str]) -> None:
     """Print rows as a GitHub-flavoured Markdown table, in which no cell is markup."""
-    rule = ["---:" if is_numeric(field.type) else "---" for field in schema]
-    heads = [escape_markdown(field.name) for field in schema]
-    out.write(f"| {' | '.join(heads)} |\n| {' | '.join(rule)} |\n")
+    none = columns_of(pa.RecordBatch.from_pylist([], schema))
+    out.writelines(f"{line}\n" for line in markdown_lines(none))
     for columns in map(columns_of, batches):
-        cells = ([escape_markdown(cell) for cell in c.cells] for c in columns)
-        out.writelines(f"| {' | '.join(row)} |\n" for row in zip(*cells, strict=True))
+        out.writelines(f"{line}\n" for line in markdown_lines(columns, head=False))
+
+
+def markdown_lines(columns: Sequence[Column], head: bool = True) -> Iterator[str]:
+    """The lines of a Markdown table, without line ends."""
+    if head:
+        yield f"| {' | '.join(escape_markdown(c.name) for c in columns)} |"
+        yield f"| {' | '.join('---:' if c.flush_right else '---' for c in columns)} |"
+    for row in zip(*(c.cells for c in columns), strict=True):
+        yield f"| {' | '.join(map(escape_markdown, row))} |"
 
 
 def escape_markdown(text: str) -> str:

@@ -1,0 +1,189 @@
+"""`tunelog summary`: what a person wants to know first about a lake."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from pipeline.cli.options import lake_option, open_existing, output_options
+from pipeline.cli.output import destination, json_lines
+from pipeline.cli.terminal import inert, note, terminal_width
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.cli.table import Column
+
+KINDS = 10
+"""Kinds of errors, and of warnings, that are listed."""
+
+_JOBS = "from jobs order by first_event_at desc, job_id"
+_PROBLEMS = "from error_timeline order by severity, events desc, last_seen desc, template"
+
+# A validation loss tells more than a training loss; the whole validation set is measured so rarely
+# that its best says little.
+_MEASURES = {
+    "valid_loss": "valid",
+    "full_valid_loss": "full",
+    "train_loss": "train",
+    "full_valid_reward": "reward",
+    "train_reward": "reward",
+}
+
+
+@click.command()
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="List so many jobs, the newest first; json lists all.",
+)
+@lake_option
+@output_options("table", "json", "markdown")
+def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
+    """Print the jobs with their outcome and losses, then the errors and the warnings by kind.
+
+    took is the time from creation to end, as far as the events tell it. final and best are of the
+    validation loss where the job has one, else of the training loss; of reinforcement jobs, of the
+    reward. @ is the step. --format json holds every column of the views behind it.
+
+    \b
+    Examples:
+      tunelog summary
+      tunelog summary --limit 5 --format markdown
+      tunelog summary --format json -o summary.json
+    """
+    with open_existing(lake_dir).connect() as con:
+        jobs = con.sql(_JOBS).to_arrow_table()
+        problems = con.sql(_PROBLEMS).to_arrow_table()
+    with destination(output) as out:
+        if format == "json":
+            _write_json({"jobs": jobs, "problems": problems}, out)
+            return
+        width = terminal_width(out) if out is sys.stdout and format == "table" else None
+        lines = summary_lines(jobs.to_pylist(), problems.to_pylist(), limit, width, format)
+        out.writelines(f"{line}\n" for line in lines)
+    if format == "table" and len(jobs):
+        job = jobs["job_id"][0].as_py()
+        note(f"more: tunelog views, tunelog show loss_curves --job {job}, tunelog sql '...'")
+
+
+def _write_json(tables: dict[str, pa.Table], out: TextIO) -> None:
+    parts = []
+    for name, table in tables.items():
+        rows = ",\n  ".join(json_lines(table.schema, iter(table.to_batches())))
+        parts.append(f'"{name}": [{rows}]')
+    out.write("{" + ",\n ".join(parts) + "}\n")
+
+
+def summary_lines(
+    jobs: Sequence[dict[str, Any]],
+    problems: Sequence[dict[str, Any]],
+    limit: int,
+    width: int | None,
+    format: str = "table",
+) -> Iterator[str]:
+    """The summary as lines.
+
+    Args:
+        jobs: Rows of the view `jobs`, in the order to list them.
+        problems: Rows of the view `error_timeline`, the commonest first.
+        limit: Jobs to list.
+        width: Of the terminal, None for no limit [column].
+        format: table or markdown.
+    """
+    head = "## " if format == "markdown" else ""
+    states = Counter(job["status"] for job in jobs)
+    told = ", ".join(f"{n:,} {inert(state)}" for state, n in states.most_common())
+    events = sum(job["events"] for job in jobs)
+    yield f"{head}{_count(len(jobs), 'job')}, {_count(events, 'event')}" + (told and f": {told}")
+    yield ""
+    if jobs:
+        yield from _table(job_columns(jobs[:limit]), width, format)
+        if len(jobs) > limit:
+            yield f"and {len(jobs) - limit:,} more: --limit, or tunelog show jobs"
+    for severity in ("error", "warning"):
+        kinds = [row for row in problems if row["severity"] == severity]
+        many = sum(row["events"] for row in kinds)
+        yield ""
+        yield f"{head}{_count(many, severity)}" + (
+            f" of {_count(len(kinds), 'kind')}" if kinds else ""
+        )
+        if kinds:
+            yield ""
+            yield from _table(problem_columns(kinds[:KINDS]), width, format)
+        if len(kinds) > KINDS:
+            yield f"and {len(kinds) - KINDS:,} more kinds: tunelog show error_timeline"
+
+
+def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
+    """The jobs as columns of text: outcome, duration, steps, final and best, counts."""
+    from pipeline.cli.cells import duration, significant
+    from pipeline.cli.table import Column
+
+    rows = []
+    for job in jobs:
+        took = next((s for n in _TIMES if (s := job[n]) is not None), None)
+        measure = next((m for m in _MEASURES if job[f"final_{m}"] is not None), None)
+        final = best = ""
+        if measure:
+            final = significant(job[f"final_{measure}"])
+            best = f"{significant(job[f'best_{measure}'])} @{job[f'best_{measure}_step']}"
+        rows.append(
+            (
+                inert(job["job_id"]),
+                inert(job["status"]),
+                "" if took is None else duration(took),
+                "" if job["last_step"] is None else str(job["last_step"]),
+                _MEASURES.get(measure or "", ""),
+                final,
+                best,
+                str(job["warnings"]),
+                str(job["errors"]),
+            )
+        )
+    names = ("job", "outcome", "took", "steps", "loss", "final", "best", "warn", "err")
+    text = ("job", "outcome", "loss")
+    cells = zip(*rows, strict=True)
+    return [
+        Column(name, name not in text, name == "job", list(column), least_text=12)
+        for name, column in zip(names, cells, strict=True)
+    ]
+
+
+_TIMES = ("total_seconds", "run_seconds", "seen_seconds")
+
+
+def problem_columns(kinds: Sequence[dict[str, Any]]) -> list[Column]:
+    """Kinds of errors or warnings as columns of text: how many, in how many jobs, since when."""
+    from pipeline.cli.table import Column
+
+    return [
+        Column("events", True, False, [str(row["events"]) for row in kinds]),
+        Column("jobs", True, False, [str(row["jobs"]) for row in kinds]),
+        Column("last seen", False, False, [_minute(row["last_seen"]) for row in kinds]),
+        Column("for example", False, True, [inert(row["example"]) for row in kinds]),
+    ]
+
+
+def _minute(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+
+
+def _table(columns: Sequence[Column], width: int | None, format: str) -> Iterator[str]:
+    from pipeline.cli.table import fit, markdown_lines, render
+
+    if format == "markdown":
+        return markdown_lines(columns)
+    return render(columns, fit(columns, width)[1])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
