@@ -1,0 +1,1 @@
+"""One module per form: bytes in, blocks of raw records with their position out."""

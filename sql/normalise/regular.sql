@@ -21,11 +21,18 @@ with parsed as (
     from records
 ),
 
+named as (
+    select
+        *,
+        e.data as d
+    from parsed
+),
+
 counted as (
     select
         raw,
         e,
-        e.data as d,
+        d,
         -- id, created_at, level, message: four keys, three of them with a text
         quotes - (
             14
@@ -34,7 +41,7 @@ counted as (
             + if(e.data is null, 0, 2)
             + 2 * ({metrics_given})
         ) as surplus
-    from parsed
+    from named
 )
 
 select

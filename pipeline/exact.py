@@ -1,0 +1,341 @@
+"""The exact verdict on one record: what the fast path is measured against, for the odd few.
+
+What counts as JSON is what Python's `json` takes. A record is an event, a reject, blank, a
+container of events, or plainly something else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+
+from pipeline.contract import COUNTERS, EVENT_FIELDS, EVENT_OBJECT, LEGACY_EVENT_OBJECT, METRICS
+
+JOB_ID = re.compile(r"(?<![A-Za-z0-9])(?:ftjob-[A-Za-z0-9]{6,64}|ft-[A-Za-z0-9]{24})(?![A-Za-z0-9])")
+"""A job id as OpenAI (2022 and since) and Azure write it."""
+
+JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
+"""Top-level fields beside an event that name its job."""
+
+CREATION = re.compile(r"Created fine-tun(?:ing job|e): (\S+)")
+"""The creation message, which names the job."""
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_SPACE = re.compile(r"[ \t\n\r]*")
+_AZURE_ID = re.compile(r"ftevent-[0-9a-f]{32}")
+_LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
+_INT64 = 2**63
+_WANTED = {"id": "a string", "created_at": "whole seconds", "level": "a string",
+           "message": "a string"}  # fmt: skip
+
+
+@dataclass
+class Event:
+    """One event as columns of the contract, without what its stream knows."""
+
+    event_id: str
+    created_at: int
+    level: str
+    type: str | None
+    message: str
+    object: str | None
+    dialect: str
+    data: str | None
+    extra: str | None = None
+    job: str | None = None
+    misfits: list[str] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    other_metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A record that is no event, though it should be one."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A well-formed record that plainly is something else."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A line of white space."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A JSON value with events inside: a page, an array, a recorded exchange."""
+
+
+Verdict = Event | Reject | Ignored | Blank | Container
+
+
+def read(raw: bytes, *, last: bool = False) -> Verdict:
+    """Judge one record.
+
+    Args:
+        raw: the record's bytes, white space around it included.
+        last: the record ends its source without a line break, so it may be cut off.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return Reject("invalid_utf8", f"byte 0x{raw[error.start]:02x} at {error.start}")
+    text = text.strip(" \t\r\n").removeprefix("\ufeff")
+    if not text:
+        return Blank()
+    try:
+        value = loads(text)
+    except RecursionError:
+        return Reject("too_deep", "nested deeper than Python's json follows")
+    except ValueError as error:
+        reason = "cut_off" if last and text[0] in "{[" else "malformed_json"
+        return Reject(reason, str(error))
+    return judge(value, text)
+
+
+def loads(text: str) -> Any:
+    """`json.loads`, integers of any length included."""
+    return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    # Python refuses to turn more than 4,300 digits into an int (a guard against slowness);
+    # such a number is beyond every column anyway, its text stays in `data`.
+    return int(digits) if len(digits) < 4_000 else math.inf
+
+
+def judge(value: Any, text: str) -> Verdict:
+    """Judge a parsed record; `text` is what it was parsed from."""
+    if isinstance(value, list):
+        if any(isinstance(item, dict | list) for item in value):
+            return Container()
+        return Reject("not_an_object", f"an array without objects: {text[:60]}")
+    if not isinstance(value, dict):
+        return Reject("not_an_object", f"{_kind(value)}: {text[:60]}")
+    if is_event(value):
+        return _event(value, text)
+    return foreign(value, text) or (
+        Container() if holds_events(value, text) else Reject("unknown_object", _keys(value))
+    )
+
+
+def is_event(value: dict[str, Any]) -> bool:
+    """Whether an object means to be an event, right or wrong in its fields."""
+    kind = value.get("object")
+    if kind in (EVENT_OBJECT, LEGACY_EVENT_OBJECT):
+        return True
+    return not isinstance(kind, str) and "message" in value and (
+        "created_at" in value or "level" in value
+    )  # fmt: skip
+
+
+def holds_events(value: dict[str, Any], text: str) -> bool:
+    """Whether an object that is no event has events somewhere inside."""
+    if EVENT_OBJECT in text or LEGACY_EVENT_OBJECT in text:
+        return True
+    inner = value.get("data", value.get("events"))
+    return isinstance(inner, list) and any(isinstance(i, dict) and is_event(i) for i in inner)
+
+
+def foreign(value: dict[str, Any], text: str) -> Ignored | None:
+    """What an object plainly is, if it is no event and holds none."""
+    kind = value.get("object")
+    if kind == "list":
+        inner = value.get("data")
+        if not inner and isinstance(inner, list):
+            return Ignored("empty list page")
+        kinds = {
+            str(item.get("object", "other")) for item in inner or () if isinstance(item, dict)
+        } if isinstance(inner, list) else set()  # fmt: skip
+        if kinds & {EVENT_OBJECT, LEGACY_EVENT_OBJECT} or not kinds:
+            return None
+        return Ignored("list of " + ", ".join(sorted(kinds))) if "other" not in kinds else None
+    if "messages" in value and isinstance(value["messages"], list):
+        return Ignored("chat training row")
+    if "prompt" in value and "completion" in value:
+        return Ignored("completion training row")
+    if "log_history" in value:
+        return Ignored("Hugging Face trainer state")
+    if isinstance(kind, str) and EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text:
+        return Ignored(kind)
+    return None
+
+
+def _event(value: dict[str, Any], text: str) -> Event | Reject:
+    legacy = value.get("object") == LEGACY_EVENT_OBJECT
+    for name in _WANTED:
+        if value.get(name) is None and not (name == "id" and legacy):
+            how = "null" if name in value else "absent"
+            return Reject("missing_field", f"{name} is {how}")
+    for name in ("id", "level", "message", "type", "object"):
+        content = value.get(name)
+        if content is None:
+            continue
+        if not isinstance(content, str):
+            return Reject("wrong_type", f"{name} is {_kind(content)}, not a string")
+        if not _storable(content):
+            return Reject("lone_surrogate", f"{name} holds half a surrogate pair")
+    created_at = value["created_at"]
+    if isinstance(created_at, bool) or not isinstance(created_at, int | float):
+        return Reject("wrong_type", f"created_at is {_kind(created_at)}, not whole seconds")
+    if not (0 <= created_at <= _LAST_TIME):
+        return Reject("bad_time", f"created_at is {created_at}: no Unix time in seconds")
+    if created_at != int(created_at):
+        return Reject("wrong_type", f"created_at is {created_at}, not whole seconds")
+    data = value.get("data")
+    if not isinstance(data, dict | None):
+        return Reject("wrong_type", f"data is {_kind(data)}, not an object")
+    odd = [k for k in value if k not in EVENT_FIELDS or (k in ("type", "object", "id")
+                                                         and value[k] is None)]  # fmt: skip
+    spans = members(text) if "data" in value or odd else {}
+    event = Event(
+        event_id=value.get("id") or "",
+        created_at=int(created_at),
+        level=value["level"],
+        type=value.get("type"),
+        message=value["message"],
+        object=value.get("object"),
+        dialect="legacy" if legacy else dialect(value["id"]),
+        data=spans["data"] if "data" in value else None,
+        job=next((value[k] for k in JOB_FIELDS if isinstance(value.get(k), str) and value[k]), None),
+    )
+    if event.job is not None and not _storable(event.job):
+        return Reject("lone_surrogate", "the job id holds half a surrogate pair")
+    if odd:
+        event.extra = "{" + ", ".join(f"{json.dumps(k)}: {spans[k]}" for k in odd) + "}"
+    if not event.event_id:
+        event.event_id = content_id(event)
+    if data:
+        _read_metrics(event, data)
+    return event
+
+
+def dialect(event_id: str) -> str:
+    """Azure ids are 32 hexadecimal digits, OpenAI's anything else."""
+    return "azure" if _AZURE_ID.fullmatch(event_id) else "openai"
+
+
+def content_id(event: Event) -> str:
+    """The identity of an event without id: a hash of what it says."""
+    data = json.dumps(loads(event.data), sort_keys=True) if event.data else ""
+    parts = (str(event.created_at), event.level, event.type or "", event.message, data)
+    digest = xxhash.xxh3_128_hexdigest("\0".join(parts).encode("utf-8", "backslashreplace"))
+    return f"hash-{digest}"
+
+
+def members(text: str) -> dict[str, str]:
+    """The members of a JSON object as sent: key -> text of its value (the last of equal keys)."""
+    return {key: text[start:end] for key, start, end, _ in spans(text, 0)}
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer)
+
+
+def spans(text: str, start: int) -> Iterator[tuple[str, int, int, Any]]:
+    """Walk the members of the object at `text[start]`: key, start, end and value of each."""
+    at = _SPACE.match(text, start + 1).end()  # type: ignore[union-attr]
+    while text[at] != "}":
+        key, at = json.decoder.scanstring(text, at + 1, True)
+        at = _SPACE.match(text, at).end() + 1  # type: ignore[union-attr]
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        value, end = _DECODER.raw_decode(text, at)
+        yield key, at, end, value
+        at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+        if text[at] == ",":
+            at = _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]
+
+
+def _read_metrics(event: Event, data: dict[str, Any]) -> None:
+    """Fill counters, metrics, other_metrics and misfits from the payload."""
+    for name, value in data.items():
+        if name in METRICS:
+            number = _number(value)
+            if number is not None:
+                event.metrics[name] = number
+            elif value is not None:
+                event.misfits.append(name)
+                event.other_metrics.update(_leaves(value, _escape(name)))
+        elif name in COUNTERS:
+            number = _number(value)
+            if number is not None and number == math.floor(number) and abs(number) < _INT64:
+                event.counters[name] = int(value) if isinstance(value, int) else int(number)
+            elif value is not None:
+                event.misfits.append(name)
+                event.other_metrics.update(_leaves(value, _escape(name)))
+        else:
+            event.other_metrics.update(_leaves(value, _escape(name)))
+
+
+def _number(value: Any) -> float | None:
+    """A number, or a string that spells one."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return float(value)
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    """Numeric leaves below a payload field, as path -> value."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}/{_escape(key)}")
+    elif isinstance(value, list):
+        taken: set[str] = set()
+        for index, inner in enumerate(value):
+            name = inner.get("name") if isinstance(inner, dict) else None
+            name = name if isinstance(name, str) else str(index)
+            unique, count = name, 1
+            while unique in taken:
+                count += 1
+                unique = f"{name}#{count}"
+            taken.add(unique)
+            yield from _leaves(inner, f"{path}/{_escape(unique)}")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = _number(value)
+        if number is not None:
+            yield path, number
+
+
+def _escape(key: str) -> str:
+    """A key as one segment of a path, as JSON Pointer (RFC 6901) escapes it."""
+    safe = key if _storable(key) else key.encode("utf-8", "backslashreplace").decode()
+    return safe.replace("~", "~0").replace("/", "~1")
+
+
+def _storable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string",
+             list: "an array", dict: "an object", type(None): "null"}  # fmt: skip
+    return names[type(value)]
+
+
+def _keys(value: dict[str, Any]) -> str:
+    keys = ", ".join(list(value)[:8])
+    return f"an object with {keys or 'no keys'}: neither an event nor a known other thing"[:300]

@@ -1,0 +1,20 @@
+"""Where SQL lives: beside the package in a checkout, inside it in a wheel."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def sql_root() -> Path:
+    """The folder that holds `normalise/`, `views/`, `lake/`, ..."""
+    package = Path(__file__).resolve().parent
+    inside = package / "sql"
+    return inside if inside.is_dir() else package.parent / "sql"
+
+
+@cache
+def sql_text(name: str) -> str:
+    """The text of one SQL file, as in ``sql_text("normalise/regular")``."""
+    return (sql_root() / f"{name}.sql").read_text(encoding="utf-8")
