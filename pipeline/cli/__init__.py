@@ -17,7 +17,7 @@ from pipeline.errors import ExitCode, TunelogError
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipeline.cli.ingest:ingest", "Read dumps of events into the lake."),
     "summary": ("pipeline.cli.summary:summary", "Jobs, warnings and errors at a glance."),
-    "show": ("pipeline.cli.ask:show", "Print a view, in the order of its grain."),
+    "show": ("pipeline.cli.ask:show", "Print a view, whole or in part."),
     "sql": ("pipeline.cli.ask:sql", "Ask the views in SQL; nothing else can be read or written."),
     "views": ("pipeline.cli.views:views", "What each view answers, its columns and units."),
     "export": ("pipeline.cli.export:export", "Write the original events, or a view, to a file."),
@@ -105,7 +105,7 @@ def cli() -> None:
       tunelog ingest dumps/
       tunelog summary
       tunelog show loss_curves --job ftjob-abc123
-      tunelog sql "select job_id, status, duration_seconds from jobs"
+      tunelog sql "select job_id, status, total_seconds from jobs"
     """
 
 
@@ -144,17 +144,22 @@ def run(args: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # The reader has what it wanted; Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # the reader has what it wanted
         return ExitCode.OK
     except MemoryError:
         return _fail("tunelog: out of memory: close other programs", ExitCode.ENVIRONMENT)
     except OSError as error:
+        _forget_output()
         place = error.filename if error.filename is not None else "tunelog"
         return _fail(f"{place}: {error.strerror or error}", ExitCode.ENVIRONMENT)
     except Exception as error:
         traceback.print_exc()
         return _fail(f"tunelog: {error!r}: please report this as a bug", ExitCode.ENVIRONMENT)
+
+
+def _forget_output() -> None:
+    """Drop what is still to be written: Python would try, and complain, once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(text: str, code: ExitCode) -> int:

@@ -112,7 +112,7 @@ def show(
     format: str,
     output: str | None,
 ) -> None:
-    """Print the rows of a view, in the order of its grain.
+    """Print the rows of a view, in its own order.
 
     Tables are for the eye: 4 significant digits, durations as 1h 02m, times in UTC, and columns
     that do not fit the terminal are named below. All other formats but markdown are exact.
@@ -139,7 +139,7 @@ def view_query(
     columns: str | None = None,
     limit: int | None = None,
 ) -> tuple[str, dict[str, str]]:
-    """The query for a part of a view, ordered by its grain, and the query's parameters.
+    """The query for a part of a view, in its own order, and the query's parameters.
 
     Raises:
         UsageError: A column that the view does not have, or a job where the view knows none.
@@ -158,8 +158,7 @@ def view_query(
     conditions = ["job_id = $job"] * len(params) + ([f"({where}\n)"] if where else [])
     if conditions:
         query += f" where {' and '.join(conditions)}"
-    if view.grain:
-        query += f" order by {', '.join(map(_quoted, view.grain))}"
+    query += f" order by {', '.join(view.order)}"
     return query + (f" limit {limit}" if limit is not None else ""), params
 
 

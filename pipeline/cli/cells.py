@@ -18,6 +18,7 @@ import pyarrow.types as pt
 
 from pipeline.cli.terminal import inert, inert_json
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _DURATION = re.compile(r"(^|_)(seconds|duration|elapsed)$")
 
 
@@ -167,7 +168,7 @@ def _blob_text(value: bytes) -> str:
 
 
 def _json(value: Any) -> str:
-    return inert_json(json.dumps(value, ensure_ascii=False))
+    return inert_json(_ENCODER.encode(value))
 
 
 def _plain(value: Any, kind: pa.DataType) -> Any:

@@ -36,7 +36,7 @@ def export(
 
     Without VIEW, jsonl gives back the events as the API sent them, one JSON object a line, equal
     as JSON to what was read; ingesting them again makes the same lake. The other formats write the
-    view `events`. With VIEW, every format writes the rows of that view, in the order of its grain.
+    view `events`. With VIEW, every format writes the rows of that view, in its own order.
 
     \b
     Examples:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TextIO
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMATS = ("table", "csv", "json", "jsonl", "parquet", "markdown")
+
+_NEEDS_QUOTES = re.compile(r'[,"\r\n]|^\s|\s$|^$')
 
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".md": "markdown", ".ndjson": "jsonl"}
 
@@ -76,12 +79,25 @@ def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
 
 @contextmanager
 def destination(output: str | None) -> Iterator[TextIO]:
-    """Standard output, or a file that replaces its earlier self only when it is whole."""
-    if output in (None, "-"):
-        yield sys.stdout
-        sys.stdout.flush()
-        return
-    path = Path(str(output))
+    """Standard output, or a file that replaces its earlier self only when it is whole.
+
+    Raises:
+        UsageError: No folder for the file.
+        OSError: It cannot be written; the error names it.
+    """
+    to_stdout = output is None or output == "-"
+    try:
+        with nullcontext(sys.stdout) if to_stdout else _file(Path(str(output))) as out:
+            yield out
+            out.flush()
+    except OSError as error:
+        if error.filename is None:
+            error.filename = "standard output" if to_stdout else output
+        raise
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[TextIO]:
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device is written where it is
             with path.open("w", encoding="utf-8", newline="\n") as out:
@@ -147,7 +163,7 @@ def _quoted(text: str | None) -> str:
     # NULL is nothing at all, the empty text is a pair of quotes.
     if text is None:
         return ""
-    if text and not any(c in text for c in ',"\r\n') and text == text.strip():
+    if not _NEEDS_QUOTES.search(text):
         return text
     return '"' + text.replace('"', '""') + '"'
 

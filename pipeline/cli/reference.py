@@ -44,7 +44,7 @@ def page() -> str:
 
 def _sections() -> Iterator[str]:
     yield _section("tunelog", cli, None)
-    with click.Context(cli, info_name="tunelog") as parent:
+    with click.Context(cli, info_name="tunelog", **cli.context_settings) as parent:
         for name in COMMANDS:
             command = cli.get_command(parent, name)
             assert command is not None

@@ -108,6 +108,7 @@ def summary_lines(
     if jobs:
         yield from _table(job_columns(jobs[:limit]), width, format)
         if len(jobs) > limit:
+            yield from [""] if head else []
             yield f"and {len(jobs) - limit:,} more: --limit, or tunelog show jobs"
     for severity in ("error", "warning"):
         kinds = [row for row in problems if row["severity"] == severity]
@@ -120,6 +121,7 @@ def summary_lines(
             yield ""
             yield from _table(problem_columns(kinds[:KINDS]), width, format)
         if len(kinds) > KINDS:
+            yield from [""] if head else []
             yield f"and {len(kinds) - KINDS:,} more kinds: tunelog show error_timeline"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -35,19 +35,15 @@ def views(name: str | None, format: str, output: str | None) -> None:
       tunelog views loss_curves
       tunelog views jobs --format markdown
     """
-    if name is None:
-        rows = catalogue_table()
-        if format == "table":
-            rows = rows.select(["view", "question"])
+    view = find_view(name) if name else None
+    if format != "table":
+        rows = column_table(view) if view else catalogue_table()
         write_rows(rows.to_reader(), format, output)
         return
-    view = find_view(name)
-    if format != "table":
-        write_rows(column_table(view).to_reader(), format, output)
-        return
     with destination(output) as out:
-        width = terminal_width(out) if out is sys.stdout else None
-        out.writelines(f"{line}\n" for line in description(view, width))
+        width = (terminal_width(out) if out is sys.stdout else None) or 100
+        lines = description(view, width) if view else listing(width)
+        out.writelines(f"{line}\n" for line in lines)
 
 
 def catalogue_table() -> pa.Table:
@@ -90,25 +86,45 @@ def column_table(view: View) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def description(view: View, width: int | None) -> Iterator[str]:
-    """One view for people: question, grain, caveats, then its columns."""
-    from textwrap import wrap
+def listing(width: int) -> Iterator[str]:
+    """The views for people: names and questions, no wider than `width` [column]."""
+    from pipeline.views import catalogue
 
-    from pipeline.cli.table import one_table
+    yield from _aligned([(view.name, view.question) for view in catalogue()], width)
 
+
+def description(view: View, width: int) -> Iterator[str]:
+    """One view for people, no wider than `width` [column]: question, grain, caveat, columns."""
     facts = {
         "question": view.question,
         "one row per": ", ".join(view.grain),
+        "order": ", ".join(view.order),
         "reads": ", ".join(view.reads),
         "caveat": view.caveat,
         "source": view.source,
     }
     yield view.name
-    for label, text in facts.items():
-        if text:
-            indent = " " * 15
-            yield from wrap(
-                text, width or 100, initial_indent=f"  {label:<13}", subsequent_indent=indent
-            )
     yield ""
-    yield from one_table(column_table(view), width)
+    yield from _aligned([(label, text) for label, text in facts.items() if text], width)
+    yield ""
+    kinds = {
+        c.type: c.type.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") for c in view.columns
+    }
+    rows = [(c.name, kinds[c.type], c.comment) for c in view.columns]
+    yield from _aligned(rows, width)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[str]:
+    """Rows whose last part is prose, which is wrapped where it stands."""
+    from textwrap import wrap
+
+    *labels, texts = zip(*rows, strict=True)
+    sizes = [max(map(len, column)) + 2 for column in labels]
+    for *names, text in zip(*labels, texts, strict=True):
+        lead = "".join(f"{name:<{size}}" for name, size in zip(names, sizes, strict=True))
+        yield from wrap(
+            lead + text if text else lead,
+            max(width, sum(sizes) + 20),
+            subsequent_indent=" " * sum(sizes),
+            drop_whitespace=True,
+        )
