@@ -2,9 +2,9 @@
 --
 -- Grain: job_id, step, event_id
 -- Reads: stg_events, loss_curves
--- Caveat: from messages. OpenAI writes them when the job ends, all in one second, so told_at is not
---   when the checkpoint was made; step_at is the time of its step. The model id stands in the message
---   only in some years. The losses are those of exactly this step.
+-- Caveat: from messages. OpenAI writes them when the job ends, all in one second, so told_at is
+--   not when the checkpoint was made; step_at is the time of its step. The model id stands in the
+--   message only in some years. The losses are those of exactly this step.
 create or replace view checkpoints as
 with told as (
     select
@@ -43,7 +43,8 @@ comment on column checkpoints.event_id is 'the event that told it [id]';
 comment on column checkpoints.model_id is
     'model to use the checkpoint by, NULL where the message has none [id]';
 comment on column checkpoints.told_at is 'when the message was written, at job end on OpenAI [UTC]';
-comment on column checkpoints.step_at is 'when the step was logged, NULL where it is not in the dump [UTC]';
+comment on column checkpoints.step_at is
+    'when the step was logged, NULL where it is not in the dump [UTC]';
 comment on column checkpoints.train_loss is 'mean training loss of the step''s batch [1]';
 comment on column checkpoints.valid_loss is 'loss on a sample of the validation set [1]';
 comment on column checkpoints.full_valid_loss is 'loss on the whole validation set [1]';

@@ -1,11 +1,11 @@
 -- Which kinds of errors and warnings occur, how often, in how many jobs, and since when?
 --
 -- Grain: severity, template
--- Order: severity, events desc, template
 -- Reads: errors, warnings
 -- Caveat: a template is the message with quoted text, model names, ids, paths and numbers masked,
---   lists of masked things folded to one, white space folded, cut to 300 characters after that, so
---   that a list of any length gives one template. Masking is by shape: an id of unknown form stays.
+--   lists of masked things folded to one, white space folded, cut to 300 characters after that,
+--   so that a list of any length gives one template. Masking is by shape: an id of unknown form
+--   stays.
 create or replace view error_timeline as
 with problems as (
     select

@@ -51,6 +51,7 @@ comment on column errors.message is 'the text of the event [text]';
 comment on column errors.error_code is 'error_code of the payload, NULL where it has none [text]';
 comment on column errors.error_param is 'error_param of the payload, NULL where it has none [text]';
 comment on column errors.data is 'the payload as JSON text [text]';
-comment on column errors.told_by is 'why it counts as an error: level, message or moderation [text]';
+comment on column errors.told_by is
+    'why it counts as an error: level, message or moderation [text]';
 comment on column errors.lifecycle is 'what the message means for the job [text]';
 comment on column errors.dialect is 'openai, azure or legacy [text]';

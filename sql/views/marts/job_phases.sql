@@ -5,8 +5,9 @@
 -- Reads: stg_events, stg_milestones
 -- Caveat: a phase lasts from its first message to the first message of another, so a dump without
 --   those messages has no phases. A phase entered twice (Azure queues a started job for GPUs, a
---   restart) has its times added up: seconds can be less than ended_at - started_at. Azure's finalising
---   begins with `Job succeeded.`. The times of Azure's steps are synthetic and not used.
+--   restart) has its times added up: seconds can be less than ended_at - started_at. Azure's
+--   finalising begins with `Job succeeded.`. The times of Azure's steps are synthetic and not
+--   used.
 create or replace view job_phases as
 with ends as (
     select

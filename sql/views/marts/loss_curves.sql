@@ -2,10 +2,10 @@
 --
 -- Grain: job_id, step
 -- Reads: stg_metrics
--- Caveat: metrics of a step that came in several events are joined, each metric by its latest value
---   in the order of time, so the later attempt at a step wins. Values read from messages
---   (from_message) are rounded and stand only where no payload gave that metric for the step.
---   NaN and infinities are shown as they are. Azure's times are synthetic: one second a step.
+-- Caveat: metrics of a step that came in several events are joined, each metric by its latest
+--   value in the order of time, so the later attempt at a step wins. Values read from messages
+--   (from_message) are rounded and stand only where no payload gave that metric for the step. NaN
+--   and infinities are shown as they are. Azure's times are synthetic: one second a step.
 create or replace view loss_curves as
 with shared as not materialized (
     -- few steps have more than one event: only those pay for the ordering
@@ -101,7 +101,8 @@ comment on view loss_curves is
     'How did the losses, accuracies and rewards of a job go, step by step?';
 comment on column loss_curves.job_id is 'fine-tuning job [id]';
 comment on column loss_curves.step is 'training step [step]';
-comment on column loss_curves.total_steps is 'steps the job plans, NULL on Azure and in 2023 [step]';
+comment on column loss_curves.total_steps is
+    'steps the job plans, NULL on Azure and in 2023 [step]';
 comment on column loss_curves.created_at is 'when the latest event of the step happened [UTC]';
 comment on column loss_curves.train_loss is 'mean training loss of the step''s batch [1]';
 comment on column loss_curves.train_mean_token_accuracy is

@@ -3,177 +3,36 @@
 -- Grain: job_id, event_id, metric
 -- Order: job_id, created_at, step, metric, event_id
 -- Reads: lake_events, stg_metrics
--- Caveat: known metrics under the API's own names; every other number of the payload under its path,
---   parts joined with a slash. Numbers of a message count only where the event has no payload
---   (from_message), rounded as they are there. Step and total_steps are columns, not metrics.
+-- Caveat: known metrics under the API's own names; every other number of the payload under its
+--   path, parts joined with a slash. Numbers of a message count only where the event has no
+--   payload (from_message), rounded as they are there. Step and total_steps are columns, not
+--   metrics.
 create or replace view metrics as
 with column_values as (
-    -- a branch a metric: a metric that a file never has costs no reading
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'train_loss' as metric,
-        train_loss as value
-    from lake_events
-    where train_loss is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'train_mean_token_accuracy' as metric,
-        train_mean_token_accuracy as value
-    from lake_events
-    where train_mean_token_accuracy is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'valid_loss' as metric,
-        valid_loss as value
-    from lake_events
-    where valid_loss is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'valid_mean_token_accuracy' as metric,
-        valid_mean_token_accuracy as value
-    from lake_events
-    where valid_mean_token_accuracy is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'full_valid_loss' as metric,
-        full_valid_loss as value
-    from lake_events
-    where full_valid_loss is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'full_valid_mean_token_accuracy' as metric,
-        full_valid_mean_token_accuracy as value
-    from lake_events
-    where full_valid_mean_token_accuracy is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'train_mean_reward' as metric,
-        train_mean_reward as value
-    from lake_events
-    where train_mean_reward is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'valid_mean_reward' as metric,
-        valid_mean_reward as value
-    from lake_events
-    where valid_mean_reward is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'full_valid_mean_reward' as metric,
-        full_valid_mean_reward as value
-    from lake_events
-    where full_valid_mean_reward is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'full_valid_mean_parse_error' as metric,
-        full_valid_mean_parse_error as value
-    from lake_events
-    where full_valid_mean_parse_error is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'reasoning_tokens_mean' as metric,
-        reasoning_tokens_mean as value
-    from lake_events
-    where reasoning_tokens_mean is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'valid_reasoning_tokens_mean' as metric,
-        valid_reasoning_tokens_mean as value
-    from lake_events
-    where valid_reasoning_tokens_mean is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'completion_tokens_mean' as metric,
-        completion_tokens_mean as value
-    from lake_events
-    where completion_tokens_mean is not null
-
-    union all
-
-    select
-        job_id,
-        event_id,
-        created_at,
-        step,
-        'mean_unresponsive_rewards' as metric,
-        mean_unresponsive_rewards as value
-    from lake_events
-    where mean_unresponsive_rewards is not null
+    unpivot (
+        select
+            job_id,
+            event_id,
+            created_at,
+            step,
+            train_loss,
+            train_mean_token_accuracy,
+            valid_loss,
+            valid_mean_token_accuracy,
+            full_valid_loss,
+            full_valid_mean_token_accuracy,
+            train_mean_reward,
+            valid_mean_reward,
+            full_valid_mean_reward,
+            full_valid_mean_parse_error,
+            reasoning_tokens_mean,
+            valid_reasoning_tokens_mean,
+            completion_tokens_mean,
+            mean_unresponsive_rewards
+        from lake_events
+    )
+    on columns(* exclude (job_id, event_id, created_at, step))
+    into name metric value value
 ),
 
 other_values as (
@@ -234,7 +93,9 @@ comment on column metrics.job_id is 'fine-tuning job [id]';
 comment on column metrics.event_id is 'event that carried the number [id]';
 comment on column metrics.created_at is 'when the event happened [UTC]';
 comment on column metrics.step is 'training step of the event, NULL where it has none [step]';
-comment on column metrics.metric is 'name of the metric, or path of the number in the payload [text]';
-comment on column metrics.value is 'the number; NaN and infinities as they are [unit of the metric]';
+comment on column metrics.metric is
+    'name of the metric, or path of the number in the payload [text]';
+comment on column metrics.value is
+    'the number; NaN and infinities as they are [unit of the metric]';
 comment on column metrics.known is 'true for a metric of the API that has its own column [bool]';
 comment on column metrics.from_message is 'true where the number was read from the message [bool]';

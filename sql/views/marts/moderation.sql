@@ -4,8 +4,9 @@
 -- Order: job_id, created_at, event_id, result
 -- Reads: stg_events
 -- Caveat: one row for every category that was checked; a check without listed results has one row
---   whose result is 0. Blocked is the verdict of the whole check; without a payload it is false where
---   the message says passed, else NULL. A flagged category that is non_blocking blocks nothing.
+--   whose result is 0. Blocked is the verdict of the whole check; without a payload it is false
+--   where the message says passed, else NULL. A flagged category that is non_blocking blocks
+--   nothing.
 create or replace view moderation as
 with checks as (
     select

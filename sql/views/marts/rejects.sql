@@ -3,8 +3,8 @@
 -- Grain: source_id, position
 -- Order: path, position, source_id
 -- Reads: lake_rejects, lake_sources
--- Caveat: raw is untouched; of a record over the size limit it is the beginning, and raw_hash stands
---   for the whole. `tunelog rejects --replay` tries them again.
+-- Caveat: raw is untouched; of a record over the size limit it is the beginning, and raw_hash
+--   stands for the whole. `tunelog rejects --replay` tries them again.
 create or replace view rejects as
 select
     rejects.source_id,
@@ -28,7 +28,8 @@ comment on view rejects is
 comment on column rejects.source_id is 'the source [id]';
 comment on column rejects.path is 'path of the source [path]';
 comment on column rejects.position is 'ordinal of the record in its source, from 0 [record]';
-comment on column rejects.byte_offset is 'where the record begins in the decompressed source [byte]';
+comment on column rejects.byte_offset is
+    'where the record begins in the decompressed source [byte]';
 comment on column rejects.byte_length is 'length of the record [byte]';
 comment on column rejects.reason is 'why it is no event, from a closed list [text]';
 comment on column rejects.detail is 'what exactly is wrong [text]';

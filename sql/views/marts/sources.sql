@@ -50,7 +50,8 @@ comment on column sources.duplicates is 'events the lake had already [record]';
 comment on column sources.rejects is 'records that are no event [record]';
 comment on column sources.ignored is 'well-formed objects that are something else [record]';
 comment on column sources.blank is 'blank lines [record]';
-comment on column sources.ignored_kinds is 'what the ignored records are, as JSON: kind to count [text]';
+comment on column sources.ignored_kinds is
+    'what the ignored records are, as JSON: kind to count [text]';
 comment on column sources.streams is 'streams in the source [stream]';
 comment on column sources.jobs is 'different jobs of its streams [job]';
 comment on column sources.job_hint is 'job given with the source, NULL where none was [id]';

@@ -29,7 +29,8 @@ comment on column unattributed_events.event_id is 'the event [id]';
 comment on column unattributed_events.path is 'path of the source it was read from [path]';
 comment on column unattributed_events.source_id is 'the source [id]';
 comment on column unattributed_events.stream_id is 'the stream within the source [id]';
-comment on column unattributed_events.position is 'ordinal of the record in its source, from 0 [record]';
+comment on column unattributed_events.position is
+    'ordinal of the record in its source, from 0 [record]';
 comment on column unattributed_events.created_at is 'when the event happened [UTC]';
 comment on column unattributed_events.level is 'level as sent [text]';
 comment on column unattributed_events.type is 'type of the event, NULL where it has none [text]';

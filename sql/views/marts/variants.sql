@@ -2,8 +2,8 @@
 --
 -- Grain: job_id, event_id, content_hash
 -- Reads: lake_variants, lake_events, lake_sources
--- Caveat: one row for each content that lost; the winner is the event in the lake. Absent, null and {}
---   count as equal, and so do 1 and 1.0.
+-- Caveat: one row for each content that lost; the winner is the event in the lake. Absent, null
+--   and {} count as equal, and so do 1 and 1.0.
 create or replace view variants as
 select
     variants.job_id,

@@ -3,7 +3,8 @@
 -- Grain: job_id, event_id
 -- Order: job_id, created_at, lifecycle_rank, ordinal, event_id
 -- Reads: stg_events
--- Caveat: a cancellation is a warning of OpenAI's; Azure tells it at level info, so it is not here.
+-- Caveat: a cancellation is a warning of OpenAI's; Azure tells it at level info, so it is not
+--   here.
 create or replace view warnings as
 select
     job_id,
@@ -31,5 +32,6 @@ comment on column warnings.level is 'level as sent: warn or warning [text]';
 comment on column warnings.type is 'type of the event, NULL where it has none [text]';
 comment on column warnings.message is 'the text of the event [text]';
 comment on column warnings.data is 'the payload as JSON text [text]';
-comment on column warnings.lifecycle is 'what the message means for the job, other where unknown [text]';
+comment on column warnings.lifecycle is
+    'what the message means for the job, other where unknown [text]';
 comment on column warnings.dialect is 'openai, azure or legacy [text]';

@@ -4,9 +4,9 @@
 -- Order: job_id, created_at, lifecycle_rank, order_step, ordinal, event_id
 -- Reads: lake_events
 -- Caveat: the one place of the order in time: (created_at, lifecycle_rank, order_step, ordinal,
---   event_id). Time stamps have whole seconds, so the rank and the step tell neighbours apart before
---   the order of the dump does. Messages are told by their beginnings; an unknown one ranks with the
---   steps, an unknown error just before the outcome.
+--   event_id). Time stamps have whole seconds, so the rank and the step tell neighbours apart
+--   before the order of the dump does. Messages are told by their beginnings; an unknown one
+--   ranks with the steps, an unknown error just before the outcome.
 -- Source: OpenAI API reference, FineTuningJobEvent; messages as seen in public dumps.
 create or replace view stg_events as
 with told as (

@@ -3,9 +3,9 @@
 -- Grain: job_id, event_id
 -- Reads: lake_events
 -- Caveat: the message speaks only for an event without payload (absent, null or {}), marked by
---   from_message. Its numbers are rounded, OpenAI's to 2 decimals: a loss of 0.00 is one under 0.005.
---   All these events have one lifecycle rank, so (created_at, ordinal, event_id) is the order in time
---   among the events of a step.
+--   from_message. Its numbers are rounded, OpenAI's to 2 decimals: a loss of 0.00 is one under
+--   0.005. All these events have one lifecycle rank, so (created_at, ordinal, event_id) is the
+--   order in time among the events of a step.
 create or replace view stg_metrics as
 with steps as (
     select

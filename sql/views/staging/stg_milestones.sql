@@ -3,8 +3,8 @@
 -- Grain: job_id, event_id
 -- Order: job_id, created_at, lifecycle_rank, order_step, ordinal, event_id
 -- Reads: stg_events
--- Caveat: steps and checkpoint messages are left out: Azure's step times are synthetic, and OpenAI
---   writes every checkpoint message when the job ends.
+-- Caveat: steps and checkpoint messages are left out: Azure's step times are synthetic, and
+--   OpenAI writes every checkpoint message when the job ends.
 create or replace view stg_milestones as
 with milestones as (
     select
@@ -17,19 +17,21 @@ with milestones as (
         message,
         dialect,
         lifecycle,
+        lower(level) = 'error' as is_level_error,
         case
             when lifecycle in ('succeeded', 'failed', 'cancelled') then lifecycle
-            when lower(level) = 'error' then 'error'
+            when is_level_error then 'error'
             when lifecycle = 'moderation'
                 and try_cast(try(json_extract_string(data, '$.blocked')) as boolean)
                 then 'blocked'
-        end as outcome
+        end as outcome,
     from stg_events
-    where lifecycle not in ('step', 'checkpoint', 'other') or lower(level) = 'error'
+    where lifecycle not in ('step', 'checkpoint', 'other') or is_level_error
 )
 
 select
     *,
+    is_level_error or coalesce(outcome in ('failed', 'blocked'), false) as is_error,
     case
         when lifecycle in ('created', 'validating', 'queued') then lifecycle
         when lifecycle = 'waiting' then 'queued'

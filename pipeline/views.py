@@ -1,0 +1,255 @@
+"""The views over a lake: their script, their order, and what each of them answers.
+
+A view is one file under ``sql/views/<layer>/``; its header and its comments are the only place
+where it is described.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+from pipeline.contract import TABLES
+from pipeline.errors import LakeError
+from pipeline.sqlfiles import sql_root
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["Check", "Column", "View", "catalogue", "checks", "create", "script", "sql_root"]
+
+_PREFIX = "lake_"
+_FIELD = re.compile(r"^(Grain|Order|Reads|Caveat|Source): *(.*)$")
+
+_USAGE = """\
+-- The views of this lake, for any DuckDB from 1.4 on. Made anew by each commit: do not edit.
+--
+--   duckdb -init open.sql                    the DuckDB shell, then: from jobs;
+--   con.execute(Path("open.sql").read_text())    from a program
+--
+-- The files are named by their absolute paths: a lake that was moved needs `tunelog ingest` or
+-- `tunelog compact` once to name them anew.
+"""
+
+_COLUMNS = (
+    "select table_name, column_name, data_type, comment from duckdb_columns() order by column_index"
+)
+
+# Footers of immutable segments are worth keeping: they are read by every query.
+_SETTINGS = "set TimeZone = 'UTC';\nset parquet_metadata_cache = true;\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a view.
+
+    Attributes:
+        name: name in SQL.
+        type: DuckDB's name of its type.
+        comment: what it means, its unit in brackets at the end.
+    """
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a view answers.
+
+    Attributes:
+        name: name in SQL.
+        layer: ``staging`` (made to be read by other views) or ``marts`` (made to be asked).
+        question: the question it answers.
+        grain: columns that tell its rows apart.
+        order: columns to sort its rows by for reading; they tell the rows apart as well.
+        reads: views and ``lake_...`` tables it is made from.
+        caveat: what to know before trusting it.
+        source: where its formula or its facts come from; empty where it has none.
+        columns: its columns, in order.
+    """
+
+    name: str
+    layer: str
+    question: str
+    grain: tuple[str, ...]
+    order: tuple[str, ...]
+    reads: tuple[str, ...]
+    caveat: str
+    source: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A rule of the lake as a query that returns the rows that break it.
+
+    Attributes:
+        name: file name of the check.
+        rule: the rule, as a sentence.
+        query: SELECT over the lake's tables and views; no rows where the rule holds.
+    """
+
+    name: str
+    rule: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    name: str
+    layer: str
+    question: str
+    fields: dict[str, str]
+    sql: str
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return _names(self.fields["Reads"])
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _header(text: str) -> tuple[str, dict[str, str]]:
+    """First sentence and named fields of the comment lines a SQL file begins with."""
+    question: list[str] = []
+    fields: dict[str, str] = {}
+    field = ""
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        content = line.removeprefix("--").strip()
+        if match := _FIELD.match(content):
+            field, fields[match[1]] = match[1], match[2]
+        elif field:
+            fields[field] = f"{fields[field]} {content}".strip()
+        elif content:
+            question.append(content)
+    return " ".join(question), fields
+
+
+@cache
+def _files() -> tuple[_File, ...]:
+    """The files of the views, every file after those it reads.
+
+    Raises:
+        LakeError: a header lacks a field, or names what does not exist.
+    """
+    files: dict[str, _File] = {}
+    for path in sorted((sql_root() / "views").glob("*/*.sql")):
+        text = path.read_text(encoding="utf-8")
+        question, fields = _header(text)
+        if lacking := {"Grain", "Reads", "Caveat"} - fields.keys():
+            raise LakeError(
+                f"{path}: header without {', '.join(sorted(lacking))}: reinstall tunelog"
+            )
+        files[path.stem] = _File(path.stem, path.parent.name, question, fields, text)
+    graph = {
+        name: [_known(name, read, files) for read in file.reads] for name, file in files.items()
+    }
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise LakeError(
+            f"{sql_root()}: views read each other, {error.args[1]}: reinstall tunelog"
+        ) from error
+    return tuple(files[name] for name in order if name in files)
+
+
+def _known(name: str, read: str, files: Mapping[str, _File]) -> str:
+    if read not in files and read.removeprefix(_PREFIX) not in TABLES:
+        raise LakeError(f"{name}.sql: reads {read!r}, which does not exist: reinstall tunelog")
+    return read
+
+
+def script(files: Mapping[str, Sequence[str]]) -> str:
+    """The text of `open.sql`: every table of the lake and every view over it.
+
+    It changes nothing but the session's time zone and Parquet footer cache, and runs in the Python
+    package and in the DuckDB shell alike.
+
+    Args:
+        files: table of `contract.TABLES` -> absolute paths of its Parquet files, at least one each.
+
+    Raises:
+        LakeError: a table has no file; write an empty Parquet file with its schema.
+    """
+    parts = [_USAGE, _SETTINGS]
+    for table in TABLES:
+        paths = files.get(table)
+        if not paths:
+            raise LakeError(f"{table}: no Parquet file: the lake needs one at least, with no rows")
+        listed = ",\n    ".join(map(_literal, paths))
+        parts.append(
+            f"create or replace view {_PREFIX}{table} as\nselect * from read_parquet([\n    {listed}\n]);\n"
+        )
+    parts.extend(file.sql for file in _files())
+    return "\n".join(parts)
+
+
+def _literal(path: str) -> str:
+    """A path as a SQL literal that names this file only, whatever characters are in it."""
+    exact = re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", path)
+    return "'" + exact.replace("'", "''") + "'"
+
+
+def create(con: DuckDBPyConnection, files: Mapping[str, Sequence[str]]) -> None:
+    """Make every table and view of the lake in a connection.
+
+    Args:
+        con: any DuckDB connection; views of the same names are replaced.
+        files: as in `script`.
+
+    Raises:
+        LakeError: a table has no file.
+    """
+    con.execute(script(files))
+
+
+@cache
+def catalogue() -> tuple[View, ...]:
+    """Every view, marts first, each layer by name. Needs no lake."""
+    import duckdb
+
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
+        for table, schema in TABLES.items():
+            con.register(_PREFIX + table, schema.empty_table())
+        con.execute("\n".join(file.sql for file in _files()))
+        described = con.execute(_COLUMNS).fetchall()
+    columns: dict[str, list[Column]] = {}
+    for view, name, kind, comment in described:
+        columns.setdefault(view, []).append(Column(name, kind, comment or ""))
+    views = [_view(file, columns[file.name]) for file in _files()]
+    return tuple(sorted(views, key=lambda view: (view.layer, view.name)))
+
+
+def _view(file: _File, columns: Sequence[Column]) -> View:
+    grain = _names(file.fields["Grain"])
+    return View(
+        name=file.name,
+        layer=file.layer,
+        question=file.question,
+        grain=grain,
+        order=_names(file.fields.get("Order", "")) or grain,
+        reads=file.reads,
+        caveat=file.fields["Caveat"],
+        source=file.fields.get("Source", ""),
+        columns=tuple(columns),
+    )
+
+
+@cache
+def checks() -> tuple[Check, ...]:
+    """Every rule of the lake, by name, as a query that returns the rows that break it."""
+    found = []
+    for path in sorted((sql_root() / "checks").glob("*.sql")):
+        text = path.read_text(encoding="utf-8")
+        found.append(Check(path.stem, _header(text)[0], text))
+    return tuple(found)

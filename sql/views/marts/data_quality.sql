@@ -1,0 +1,167 @@
+-- What is odd or missing in the events of each job?
+--
+-- Grain: job_id, check, subject
+-- Reads: lake_events, metrics, stg_metrics
+-- Caveat: a finding is a hint, not a reject: every event in it was kept. missing_steps: fewer
+--   steps than the job's own stride (its most common distance of steps, the smaller of equals)
+--   leads one to expect, before its greatest step; dumps of the newest events miss the first
+--   ones. clock_back: a step first logged before the next smaller one was (a restart logs known
+--   steps again and is none), or an event before its job's creation message.
+create or replace view data_quality as
+with odd_fields as (
+    select
+        job_id,
+        event_id,
+        unnest(list_concat(
+            case
+                when level not in ('info', 'warn', 'error')
+                    then [{'check': 'unknown_level', 'subject': level}]
+            end,
+            case
+                when type not in ('message', 'metrics', 'moderation_checks')
+                    then [{'check': 'unknown_type', 'subject': type}]
+            end,
+            list_transform(misfits, lambda name: {'check': 'misfit', 'subject': name})
+        )) as odd
+    from lake_events
+    where
+        level not in ('info', 'warn', 'error')
+        or type not in ('message', 'metrics', 'moderation_checks')
+        or misfits is not null
+),
+
+fields as (
+    select
+        job_id,
+        odd.check as check,
+        odd.subject as subject,
+        count(*) as findings,
+        min(event_id) as example
+    from odd_fields
+    group by all
+),
+
+non_finite as (
+    select
+        job_id,
+        'non_finite' as check,
+        metric as subject,
+        count(*) as findings,
+        min(event_id) as example
+    from metrics
+    where not isfinite(value)
+    group by job_id, metric
+),
+
+steps as (
+    select
+        job_id,
+        step,
+        min(created_at) as first_created_at
+    from stg_metrics
+    group by job_id, step
+),
+
+neighbours as (
+    select
+        job_id,
+        step,
+        lag(step) over by_step as step_before,
+        first_created_at < lag(first_created_at) over by_step as is_early
+    from steps
+    window by_step as (partition by job_id order by step)
+),
+
+distances as (
+    select
+        job_id,
+        step_before is null as is_first,
+        step - coalesce(step_before, 0) as distance,
+        count(*) as times,
+        min(step) as step,
+        count(*) filter (where is_early) as early_steps,
+        min(step) filter (where is_early) as first_early_step
+    from neighbours
+    group by all
+),
+
+strides as (
+    select
+        *,
+        min(case when not is_first then {'rarity': -times, 'distance': distance} end)
+            over (partition by job_id) as stride
+    from distances
+),
+
+gaps as (
+    select
+        *,
+        (distance - 1) // stride.distance as missing
+    from strides
+),
+
+missing_steps as (
+    select
+        job_id,
+        'missing_steps' as check,
+        'step' as subject,
+        sum(times * missing)::bigint as findings,
+        printf('between %d and %d', arg_min(step - distance, step), min(step)) as example
+    from gaps
+    where missing > 0
+    group by job_id
+),
+
+early_steps as (
+    select
+        job_id,
+        'clock_back' as check,
+        'step' as subject,
+        sum(early_steps)::bigint as findings,
+        printf('step %d', min(first_early_step)) as example
+    from distances
+    where early_steps > 0
+    group by job_id
+),
+
+creations as (
+    select
+        job_id,
+        min(created_at) as created_at
+    from lake_events
+    where starts_with(message, 'Created fine-tun') or starts_with(message, 'Job enqueued')
+    group by job_id
+),
+
+early_events as (
+    select
+        events.job_id,
+        'clock_back' as check,
+        'creation' as subject,
+        count(*) as findings,
+        min(events.event_id) as example
+    from lake_events as events
+    inner join creations on events.job_id = creations.job_id
+    where events.created_at < creations.created_at
+    group by events.job_id
+)
+
+from fields
+union all
+from non_finite
+union all
+from missing_steps
+union all
+from early_steps
+union all
+from early_events
+;
+
+comment on view data_quality is 'What is odd or missing in the events of each job?';
+comment on column data_quality.job_id is 'fine-tuning job [id]';
+comment on column data_quality.check is
+    'missing_steps, unknown_level, unknown_type, non_finite, misfit or clock_back [text]';
+comment on column data_quality.subject is
+    'the level, the type, the metric, or what the clock or the gap concerns [text]';
+comment on column data_quality.findings is 'how many events, values or steps it concerns [1]';
+comment on column data_quality.example is 'one of them: an event id, a step or a gap [text]';

@@ -1,0 +1,222 @@
+-- How did each job end, how long did it take, and how good did it get?
+--
+-- Grain: job_id
+-- Reads: stg_events, stg_milestones, loss_curves
+-- Caveat: everything is told from the events in the lake. The last message that tells an outcome
+--   decides, unless the job starts again after it; without one, an error or a blocking moderation
+--   check after which nothing goes on is a failure, and else the job counts as being in its last
+--   phase, also when the dump merely stops there. Best and final values pass over NaN and
+--   infinities; final is the greatest step that has the value, best the smallest step among
+--   equals. The times of Azure's steps are synthetic and used for no duration.
+create or replace view jobs as
+with counts as (
+    select
+        job_id,
+        min(dialect) as dialect,
+        count(*) as events,
+        count(*) filter (where lower(level) in ('warn', 'warning')) as warnings,
+        min(created_at) as first_event_at,
+        max(created_at) as last_event_at,
+        max(epoch(created_at)) filter (where not synthetic_time)
+        - min(epoch(created_at)) filter (where not synthetic_time) as seen_seconds,
+        min(created_at) filter (where lifecycle = 'step' and not synthetic_time) as first_step_at,
+        max(created_at) filter (where lifecycle = 'step' and not synthetic_time) as last_step_at,
+        count(*) filter (where lifecycle = 'step') as step_events
+    from stg_events
+    group by job_id
+),
+
+milestones as (
+    select
+        job_id,
+        count(*) filter (where is_error) as errors,
+        min(created_at) filter (where lifecycle = 'created') as created_at,
+        min(created_at) filter (where lifecycle = 'training') as training_at,
+        min(created_at) filter (where lifecycle = 'started') as started_at,
+        arg_max(phase, place) filter (where phase is not null) as last_phase,
+        max(place) filter (where phase in ('created', 'validating', 'queued', 'running'))
+            as begun_at,
+        max(place) filter (where phase is not null and lifecycle not in ('closing', 'billed'))
+            as going_on_at,
+        max(place) filter (where outcome in ('succeeded', 'failed', 'cancelled')) as told_at,
+        arg_max(outcome, place) filter (where outcome in ('succeeded', 'failed', 'cancelled'))
+            as told_outcome,
+        arg_max(message, place) filter (where outcome in ('succeeded', 'failed', 'cancelled'))
+            as told_message,
+        max(place) filter (where outcome in ('error', 'blocked')) as broken_at,
+        arg_max(message, place) filter (where outcome in ('error', 'blocked')) as broken_message,
+        arg_max(
+            coalesce(
+                nullif(regexp_extract(message, '(?:model created|Uploaded model): *(\S+)', 1), ''),
+                nullif(regexp_extract(message, 'snapshot (\S*[A-Za-z0-9])', 1), '')
+            ),
+            place
+        ) filter (where lifecycle in ('model', 'moderation')) as model_id,
+        arg_max(nullif(regexp_extract(message, 'training file: *([A-Za-z0-9_-]+)', 1), ''), place)
+            as training_file,
+        arg_max(nullif(regexp_extract(message, 'validation file: *([A-Za-z0-9_-]+)', 1), ''), place)
+            as validation_file,
+        arg_max(nullif(regexp_extract(message, 'results? file: *([A-Za-z0-9_-]+)', 1), ''), place)
+            as result_file,
+        arg_max(
+            try_cast(regexp_extract(message, 'tokens billed: *([0-9]+)', 1) as bigint),
+            place
+        ) as billed_tokens
+    from stg_milestones
+    group by job_id
+),
+
+verdicts as (
+    select
+        counts.job_id,
+        milestones.told_outcome is not null
+        and coalesce(milestones.begun_at < milestones.told_at, true) as is_told,
+        milestones.broken_at is not null
+        and coalesce(milestones.going_on_at < milestones.broken_at, true)
+        and coalesce(counts.last_step_at <= milestones.broken_at.a, true) as is_broken
+    from counts
+    left join milestones on counts.job_id = milestones.job_id
+),
+
+curves as (
+    select
+        job_id,
+        count(*) as steps,
+        max(step) as last_step,
+        max(total_steps) as total_steps,
+        arg_max(train_loss, step) filter (where isfinite(train_loss)) as final_train_loss,
+        arg_max(valid_loss, step) filter (where isfinite(valid_loss)) as final_valid_loss,
+        arg_max(full_valid_loss, step) filter (where isfinite(full_valid_loss))
+            as final_full_valid_loss,
+        arg_max(train_mean_reward, step) filter (where isfinite(train_mean_reward))
+            as final_train_reward,
+        arg_max(full_valid_mean_reward, step) filter (where isfinite(full_valid_mean_reward))
+            as final_full_valid_reward,
+        min({'value': train_loss, 'step': step}) filter (where isfinite(train_loss))
+            as best_train_loss,
+        min({'value': valid_loss, 'step': step}) filter (where isfinite(valid_loss))
+            as best_valid_loss,
+        min({'value': full_valid_loss, 'step': step}) filter (where isfinite(full_valid_loss))
+            as best_full_valid_loss,
+        min({'value': -train_mean_reward, 'step': step})
+            filter (where isfinite(train_mean_reward)) as best_train_reward,
+        min({'value': -full_valid_mean_reward, 'step': step})
+            filter (where isfinite(full_valid_mean_reward)) as best_full_valid_reward
+    from loss_curves
+    group by job_id
+)
+
+select
+    counts.job_id,
+    not starts_with(counts.job_id, 'unattributed-') as is_attributed,
+    counts.dialect,
+    case
+        when verdicts.is_told then milestones.told_outcome
+        when verdicts.is_broken then 'failed'
+        when milestones.last_phase in ('running', 'finalising') then 'running'
+        when counts.step_events > 0 then 'running'
+        when milestones.last_phase = 'queued' then 'queued'
+        when milestones.last_phase in ('created', 'validating') then 'validating_files'
+        else 'unknown'
+    end as status,
+    case
+        when verdicts.is_told then milestones.told_message
+        when verdicts.is_broken then milestones.broken_message
+    end as outcome_message,
+    milestones.created_at,
+    coalesce(milestones.training_at, milestones.started_at, counts.first_step_at) as started_at,
+    case
+        when verdicts.is_told then milestones.told_at.a
+        when verdicts.is_broken then milestones.broken_at.a
+    end as ended_at,
+    epoch(coalesce(milestones.training_at, milestones.started_at, counts.first_step_at))
+    - epoch(milestones.created_at) as wait_seconds,
+    epoch(ended_at)
+    - epoch(coalesce(milestones.training_at, milestones.started_at, counts.first_step_at))
+        as run_seconds,
+    epoch(ended_at) - epoch(milestones.created_at) as total_seconds,
+    counts.seen_seconds,
+    counts.first_event_at,
+    counts.last_event_at,
+    counts.events,
+    coalesce(curves.steps, 0) as steps,
+    curves.last_step,
+    curves.total_steps,
+    curves.final_train_loss,
+    curves.best_train_loss.value as best_train_loss,
+    curves.best_train_loss.step as best_train_loss_step,
+    curves.final_valid_loss,
+    curves.best_valid_loss.value as best_valid_loss,
+    curves.best_valid_loss.step as best_valid_loss_step,
+    curves.final_full_valid_loss,
+    curves.best_full_valid_loss.value as best_full_valid_loss,
+    curves.best_full_valid_loss.step as best_full_valid_loss_step,
+    curves.final_train_reward,
+    -curves.best_train_reward.value as best_train_reward,
+    curves.best_train_reward.step as best_train_reward_step,
+    curves.final_full_valid_reward,
+    -curves.best_full_valid_reward.value as best_full_valid_reward,
+    curves.best_full_valid_reward.step as best_full_valid_reward_step,
+    counts.warnings as warnings,
+    coalesce(milestones.errors, 0) as errors,
+    milestones.model_id,
+    milestones.training_file,
+    milestones.validation_file,
+    milestones.result_file,
+    milestones.billed_tokens
+from counts
+inner join verdicts on counts.job_id = verdicts.job_id
+left join milestones on counts.job_id = milestones.job_id
+left join curves on counts.job_id = curves.job_id
+;
+
+comment on view jobs is 'How did each job end, how long did it take, and how good did it get?';
+comment on column jobs.job_id is 'fine-tuning job [id]';
+comment on column jobs.is_attributed is 'false while the job of these events is unknown [bool]';
+comment on column jobs.dialect is 'openai, azure or legacy [text]';
+comment on column jobs.status is
+    'succeeded, failed, cancelled, running, queued, validating_files or unknown [text]';
+comment on column jobs.outcome_message is
+    'the message that decided how it ended, NULL while open [text]';
+comment on column jobs.created_at is 'creation message, NULL where the dump lacks it [UTC]';
+comment on column jobs.started_at is 'start of training, else the first step [UTC]';
+comment on column jobs.ended_at is 'the message that decided how it ended, NULL while open [UTC]';
+comment on column jobs.wait_seconds is 'from creation to start [s]';
+comment on column jobs.run_seconds is 'from start to end [s]';
+comment on column jobs.total_seconds is 'from creation to end [s]';
+comment on column jobs.seen_seconds is 'from the first to the last event in the lake [s]';
+comment on column jobs.first_event_at is 'earliest event in the lake [UTC]';
+comment on column jobs.last_event_at is 'latest event in the lake [UTC]';
+comment on column jobs.events is 'events in the lake [event]';
+comment on column jobs.steps is 'different steps with metrics [step]';
+comment on column jobs.last_step is 'greatest step with metrics [step]';
+comment on column jobs.total_steps is 'steps the job plans, NULL where never told [step]';
+comment on column jobs.final_train_loss is 'training loss of the last step that has one [1]';
+comment on column jobs.best_train_loss is 'lowest training loss [1]';
+comment on column jobs.best_train_loss_step is 'step of the lowest training loss [step]';
+comment on column jobs.final_valid_loss is
+    'sampled validation loss of the last step that has one [1]';
+comment on column jobs.best_valid_loss is 'lowest sampled validation loss [1]';
+comment on column jobs.best_valid_loss_step is 'step of the lowest sampled validation loss [step]';
+comment on column jobs.final_full_valid_loss is
+    'whole validation loss of the last step that has one [1]';
+comment on column jobs.best_full_valid_loss is 'lowest whole validation loss [1]';
+comment on column jobs.best_full_valid_loss_step is
+    'step of the lowest whole validation loss [step]';
+comment on column jobs.final_train_reward is
+    'mean training reward of the last step that has one [1]';
+comment on column jobs.best_train_reward is 'highest mean training reward [1]';
+comment on column jobs.best_train_reward_step is 'step of the highest mean training reward [step]';
+comment on column jobs.final_full_valid_reward is
+    'mean reward on the whole validation set of the last step that has one [1]';
+comment on column jobs.best_full_valid_reward is
+    'highest mean reward on the whole validation set [1]';
+comment on column jobs.best_full_valid_reward_step is
+    'step of the highest mean reward on the whole validation set [step]';
+comment on column jobs.warnings is 'warnings, as the view of that name counts them [event]';
+comment on column jobs.errors is 'errors, as the view of that name counts them [event]';
+comment on column jobs.model_id is 'model it made, from messages; NULL where none names it [id]';
+comment on column jobs.training_file is 'training file, from messages [id]';
+comment on column jobs.validation_file is 'validation file, from messages [id]';
+comment on column jobs.result_file is 'results file, from messages [id]';
+comment on column jobs.billed_tokens is 'training tokens billed, from Azure''s messages [token]';
