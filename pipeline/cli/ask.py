@@ -14,7 +14,7 @@ from pipeline.cli.options import (
     nearest,
     open_existing,
     output_options,
-    whole_job_id,
+    whole_job,
 )
 from pipeline.cli.output import write_rows
 from pipeline.errors import UsageError
@@ -124,11 +124,9 @@ def show(
       tunelog show errors --where "created_at >= '2025-01-01'" --limit 20
       tunelog show events --job ftjob-abc123 -o events.parquet
     """
-    found = find_view(view)
+    query, params = view_query(find_view(view), job=job, where=where, columns=columns, limit=limit)
     lake = open_existing(lake_dir)
-    job = whole_job_id(lake, job)
-    query, params = view_query(found, job=job, where=where, columns=columns, limit=limit)
-    ask(lake, query, params, memory, timeout, format, output)
+    ask(lake, query, whole_job(lake, params), memory, timeout, format, output)
 
 
 def view_query(

@@ -11,7 +11,7 @@ from pipeline.cli.options import (
     lake_option,
     open_existing,
     output_options,
-    whole_job_id,
+    whole_job,
 )
 from pipeline.cli.output import destination
 from pipeline.cli.terminal import inert_json
@@ -45,12 +45,13 @@ def export(
       tunelog export loss_curves -o curves.parquet
       tunelog export jobs --format csv
     """
-    lake = open_existing(lake_dir)
-    job = whole_job_id(lake, job)
+    params = {} if job is None else {"job": job}
     if view is not None or format != "jsonl":
         query, params = view_query(find_view(view or "events"), job=job)
-        ask(lake, query, params, memory, timeout, format, output)
+        lake = open_existing(lake_dir)
+        ask(lake, query, whole_job(lake, params), memory, timeout, format, output)
         return
-    lines = lake.export_events(job)
+    lake = open_existing(lake_dir)
+    lines = lake.export_events(whole_job(lake, params).get("job"))
     with destination(output) as out:
         out.writelines(f"{inert_json(line)}\n" for line in lines)

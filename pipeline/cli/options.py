@@ -107,23 +107,24 @@ def open_existing(directory: str) -> Lake:
     return open_lake(directory, create=False)
 
 
-def whole_job_id(lake: Lake, job: str | None) -> str | None:
-    """The id of the one job whose id begins so; None where no job is asked for.
+def whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
+    """The parameters of a query with the beginning of a job's id made whole.
 
     Raises:
         UsageError: No job of the lake begins so, or several do.
     """
+    job = params.get("job")
     if job is None or _WHOLE_JOB_ID.fullmatch(job):
-        return job
+        return params
     with lake.connect() as con:
         rows = con.execute("select distinct job_id from lake_streams order by job_id").fetchall()
     found = [name for (name,) in rows if name.startswith(job)]
-    if len(found) == 1 or job in found:
-        return job if job in found else found[0]
     if not found:
         raise UsageError(f"--job {job}: no job of that name or beginning: see `tunelog show jobs`")
-    few = " and ".join(found[:2])
-    raise UsageError(f"--job {job}: {len(found):,} jobs begin so, as {few}: write more of the id")
+    if len(found) > 1 and job not in found:
+        few = " and ".join(found[:2])
+        raise UsageError(f"--job {job}: {len(found):,} jobs begin so, as {few}: write more of it")
+    return {**params, "job": job if job in found else found[0]}
 
 
 def find_view(name: str) -> View:

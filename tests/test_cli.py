@@ -1,0 +1,442 @@
+"""The command line as a person meets it: real processes, real exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.cli import COMMANDS, cli
+from pipeline.cli.reference import page
+from pipeline.errors import ExitCode
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "data" / "samples"
+JOB = "ftjob-abc123" + "a1B2c3" * 3
+OTHER = "ftjob-xyz789" + "a1B2c3" * 3
+HEAVY = ("duckdb", "polars", "pyarrow", "numpy", "rich")
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def start(args: Sequence[str], cwd: Path, **env: str) -> subprocess.Popen[str]:
+    """A `tunelog` process in a folder, with a pipe at each end."""
+    environ = {k: v for k, v in os.environ.items() if k not in ("TUNELOG_LAKE", "COLUMNS")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", *args],
+        cwd=cwd,
+        env={**environ, "PYTHONPATH": str(ROOT), **env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+@pytest.fixture
+def tunelog(tmp_path: Path) -> Run:
+    """Run `tunelog` in an empty folder."""
+
+    def run(
+        *args: str, stdin: str = "", code: int = 0, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        process = start(args, tmp_path, **env)
+        out, err = process.communicate(stdin, timeout=60)
+        assert process.returncode == code, (args, out, err)
+        if code:
+            assert err.strip(), "a failure says why"
+            assert "Traceback" not in err
+        return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+    return run
+
+
+def commands() -> dict[str, click.Command]:
+    """Every command by its name."""
+    with click.Context(cli, info_name="tunelog", **cli.context_settings) as ctx:
+        found = {name: cli.get_command(ctx, name) for name in COMMANDS}
+    return {name: command for name, command in found.items() if command}
+
+
+def examples(command: click.Command) -> list[list[str]]:
+    """The `tunelog ...` calls in a command's help, as arguments."""
+    calls = re.findall(r"(?:^|\| )\s*tunelog (.+)$", command.help or "", re.MULTILINE)
+    return [shlex.split(call.partition(" > ")[0]) for call in calls]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`tunelog --help` imports neither an engine nor a renderer."""
+    code = "import sys, pipeline.cli as c; c.run(['--help']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.splitlines()[-1].split()
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_help_prints_the_exit_codes(tunelog: Run) -> None:
+    """`tunelog --help` names every exit code and every command."""
+    text = tunelog("--help").stdout
+    for code in ExitCode:
+        assert re.search(rf"^ +{code.value}  \w+", text, re.MULTILINE)
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_examples_that_parse(name: str) -> None:
+    """Every command's help holds an example, and its arguments are ones the command takes."""
+    command = commands()[name]
+    calls = [call for call in examples(command) if call[0] == name]
+    assert calls, f"{name} has no example"
+    for call in calls:
+        with click.Context(command, info_name=name, **cli.context_settings) as ctx:
+            command.make_parser(ctx).parse_args(call[1:])
+
+
+def test_the_page_is_current() -> None:
+    """`docs/cli.md` is what the help texts say."""
+    written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert written == page(), "run: python -m pipeline.cli.reference > docs/cli.md"
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["inget"], "did you mean 'ingest'?"),
+        (["frobnicate"], "no command 'frobnicate'"),
+        (["show"], "Missing argument 'VIEW'"),
+        (["show", "job"], "no such view, did you mean 'jobs'?"),
+        (["show", "jobs", "--columns", "job_id,dialct"], "did you mean 'dialect'?"),
+        (["show", "jobs", "--format", "xml"], "'xml' is not one of"),
+        (["show", "jobs", "--limit", "-1"], "-1"),
+        (["ingest"], "Missing argument 'PATH...'"),
+        (["ingest", "x", "--max-record-bytes", "many"], "'many' is no size"),
+        (["sql", "select 1", "-f", __file__], "leave one out"),
+        (["rejects", "--reason", "cutoff"], "did you mean 'cut_off'?"),
+        (["export", "jobs", "-o", "x.table"], "'table' is not one of"),
+    ],
+)
+def test_usage_errors(tunelog: Run, args: list[str], says: str) -> None:
+    """A call that is wrong ends with 2 and one line that says what to write instead."""
+    done = tunelog(*args, code=ExitCode.USAGE)
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["summary"],
+        ["show", "jobs"],
+        ["sql", "select 1"],
+        ["export"],
+        ["rejects"],
+        ["rejects", "--replay"],
+        ["assign", "a.jsonl", JOB],
+    ],
+)
+def test_reading_makes_no_lake(tunelog: Run, tmp_path: Path, args: list[str]) -> None:
+    """A command that reads names the folder that is no lake, and makes none."""
+    done = tunelog(*args, "--lake", "nowhere", code=ExitCode.USAGE)
+    assert done.stderr.startswith("nowhere: no lake here")
+    assert "tunelog ingest" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def events(job: str, steps: int = 5, **first: object) -> list[dict[str, object]]:
+    """A small job, oldest event first; `first` changes its creation message."""
+    made = [{"message": f"Created fine-tuning job: {job}", "type": "message", "data": {}, **first}]
+    for step in range(1, steps + 1):
+        data = {"step": step, "total_steps": steps, "train_loss": 1 / step}
+        made.append({"message": f"Step {step}/{steps}", "type": "metrics", "data": data})
+    made.append({"message": "The job has successfully completed", "type": "message", "data": {}})
+    return [
+        {
+            "object": "fine_tuning.job.event",
+            "id": f"ftevent-{job[6:12]}{i:018d}",
+            "created_at": 1714564800 + 60 * i,
+            "level": "info",
+            **event,
+        }
+        for i, event in enumerate(made)
+    ]
+
+
+def dump(path: Path, *jobs: list[dict[str, object]]) -> str:
+    """Write events as JSON lines."""
+    lines = (json.dumps(event) for job in jobs for event in job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a lake of the samples, for tests that only read."""
+    folder = tmp_path_factory.mktemp("samples")
+    process = start(["ingest", str(SAMPLES)], folder)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, (out, err)
+    return folder
+
+
+@pytest.fixture
+def ask(samples: Path) -> Run:
+    """Run `tunelog` in the folder of the samples; standard error must be empty but for notes."""
+
+    def run(*args: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        process = start(args, samples, **env)
+        out, err = process.communicate(stdin, timeout=60)
+        assert process.returncode == 0, (args, out, err)
+        return subprocess.CompletedProcess(args, 0, out, err)
+
+    return run
+
+
+def test_ingest_tells_every_source(tunelog: Run) -> None:
+    """`ingest --format json` lists every source, and its counts add up to its records."""
+    told = json.loads(tunelog("ingest", str(SAMPLES), "--format", "json").stdout)
+    assert len(told) == sum(path.is_file() for path in SAMPLES.rglob("*"))
+    for source in told:
+        kinds = sum(source["ignored"].values()) + sum(source["rejects"].values())
+        assert source["records"] == (
+            source["events"] + source["duplicates"] + kinds + source["blank"]
+        ), source
+    again = json.loads(tunelog("ingest", str(SAMPLES), "--format", "json").stdout)
+    assert {source["status"] for source in again} == {"known"}
+
+
+def test_ingest_tells_a_person(tunelog: Run, tmp_path: Path) -> None:
+    """The summary of `ingest` tells new events, duplicates, jobs and sources."""
+    dump(tmp_path / "a.jsonl", events(JOB), events(JOB)[1:3], events(OTHER))
+    text = tunelog("ingest", "a.jsonl").stdout
+    assert "1 source (1 new), 16 records" in text
+    assert "14 new events in 2 jobs" in text
+    assert "2 duplicates" in text
+    assert "a.jsonl" in text
+
+
+def test_many_sources_are_folded(tunelog: Run, tmp_path: Path) -> None:
+    """Of many sources the summary lists only those worth a look; json lists them all."""
+    for i in range(40):
+        dump(tmp_path / "d" / f"{i:02}.jsonl", events(f"ftjob-{i:024d}", steps=1))
+    (tmp_path / "d" / "39.jsonl").open("a").write("{broken\n")
+    lines = tunelog("ingest", "d", code=ExitCode.DATA).stdout.splitlines()
+    assert len(lines) < 15
+    assert any("39.jsonl" in line for line in lines)
+    assert "39 more sources: --format json lists all" in lines[-1]
+    assert len(json.loads(tunelog("ingest", "d", "--format", "json", code=1).stdout)) == 40
+
+
+def test_rejects_decide_the_exit_code(tunelog: Run, tmp_path: Path) -> None:
+    """More rejects than allowed end with 1; the events are in the lake and the rejects kept."""
+    path = dump(tmp_path / "a.jsonl", events(JOB))
+    with Path(path).open("a") as file:
+        file.write('{"id": \n')
+    done = tunelog("ingest", "a.jsonl", code=ExitCode.DATA)
+    assert "1 rejects, with 0 allowed" in done.stderr
+    assert json.loads(
+        tunelog("sql", "select count(*) as n from events", "--format", "json").stdout
+    )[0] == {"n": 7}
+    kept = json.loads(tunelog("rejects", "--format", "json").stdout)
+    assert [row["raw"] for row in kept] == ["{\\x22id\\x22: "]
+    assert tunelog("rejects", "--reason", "too_large").stdout.count("\n") == 2
+    replayed = json.loads(tunelog("rejects", "--replay", "--format", "json").stdout)
+    assert replayed == [{"tried": 1, "passed": 0, "still": 1}]
+    tunelog("ingest", "a.jsonl", "--lake", "other", "--allow-rejects", "1")
+
+
+def test_standard_input(tunelog: Run) -> None:
+    """`ingest -` reads standard input."""
+    lines = "".join(json.dumps(event) + "\n" for event in events(JOB))
+    assert "7 new events in 1 job" in tunelog("ingest", "-", stdin=lines).stdout
+
+
+def test_nothing_to_read(tunelog: Run, tmp_path: Path) -> None:
+    """A path that is not there ends in an error that names it."""
+    done = tunelog("ingest", "nowhere.jsonl", code=ExitCode.DATA)
+    assert "nowhere.jsonl" in done.stderr
+
+
+def test_assign(tunelog: Run, tmp_path: Path) -> None:
+    """`assign` gives the events of a source their job and tells how many."""
+    dump(tmp_path / "a.jsonl", events(JOB)[1:])
+    tunelog("ingest", "a.jsonl")
+    done = tunelog("assign", "a.jsonl", OTHER)
+    assert (done.stdout, "6 events moved" in done.stderr) == ("", True)
+    jobs = json.loads(tunelog("show", "jobs", "--format", "json").stdout)
+    assert [job["job_id"] for job in jobs] == [OTHER]
+
+
+def test_show_is_ordered_and_selects(tunelog: Run, tmp_path: Path) -> None:
+    """`show` keeps the view's order and takes a job, a condition, columns and a limit."""
+    dump(tmp_path / "a.jsonl", events(OTHER), events(JOB))
+    tunelog("ingest", "a.jsonl")
+
+    def rows(*args: str) -> list[dict[str, object]]:
+        done = tunelog("show", "loss_curves", *args, "--format", "json")
+        return list(json.loads(done.stdout))
+
+    assert [(r["job_id"], r["step"]) for r in rows()] == [
+        (job, step) for job in (JOB, OTHER) for step in range(1, 6)
+    ]
+    assert [r["step"] for r in rows("--job", "ftjob-xyz", "--where", "step > 2 -- late")] == [
+        3,
+        4,
+        5,
+    ]
+    assert rows("--columns", "train_loss, step", "--limit", "1") == [{"train_loss": 1.0, "step": 1}]
+    several = tunelog("show", "jobs", "--job", "ftjob-", code=ExitCode.USAGE)
+    assert "2 jobs begin so" in several.stderr
+    assert "no job" in tunelog("show", "jobs", "--job", "ftjob-q", code=ExitCode.USAGE).stderr
+
+
+def test_sql_by_every_way_in(ask: Run, samples: Path) -> None:
+    """A query comes as an argument, by a pipe or from a file, with values for its parameters."""
+    query = "select job_id from jobs where status = $status order by 1"
+    given = ("-p", "status", "failed", "--format", "csv")
+    (samples / "q.sql").write_text(query)
+    answers = {
+        ask("sql", query, *given).stdout,
+        ask("sql", *given, stdin=query).stdout,
+        ask("sql", "-", *given, stdin=query).stdout,
+        ask("sql", "-f", "q.sql", *given).stdout,
+    }
+    assert len(answers) == 1
+    assert len(answers.pop().splitlines()) > 1
+
+
+def test_sql_is_locked_down(tunelog: Run, tmp_path: Path) -> None:
+    """A query that reads a file is refused with one line and 2."""
+    dump(tmp_path / "a.jsonl", events(JOB))
+    tunelog("ingest", "a.jsonl")
+    done = tunelog("sql", "select * from read_csv('a.jsonl')", code=ExitCode.USAGE)
+    assert len(done.stderr.splitlines()) == 1
+    tunelog("show", "jobs", "--where", "exists (from 'a.jsonl')", code=ExitCode.USAGE)
+
+
+def test_export_gives_the_events_back(tunelog: Run, tmp_path: Path) -> None:
+    """`export` gives the events back JSON-equal, and any view as a file of the format named."""
+    sent = events(JOB, unknown={"kept": [1, None]}, message="\x9b31m \x7f é 汉")
+    dump(tmp_path / "a.jsonl", sent)
+    tunelog("ingest", "a.jsonl", "--job-id", JOB)
+    out = tunelog("export").stdout
+    key = "id"
+    back = sorted((json.loads(line) for line in out.splitlines()), key=lambda e: str(e[key]))
+    assert back == sent
+    assert "\x9b" not in out
+    tunelog("export", "loss_curves", "-o", "curves.parquet")
+    assert pq.read_table(tmp_path / "curves.parquet")["step"].to_pylist() == [1, 2, 3, 4, 5]
+    assert tunelog("export", "jobs", "--format", "csv").stdout.startswith("job_id,")
+
+
+def test_summary(ask: Run) -> None:
+    """`summary` tells outcome, duration, losses, errors and warnings of the newest jobs."""
+    told = json.loads(ask("summary", "--format", "json").stdout)
+    text = ask("summary", "--limit", "100", COLUMNS="130").stdout
+    for job in told["jobs"]:
+        assert job["job_id"][:30] in text
+    assert {"succeeded", "failed", "cancelled", "running"} <= {j["status"] for j in told["jobs"]}
+    for status in ("succeeded", "failed", "cancelled", "running"):
+        assert status in text
+    for row in told["problems"]:
+        assert row["example"][:20].split("\n")[0] in text
+    assert max(map(len, ask("summary", COLUMNS="80").stdout.splitlines())) <= 80
+    assert "| job | outcome |" in ask("summary", "--format", "markdown").stdout
+
+
+def test_every_view_fits_the_terminal(ask: Run) -> None:
+    """Every view can be shown in 80 columns, and what does not fit is named."""
+    from pipeline.views import catalogue
+
+    for view in catalogue():
+        done = ask("show", view.name, "--limit", "30", COLUMNS="80")
+        assert max(map(len, done.stdout.splitlines())) <= 80, view.name
+        shown = done.stdout + done.stderr
+        assert all(column.name in shown for column in view.columns), view.name
+
+
+def test_text_of_events_is_inert(tunelog: Run, tmp_path: Path) -> None:
+    """No escape sequence of an event's text comes out of any command as one."""
+    evil = "\x1b[31mred \x9b5m\u202e"
+    dump(tmp_path / "a.jsonl", events(JOB, message=evil, level="error"))
+    tunelog("ingest", "a.jsonl", "--job-id", JOB)
+    for args in (
+        ["summary"],
+        ["show", "errors"],
+        ["show", "events", "--format", "json"],
+        ["export"],
+    ):
+        out = tunelog(*args).stdout
+        assert "red" in out, args
+        assert not {"\x1b", "\x9b", "\u202e"} & set(out), args
+
+
+def test_a_closed_pipe_is_quiet(samples: Path) -> None:
+    """A reader that has enough ends the command quietly."""
+    process = start(["show", "events", "--format", "jsonl"], samples)
+    assert process.stdin and process.stdout and process.stderr
+    process.stdin.close()
+    assert process.stdout.readline().startswith("{")
+    process.stdout.close()
+    assert process.wait(60) == ExitCode.OK
+    assert process.stderr.read() == ""
+
+
+def test_an_interrupt_ends_with_130(samples: Path) -> None:
+    """Ctrl-C ends a command with 130 and one line."""
+    process = start(["sql", "-"], samples)
+    assert process.stdin and process.stderr
+    time.sleep(1)  # until it waits for the query
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == ExitCode.INTERRUPTED
+    assert process.stderr.read().splitlines()[-1:] == ["interrupted"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told(tunelog: Run) -> None:
+    """A file that cannot be written ends with 3 and its name."""
+    done = tunelog("views", "-o", "/dev/full", code=ExitCode.ENVIRONMENT)
+    assert done.stderr == "/dev/full: No space left on device\n"
+
+
+def test_the_lake_is_found(tunelog: Run, tmp_path: Path) -> None:
+    """The lake is --lake, else $TUNELOG_LAKE, else ./lake."""
+    dump(tmp_path / "a.jsonl", events(JOB))
+    tunelog("ingest", "a.jsonl", TUNELOG_LAKE="one")
+    tunelog("ingest", "a.jsonl", "--lake", "two", TUNELOG_LAKE="one")
+    tunelog("ingest", "a.jsonl")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.jsonl", "one", "two", "lake"}
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "ingest"])
+def test_examples_run(name: str, tunelog: Run, tmp_path: Path) -> None:
+    """The examples of a command's help run as they stand."""
+    dump(tmp_path / "dumps" / "page-3.json", events(JOB)[1:])
+    dump(tmp_path / "events.jsonl", events(JOB))
+    (tmp_path / "question.sql").write_text("from jobs")
+    tunelog("ingest", "events.jsonl", "dumps/" if name == "assign" else "events.jsonl")
+    shim = f'tunelog() {{ "{sys.executable}" -m pipeline.cli "$@"; }}'
+    for line in re.findall(r"^  (?=\S)(.*tunelog .+)$", commands()[name].help or "", re.MULTILINE):
+        done = subprocess.run(
+            ["bash", "-c", f"set -eo pipefail\n{shim}\n{line}"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, (line, done.stderr)
