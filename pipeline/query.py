@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -27,11 +28,9 @@ MIN_MEMORY = 192 << 20
 """The child alone, with an engine that can do little, needs so much [byte]."""
 
 _WATCH_SECONDS = 0.02
-_LISTS = ("functions", "table_functions", "nodes", "expressions")
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _MENDS = {
     "ParserException": "write one SELECT in DuckDB's SQL",
-    "BinderException": "`tunelog views NAME` lists a view's columns",
+    "BinderException": "change it (`tunelog views NAME` lists a view's columns)",
     "CatalogException": "`tunelog views` lists what there is",
 }
 
@@ -41,8 +40,6 @@ class Stream:
 
     The child ends with the last batch, with `close`, with the `with` block, or with this process.
     """
-
-    schema: pa.Schema
 
     def __init__(self, child: subprocess.Popen[bytes], query: str, limits: _Limits) -> None:
         """Wait for the schema.
@@ -63,14 +60,10 @@ class Stream:
         except BaseException:
             self.close()
             raise
-        self.schema = self._reader.schema
+        self.schema: pa.Schema = self._reader.schema
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """The rows, in order.
-
-        Raises:
-            QueryError: The query failed on its way, or went over its limits.
-        """
+        """The rows, in order; a `QueryError` where the query fails on its way."""
         try:
             while True:
                 try:
@@ -103,8 +96,8 @@ class Stream:
         self._child.kill()
         self._child.wait()
         for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
-            if pipe is not None and not pipe.closed:
-                pipe.close()
+            with suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr]
 
     def _failure(self) -> TunelogError:
         told = self._child.stderr.read() if self._child.stderr else b""
@@ -117,11 +110,9 @@ class Stream:
             kind, text, at = json.loads(told)
         except ValueError:
             ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-            heard = told.decode(errors="replace").strip().rpartition("\n")[2]
-            return QueryError(
-                _line(f"sql: the engine stopped with {ended} {heard}", ": ask otherwise")
-            )
-        if kind in ("OutOfMemoryException", "MemoryError"):
+            kind, at = "", None
+            text = f"the engine stopped with {ended} {told.decode(errors='replace')[-300:]}"
+        if kind in ("OutOfMemoryException", "MemoryError") or "std::bad_alloc" in text:
             return QueryError(self._limits.out_of_memory())
         return _error(kind, text, at, self._query)
 
@@ -143,8 +134,7 @@ class _Limits:
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
         while child.poll() is None:
             if deadline is not None and time.monotonic() > deadline:
-                self.broken = f"sql: not finished after {self.timeout:g} s: ask for less, "
-                self.broken += "or allow more with --timeout"
+                self.broken = f"sql: over --timeout {self.timeout:g} s: ask for less, or allow more"
             elif resident_bytes(child.pid) > self.bytes:
                 self.broken = self.out_of_memory()
             if self.broken:
@@ -181,11 +171,10 @@ def run(
         QueryError: The query is wrong, not allowed, or over its limits.
         LakeError: The views cannot be made.
     """
-    wanted = stream(
+    most, held, batches = memory_bytes(memory), 0, []
+    with stream(
         script, files, query, params=params, memory=memory, timeout=timeout, limit=limit
-    )
-    with wanted as answer:
-        most, held, batches = memory_bytes(memory), 0, []
+    ) as answer:
         for batch in answer:
             held += batch.nbytes
             if held > most:
@@ -211,9 +200,12 @@ def stream(
     if os.name != "posix":
         raise QueryError("sql: no limits can be set on this system: use Linux or macOS")
     limits = _Limits(memory, timeout)
-    given = dict(params) if isinstance(params, Mapping) else params and list(params)
-    lists = {name: _listed(name) for name in _LISTS}
-    request = (script, tuple(files), query, given, limit, limits.bytes, timeout, lists)
+    given: dict[str, object] | list[object] | None = None
+    if isinstance(params, Mapping):
+        given = {name: _plain(value) for name, value in params.items()}
+    elif params is not None:
+        given = [_plain(value) for value in params]
+    request = (script, tuple(files), query, given, limit, limits.bytes, timeout, _lists())
     try:
         packed = pickle.dumps(request)
     except (pickle.PicklingError, TypeError, AttributeError) as error:
@@ -221,25 +213,27 @@ def stream(
             f"sql: a parameter cannot be passed on: {error}: use plain values"
         ) from None
     child = _start()
-    assert child.stdin is not None
-    try:
-        child.stdin.write(packed)
-        child.stdin.flush()
-    except BrokenPipeError:
-        pass  # it ended before it read: what it said is told below
+    with suppress(BrokenPipeError):  # where it ended before it read, it says why
+        child.stdin.write(packed)  # type: ignore[union-attr]
+        child.stdin.flush()  # type: ignore[union-attr]
     return Stream(child, query, limits)
+
+
+def _plain(value: object) -> object:
+    """A scalar of numpy as Python's own: the child has no numpy."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) else value
 
 
 def _start() -> subprocess.Popen[bytes]:
     """A child that inherits nothing it could tell: no environment, files, terminal or folder."""
     program = str(Path(__file__).with_name("query_child.py"))
     kept = {name: os.environ[name] for name in os.environ if name.endswith("LIBRARY_PATH")}
-    pipe = subprocess.PIPE
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-B", program, json.dumps([p for p in sys.path if p])],
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env=kept,
         cwd="/",
         start_new_session=True,
@@ -247,10 +241,12 @@ def _start() -> subprocess.Popen[bytes]:
 
 
 @cache
-def _listed(kind: str) -> frozenset[str]:
-    lines = (sql_root() / "query" / f"{kind}.txt").read_text(encoding="utf-8").splitlines()
-    words = (line.lower().split() for line in lines if not line.startswith("#"))
-    return frozenset(word for line in words for word in line)
+def _lists() -> dict[str, frozenset[str]]:
+    """What a query may use: the words of `sql/query/*.txt`, in lower case."""
+    return {
+        path.stem: frozenset(re.sub(r"(?m)^#.*", "", path.read_text("utf-8")).lower().split())
+        for path in (sql_root() / "query").glob("*.txt")
+    }
 
 
 def memory_bytes(text: str) -> int:
@@ -258,8 +254,7 @@ def memory_bytes(text: str) -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
     if not found:
         raise QueryError(f"--memory {text!r}: no size: write one like 500MB or 2GB")
-    unit = _UNITS[found[2].upper()]
-    size = float(found[1]) * (1 << unit if found[3] else 1000 ** (unit // 10))
+    size = float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2].upper() or " ")
     if size < MIN_MEMORY:
         raise QueryError(f"--memory {text}: too little: give at least {MIN_MEMORY >> 20}MiB")
     return int(size)
@@ -294,8 +289,8 @@ def _error(kind: str, text: str, at: int | None, query: str) -> TunelogError:
         where += (
             f": line {before.count(chr(10)) + 1}, column {len(before.rpartition(chr(10))[2]) + 1}"
         )
-    mend = "" if kind == "Refused" else f": {_MENDS.get(kind, 'change the query')}"
-    return QueryError(_line(f"{where}: {text}", mend))
+    mends = "" if kind == "Refused" else f": {_MENDS.get(kind, 'change the query')}"
+    return QueryError(_line(f"{where}: {text}", mends))
 
 
 def _line(text: str, end: str = "", most: int = 400) -> str:

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 16_384
 
+Lists = dict[str, frozenset[str]]
+"""What a query may use, in lower case: tables, functions, table_functions, nodes, expressions."""
+
 _SHOWN = ('"tables"', "__show_tables_expanded")
+_MACROS = ("macro", "table_macro")
 _CATALOG = ("tables", "columns", "schemata")
 _PLAIN = "one SELECT (or FROM, WITH, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES, EXPLAIN) is allowed"
 
@@ -37,7 +41,7 @@ class Refused(Exception):
 
 
 class Request(NamedTuple):
-    """What the parent asks for. Sizes in bytes, times in seconds."""
+    """What the parent asks for. `memory` in bytes, `timeout` in seconds."""
 
     script: str
     files: tuple[str, ...]
@@ -46,25 +50,11 @@ class Request(NamedTuple):
     limit: int | None
     memory: int
     timeout: float | None
-    lists: dict[str, frozenset[str]]
+    lists: Lists
 
 
-class Allowed(NamedTuple):
-    """What a query may use, in lower case."""
-
-    tables: frozenset[str]
-    functions: frozenset[str]
-    table_functions: frozenset[str]
-    nodes: frozenset[str]
-    expressions: frozenset[str]
-
-
-def walk(tree: dict[str, Any], allowed: Allowed) -> None:
-    """Look at every node of a query as `json_serialize_sql` gives it.
-
-    Raises:
-        Refused: A node, function, table or special form that is not on its list.
-    """
+def walk(tree: dict[str, Any], allowed: Lists) -> None:
+    """Raise `Refused` for a node, function or table of a parsed query that is on no list."""
     pending: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while pending:
         node, ctes = pending.pop()
@@ -78,17 +68,17 @@ def walk(tree: dict[str, Any], allowed: Allowed) -> None:
         pending.extend((child, ctes) for child in children)
 
 
-def _examine(node: dict[str, Any], ctes: frozenset[str], allowed: Allowed) -> Iterable[Any]:
+def _examine(node: dict[str, Any], ctes: frozenset[str], allowed: Lists) -> Iterable[Any]:
     """Judge one node by itself; what lies below it is returned."""
     kind, at = node.get("type"), node.get("query_location")
     if "class" in node:
-        if node["class"].lower() not in allowed.expressions:
+        if node["class"].lower() not in allowed["expressions"]:
             raise Refused(f"{node['class']} expressions are not allowed: {_PLAIN}", at)
-    elif isinstance(kind, str) and kind.lower() not in allowed.nodes:
-        what = kind.removesuffix("_NODE").removesuffix("_QUERY").replace("_", " ")
+    elif isinstance(kind, str) and kind.lower() not in allowed["nodes"]:
+        what = kind.removesuffix("_NODE").removesuffix("_QUERY")
         raise Refused(f"{what} is not allowed, nested or not: {_PLAIN}", at)
-    if "function_name" in node and node["function_name"].lower() not in allowed.functions:
-        name, hint = node["function_name"], _nearest(node["function_name"], allowed.functions)
+    if "function_name" in node and node["function_name"].lower() not in allowed["functions"]:
+        name, hint = node["function_name"], _nearest(node["function_name"], allowed["functions"])
         raise Refused(f"function {name} is unknown or not allowed{hint}: leave it out", at)
     if kind == "BASE_TABLE":
         _examine_table(node, ctes, allowed, at)
@@ -100,8 +90,8 @@ def _examine(node: dict[str, Any], ctes: frozenset[str], allowed: Allowed) -> It
     elif kind == "TABLE_FUNCTION":
         call = node["function"]
         name = str(call.get("function_name"))
-        if name.lower() not in allowed.table_functions:
-            hint = _nearest(name, allowed.tables)
+        if name.lower() not in allowed["table_functions"]:
+            hint = _nearest(name, allowed["tables"])
             raise Refused(f"table function {name} is not allowed{hint}: read the lake's views", at)
         below = [value for key, value in call.items() if key != "function_name"]
         return [*below, *(value for key, value in node.items() if key != "function")]
@@ -109,17 +99,17 @@ def _examine(node: dict[str, Any], ctes: frozenset[str], allowed: Allowed) -> It
 
 
 def _examine_table(
-    node: dict[str, Any], ctes: frozenset[str], allowed: Allowed, at: int | None
+    node: dict[str, Any], ctes: frozenset[str], allowed: Lists, at: int | None
 ) -> None:
     *schema, name = [part.lower() for part in node["qualified_name"]["path"]]
     if not schema and name in ctes:
         return
-    if name in allowed.tables and schema in ([], ["main"], ["memory"], ["memory", "main"]):
+    if name in allowed["tables"] and schema in ([], ["main"], ["memory"], ["memory", "main"]):
         return
     if schema == ["information_schema"] and name in _CATALOG:
         return
     shown = ".".join(node["qualified_name"]["path"])
-    hint = _nearest(name, allowed.tables)
+    hint = _nearest(name, allowed["tables"])
     raise Refused(f"{shown} is no view of the lake{hint}: see SHOW TABLES", at)
 
 
@@ -128,13 +118,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def checked(connection: duckdb.DuckDBPyConnection, query: str, allowed: Allowed) -> None:
-    """Parse a query with the engine that will run it and walk it.
-
-    Raises:
-        Refused: It is not one statement, no select, or has a part that is not allowed.
-        duckdb.ParserException: It is no SQL.
-    """
+def checked(connection: duckdb.DuckDBPyConnection, query: str, allowed: Lists) -> None:
+    """Parse a query with the engine that will run it and walk it, or raise `Refused`."""
     statements = connection.extract_statements(query)
     if len(statements) != 1:
         count = "an empty query" if not statements else f"{len(statements)} statements"
@@ -183,19 +168,18 @@ def limit_process(request: Request) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def fence_files(files: Iterable[str]) -> bool:
+def fence_files(files: Iterable[str]) -> None:
     """Let this thread and those it starts open the given files for reading, and nothing else.
 
-    Returns:
-        False where the kernel has no Landlock (https://docs.kernel.org/userspace-api/landlock.html).
+    Without Landlock (https://docs.kernel.org/userspace-api/landlock.html) nothing happens.
     """
     if sys.platform != "linux":
-        return False
+        return
     create, add, restrict, no_new_privileges, read_file = 444, 445, 446, 38, 1 << 2
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(create, None, ctypes.c_size_t(0), 1)
     if version < 1:
-        return False
+        return
     rights = 13 if version < 2 else 14 if version < 3 else 15 if version < 5 else 16
     handled = (ctypes.c_uint64 * 2)((1 << rights) - 1, 0b11 if version > 3 else 0)
     size = 16 if version > 3 else 8
@@ -210,7 +194,6 @@ def fence_files(files: Iterable[str]) -> bool:
     if libc.syscall(restrict, rules, 0):
         raise OSError(ctypes.get_errno(), "Landlock cannot be switched on")
     os.close(rules)
-    return True
 
 
 def open_engine(request: Request) -> duckdb.DuckDBPyConnection:
@@ -241,37 +224,20 @@ def open_engine(request: Request) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def names(connection: duckdb.DuckDBPyConnection, request: Request) -> Allowed:
+def names(connection: duckdb.DuckDBPyConnection, request: Request) -> Lists:
     """What the script made, beside the engine's functions on the lists."""
-    views = "select view_name from duckdb_views() where not internal"
-    macros = "select function_name from duckdb_functions() where not internal and function_type ="
-    made = [views, f"{macros} 'macro'", f"{macros} 'table_macro'"]
-    tables, functions, table_functions = (
-        frozenset(name.lower() for (name,) in connection.execute(query).fetchall())
-        for query in made
-    )
-    lists = request.lists
-    return Allowed(
-        tables,
-        functions | lists["functions"],
-        table_functions | lists["table_functions"],
-        lists["nodes"],
-        lists["expressions"],
-    )
-
-
-def bound(connection: duckdb.DuckDBPyConnection, request: Request) -> duckdb.DuckDBPyRelation:
-    """The query, bound to the views but not yet run.
-
-    Raises:
-        duckdb.Error: A name or type in it is wrong; told with its position.
-    """
-    try:
-        return connection.sql(request.query, params=request.params)
-    except Exception:
-        # Relations forget where the mistake is; this way fails at the same one and tells.
-        connection.execute(request.query, request.params)
-        raise
+    tables = "select table_name from information_schema.tables"
+    made = connection.execute(tables).fetchall()
+    macros: list[tuple[str, str]] = []
+    if "macro" in request.script.lower():  # the question costs more than most answers
+        kinds = "select function_name, function_type from duckdb_functions() where not internal"
+        macros = connection.execute(kinds).fetchall()
+    own = {wanted: {name.lower() for name, kind in macros if kind == wanted} for wanted in _MACROS}
+    return request.lists | {
+        "tables": frozenset(name.lower() for (name,) in made),
+        "functions": request.lists["functions"] | own["macro"],
+        "table_functions": request.lists["table_functions"] | own["table_macro"],
+    }
 
 
 def answer(request: Request, out: Any) -> None:
@@ -283,7 +249,13 @@ def answer(request: Request, out: Any) -> None:
     except Exception as error:
         raise RuntimeError(f"the views cannot be made: {error}") from error
     checked(connection, request.query, names(connection, request))
-    reader = bound(connection, request).to_arrow_reader(BATCH_ROWS)
+    try:
+        rows = connection.sql(request.query, params=request.params)
+    except Exception:
+        # Relations forget where the mistake is; this way fails at the same one and tells.
+        connection.execute(request.query, request.params)
+        raise
+    reader = rows.to_arrow_reader(BATCH_ROWS)
     left = request.limit
     with ipc.new_stream(out, reader.schema) as writer:
         while left is None or left > 0:
@@ -311,6 +283,8 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.path[:] = json.loads(sys.argv[1])
+    # Both packages do without numpy here, and it would take half of the start.
+    sys.modules["numpy"] = None  # type: ignore[assignment]
     try:
         request = Request(*pickle.load(sys.stdin.buffer))
         threading.Thread(target=_end_with_parent, daemon=True).start()
