@@ -72,7 +72,7 @@ verdicts as (
         milestones.told_outcome is not null
         and coalesce(milestones.begun_at < milestones.told_at, true) as is_told,
         milestones.broken_at is not null
-        and coalesce(milestones.going_on_at < milestones.broken_at, true)
+        and coalesce(milestones.going_on_at <= milestones.broken_at, true)
         and coalesce(counts.last_step_at <= milestones.broken_at.a, true) as is_broken
     from counts
     left join milestones on counts.job_id = milestones.job_id

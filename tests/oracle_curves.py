@@ -1,0 +1,242 @@
+"""The views of metrics and steps in plain Python: one function a view, rows as dicts."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from oracle import KNOWN, Event
+
+Row = dict[str, Any]
+
+SPOKEN = {
+    "training loss": "train_loss",
+    "validation loss": "valid_loss",
+    "full validation loss": "full_valid_loss",
+    "train mean reward": "train_mean_reward",
+    "validation mean reward": "valid_mean_reward",
+    "full validation mean reward": "full_valid_mean_reward",
+    "full validation mean parse error": "full_valid_mean_parse_error",
+}
+
+
+def by_job(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """The events of each job in the order of time."""
+    jobs: dict[str, list[Event]] = defaultdict(list)
+    for event in sorted(events, key=lambda event: event.place):
+        jobs[event.job_id].append(event)
+    return jobs
+
+
+def told(event: Event) -> tuple[int, int | None, dict[str, float]] | None:
+    """Step, planned steps and numbers of a message whose event has no payload."""
+    found = re.match(r"Step ([0-9]+)(?:/([0-9]+))?", event.message)
+    if not found or event.step is not None or (isinstance(event.data, dict) and event.data):
+        return None
+    numbers: dict[str, float] = {}
+    number = r"[-+]?(?:[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|nan|NaN|inf|Inf)"
+    for name, value in re.findall(rf"[:,] *([a-z ]+)=({number})", event.message):
+        if name in SPOKEN:
+            numbers.setdefault(SPOKEN[name], float(value))
+    return int(found[1]), int(found[2]) if found[2] else None, numbers
+
+
+def metrics(events: list[Event]) -> list[Row]:
+    """One row per number of an event."""
+    rows = []
+    for event in events:
+        groups = [(event.metrics, True, False), (event.other, False, False)]
+        if spoken := told(event):
+            groups.append((spoken[2], True, True))
+        for numbers, known, from_message in groups:
+            for name, value in numbers.items():
+                rows.append(
+                    {
+                        "job_id": event.job_id,
+                        "event_id": event.event_id,
+                        "created_at": event.created_at,
+                        "step": spoken[0] if from_message and spoken else event.step,
+                        "metric": name,
+                        "value": value,
+                        "known": known,
+                        "from_message": from_message,
+                    }
+                )
+    return rows
+
+
+def metric_keys(events: list[Event]) -> list[Row]:
+    """One row per metric key."""
+    numbers = defaultdict(list)
+    for row in metrics(events):
+        numbers[row["metric"]].append(row)
+    misfits = defaultdict(list)
+    for event in events:
+        for name in event.misfits:
+            misfits[name].append(event)
+    rows = []
+    for name in (numbers.keys() | misfits.keys()) - {"step", "total_steps"}:
+        good, bad = numbers[name], misfits[name]
+        times = [row["created_at"] for row in good] + [event.created_at for event in bad]
+        rows.append(
+            {
+                "metric": name,
+                "type": "number" if not bad else "mixed" if good else "other",
+                "known": name in KNOWN,
+                "numbers": len(good),
+                "non_finite": sum(not math.isfinite(row["value"]) for row in good),
+                "misfits": len(bad),
+                "from_messages": sum(row["from_message"] for row in good),
+                "jobs": len({r["job_id"] for r in good} | {event.job_id for event in bad}),
+                "first_seen": min(times),
+                "last_seen": max(times),
+            }
+        )
+    return rows
+
+
+def loss_curves(events: list[Event]) -> list[Row]:
+    """One row per job and step."""
+    rows: dict[tuple[str, int], Row] = {}
+    claims: list[tuple[Any, Event, int, int | None, dict[str, float], bool]] = []
+    for event in events:
+        if event.step is not None:
+            claims.append(
+                (
+                    (True, event.time, event.ordinal, event.event_id),
+                    event,
+                    event.step,
+                    event.total_steps,
+                    event.metrics,
+                    False,
+                )
+            )
+        elif spoken := told(event):
+            claims.append(
+                ((False, event.time, event.ordinal, event.event_id), event, *spoken, True)
+            )
+    for _, event, step, total_steps, numbers, from_message in sorted(claims, key=lambda c: c[0]):
+        row = rows.setdefault(
+            (event.job_id, step),
+            dict.fromkeys(KNOWN)
+            | {
+                "job_id": event.job_id,
+                "step": step,
+                "total_steps": None,
+                "created_at": event.created_at,
+                "first_created_at": event.created_at,
+                "events": 0,
+                "from_message": False,
+            },
+        )
+        row.update(numbers)
+        row["total_steps"] = row["total_steps"] if total_steps is None else total_steps
+        row["created_at"] = max(row["created_at"], event.created_at)
+        row["first_created_at"] = min(row["first_created_at"], event.created_at)
+        row["events"] += 1
+        row["from_message"] |= from_message
+    return list(rows.values())
+
+
+def checkpoints(events: list[Event]) -> list[Row]:
+    """One row per checkpoint message."""
+    curves = {(row["job_id"], row["step"]): row for row in loss_curves(events)}
+    rows = []
+    for event in events:
+        if event.lifecycle == "checkpoint":
+            step = None if event.order_step == -1 else event.order_step
+            curve = curves.get((event.job_id, step), {})
+            model = re.search(r"Snapshot ID: *(\S*[A-Za-z0-9])", event.message)
+            rows.append(
+                {
+                    "job_id": event.job_id,
+                    "step": step,
+                    "event_id": event.event_id,
+                    "model_id": model[1] if model else None,
+                    "told_at": event.created_at,
+                    "step_at": curve.get("created_at"),
+                    "valid_loss": curve.get("valid_loss"),
+                    "full_valid_loss": curve.get("full_valid_loss"),
+                }
+            )
+    return rows
+
+
+def data_quality(events: list[Event]) -> list[Row]:
+    """One row per job, check and subject."""
+    findings: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for event in events:
+        if event.level not in ("info", "warn", "error"):
+            findings[event.job_id, "unknown_level", event.level].append(event.event_id)
+        if event.type not in (None, "message", "metrics", "moderation_checks"):
+            findings[event.job_id, "unknown_type", event.type].append(event.event_id)
+        for name in event.misfits:
+            findings[event.job_id, "misfit", name].append(event.event_id)
+    for row in metrics(events):
+        if not math.isfinite(row["value"]):
+            findings[row["job_id"], "non_finite", row["metric"]].append(row["event_id"])
+    for job, own in by_job(events).items():
+        created = [
+            event.time
+            for event in own
+            if event.message.startswith(("Created fine-tun", "Job enqueued"))
+        ]
+        for event in own:
+            if created and event.time < min(created):
+                findings[job, "clock_back", "creation"].append(event.event_id)
+    rows = [
+        {
+            "job_id": job,
+            "check": check,
+            "subject": subject,
+            "findings": len(ids),
+            "example": min(ids),
+        }
+        for (job, check, subject), ids in findings.items()
+    ]
+    return rows + step_findings(events)
+
+
+def step_findings(events: list[Event]) -> list[Row]:
+    """Missing steps, and places where the clock goes back while the steps rise."""
+    rows = []
+    first_times: dict[str, dict[int, Any]] = defaultdict(dict)
+    for curve in loss_curves(events):
+        first_times[curve["job_id"]][curve["step"]] = curve["first_created_at"]
+    for job, times in first_times.items():
+        steps = sorted(times)
+        pairs = list(itertools.pairwise(steps))
+        if pairs:
+            often = Counter(after - before for before, after in pairs)
+            stride = min(often, key=lambda distance: (-often[distance], distance))
+            gaps = [
+                (before, after)
+                for before, after in [(0, steps[0]), *pairs]
+                if after - before > stride
+            ]
+            if gaps:
+                rows.append(
+                    {
+                        "job_id": job,
+                        "check": "missing_steps",
+                        "subject": "step",
+                        "findings": sum((after - before - 1) // stride for before, after in gaps),
+                        "example": f"between {gaps[0][0]} and {gaps[0][1]}",
+                    }
+                )
+        back = [after for before, after in pairs if times[after] < times[before]]
+        if back:
+            rows.append(
+                {
+                    "job_id": job,
+                    "check": "clock_back",
+                    "subject": "step",
+                    "findings": len(back),
+                    "example": f"step {back[0]}",
+                }
+            )
+    return rows

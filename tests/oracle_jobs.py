@@ -1,0 +1,151 @@
+"""The view `jobs` in plain Python from the oracle's events."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from oracle import Event
+from oracle_curves import Row, by_job, loss_curves
+from oracle_marts import OUTCOMES, is_error, phase_of
+
+CURVES = {
+    "train_loss": ("train_loss", min),
+    "valid_loss": ("valid_loss", min),
+    "full_valid_loss": ("full_valid_loss", min),
+    "train_reward": ("train_mean_reward", max),
+    "full_valid_reward": ("full_valid_mean_reward", max),
+}
+STATUS_OF_PHASE = {
+    "created": "validating_files",
+    "validating": "validating_files",
+    "queued": "queued",
+    "running": "running",
+    "finalising": "running",
+}
+
+
+def jobs(events: list[Event]) -> list[Row]:
+    """One row per job."""
+    curves = loss_curves(events)
+    return [
+        facts(job, own) | losses([row for row in curves if row["job_id"] == job])
+        for job, own in by_job(events).items()
+    ]
+
+
+def outcome(own: list[Event]) -> tuple[str, Event | None]:
+    """How a job's events, in the order of time, say that it ended."""
+    phases = [None if phase_of(event) == "ended" else phase_of(event) for event in own]
+    decisive = [index for index, event in enumerate(own) if event.lifecycle in OUTCOMES]
+    if decisive:
+        again = [index for index, phase in enumerate(phases) if begins(phase)]
+        if not again or again[-1] < decisive[-1]:
+            return own[decisive[-1]].lifecycle, own[decisive[-1]]
+    broken = [
+        index
+        for index, event in enumerate(own)
+        if is_error(event) and event.lifecycle not in OUTCOMES
+    ]
+    if broken:
+        last = broken[-1]
+        going_on = any(
+            phase and event.lifecycle not in ("closing", "billed") and index > last
+            for index, (event, phase) in enumerate(zip(own, phases, strict=True))
+        )
+        stepped = any(
+            event.lifecycle == "step" and not event.synthetic and event.time > own[last].time
+            for event in own
+        )
+        if not going_on and not stepped:
+            return "failed", own[last]
+    known = [phase for phase in phases if phase]
+    stepped = any(event.lifecycle == "step" for event in own)
+    if known and STATUS_OF_PHASE[known[-1]] == "running":
+        return "running", None
+    if stepped:
+        return "running", None
+    return (STATUS_OF_PHASE[known[-1]] if known else "unknown"), None
+
+
+def begins(phase: str | None) -> bool:
+    """Whether a phase begins or resumes a job."""
+    return phase in ("created", "validating", "queued", "running")
+
+
+def facts(job: str, own: list[Event]) -> Row:
+    """What a job's messages say."""
+    status, decided = outcome(own)
+    measured = [event.time for event in own if not event.synthetic]
+    created = first(own, "created")
+    steps = [event.time for event in own if event.lifecycle == "step" and not event.synthetic]
+    started = first(own, "training") or first(own, "started") or (min(steps) if steps else None)
+    ended = decided.time if decided else None
+    return {
+        "job_id": job,
+        "dialect": min(event.dialect for event in own),
+        "status": status,
+        "outcome_message": decided.message if decided else None,
+        "wait_seconds": difference(started, created),
+        "run_seconds": difference(ended, started),
+        "total_seconds": difference(ended, created),
+        "seen_seconds": float(max(measured) - min(measured)) if measured else None,
+        "events": len(own),
+        "warnings": sum(event.level.lower() in ("warn", "warning") for event in own),
+        "errors": sum(is_error(event) is not None for event in own),
+        "model_id": spoken(
+            own,
+            ("model", "moderation"),
+            r"(?:model created|Uploaded model): *(\S+)|snapshot (\S*[A-Za-z0-9])",
+        ),
+        "training_file": spoken(own, None, r"training file: *([\w-]+)"),
+        "validation_file": spoken(own, None, r"validation file: *([\w-]+)"),
+        "result_file": spoken(own, None, r"results? file: *([\w-]+)"),
+    }
+
+
+def first(own: list[Event], lifecycle: str) -> int | None:
+    """When a kind of message first came."""
+    return min((event.time for event in own if event.lifecycle == lifecycle), default=None)
+
+
+def difference(later: int | None, earlier: int | None) -> float | None:
+    """Seconds between two times, None unless both are known."""
+    return None if later is None or earlier is None else float(later - earlier)
+
+
+def spoken(own: list[Event], lifecycles: tuple[str, ...] | None, pattern: str) -> str | None:
+    """What the last message with the pattern says, of messages that are milestones."""
+    for event in reversed(own):
+        milestone = event.lifecycle not in ("step", "checkpoint", "other")
+        wanted = milestone or event.level.lower() == "error"
+        if lifecycles is not None:
+            wanted = event.lifecycle in lifecycles
+        found = re.search(pattern, event.message, re.ASCII) if wanted else None
+        if found:
+            return next(group for group in found.groups() if group)
+    return None
+
+
+def losses(curve: list[Row]) -> Row:
+    """Final and best values of a curve."""
+    row: Row = {
+        "steps": len(curve),
+        "last_step": max((point["step"] for point in curve), default=None),
+        "total_steps": max(
+            (point["total_steps"] for point in curve if point["total_steps"] is not None),
+            default=None,
+        ),
+    }
+    for name, (column, better) in CURVES.items():
+        points: list[tuple[int, Any]] = sorted(
+            (point["step"], point[column])
+            for point in curve
+            if point[column] is not None and math.isfinite(point[column])
+        )
+        best = better((value for _, value in points), default=None)
+        row[f"final_{name}"] = points[-1][1] if points else None
+        row[f"best_{name}"] = best
+        row[f"best_{name}_step"] = next((step for step, value in points if value == best), None)
+    return row

@@ -1,0 +1,173 @@
+"""Lakes without ingest: Parquet files and generated streams from the oracle's events."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import oracle
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import strategies as st
+
+from pipeline.contract import TABLES
+
+
+def table(events: list[oracle.Event]) -> pa.Table:
+    """The oracle's events in the columns of the contract."""
+    rows = [
+        {
+            "job_id": event.job_id,
+            "event_id": event.event_id,
+            "created_at": event.created_at,
+            "level": event.level,
+            "type": event.type,
+            "message": event.message,
+            "step": event.step,
+            "total_steps": event.total_steps,
+            **event.metrics,
+            "other_metrics": list(event.other.items()) or None,
+            "data": None if event.data is oracle.ABSENT else json.dumps(event.data),
+            "misfits": event.misfits or None,
+            "object": "fine_tuning.job.event",
+            "dialect": event.dialect,
+            "stream_id": event.job_id,
+            "source_id": "source",
+            "position": abs(event.ordinal),
+            "offset": 0,
+            "ordinal": event.ordinal,
+        }
+        for event in events
+    ]
+    return pa.Table.from_pylist(rows, schema=TABLES["events"])
+
+
+def files(folder: Path, **tables: pa.Table) -> dict[str, list[str]]:
+    """A lake's tables as Parquet files, empty where not given."""
+    paths = {}
+    for name, schema in TABLES.items():
+        path = folder / f"{name}.parquet"
+        pq.write_table(tables.get(name, schema.empty_table()), path)
+        paths[name] = [str(path)]
+    return paths
+
+
+MESSAGES = [
+    "Created fine-tuning job: ftjob-AAAAAAAAAAAAAAAAAAAAAAAA",
+    "Validating training file: file-abc123def and validation file: file-uvw456xyz",
+    "Files validated, moving job to queued state",
+    "Fine-tuning job started",
+    "Checkpoint created at step 2",
+    "Checkpoint created at step 1 with Snapshot ID: ft:gpt-4o:org::abc:ckpt-step-1",
+    "New fine-tuned model created: ft:gpt-4o-mini-2024-07-18:org::A1b2C3d4",
+    "Evaluating model against our usage policies before enabling",
+    "Moderation checks for snapshot ft:gpt-4o:org::abc passed.",
+    "Usage policy evaluations completed, model is now enabled for sampling",
+    "The job has successfully completed",
+    "The job was stopped due to a cancellation request",
+    "The job failed due to an invalid training file. Example 100, message 2 of 'data/a.jsonl'",
+    "This file failed moderation safety checks. Flagged lines: 4, 13, 14, 18, 35 ...",
+    "Training file file-AbCdEf123456 has 5 example(s), but must have at least 10 examples",
+    "Can't read \"my file\" at /mnt/data/x.csv, http://a.b/c?d=1: it's gone\nby 0x1f or 1.5e-06%",
+    "Job enqueued. Waiting for jobs ahead to complete.",
+    "Preprocessing completed for file training file.",
+    "Job started.",
+    "Job queued, waiting for GPUs.",
+    "Training started.",
+    "Created results file: file-697f5d7ff2b14ced8258a9c152973400",
+    "Job succeeded.",
+    "Job canceled.",
+    "Model Evaluation Passed.",
+    "Training tokens billed: 8000",
+    "something nobody knows",
+    "",
+]
+
+STEPS = [
+    "Step {n}/9: training loss=0.73",
+    "Step {n}/9: training loss=1.25, validation loss=1.46, full validation loss=1.12",
+    "Step {n}: training loss=3.8E-06",
+    "Step {n}/9: training loss=nan, validation loss=inf",
+    "Step {n}/9 , train mean reward=0.42, full validation mean reward=0.68",
+    "Step {n}",
+    "Step by step",
+]
+
+NUMBERS = st.sampled_from([0.5, 1, 0.25, 2.5, 1e-6, math.nan, math.inf, -math.inf])
+
+VALUES = st.one_of(
+    NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["0.75", "x", True, None, [1, 2], {"a": 1}])
+)
+
+METRIC_DATA = st.dictionaries(
+    st.sampled_from(
+        [
+            "train_loss",
+            "valid_loss",
+            "full_valid_loss",
+            "train_mean_reward",
+            "full_valid_mean_reward",
+            "valid_mean_token_accuracy",
+            "epoch",
+            "a/b",
+        ]
+    ),
+    VALUES,
+    max_size=4,
+)
+
+BARE = st.sampled_from([oracle.ABSENT, None, {}])
+
+
+@st.composite
+def raw_events(draw: st.DrawFn) -> dict[str, Any]:
+    """An event of the API, mostly as real ones are."""
+    kind = draw(st.sampled_from(["message", "message", "metrics", "metrics", "step", "moderation"]))
+    number = draw(st.integers(1, 9))
+    data: Any = draw(BARE)
+    message = draw(st.sampled_from(MESSAGES))
+    if kind != "message":
+        message = draw(st.sampled_from(STEPS)).format(n=number)
+    if kind == "metrics":
+        data = {"step": number} | draw(METRIC_DATA)
+        data |= draw(st.sampled_from([{}, {"total_steps": 9}, {"step": "5"}, {"step": "five"}]))
+    if kind == "moderation":
+        message = draw(
+            st.sampled_from([MESSAGES[8], "Moderation checks for snapshot ft:b blocked."])
+        )
+        flags = draw(st.lists(st.booleans(), max_size=2))
+        data = {
+            "blocked": draw(st.booleans()),
+            "results": [
+                {"category": f"c{i}", "flagged": flag, "enforcement": "blocking"}
+                for i, flag in enumerate(flags)
+            ],
+            "finetuned_model_checkpoint_id": "ft:b",
+        }
+        data = draw(st.sampled_from([data, data, None]))
+    level = draw(st.sampled_from(["info"] * 8 + ["warn", "error", "WARN", "fatal"]))
+    if level == "error" and data == {}:
+        data = {"error_code": "invalid_n_examples", "error_param": "training_file"}
+    kinds = {"message": "message", "step": "message", "moderation": "moderation_checks"}
+    raw = {
+        "object": "fine_tuning.job.event",
+        "created_at": 1_700_000_000 + draw(st.integers(0, 12)),
+        "level": level,
+        "message": message,
+        "type": draw(st.sampled_from([kinds.get(kind, kind)] * 6 + [None, "strange"])),
+    }
+    return raw if data is oracle.ABSENT else raw | {"data": data}
+
+
+@st.composite
+def lakes(draw: st.DrawFn) -> list[oracle.Event]:
+    """The events of up to three jobs, in any order."""
+    events = []
+    for job in draw(st.sampled_from([["ftjob-a"], ["ftjob-a", "ftjob-b", "unattributed-c"]])):
+        azure = draw(st.booleans())
+        for position, raw in enumerate(draw(st.lists(raw_events(), min_size=1, max_size=14))):
+            digits = f"{position:032x}" if azure else f"{position:024d}"
+            events.append(oracle.event(raw | {"id": f"ftevent-{digits}"}, job, position))
+    return events

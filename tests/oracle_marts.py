@@ -1,0 +1,208 @@
+"""The views of messages in plain Python: one function a view, rows as dicts."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from oracle import Event
+from oracle_curves import Row, by_job
+
+OUTCOMES = ("succeeded", "failed", "cancelled")
+
+PHASES = {
+    "created": "created",
+    "validating": "validating",
+    "queued": "queued",
+    "waiting": "queued",
+    "started": "running",
+    "training": "running",
+    "results": "running",
+    "model": "finalising",
+    "evaluating": "finalising",
+    "moderation": "finalising",
+    "enabled": "finalising",
+    "uploaded": "finalising",
+    "closing": "finalising",
+    "billed": "finalising",
+}
+
+
+def is_error(event: Event) -> str | None:
+    """Why an event counts as an error."""
+    if event.level.lower() == "error":
+        return "level"
+    if event.lifecycle == "failed":
+        return "message"
+    if event.lifecycle == "moderation" and event.get("blocked") is True:
+        return "moderation"
+    return None
+
+
+def told_event(event: Event) -> Row:
+    """What every view of messages says of an event."""
+    return {
+        "job_id": event.job_id,
+        "event_id": event.event_id,
+        "created_at": event.created_at,
+        "level": event.level,
+        "type": event.type,
+        "message": event.message,
+        "lifecycle": event.lifecycle,
+        "lifecycle_rank": event.rank,
+        "ordinal": event.ordinal,
+        "dialect": event.dialect,
+    }
+
+
+def warnings(events: list[Event]) -> list[Row]:
+    """One row per warning."""
+    return [told_event(event) for event in events if event.level.lower() in ("warn", "warning")]
+
+
+def errors(events: list[Event]) -> list[Row]:
+    """One row per error."""
+    return [
+        told_event(event)
+        | {
+            "told_by": is_error(event),
+            "error_code": event.get("error_code"),
+            "error_param": event.get("error_param"),
+        }
+        for event in events
+        if is_error(event)
+    ]
+
+
+def template(message: str) -> str:
+    """A message with all that varies masked."""
+    masks = [
+        (r'"[^"\n]*"|`[^`\n]*`|(?<!\w)\'[^\'\n]*\'(?!\w)', "<text>"),
+        (
+            r"\b(?:ft:[\w.:-]*[A-Za-z0-9]|[a-z]+:ft-[\w-]*[A-Za-z0-9]"
+            r"|(?:gpt|davinci|babbage|curie|ada|o\d)-[\w.-]*[A-Za-z0-9])",
+            "<model>",
+        ),
+        (
+            r"\b(?:(?:ftjob|ftevent|ftckpt|ft|file|org|proj|user|req|batch)[-_][A-Za-z0-9]{6,}"
+            r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,})\b",
+            "<id>",
+        ),
+        (
+            r"[a-z0-9]+://[^ \t\r\n,;)]+"
+            r"|[\w.~/\\:-]+\.(?:jsonl|json|csv|txt|parquet|gz|zst|py|yaml|toml)\b"
+            r"|(?<!\w)(?:/[\w.~%+-]+){2,}/?",
+            "<path>",
+        ),
+        (r"0x[0-9a-fA-F]+|\d+(?:[.,:_/-]\d+)*(?:[eE][-+]?\d+)?", "<n>"),
+    ]
+    for pattern, mask in masks:
+        message = re.sub(pattern, mask, message, flags=re.ASCII)
+    one = r"<(?:n|id|text|path|model)>"
+    message = re.sub(rf"({one})(?:\s*,\s*{one})+(?:[\s,]*(?:\.\.\.|…))?", r"\1", message)
+    return re.sub(r"\s+", " ", message).strip(" ")[:300]
+
+
+def error_timeline(events: list[Event]) -> list[Row]:
+    """One row per severity and template."""
+    kinds = defaultdict(list)
+    for event in events:
+        if is_error(event):
+            kinds["error", template(event.message)].append(event)
+        if event.level.lower() in ("warn", "warning"):
+            kinds["warning", template(event.message)].append(event)
+    rows = []
+    for (severity, text), found in kinds.items():
+        first = min(found, key=lambda e: (e.time, e.rank, e.job_id, e.ordinal, e.event_id))
+        rows.append(
+            {
+                "severity": severity,
+                "template": text,
+                "events": len(found),
+                "jobs": len({event.job_id for event in found}),
+                "first_seen": min(event.created_at for event in found),
+                "last_seen": max(event.created_at for event in found),
+                "example": first.message,
+                "example_job_id": first.job_id,
+            }
+        )
+    return rows
+
+
+def phase_of(event: Event) -> str | None:
+    """The phase an event begins, `ended` for an outcome that ends the job."""
+    if event.lifecycle == "succeeded":
+        return "finalising" if event.dialect == "azure" else "ended"
+    if event.lifecycle in ("failed", "cancelled"):
+        return "ended"
+    return PHASES.get(event.lifecycle)
+
+
+def job_phases(events: list[Event]) -> list[Row]:
+    """One row per job and phase."""
+    rows = []
+    for job, own in by_job(events).items():
+        measured = [event for event in own if not event.synthetic]
+        marks = [(event.time, phase_of(event)) for event in own if phase_of(event)]
+        stays = defaultdict(list)
+        for index, (time, phase) in enumerate(marks):
+            last = index == len(marks) - 1
+            until = max(event.time for event in measured) if last else marks[index + 1][0]
+            if phase != "ended":
+                stays[phase].append((time, until, last))
+        for phase, spans in stays.items():
+            rows.append(
+                {
+                    "job_id": job,
+                    "phase": phase,
+                    "seconds": float(sum(until - since for since, until, _ in spans)),
+                    "is_last": any(last for _, _, last in spans),
+                    "started_at": min(since for since, _, _ in spans),
+                    "ended_at": max(until for _, until, _ in spans),
+                }
+            )
+    return rows
+
+
+def moderation(events: list[Event]) -> list[Row]:
+    """One row per checked category."""
+    rows = []
+    for event in events:
+        if event.lifecycle != "moderation":
+            continue
+        results = event.get("results")
+        snapshot = re.search(r"snapshot (\S*[A-Za-z0-9])", event.message)
+        blocked = event.get("blocked")
+        if blocked is None and re.search(r"\bpassed\b", event.message):
+            blocked = False
+        for number, result in enumerate(results or [{}], start=1 if results else 0):
+            rows.append(
+                {
+                    "job_id": event.job_id,
+                    "event_id": event.event_id,
+                    "result": number,
+                    "model_id": event.get("finetuned_model_checkpoint_id")
+                    or (snapshot[1] if snapshot else None),
+                    "blocked": blocked,
+                    "category": result.get("category"),
+                    "flagged": result.get("flagged"),
+                    "enforcement": result.get("enforcement"),
+                }
+            )
+    return rows
+
+
+def unattributed_events(events: list[Event]) -> list[Row]:
+    """One row per event without a known job."""
+    return [
+        {"job_id": event.job_id, "event_id": event.event_id, "message": event.message}
+        for event in events
+        if event.job_id.startswith("unattributed-")
+    ]
+
+
+def rows_of_events(events: list[Event]) -> list[Row]:
+    """One row per event."""
+    return [
+        told_event(event) | {"step": event.step, "order_step": event.order_step} for event in events
+    ]

@@ -1,0 +1,252 @@
+"""The views against a plain-Python oracle, and their descriptions against themselves."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import duckdb
+import oracle
+import oracle_curves
+import oracle_jobs
+import oracle_marts
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from oracle_lake import files, lakes, table
+
+from pipeline import views
+from pipeline.contract import METRICS, TABLES
+from pipeline.errors import LakeError
+
+ROOT = Path(__file__).parents[1]
+MARTS = {
+    "events": oracle_marts.rows_of_events,
+    "metrics": oracle_curves.metrics,
+    "metric_keys": oracle_curves.metric_keys,
+    "loss_curves": oracle_curves.loss_curves,
+    "warnings": oracle_marts.warnings,
+    "errors": oracle_marts.errors,
+    "error_timeline": oracle_marts.error_timeline,
+    "jobs": oracle_jobs.jobs,
+    "job_phases": oracle_marts.job_phases,
+    "checkpoints": oracle_curves.checkpoints,
+    "moderation": oracle_marts.moderation,
+    "data_quality": oracle_curves.data_quality,
+    "unattributed_events": oracle_marts.unattributed_events,
+}
+
+
+def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """A query's rows as dicts."""
+    return con.sql(query).to_arrow_table().to_pylist()
+
+
+def comparable(
+    found: list[dict[str, Any]], wanted: list[dict[str, Any]]
+) -> tuple[list[str], list[str]]:
+    """Both as sorted text, of the columns the oracle computes."""
+    columns = sorted(wanted[0]) if wanted else []
+
+    def text(row: dict[str, Any]) -> str:
+        return repr([(name, plain(row[name])) for name in columns])
+
+    return sorted(map(text, found)), sorted(map(text, wanted))
+
+
+def plain(value: Any) -> Any:
+    """A value as it is compared: instants as seconds, whole numbers as integers."""
+    if isinstance(value, datetime):
+        return int(value.astimezone(UTC).timestamp())
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value) if math.isfinite(value) and value == int(value) else float(value)
+    return value
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """All views over an event table in memory, that an example can fill anew."""
+    with duckdb.connect() as con:
+        views.create(con, files(tmp_path_factory.mktemp("lake")))
+        con.register("given_events", TABLES["events"].empty_table())
+        con.execute("create or replace view lake_events as select * from given_events")
+        yield con
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(events=lakes())
+def test_every_mart_equals_the_oracle(
+    con: duckdb.DuckDBPyConnection, events: list[oracle.Event]
+) -> None:
+    """Whatever the events are, every mart has exactly the rows that plain Python computes."""
+    con.register("given_events", table(events))
+    for view, mart in MARTS.items():
+        found, wanted = comparable(rows(con, f"from {view}"), mart(events))
+        assert found == wanted, view
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(events=lakes(), seed=st.randoms())
+def test_grain_and_order_tell_rows_apart(
+    con: duckdb.DuckDBPyConnection, events: list[oracle.Event], seed: Any
+) -> None:
+    """No two rows of a view share its grain, nor its order, whatever the events are."""
+    seed.shuffle(events)
+    con.register("given_events", table(events))
+    for view in views.catalogue():
+        for key in (view.grain, view.order):
+            listed = ", ".join(f'"{name}"' for name in key)
+            query = f"select {listed} from {view.name} group by all having count(*) > 1"
+            assert rows(con, query) == [], f"{view.name}: {key}"
+
+
+@pytest.mark.parametrize("view", views.catalogue(), ids=lambda view: view.name)
+def test_views_are_described(view: views.View) -> None:
+    """Every view has its question as comment, and every column of a mart a meaning with a unit."""
+    assert view.question.endswith("?")
+    assert set(view.grain + view.order) <= {column.name for column in view.columns}
+    if view.layer == "marts":
+        text = (views.sql_root() / "views" / "marts" / f"{view.name}.sql").read_text()
+        comment = re.search(rf"comment on view {view.name} is\s+'((?:[^']|'')*)';", text)
+        assert comment and comment[1].replace("''", "'") == view.question
+        bare = [
+            column.name
+            for column in view.columns
+            if not re.search(r"\S \[[^\]]+\]$", column.comment)
+        ]
+        assert bare == []
+
+
+@pytest.mark.parametrize("view", views.catalogue(), ids=lambda view: view.name)
+def test_headers_name_what_is_read(view: views.View) -> None:
+    """`Reads` in a header is exactly what the view's SQL names."""
+    text = (views.sql_root() / "views" / view.layer / f"{view.name}.sql").read_text()
+    sql = re.sub(r"--.*", "", text).partition("comment on")[0]
+    names = {other.name for other in views.catalogue()} | {f"lake_{name}" for name in TABLES}
+    named = set(re.findall(r"(?:from|join)\s+(\w+)", sql)) & names
+    local = set(re.findall(r"(\w+) as (?:not materialized )?\(", sql))
+    assert named - local == set(view.reads)
+
+
+def test_house_rules_of_sql() -> None:
+    """SQL files are lower case outside texts, ask no clock, sort no view and fit 100 columns."""
+    for path in (views.sql_root() / "views").glob("*/*.sql"):
+        text = path.read_text()
+        code = re.sub(r"'(?:[^']|'')*'|--.*", "''", text)
+        assert code == code.lower(), path
+        assert not re.search(r"now\(\)|current_(?:date|time)|random\(", code), path
+        assert not re.search(r"order by[^)]*;", code), path
+        assert max(map(len, text.splitlines())) <= 100, path
+
+
+def test_metrics_of_the_contract_are_in_the_curves() -> None:
+    """Every metric of the contract is a column of loss_curves and of events."""
+    columns = {view.name: {column.name for column in view.columns} for view in views.catalogue()}
+    assert METRICS.keys() <= columns["loss_curves"]
+    assert set(TABLES["events"].names) <= columns["events"]
+
+
+SAMPLE = [
+    {
+        "id": "ftevent-1",
+        "created_at": 1700000000,
+        "level": "info",
+        "message": "Fine-tuning job started",
+    },
+    {
+        "id": "ftevent-2",
+        "created_at": 1700000007,
+        "level": "info",
+        "message": "Step 1/2: training loss=0.5",
+    },
+]
+
+
+def sample(job: str = "ftjob-a") -> pa.Table:
+    """Two events of a job, one of them a step told by its message only."""
+    return table([oracle.event(raw, job, place) for place, raw in enumerate(SAMPLE)])
+
+
+def test_script_runs_in_the_shell(tmp_path: Path) -> None:
+    """The text of open.sql gives the DuckDB shell the same answer as the Python package."""
+    shell = which("duckdb", path=Path(sys.executable).parent)
+    if shell is None:
+        pytest.skip("the DuckDB shell (duckdb-cli) is not installed")
+    script = views.script(files(tmp_path, events=sample()))
+    (tmp_path / "open.sql").write_text(script)
+    query = "select job_id, status, seen_seconds, final_train_loss from jobs"
+    answer = subprocess.run(
+        [shell, "-init", tmp_path / "open.sql", "-csv", "-noheader", "-c", query],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    with duckdb.connect() as con:
+        con.execute(script)
+        assert con.execute(query).fetchall() == [("ftjob-a", "running", 7.0, 0.5)]
+    assert answer.stdout.strip().splitlines()[-1] == "ftjob-a,running,7.0,0.5"
+
+
+def test_script_describes_views(tmp_path: Path) -> None:
+    """A plain DuckDB that ran the script knows what each view and column means."""
+    with duckdb.connect() as con:
+        con.execute(views.script(files(tmp_path)))
+        told = dict(con.execute("select view_name, comment from duckdb_views()").fetchall())
+    assert all(
+        told[view.name] == view.question for view in views.catalogue() if view.layer == "marts"
+    )
+
+
+@pytest.mark.parametrize("name", ["it's", "a [b] c", "q?", "star*", "ünï"])
+def test_script_names_files_exactly(tmp_path: Path, name: str) -> None:
+    """A folder with quotes or pattern characters in its name is read as itself."""
+    decoy = tmp_path / name.replace("[b]", "b").replace("?", "x").replace("*", "xyz")
+    for folder in {tmp_path / name, decoy}:
+        folder.mkdir()
+    files(decoy, events=sample("ftjob-decoy"))
+    with duckdb.connect() as con:
+        views.create(con, files(tmp_path / name, events=sample()))
+        assert con.execute("select job_id from jobs").fetchall() == [("ftjob-a",)]
+
+
+def test_create_makes_only_what_is_asked(tmp_path: Path) -> None:
+    """With `only`, the views named and those they read are made, and no other."""
+    with duckdb.connect() as con:
+        views.create(con, files(tmp_path), only=["errors"])
+        made = con.execute("select view_name from duckdb_views() where not internal").fetchall()
+    assert {name for (name,) in made} == {"errors", "stg_events"} | {
+        f"lake_{name}" for name in TABLES
+    }
+
+
+def test_script_refuses_what_is_missing(tmp_path: Path) -> None:
+    """A table without a file and a view that does not exist are named in one line."""
+    paths = files(tmp_path)
+    with pytest.raises(LakeError, match=r"^nothing: no such view: `tunelog views` lists them$"):
+        views.script(paths, only=["nothing"])
+    with pytest.raises(LakeError, match=r"^rejects: no Parquet file"):
+        views.script(paths | {"rejects": []})
+
+
+def test_time_zone_changes_nothing(tmp_path: Path) -> None:
+    """The views give the same instants and durations in any session time zone."""
+    answers = []
+    for zone in ("UTC", "Asia/Kathmandu"):
+        with duckdb.connect() as con:
+            views.create(con, files(tmp_path, events=sample()))
+            con.execute(f"set TimeZone = '{zone}'")
+            query = "select epoch(started_at), run_seconds, seen_seconds from jobs"
+            answers.append(con.execute(query).fetchall())
+    assert answers[0] == answers[1]
