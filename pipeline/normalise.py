@@ -86,6 +86,11 @@ class Normaliser:
         self._con.execute(f"prepare strict as {_regular_sql(tolerant=False)}")
         self._con.execute(f"prepare tolerant as {_regular_sql(tolerant=True)}")
 
+    def hashes(self, ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+        """The engine's hash of event ids, as `Normalised.id_hash` holds it."""
+        table = pa.table({"id": pa.array(ids, pa.string())})
+        return self._con.from_arrow(table).project("hash(id) as h").to_arrow_table()["h"].to_numpy()
+
     def close(self) -> None:
         """Close the engine."""
         self._con.unregister("records")
@@ -260,7 +265,7 @@ def _read_odd(block: Block, index: int) -> Odd:
     if over is not None:
         detail = f"{over.length} bytes: raise --max-record-bytes to read it"
         return Odd(index, exact.Reject("too_large", detail))
-    last = block.unterminated and index == len(block) - 1
+    last = index in block.open_ends or (block.unterminated and index == len(block) - 1)
     return Odd(index, exact.read(block.raw(index), last=last))
 
 

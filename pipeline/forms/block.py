@@ -52,7 +52,7 @@ class Block:
         marks: documents that begin in this block (none where the source is one run of lines).
         oversize: records over the size limit, by index.
         unterminated: the last record is the end of its source and lacks a line break.
-        damage: why the source could not be read further, if it could not.
+        open_ends: the same of records anywhere, in a block joined from several sources.
     """
 
     data: npt.NDArray[np.uint8]
@@ -62,7 +62,7 @@ class Block:
     marks: list[Mark] = field(default_factory=list)
     oversize: dict[int, Oversize] = field(default_factory=dict)
     unterminated: bool = False
-    damage: str | None = None
+    open_ends: set[int] = field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -1,0 +1,254 @@
+"""Which job an event belongs to: streams, their direction, and what names their job.
+
+No event carries its job id. A stream (one document, or a run of lines around a creation message)
+is the unit that has one. The scout looks at each block before it is parsed; it reads only the
+records that can tell: creation messages, their neighbours, and the ends of blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.forms.block import Block, Mark
+
+_CREATED = b'"Created fine-tun'
+_CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
+_JOB_OBJECT = b'.job"'
+_JOB = re.compile(rb'"object"\s*:\s*"fine_tuning\.job"')
+_JOB_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9_.-]+)"')
+_TIME = re.compile(rb'"created_at"\s*:\s*(\d+)')
+_STEP = re.compile(rb'"step"\s*:\s*(\d+)')
+_VALIDATING = b'"Validating '
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Records of one source that belong to one job.
+
+    Attributes:
+        first: position of its first record.
+        last: position of its last record.
+        newest_first: its records run against time.
+        job: job id, None while unknown.
+        told_by: what named the job (`contract.TOLD_BY`).
+        conflict: another job id that the stream's own evidence names, if any.
+    """
+
+    first: int
+    last: int
+    newest_first: bool
+    job: str | None
+    told_by: str
+    conflict: str | None = None
+
+
+@dataclass(frozen=True)
+class _Glimpse:
+    """Place in time of one record; (time, step) grows with time inside a job."""
+
+    position: int
+    time: int
+    step: int
+
+
+@dataclass(frozen=True)
+class _Creation:
+    glimpse: _Glimpse
+    job: str
+    first: int
+    """Where the job's records begin: `Validating ...` of the same second may stand before it."""
+
+
+class Scout:
+    """Sees all blocks of a source in order, then tells its streams."""
+
+    def __init__(self, *, lines: bool, hint: str | None = None, told: str | None = None) -> None:
+        """Prepare for one source.
+
+        Args:
+            lines: the source is one run of lines, without document marks.
+            hint: job id in the file or folder name.
+            told: job id the user gave for all of it.
+        """
+        self._lines = lines
+        self._marks = [Mark(0, run=True)] if lines else []
+        self._hint, self._told = hint, told
+        self._creations: list[_Creation] = []
+        self._glimpses: list[_Glimpse] = []
+        self._end = 0
+
+    def see(self, block: Block) -> None:
+        """Look at the next block."""
+        count = len(block)
+        if not count:
+            return
+        self._marks.extend(block.marks)
+        text = block.data.tobytes()
+        indices = {0, count - 1}
+        for mark in block.marks:
+            at = mark.position - block.position
+            indices.update((at, max(at - 1, 0)))
+        at = text.find(_CREATED)
+        while at >= 0:
+            index = int(np.searchsorted(block.bounds, at, side="right")) - 1
+            end = int(block.bounds[index + 1])
+            found = _CREATION.search(text, int(block.bounds[index]), end)
+            if found:
+                self._creation(block, index, found[1].decode())
+                indices.update((max(index - 1, 0), min(index + 1, count - 1)))
+            at = text.find(_CREATED, end)
+        if self._lines:
+            self._job_objects(block, text)
+        for index in sorted(indices):
+            glimpse = _glimpse(block, index)
+            if glimpse:
+                self._glimpses.append(glimpse)
+        self._end = block.position + count
+
+    def _job_objects(self, block: Block, text: bytes) -> None:
+        """A job object on a line of its own tells whose the lines below it are."""
+        at = text.find(_JOB_OBJECT)
+        while at >= 0:
+            index = int(np.searchsorted(block.bounds, at, side="right")) - 1
+            start, end = int(block.bounds[index]), int(block.bounds[index + 1])
+            name = _JOB_ID.search(text, start, end)
+            if name and _JOB.search(text, start, end):
+                self._marks.append(Mark(block.position + index, (name[1].decode(),), run=True))
+            at = text.find(_JOB_OBJECT, end)
+
+    def _creation(self, block: Block, index: int, job: str) -> None:
+        glimpse = _glimpse(block, index)
+        if glimpse is None:
+            return
+        first = index
+        while first and _VALIDATING in block.raw(first - 1):
+            before = _glimpse(block, first - 1)
+            if before is None or before.time != glimpse.time:
+                break
+            first -= 1
+        self._creations.append(_Creation(glimpse, job, block.position + first))
+
+    def streams(self) -> list[Stream]:
+        """The source's streams, in order and without gaps."""
+        streams: list[Stream] = []
+        starts = [mark.position for mark in self._marks]
+        for mark, stop in zip(self._marks, [*starts[1:], self._end], strict=True):
+            if mark.position < stop:
+                streams.extend(self._cut(mark, stop))
+        return streams
+
+    def _cut(self, mark: Mark, stop: int) -> list[Stream]:
+        first = mark.position
+        creations = [c for c in self._creations if first <= c.glimpse.position < stop]
+        glimpses = [g for g in self._glimpses if first <= g.position < stop]
+        jobs = list(dict.fromkeys(c.job for c in creations))
+        if not creations or (not mark.run and len(jobs) == 1):
+            direction = _direction(glimpses) or (1 if mark.run else -1)
+            job = jobs[0] if jobs else None
+            return [self._named(mark, first, stop - 1, direction < 0, job)]
+        edges = [first - 1, *(c.glimpse.position for c in creations), stop]
+        gaps = [
+            [g for g in glimpses if low < g.position < high]
+            for low, high in zip(edges[:-1], edges[1:], strict=True)
+        ]
+        votes = [_direction(gap) for gap in gaps]
+        usual = sum(votes) or (1 if mark.run else -1)
+        # begins[i]: where the stream of creation i begins; it ends where the next one does.
+        begins = [first]
+        heads: list[str | None] = []
+        if self._leads(gaps[0], votes[0], usual, creations[0]):
+            heads.append(creations[0].job)
+        elif creations[0].first > first:
+            heads.append(None)
+            begins.append(creations[0].first)
+            heads.append(creations[0].job)
+        else:
+            heads.append(creations[0].job)
+        for index in range(1, len(creations)):
+            left, right = creations[index - 1], creations[index]
+            ascending = _owner(gaps[index], votes[index], usual, left, right)
+            begins.append(right.first if ascending else left.glimpse.position + 1)
+            heads.append(right.job)
+        tail = creations[-1].glimpse.position + 1
+        if tail < stop and (votes[-1] or usual) < 0 and _before(gaps[-1], creations[-1]):
+            begins.append(tail)
+            heads.append(None)
+        streams = []
+        for low, high, head in zip(begins, [*begins[1:], stop], heads, strict=True):
+            if low < high:
+                inside = [g for g in glimpses if low <= g.position < high]
+                down = (_direction(inside) or usual) < 0
+                streams.append(self._named(mark, low, high - 1, down, head))
+        return streams
+
+    @staticmethod
+    def _leads(gap: list[_Glimpse], vote: int, usual: int, creation: _Creation) -> bool:
+        """Whether what stands before the first creation message belongs to its job."""
+        return bool(gap) and ((vote or usual) < 0 or not _before(gap, creation))
+
+    def _named(self, mark: Mark, first: int, last: int, down: bool, created: str | None) -> Stream:
+        beside = mark.jobs
+        if mark.run and created:  # a job object between lines may stand below its events
+            beside = ()
+        if len(beside) > 1:  # several names: the creation message decides, or nothing does
+            beside = (created,) if created in beside else ()
+        told_by, job = next(
+            (
+                (by, name)
+                for by, name in (
+                    ("flag", self._told),
+                    ("beside", beside[0] if beside else None),
+                    ("creation", created),
+                    ("name", self._hint),
+                )
+                if name
+            ),
+            ("unknown", None),
+        )
+        evidence = (*beside, created, self._hint) if self._told else (*beside, created)
+        conflict = next((name for name in evidence if name and name != job), None)
+        return Stream(first, last, down, job, told_by, conflict)
+
+
+def _glimpse(block: Block, index: int) -> _Glimpse | None:
+    raw = block.raw(index)
+    time = _TIME.search(raw)
+    if time is None:
+        return None
+    step = _STEP.search(raw)
+    # Bounded: a hostile number of a million digits must not cost a second here.
+    return _Glimpse(
+        block.position + index, int(time[1][:18]), int(step[1][:18]) if step else -1
+    )
+
+
+def _direction(glimpses: Sequence[_Glimpse]) -> int:
+    """1 where time grows, -1 where it falls, 0 where nothing tells."""
+    if len(glimpses) < 2:
+        return 0
+    low, high = glimpses[0], glimpses[-1]
+    if low.time != high.time:
+        return 1 if low.time < high.time else -1
+    if low.step >= 0 and high.step >= 0 and low.step != high.step:
+        return 1 if low.step < high.step else -1
+    return 0
+
+
+def _owner(
+    gap: Sequence[_Glimpse], vote: int, usual: int, left: _Creation, right: _Creation
+) -> bool:
+    """Whether the records between two creation messages belong to the left one."""
+    if vote:
+        return vote > 0
+    fits_left = all(g.time >= left.glimpse.time for g in gap)
+    fits_right = all(g.time >= right.glimpse.time for g in gap)
+    return fits_left if fits_left != fits_right else usual > 0
+
+
+def _before(gap: Sequence[_Glimpse], creation: _Creation) -> bool:
+    """Whether records are older than a creation message, so of another job."""
+    return any(g.time < creation.glimpse.time for g in gap)

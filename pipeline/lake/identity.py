@@ -1,0 +1,83 @@
+"""Same identity, different content: which one wins, whatever order they arrived in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import xxhash
+
+from pipeline.exact import loads
+
+_NOTHING: tuple[Any, ...] = (None, {})
+
+
+def rebuilt(row: Mapping[str, Any]) -> str:
+    """The event of a row of `events` as JSON text, equal to what was read.
+
+    Args:
+        row: `created_at` in whole seconds; `object`, `event_id`, `level`, `message`, `type`,
+            `data` and `extra` as in the contract.
+    """
+    extra = row["extra"]
+    own = loads(extra) if extra else {}
+    parts = []
+    if row["object"] is not None:
+        parts.append(f'"object": {_text(row["object"])}')
+    if not row["event_id"].startswith("hash-") or "id" in own:
+        if "id" not in own:
+            parts.append(f'"id": {_text(row["event_id"])}')
+    parts.append(f'"created_at": {row["created_at"]}')
+    parts.append(f'"level": {_text(row["level"])}')
+    parts.append(f'"message": {_text(row["message"])}')
+    if row["data"] is not None:
+        parts.append(f'"data": {row["data"]}')
+    if row["type"] is not None:
+        parts.append(f'"type": {_text(row["type"])}')
+    if extra:
+        parts.append(extra[1:-1])
+    # One line an event: line breaks in `data` stand between its tokens, as text cannot hold them.
+    return ("{" + ", ".join(parts) + "}").replace("\n", " ").replace("\r", " ")
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def canonical(event: str) -> str:
+    """One text for all contents that count as equal.
+
+    Absent, null and {} are equal, and so are 1 and 1.0; the order of keys means nothing.
+    """
+    return json.dumps(_plain(loads(event)), sort_keys=True, ensure_ascii=True)
+
+
+def rank(event: str) -> tuple[int, str]:
+    """Place in the total order of contents: non-null leaves, then canonical text. Greatest wins."""
+    return _leaves(_plain(loads(event))), canonical(event)
+
+
+def content_hash(event: str) -> str:
+    """Hash of a content, equal for contents that count as equal."""
+    return xxhash.xxh3_128_hexdigest(canonical(event).encode())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        plain = {key: _plain(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in plain.items() if inner not in _NOTHING}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return int(value)
+    return value
+
+
+def _leaves(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(map(_leaves, value.values()))
+    if isinstance(value, list):
+        return sum(map(_leaves, value))
+    return value is not None

@@ -1,0 +1,190 @@
+"""A lake as its users hold it: ingest, ask, mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import views
+from pipeline.contract import DEFAULT_MAX_RECORD_BYTES
+from pipeline.errors import UsageError
+from pipeline.lake.store import Store
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+    from pipeline.lake.ingest import IngestReport, Progress
+    from pipeline.lake.mend import ReplayReport
+
+
+def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
+    """Open a lake.
+
+    Args:
+        path: its folder.
+        create: make it where there is none.
+
+    Raises:
+        LakeError: there is no lake, or it cannot be used.
+    """
+    return Lake(Path(path), create=create)
+
+
+class Lake:
+    """A folder of Parquet segments and the ledger that says what is in them.
+
+    Use it as a context manager, or close it. A connection it gives out is a snapshot.
+    """
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        """Open the lake in a folder; see `open_lake`."""
+        self._store = Store(path, create=create)
+        self._con: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def path(self) -> Path:
+        """The lake's folder."""
+        return self._store.path
+
+    def __enter__(self) -> Lake:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the lake."""
+        self._forget()
+        self._store.ledger.close()
+
+    # -- asking ---------------------------------------------------------------------------------
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with all views over what the lake holds now."""
+        import duckdb
+
+        con = duckdb.connect(
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        )
+        views.create(con, self._store.files())
+        return con
+
+    def sql(self, query: str, **params: Any) -> pl.DataFrame:
+        """The rows of a query; `$name` stands for a parameter."""
+        con = self._connection()
+        return con.sql(query, params=params).pl() if params else con.sql(query).pl()
+
+    def view(self, name: str) -> pl.DataFrame:
+        """All rows of a view, in the order of its grain.
+
+        Raises:
+            UsageError: there is no such view.
+        """
+        found = {view.name: view for view in views.catalogue()}.get(name)
+        if found is None:
+            raise UsageError(f"{name}: no such view: `tunelog views` lists them")
+        return self._connection().view(name).order(", ".join(found.order)).pl()
+
+    def refresh(self) -> None:
+        """Let `sql` and `view` see what was committed since."""
+        self._forget()
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        if self._con is None:
+            self._con = self.connect()
+        return self._con
+
+    def _forget(self) -> None:
+        if self._con is not None:
+            self._con.close()
+            self._con = None
+
+    def script(self) -> str:
+        """The text of `open.sql` over what the lake holds now."""
+        return views.script(self._store.files())
+
+    def files(self) -> list[str]:
+        """The live files that `script` reads."""
+        return [file for files in self._store.files().values() for file in files]
+
+    def export_events(self, job_id: str | None = None) -> Iterator[str]:
+        """The original events as JSON text, one a line, each JSON-equal to what was read.
+
+        Jobs follow one another, each oldest first. An event carries its job beside it, as
+        `job_id`, where nothing in the export would tell it otherwise.
+        """
+        from pipeline.lake.export import events
+
+        return events(self.connect(), job_id)
+
+    # -- changing -------------------------------------------------------------------------------
+
+    def ingest(
+        self,
+        paths: Sequence[str | Path],
+        *,
+        job_id: str | None = None,
+        force: bool = False,
+        max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
+        progress: Progress | None = None,
+        waiting: Callable[[], None] | None = None,
+    ) -> IngestReport:
+        """Read event dumps into the lake, all in one commit.
+
+        Args:
+            paths: files, folders, globs, `-` for stdin.
+            job_id: the job all of it belongs to.
+            force: let `job_id` stand against what the dumps say themselves.
+            max_record_bytes: longer records become rejects [byte].
+            progress: told the bytes done and, where known, to do.
+            waiting: called once if another process holds the lake.
+
+        Raises:
+            UsageError: no such path, or `job_id` contradicts a dump.
+            LakeError: the lake cannot be written.
+        """
+        from pipeline.lake.compact import compact_if_worth
+        from pipeline.lake.ingest import ingest
+
+        report = ingest(
+            self._store, [str(path) for path in paths], job_id=job_id, force=force,
+            max_record_bytes=max_record_bytes, progress=progress, waiting=waiting,
+        )  # fmt: skip
+        compact_if_worth(self._store)
+        self._forget()
+        return report
+
+    def assign(self, source: str, job: str, *, force: bool = False) -> int:
+        """Give the unattributed events of a source to a job; how many events moved.
+
+        Args:
+            source: source id or path.
+            job: job id.
+            force: move events that have a job already, too.
+
+        Raises:
+            UsageError: no such source, or all of it has a job.
+        """
+        from pipeline.lake.mend import assign
+
+        moved = assign(self._store, source, job, force=force)
+        self._forget()
+        return moved
+
+    def replay_rejects(self) -> ReplayReport:
+        """Read the rejects again with this version; those that pass become events, once."""
+        from pipeline.lake.mend import replay
+
+        report = replay(self._store)
+        self._forget()
+        return report
+
+    def compact(self) -> int:
+        """Merge all segments into few, sorted by job and time; how many were merged."""
+        from pipeline.lake.compact import compact
+
+        merged = compact(self._store, everything=True)
+        self._forget()
+        return merged

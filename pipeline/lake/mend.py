@@ -1,0 +1,137 @@
+"""Mending: a job for what has none, another try for what was rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import exact
+from pipeline.contract import UNATTRIBUTED_PREFIX
+from pipeline.errors import UsageError
+from pipeline.lake import settle
+from pipeline.lake.ingest import Change
+from pipeline.lake.intake import ANY_REPEAT, Taken, event_row
+from pipeline.lake.segments import stage_table
+from pipeline.lake.store import Commit, Store
+from pipeline.sqlfiles import sql_text
+
+
+@dataclass(frozen=True)
+class ReplayReport:
+    """What became of the rejects when they were read again.
+
+    Attributes:
+        tried: rejects there were.
+        passed: of them, events now (or duplicates of events).
+        still: of them, rejects still.
+    """
+
+    tried: int
+    passed: int
+    still: int
+
+
+def assign(store: Store, source: str, job: str, *, force: bool = False) -> int:
+    """Give the events of a source's streams to a job; see `Lake.assign`."""
+    found = store.ledger.find_sources(source)
+    if len(found) != 1:
+        what = "no such source" if not found else f"{len(found)} sources are called so"
+        raise UsageError(f"{source}: {what}: `tunelog show sources` lists their ids and paths")
+    source_id = found[0]["source_id"]
+    with store.workspace() as folder, store.ledger.writing():
+        streams = store.ledger.streams(source_id)
+        wanted = {
+            row["job_id"]
+            for row in streams
+            if row["job_id"] != job and (force or row["job_id"].startswith(UNATTRIBUTED_PREFIX))
+        }
+        if not wanted:
+            raise UsageError(
+                f"{source}: its events belong to {', '.join(sorted({r['job_id'] for r in streams}))}"
+                " already: add --force to move them"
+            )
+        commit = Commit(store, folder, f"assign {source_id} {job}")
+        con = settle.engine(folder)
+        change = Change(store, folder, commit)
+        fresh: list[Any] = []
+        # What is one unattributed job is one stream seen in several files: all of it moves.
+        change.rename(con, {old: job for old in sorted(wanted)}, "assigned", fresh)
+        con.close()
+        moved = sum(staged.rows for staged in fresh)
+        settled, _ = change.bring(Taken(events=fresh, hashes=ANY_REPEAT))
+        change.recount(settled, set())
+        commit.finish()
+    store.write_script()
+    return moved
+
+
+def replay(store: Store) -> ReplayReport:
+    """Read all rejects again; see `Lake.replay_rejects`."""
+    with store.workspace() as folder, store.ledger.writing():
+        files = store.live("rejects")
+        commit = Commit(store, folder, "replay")
+        con = settle.engine(folder)
+        rows: list[dict[str, Any]] = []
+        keys: list[tuple[str, int]] = []
+        counts: dict[str, list[int]] = {}
+        tried = 0
+        if files:
+            con.read_parquet([str(file) for file in files]).create_view("rejected", replace=True)
+            for batch in con.sql("from rejected").to_arrow_reader(1_000):
+                for reject in batch.to_pylist():
+                    tried += 1
+                    row = _again(store, reject)
+                    if row is not None:
+                        rows.append(row)
+                        keys.append((reject["source_id"], reject["byte_offset"]))
+                        counts.setdefault(reject["source_id"], [0])[0] += 1
+        if rows:
+            con.register(
+                "passed",
+                pa.table(
+                    {
+                        "source_id": pa.array([k[0] for k in keys]),
+                        "byte_offset": pa.array([k[1] for k in keys], pa.int64()),
+                    }
+                ),
+            )
+            commit.add(settle.rewrite(con, folder, "rejects", sql_text("lake/still_rejected")))
+            for file in files:
+                commit.remove(file)
+            store.ledger.recount({s: (n[0], 0, -n[0]) for s, n in counts.items()})
+            named = [r for r in rows if r["job_id"] != r["stream_id"]]
+            pending = [r for r in rows if r["job_id"] == r["stream_id"]]
+            taken = Taken(
+                events=[s for s in [stage_table(folder, "events", named)] if s],
+                pending=[s for s in [stage_table(folder, "events", pending)] if s],
+                hashes=ANY_REPEAT,
+            )
+            settled, names = Change(store, folder, commit).bring(taken)
+            Change(store, folder, commit).recount(settled, set())
+            store.ledger.rename_jobs(names.streams, "shared")
+        con.close()
+        commit.finish()
+    store.write_script()
+    return ReplayReport(tried, len(rows), tried - len(rows))
+
+
+def _again(store: Store, reject: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The event a reject is for the present version, None where it is none."""
+    if reject["raw_hash"] is not None or reject["reason"] in ("job_conflict", "corrupt_compression"):
+        return None
+    verdict = exact.read(reject["raw"])
+    if not isinstance(verdict, exact.Event):
+        return None
+    stream = reject["stream_id"]
+    job = verdict.job or reject["job_id"]
+    if job is None:  # the stream may have been given a job since
+        told = [r for r in store.ledger.streams(reject["source_id"]) if r["stream_id"] == stream]
+        job = told[0]["job_id"] if told else stream
+    return event_row(
+        verdict, job, stream, reject["source_id"], reject["position"], reject["byte_offset"],
+        reject["ordinal"],
+    )  # fmt: skip
+

@@ -1,0 +1,199 @@
+"""One source on its way into the lake: what it is, whose it is, what became of its records."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import xxhash
+
+from pipeline.attribution import Scout, Stream
+from pipeline.contract import READER_VERSION
+from pipeline.errors import UsageError
+from pipeline.forms.block import Block
+from pipeline.forms.compression import Damaged, opened
+from pipeline.forms.documents import document_blocks
+from pipeline.forms.lines import Readable, line_blocks
+from pipeline.forms.recognise import Unrecognised, recognise
+from pipeline.sources import Source
+
+_HEAD_BYTES = 1 << 20
+_SMALL_BYTES = 4 << 20
+"""Sources up to this size are read once and kept [byte]."""
+
+
+@dataclass
+class Reading:
+    """A source and the state of its reading. `hint` is the job its name or the user tells."""
+
+    source: Source
+    told: str | None = None
+    status: str = "new"
+    problem: str | None = None
+    content_hash: str = ""
+    size: int = 0
+    form: str = ""
+    compression: str = "none"
+    source_id: str = ""
+    streams: list[Stream] = field(default_factory=list)
+    first: int = 0
+    """Position from which records are new: above 0 only where a known file grew."""
+    records: int = 0
+    blank: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
+    rejects: Counter[str] = field(default_factory=Counter)
+    jobs: set[str] = field(default_factory=set)
+    damage: str | None = None
+    _content: bytes | None = None
+    _blocks: list[Block] | None = None
+
+    @property
+    def path(self) -> str:
+        """The path as shown to people."""
+        return self.source.path
+
+    @property
+    def hint(self) -> str:
+        """What beside the content decides how it is read."""
+        return self.told or self.source.job_hint or ""
+
+    def count(self, kind: str, name: str, number: int) -> None:
+        """Add what a worker counted."""
+        if kind == "records":
+            self.records += number
+        elif kind == "blank":
+            self.blank += number
+        elif kind == "jobs":
+            self.jobs.add(name)
+        else:
+            (self.ignored if kind == "ignored" else self.rejects)[name] += number
+
+    def fingerprint(self, spool: Path) -> None:
+        """Hash the content; stdin is copied below `spool` first."""
+        digest = xxhash.xxh3_128()
+        if self.source.file is None:
+            import sys
+
+            copy = spool / "stdin"
+            with copy.open("wb") as file:
+                while piece := sys.stdin.buffer.read(1 << 20):
+                    digest.update(piece)
+                    self.size += file.write(piece)
+            self.source.file = copy
+        else:
+            with self.source.file.open("rb", buffering=0) as file:
+                while piece := file.read(_SMALL_BYTES):
+                    digest.update(piece)
+                    self.size += len(piece)
+                    if len(piece) == self.size:
+                        self._content = piece
+            if self._content is not None and len(self._content) != self.size:
+                self._content = None
+        self.content_hash = digest.hexdigest()
+        key = f"{self.content_hash}|{self.hint}|{READER_VERSION}"
+        self.source_id = xxhash.xxh3_64_hexdigest(key.encode("utf-8", "surrogateescape"))
+
+    def scout(self, max_record_bytes: int, *, force: bool) -> None:
+        """Recognise the form and find the streams.
+
+        Raises:
+            UsageError: `--job-id` contradicts what the source says of itself.
+        """
+        try:
+            self.form = self._recognise()
+        except Unrecognised as error:
+            self.status, self.problem = "refused", f"{self.path}: {error}"
+            return
+        scout = Scout(
+            lines=self.form == "lines", hint=self.source.job_hint, told=self.told
+        )
+        blocks: list[Block] = []
+        for block in self._read(max_record_bytes):
+            scout.see(block)
+            if self._content is not None:
+                blocks.append(block)
+        if self._content is not None:
+            self._blocks = blocks
+        self.streams = scout.streams()
+        contrary = next((s.conflict for s in self.streams if s.told_by == "flag" and s.conflict), None)
+        if contrary and not force:
+            raise UsageError(
+                f"{self.path}: names job {contrary} itself, but --job-id says {self.told}: "
+                "leave --job-id out, or add --force"
+            )
+
+    def blocks(self, max_record_bytes: int) -> Iterator[Block]:
+        """The source's records, again."""
+        if self._blocks is not None:
+            yield from self._blocks
+            self._blocks = self._content = None
+        else:
+            yield from self._read(max_record_bytes)
+
+    def _open(self) -> BinaryIO:
+        if self._content is not None:
+            return io.BytesIO(self._content)
+        assert self.source.file is not None
+        return self.source.file.open("rb", buffering=0)
+
+    def _recognise(self) -> str:
+        with self._open() as file:
+            stream, self.compression = opened(file)
+            guard = _Guard(stream)
+            head = b""
+            while len(head) < _HEAD_BYTES and (piece := guard.read(_HEAD_BYTES - len(head))):
+                head += piece
+            whole = len(head) < _HEAD_BYTES or not guard.read(1)
+        if guard.damage and not head:
+            raise Unrecognised(f"{guard.damage}: nothing in it can be read")
+        return recognise(head, whole)
+
+    def _read(self, max_record_bytes: int) -> Iterator[Block]:
+        with self._open() as file:
+            stream, _ = opened(file)
+            guard = _Guard(stream)
+            read: Callable[..., Iterator[Block]] = (
+                line_blocks if self.form == "lines" else document_blocks
+            )
+            yield from read(_without_mark(guard), max_record_bytes, offset=guard.skipped)
+        self.damage = guard.damage
+
+
+class _Guard:
+    """A stream that ends where it is damaged, and says so afterwards."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream, self._ahead = stream, b""
+        self.damage: str | None = None
+        self.skipped = 0
+
+    def read(self, size: int, /) -> bytes:
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            return ahead
+        if self.damage:
+            return b""
+        try:
+            return self._stream.read(size)
+        except Damaged as error:
+            self.damage = str(error)
+            return b""
+
+    def skip_mark(self) -> None:
+        """Pass over a byte order mark."""
+        head = b""
+        while len(head) < 3 and (piece := self.read(3 - len(head))):
+            head += piece
+        if head == b"\xef\xbb\xbf":
+            self.skipped = 3
+        else:
+            self._ahead = head
+
+
+def _without_mark(guard: _Guard) -> _Guard:
+    guard.skip_mark()
+    return guard

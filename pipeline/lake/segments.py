@@ -1,0 +1,131 @@
+"""Segments: immutable Parquet files, durable before they are named."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+from pipeline.contract import TABLES
+
+_CODED = ["job_id", "level", "type", "object", "dialect", "stream_id", "source_id", "extra",
+          "reason", "detail"]  # fmt: skip
+"""Columns of few values, worth a dictionary."""
+_RANGED = ["job_id", "created_at", "step", "position"]
+"""Columns whose range per row group lets a reader pass it over."""
+
+
+@dataclass
+class Staged:
+    """A finished file that no reader knows yet.
+
+    Attributes:
+        path: where it lies, below `tmp/`.
+        kind: the table it belongs to.
+        rows: how many rows it holds.
+        jobs: rows per job (events only).
+    """
+
+    path: Path
+    kind: str
+    rows: int
+    jobs: dict[str, int] = field(default_factory=dict)
+
+
+class SegmentWriter:
+    """Writes one staged file, opened with the first row group."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        """Prepare to write rows of a table below a folder."""
+        self._folder, self.kind = folder, kind
+        self._writer: pq.ParquetWriter | None = None
+        self._path = folder / f"{kind}-{uuid.uuid4().hex}.parquet"
+        self._rows = 0
+        self._jobs: dict[str, int] = {}
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows as one row group. Coded columns may come as dictionaries."""
+        if not len(table):
+            return
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._path,
+                table.schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=[n for n in _CODED if n in table.column_names],
+                write_statistics=[n for n in _RANGED if n in table.column_names],
+                store_schema=False,
+            )
+        self._writer.write_table(table, row_group_size=len(table))
+        self._rows += len(table)
+        if self.kind == "events":
+            for job, count in counts(table["job_id"]).items():
+                self._jobs[job] = self._jobs.get(job, 0) + count
+
+    def finish(self) -> Staged | None:
+        """Close the file; None where nothing was written."""
+        if self._writer is None:
+            return None
+        self._writer.close()
+        self._writer = None
+        return Staged(self._path, self.kind, self._rows, self._jobs)
+
+    def abandon(self) -> None:
+        """Close and delete the file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._path.unlink(missing_ok=True)
+
+
+def counts(column: pa.ChunkedArray) -> dict[str, int]:
+    """How often each value occurs in a text column."""
+    coded = column.combine_chunks()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = pa.concat_arrays(coded.chunks)
+    if not pa.types.is_dictionary(coded.type):
+        coded = coded.dictionary_encode()
+    codes: npt.NDArray[np.int64] = np.bincount(
+        coded.indices.to_numpy(), minlength=len(coded.dictionary)
+    )
+    words = coded.dictionary.to_pylist()
+    return {word: int(count) for word, count in zip(words, codes, strict=True) if count}
+
+
+def stage_table(folder: Path, kind: str, rows: list[dict[str, object]]) -> Staged | None:
+    """Write rows of Python values as a staged file."""
+    if not rows:
+        return None
+    writer = SegmentWriter(folder, kind)
+    writer.write(pa.Table.from_pylist(rows, schema=TABLES[kind]))
+    return writer.finish()
+
+
+def publish(staged: Staged, folder: Path) -> str:
+    """Make a staged file durable under its content's name; the name it now has."""
+    digest = xxhash.xxh3_128()
+    with staged.path.open("rb") as file:
+        while piece := file.read(8 << 20):
+            digest.update(piece)
+        os.fsync(file.fileno())
+    name = f"{digest.hexdigest()}.parquet"
+    target = folder / name
+    staged.path.chmod(0o440)
+    staged.path.replace(target)
+    return name
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

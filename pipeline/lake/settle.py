@@ -1,0 +1,265 @@
+"""Before a commit: which job has what is unattributed, and which of equal identities stays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.contract import EVENTS, UNATTRIBUTED_PREFIX
+from pipeline.lake.identity import content_hash, rank, rebuilt
+from pipeline.lake.segments import SegmentWriter, Staged
+from pipeline.sqlfiles import sql_text
+
+MEMORY_LIMIT = "1GB"
+_ROWS = 200_000
+
+
+def engine(folder: Path) -> duckdb.DuckDBPyConnection:
+    """An engine with a memory limit, which spills below a folder of the lake."""
+    return duckdb.connect(
+        config={
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": str(folder),
+            "preserve_insertion_order": True,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+
+
+def over(con: duckdb.DuckDBPyConnection, name: str, files: Sequence[str | Path]) -> None:
+    """Make a view over files of events; over none, an empty one."""
+    if files:
+        relation = con.read_parquet([str(file) for file in files])
+    else:
+        relation = con.from_arrow(EVENTS.empty_table())
+    relation.create_view(name, replace=True)
+
+
+# -- attribution of what no evidence of its own names ---------------------------------------------
+
+
+@dataclass
+class Names:
+    """The outcome of attribution by shared event ids.
+
+    Attributes:
+        streams: stream id -> job, for streams that had none.
+        jobs: job -> job, for unattributed jobs of the lake that have another name now.
+        shared: streams and jobs whose name another stream's event told.
+    """
+
+    streams: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
+
+
+def name_streams(
+    con: duckdb.DuckDBPyConnection, unattributed: Iterable[str], has_pending: bool
+) -> Names:
+    """Name pending streams, and rename unattributed jobs, by the event ids they share.
+
+    Reads the views `fresh` (staged, job known), `pending` (staged, job_id is the stream's id),
+    `held` (the whole lake) and `unnamed` (rows of the lake's unattributed jobs).
+    """
+    links = _Union()
+    old = set(unattributed)
+    for left, right in con.execute(sql_text("lake/shared_ids")).fetchall():
+        links.join(left, right)
+    streams = [row[0] for row in con.execute("select distinct job_id from pending").fetchall()]
+    streams = streams if has_pending else []
+    for stream in streams:
+        links.join(stream, stream)
+    names = Names()
+    first = {job: key for job, *key in con.execute(sql_text("lake/first_events")).fetchall()}
+    for members in links.groups():
+        known = sorted(m for m in members if m not in first)
+        nameless = [m for m in members if m in first]
+        if len(known) == 1:
+            job = known[0]
+        elif known:  # several jobs share the id: no evidence at all
+            for member in nameless:
+                names_alone = _unattributed(first[member])
+                if member not in old:
+                    names.streams[member] = names_alone
+            continue
+        else:
+            job = _unattributed(min(first[m] for m in nameless))
+        for member in nameless:
+            if member not in old:
+                names.streams[member] = job
+            elif member != job:
+                names.jobs[member] = job
+            if known:
+                names.shared.add(member)
+    return names
+
+
+def _unattributed(first: Sequence[Any]) -> str:
+    """The name of an unattributed job: of its first event, so the same from any file."""
+    import xxhash
+
+    key = "\0".join(map(str, first)).encode("utf-8", "backslashreplace")
+    return f"{UNATTRIBUTED_PREFIX}{xxhash.xxh3_64_hexdigest(key)}"
+
+
+class _Union:
+    """Sets of names that belong together."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def _root(self, name: str) -> str:
+        self._parent.setdefault(name, name)
+        while self._parent[name] != name:
+            self._parent[name] = self._parent[self._parent[name]]
+            name = self._parent[name]
+        return name
+
+    def join(self, left: str, right: str) -> None:
+        self._parent[self._root(left)] = self._root(right)
+
+    def groups(self) -> list[list[str]]:
+        groups: dict[str, list[str]] = {}
+        for name in self._parent:
+            groups.setdefault(self._root(name), []).append(name)
+        return list(groups.values())
+
+
+def renamed(
+    con: duckdb.DuckDBPyConnection, folder: Path, view: str, names: dict[str, str]
+) -> Staged | None:
+    """Stage the rows of a view whose job_id has another name, under that name."""
+    table = pa.table({"old": list(names), "new": list(names.values())})
+    con.register("names", table)
+    query = sql_text("lake/renamed").replace("{view}", view)
+    staged = rewrite(con, folder, "events", query)
+    con.unregister("names")
+    return staged
+
+
+def rewrite(
+    con: duckdb.DuckDBPyConnection, folder: Path, kind: str, query: str
+) -> Staged | None:
+    """Stage the rows of a query, streaming."""
+    writer = SegmentWriter(folder, kind)
+    reader = con.sql(query).to_arrow_reader(_ROWS)
+    from pipeline.contract import TABLES
+
+    for batch in reader:
+        table = pa.Table.from_batches([batch])
+        if len(table):
+            writer.write(table.select(TABLES[kind].names).cast(TABLES[kind]))
+    return writer.finish()
+
+
+# -- identity -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Settled:
+    """The outcome of deduplication.
+
+    Attributes:
+        fresh: losing rows among the staged: source id -> how many.
+        held: losing rows among the lake's: source id -> how many.
+        variants: rows for the table of variants.
+    """
+
+    fresh: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    variants: list[dict[str, Any]] = field(default_factory=list)
+
+
+def repeats(hashes: npt.NDArray[np.uint64]) -> bool:
+    """Whether any identity may occur twice among the staged rows."""
+    if len(hashes) < 2:
+        return False
+    ordered = np.sort(hashes)
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def settle(con: duckdb.DuckDBPyConnection, moment: Any) -> Settled:
+    """Find the rows of `fresh` and `held` that lose their identity to another; table `losers`."""
+    con.execute(sql_text("lake/contested"))
+    ranked: list[tuple[str, str, int, int]] = []
+    group: list[tuple[tuple[int, str], dict[str, Any], str]] = []
+    events: dict[tuple[str, str, int], tuple[str, str]] = {}
+
+    def close() -> None:
+        """Give the contents of one identity their places, equal ones the same."""
+        group.sort(key=lambda entry: entry[0], reverse=True)
+        place, before = -1, None
+        for key, row, event in group:
+            place, before = (place, before) if key[1] == before else (place + 1, key[1])
+            ranked.append((row["job_id"], row["event_id"], row["same"], place))
+            if place:
+                identity = (row["job_id"], row["event_id"], row["same"])
+                events[identity] = (content_hash(event), event)
+        group.clear()
+
+    reader = con.sql(sql_text("lake/disputed")).to_arrow_reader(10_000)
+    for batch in reader:
+        for row in batch.to_pylist():
+            if group and (group[0][1]["job_id"], group[0][1]["event_id"]) != (
+                row["job_id"], row["event_id"],
+            ):  # fmt: skip
+                close()
+            event = rebuilt(row)
+            group.append((rank(event), row, event))
+    if group:
+        close()
+    columns = list(zip(*ranked, strict=True)) if ranked else [(), (), (), ()]
+    con.register(
+        "ranked",
+        pa.table(
+            {
+                "job_id": pa.array(columns[0], pa.string()),
+                "event_id": pa.array(columns[1], pa.string()),
+                "same": pa.array(columns[2], pa.int64()),
+                "place": pa.array(columns[3], pa.int64()),
+            }
+        ),
+    )
+    con.execute(sql_text("lake/losers"))
+    settled = Settled()
+    totals = "select source_id, is_held, count(*) from losers group by all"
+    for source, is_held, count in con.execute(totals).fetchall():
+        (settled.held if is_held else settled.fresh)[source] += count
+    query = "select job_id, event_id, same, source_id, position, \"offset\" from losers where place > 0"
+    seen = set()
+    for job, event_id, same, source, position, offset in con.execute(query).fetchall():
+        digest, event = events[job, event_id, same]
+        if (job, event_id, digest) not in seen:
+            seen.add((job, event_id, digest))
+            settled.variants.append(
+                {
+                    "job_id": job, "event_id": event_id, "content_hash": digest, "event": event,
+                    "source_id": source, "position": position, "offset": offset,
+                    "first_seen_at": moment,
+                }
+            )  # fmt: skip
+    return settled
+
+
+def without_losers(
+    con: duckdb.DuckDBPyConnection, folder: Path, file: Path, held: bool
+) -> Staged | None:
+    """Stage the rows of one file that stay."""
+    con.read_parquet(str(file)).create_view("one_file", replace=True)
+    query = sql_text("lake/without_losers").replace("{is_held}", str(held).lower())
+    return rewrite(con, folder, "events", query)
+
+
+def rows_in(file: Path) -> int:
+    """How many rows a Parquet file holds."""
+    return int(pq.read_metadata(file).num_rows)

@@ -1,0 +1,151 @@
+"""The lake's folder: where files lie, what a commit does to them, what is garbage."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import views
+from pipeline.contract import DATA_TABLES, TABLES
+from pipeline.lake.ledger import Ledger, now
+from pipeline.lake.segments import Staged, publish, sync_folder
+
+_FOLDERS = ("events", "rejects", "variants", "ledger", "tmp")
+_SNAPSHOTS = ("sources", "streams", "commits")
+_KEPT = timedelta(hours=24)
+"""How long a file stays after it was replaced: readers may have it open."""
+
+
+class Store:
+    """Files and ledger of one lake."""
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        """Open a lake, or make it."""
+        self.path = path.absolute()
+        if create:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for name in _FOLDERS:
+                (self.path / name).mkdir(exist_ok=True, mode=0o700)
+        writable = os.access(self.path, os.W_OK)
+        self.ledger = Ledger(self.path / "ledger.db", create=create, writable=writable)
+        if create:
+            for kind, schema in TABLES.items():
+                empty = self._empty(kind)
+                if not empty.exists():
+                    part = self.path / "tmp" / f"{kind}-{uuid.uuid4().hex}"
+                    pq.write_table(schema.empty_table(), part)
+                    part.replace(empty)
+
+    def _empty(self, kind: str) -> Path:
+        return self.path / "ledger" / f"no-{kind}.parquet"
+
+    def folder(self, kind: str) -> Path:
+        """Where the files of a table lie."""
+        return self.path / (kind if kind in DATA_TABLES else "ledger")
+
+    def live(self, kind: str) -> list[Path]:
+        """The live files of a table."""
+        return [self.folder(kind) / name for name in self.ledger.live(kind)]
+
+    def files(self) -> dict[str, list[str]]:
+        """Table -> its live files; an empty file where it has none."""
+        return {
+            kind: [str(path) for path in self.live(kind) or [self._empty(kind)]] for kind in TABLES
+        }
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A folder below `tmp/` for unfinished files; gone afterwards."""
+        folder = self.path / "tmp" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def write_script(self) -> None:
+        """Write `open.sql` over the live files."""
+        part = self.path / "tmp" / f"open-{uuid.uuid4().hex}.sql"
+        part.write_text(views.script(self.files()), encoding="utf-8")
+        part.replace(self.path / "open.sql")
+
+    def collect_garbage(self) -> int:
+        """Delete files replaced more than a day ago; how many."""
+        moment = now() - _KEPT
+        gone = []
+        for kind, name in self.ledger.removed_before(moment):
+            (self.folder(kind) / name).unlink(missing_ok=True)
+            gone.append(name)
+        with self.ledger.writing():
+            self.ledger.forget_segments(gone)
+        for left in (self.path / "tmp").iterdir():
+            if datetime.fromtimestamp(left.stat().st_mtime, tz=moment.tzinfo) < moment:
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+        return len(gone)
+
+
+class Commit:
+    """Files that become live or cease to be, together; used inside `ledger.writing`."""
+
+    def __init__(self, store: Store, folder: Path, command: str) -> None:
+        """Open a commit."""
+        self._store, self._folder = store, folder
+        self.ledger = store.ledger
+        self.id = self.ledger.begin_commit(command)
+        self.moment = now()
+        self._touched: set[Path] = set()
+
+    def add(self, staged: Staged | None) -> None:
+        """Make a staged file durable and live."""
+        if staged is None:
+            return
+        folder = self._store.folder(staged.kind)
+        size = staged.path.stat().st_size
+        name = publish(staged, folder)
+        self._touched.add(folder)
+        self.ledger.add_segment(name, staged.kind, staged.rows, size, self.id, staged.jobs)
+
+    def remove(self, path: Path) -> None:
+        """Take a live file out."""
+        self.ledger.remove_segment(path.name)
+
+    def finish(self) -> None:
+        """Complete the counts, write the ledger's snapshots, make the names durable."""
+        self.ledger.end_commit(self.id)
+        for table in _SNAPSHOTS:
+            for old in self._store.live(table):
+                self.remove(old)
+            self.add(self._snapshot(table))
+        for folder in self._touched:
+            sync_folder(folder)
+
+    def _snapshot(self, table: str) -> Staged | None:
+        rows = [_from_ledger(row) for row in self.ledger.snapshot(table)]
+        if not rows:
+            return None
+        path = self._folder / f"{table}-{self.id}.parquet"
+        content = pa.Table.from_pylist(rows, schema=TABLES[table])
+        pq.write_table(content, path, compression="zstd", store_schema=False)
+        return Staged(path, table, len(rows))
+
+
+def _from_ledger(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the ledger under the contract's names and types."""
+    values = dict(row)
+    for name in ("ingested_at", "committed_at"):
+        if name in values:
+            values[name] = datetime.fromisoformat(values[name])
+    if "byte_count" in values:
+        values["bytes"] = values.pop("byte_count")
+    if "newest_first" in values:
+        values["newest_first"] = bool(values["newest_first"])
+    return values
