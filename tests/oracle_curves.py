@@ -191,12 +191,12 @@ def data_quality(events: list[Event]) -> list[Row]:
     rows = [
         {
             "job_id": job,
-            "check": check,
+            "problem": problem,
             "subject": subject,
-            "findings": len(ids),
+            "occurrences": len(ids),
             "example": min(ids),
         }
-        for (job, check, subject), ids in findings.items()
+        for (job, problem, subject), ids in findings.items()
     ]
     return rows + step_findings(events)
 
@@ -212,7 +212,7 @@ def step_findings(events: list[Event]) -> list[Row]:
         pairs = list(itertools.pairwise(steps))
         if pairs:
             often = Counter(after - before for before, after in pairs)
-            stride = min(often, key=lambda distance: (-often[distance], distance))
+            stride = max(often, key=lambda distance: (often[distance], distance))
             gaps = [
                 (before, after)
                 for before, after in [(0, steps[0]), *pairs]
@@ -222,9 +222,9 @@ def step_findings(events: list[Event]) -> list[Row]:
                 rows.append(
                     {
                         "job_id": job,
-                        "check": "missing_steps",
+                        "problem": "missing_steps",
                         "subject": "step",
-                        "findings": sum((after - before - 1) // stride for before, after in gaps),
+                        "occurrences": sum((after - before - 1) // stride for before, after in gaps),
                         "example": f"between {gaps[0][0]} and {gaps[0][1]}",
                     }
                 )
@@ -233,9 +233,9 @@ def step_findings(events: list[Event]) -> list[Row]:
             rows.append(
                 {
                     "job_id": job,
-                    "check": "clock_back",
+                    "problem": "clock_back",
                     "subject": "step",
-                    "findings": len(back),
+                    "occurrences": len(back),
                     "example": f"step {back[0]}",
                 }
             )

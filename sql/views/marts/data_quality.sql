@@ -1,9 +1,9 @@
 -- What is odd or missing in the events of each job?
 --
--- Grain: job_id, check, subject
+-- Grain: job_id, problem, subject
 -- Reads: lake_events, metrics, stg_metrics
 -- Caveat: a finding is a hint, not a reject: every event in it was kept. missing_steps: fewer
---   steps than the job's own stride (its most common distance of steps, the smaller of equals)
+--   steps than the job's own stride (its most common distance of steps, the greater of equals)
 --   leads one to expect, before its greatest step; dumps of the newest events miss the first
 --   ones. clock_back: a step first logged before the next smaller one was (a restart logs known
 --   steps again and is none), or an event before its job's creation message.
@@ -15,13 +15,13 @@ with odd_fields as (
         unnest(list_concat(
             case
                 when level not in ('info', 'warn', 'error')
-                    then [{'check': 'unknown_level', 'subject': level}]
+                    then [{'problem': 'unknown_level', 'subject': level}]
             end,
             case
                 when type not in ('message', 'metrics', 'moderation_checks')
-                    then [{'check': 'unknown_type', 'subject': type}]
+                    then [{'problem': 'unknown_type', 'subject': type}]
             end,
-            list_transform(misfits, lambda name: {'check': 'misfit', 'subject': name})
+            list_transform(misfits, lambda name: {'problem': 'misfit', 'subject': name})
         )) as odd
     from lake_events
     where
@@ -33,9 +33,9 @@ with odd_fields as (
 fields as (
     select
         job_id,
-        odd.check as check,
+        odd.problem as problem,
         odd.subject as subject,
-        count(*) as findings,
+        count(*) as occurrences,
         min(event_id) as example
     from odd_fields
     group by all
@@ -44,9 +44,9 @@ fields as (
 non_finite as (
     select
         job_id,
-        'non_finite' as check,
+        'non_finite' as problem,
         metric as subject,
-        count(*) as findings,
+        count(*) as occurrences,
         min(event_id) as example
     from metrics
     where not isfinite(value)
@@ -88,7 +88,7 @@ distances as (
 strides as (
     select
         *,
-        min(case when not is_first then {'rarity': -times, 'distance': distance} end)
+        max(case when not is_first then {'times': times, 'distance': distance} end)
             over (partition by job_id) as stride
     from distances
 ),
@@ -103,9 +103,9 @@ gaps as (
 missing_steps as (
     select
         job_id,
-        'missing_steps' as check,
+        'missing_steps' as problem,
         'step' as subject,
-        sum(times * missing)::bigint as findings,
+        sum(times * missing)::bigint as occurrences,
         printf('between %d and %d', arg_min(step - distance, step), min(step)) as example
     from gaps
     where missing > 0
@@ -115,9 +115,9 @@ missing_steps as (
 early_steps as (
     select
         job_id,
-        'clock_back' as check,
+        'clock_back' as problem,
         'step' as subject,
-        sum(early_steps)::bigint as findings,
+        sum(early_steps)::bigint as occurrences,
         printf('step %d', min(first_early_step)) as example
     from distances
     where early_steps > 0
@@ -136,9 +136,9 @@ creations as (
 early_events as (
     select
         events.job_id,
-        'clock_back' as check,
+        'clock_back' as problem,
         'creation' as subject,
-        count(*) as findings,
+        count(*) as occurrences,
         min(events.event_id) as example
     from lake_events as events
     inner join creations on events.job_id = creations.job_id
@@ -159,9 +159,9 @@ from early_events
 
 comment on view data_quality is 'What is odd or missing in the events of each job?';
 comment on column data_quality.job_id is 'fine-tuning job [id]';
-comment on column data_quality.check is
+comment on column data_quality.problem is
     'missing_steps, unknown_level, unknown_type, non_finite, misfit or clock_back [text]';
 comment on column data_quality.subject is
     'the level, the type, the metric, or what the clock or the gap concerns [text]';
-comment on column data_quality.findings is 'how many events, values or steps it concerns [1]';
+comment on column data_quality.occurrences is 'how many events, values or steps it concerns [1]';
 comment on column data_quality.example is 'one of them: an event id, a step or a gap [text]';
