@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -151,10 +152,7 @@ class Scout:
             job = jobs[0] if jobs else None
             return [self._named(mark, first, stop - 1, direction < 0, job)]
         edges = [first - 1, *(c.glimpse.position for c in creations), stop]
-        gaps = [
-            [g for g in glimpses if low < g.position < high]
-            for low, high in zip(edges[:-1], edges[1:], strict=True)
-        ]
+        gaps = [[g for g in glimpses if low < g.position < high] for low, high in pairwise(edges)]
         votes = [_direction(gap) for gap in gaps]
         usual = sum(votes) or (1 if mark.run else -1)
         # begins[i]: where the stream of creation i begins; it ends where the next one does.
@@ -221,9 +219,7 @@ def _glimpse(block: Block, index: int) -> _Glimpse | None:
         return None
     step = _STEP.search(raw)
     # Bounded: a hostile number of a million digits must not cost a second here.
-    return _Glimpse(
-        block.position + index, int(time[1][:18]), int(step[1][:18]) if step else -1
-    )
+    return _Glimpse(block.position + index, int(time[1][:18]), int(step[1][:18]) if step else -1)
 
 
 def _direction(glimpses: Sequence[_Glimpse]) -> int:

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 
 
 class TunelogError(Exception):
-    """Something the user can mend. The text is one line: where: what, with the value: what to do."""
+    """Something the user can mend. One line: where: what, with the value: what to do."""
 
     exit_code = ExitCode.USAGE
 

@@ -17,7 +17,9 @@ import xxhash
 
 from pipeline.contract import COUNTERS, EVENT_FIELDS, EVENT_OBJECT, LEGACY_EVENT_OBJECT, METRICS
 
-JOB_ID = re.compile(r"(?<![A-Za-z0-9])(?:ftjob-[A-Za-z0-9]{6,64}|ft-[A-Za-z0-9]{24})(?![A-Za-z0-9])")
+JOB_ID = re.compile(
+    r"(?<![A-Za-z0-9])(?:ftjob-[A-Za-z0-9]{6,64}|ft-[A-Za-z0-9]{24})(?![A-Za-z0-9])"
+)
 """A job id as OpenAI (2022 and since) and Azure write it."""
 
 JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
@@ -25,6 +27,9 @@ JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
 
 CREATION = re.compile(r"Created fine-tun(?:ing job|e): (\S+)")
 """The creation message, which names the job."""
+
+MAX_NESTING = 100
+"""Levels of arrays and objects around and in events that are followed."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -102,9 +107,12 @@ def read(raw: bytes, *, last: bool = False) -> Verdict:
     except RecursionError:
         return Reject("too_deep", "nested deeper than Python's json follows")
     except ValueError as error:
-        reason = "cut_off" if last and text[0] in "{[" else "malformed_json"
+        reason = "cut_off" if last and text[0] in '{[]},"' else "malformed_json"
         return Reject(reason, str(error))
-    return judge(value, text)
+    try:
+        return judge(value, text)
+    except RecursionError:
+        return Reject("too_deep", "nested deeper than the reader follows")
 
 
 def loads(text: str) -> Any:
@@ -121,16 +129,29 @@ def _integer(digits: str) -> int | float:
 def judge(value: Any, text: str) -> Verdict:
     """Judge a parsed record; `text` is what it was parsed from."""
     if isinstance(value, list):
+        if not value:
+            return Ignored("empty array")
         if any(isinstance(item, dict | list) for item in value):
-            return Container()
+            return _container(value)
         return Reject("not_an_object", f"an array without objects: {text[:60]}")
     if not isinstance(value, dict):
         return Reject("not_an_object", f"{_kind(value)}: {text[:60]}")
     if is_event(value):
         return _event(value, text)
     return foreign(value, text) or (
-        Container() if holds_events(value, text) else Reject("unknown_object", _keys(value))
+        _container(value) if holds_events(value) else Reject("unknown_object", _keys(value))
     )
+
+
+def _container(value: Any) -> Container | Reject:
+    stack = [(value, 1)]
+    while stack:
+        item, depth = stack.pop()
+        if depth > MAX_NESTING:
+            return Reject("too_deep", f"events nested deeper than {MAX_NESTING} levels")
+        inner = item.values() if isinstance(item, dict) else item
+        stack.extend((i, depth + 1) for i in inner if isinstance(i, dict | list))
+    return Container()
 
 
 def is_event(value: dict[str, Any]) -> bool:
@@ -143,12 +164,37 @@ def is_event(value: dict[str, Any]) -> bool:
     )  # fmt: skip
 
 
-def holds_events(value: dict[str, Any], text: str) -> bool:
-    """Whether an object that is no event has events somewhere inside."""
-    if EVENT_OBJECT in text or LEGACY_EVENT_OBJECT in text:
-        return True
-    inner = value.get("data", value.get("events"))
-    return isinstance(inner, list) and any(isinstance(i, dict) and is_event(i) for i in inner)
+def holds_events(value: Any) -> bool:
+    """Whether events are somewhere inside a JSON value, in strings of JSON too."""
+    stack = [(value, True)]
+    while stack:
+        item, loose = stack.pop()
+        if isinstance(item, dict):
+            kind = item.get("object")
+            if kind in (EVENT_OBJECT, LEGACY_EVENT_OBJECT) or (loose and is_event(item)):
+                return True
+            # Inside an object of another kind only what calls itself an event is one.
+            loose = loose and (kind == "list" or not isinstance(kind, str))
+            stack.extend((inner, loose) for inner in item.values())
+        elif isinstance(item, list):
+            stack.extend((inner, loose) for inner in item)
+        elif isinstance(item, str):
+            body = body_of(item)
+            if body is not None:
+                stack.append((body, loose))
+    return False
+
+
+def body_of(text: str) -> Any | None:
+    """The JSON value that a string holds, if it is one that speaks of events."""
+    if EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text:
+        return None
+    if text.lstrip(" \t\r\n\ufeff")[:1] not in ("{", "["):
+        return None
+    try:
+        return loads(text.strip(" \t\r\n").removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        return None
 
 
 def foreign(value: dict[str, Any], text: str) -> Ignored | None:
@@ -170,6 +216,8 @@ def foreign(value: dict[str, Any], text: str) -> Ignored | None:
         return Ignored("completion training row")
     if "log_history" in value:
         return Ignored("Hugging Face trainer state")
+    if "request" in value and "response" in value and not holds_events(value):
+        return Ignored("recorded exchange of something else")
     if isinstance(kind, str) and EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text:
         return Ignored(kind)
     return None
@@ -211,7 +259,9 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
         object=value.get("object"),
         dialect="legacy" if legacy else dialect(value["id"]),
         data=spans["data"] if "data" in value else None,
-        job=next((value[k] for k in JOB_FIELDS if isinstance(value.get(k), str) and value[k]), None),
+        job=next(
+            (value[k] for k in JOB_FIELDS if isinstance(value.get(k), str) and value[k]), None
+        ),
     )
     if event.job is not None and not _storable(event.job):
         return Reject("lone_surrogate", "the job id holds half a surrogate pair")

@@ -202,9 +202,7 @@ def _trailing_commas(data: npt.NDArray[np.uint8], brackets: Ints) -> Ints:
     return before[data[before] == _COMMA]
 
 
-def _regular(
-    block: Block, shape: _Shape, said: dict[str, pa.Array]
-) -> npt.NDArray[np.bool_]:
+def _regular(block: Block, shape: _Shape, said: dict[str, pa.Array]) -> npt.NDArray[np.bool_]:
     """Which records are read right by the engine, beyond doubt."""
     regular = shape.flat & _mask(said["plain"])
     regular &= shape.nested == _mask(said["has_payload"])
@@ -228,7 +226,7 @@ def _regular(
             number = column.fill_null(0).to_numpy()
             regular &= (number == np.floor(number)) & (np.abs(number) < _EXACT)
     # The engine reads true as 1: look at the text of records with a 1 or a 0.
-    for index in np.flatnonzero(boolean & regular):
+    for index in map(int, np.flatnonzero(boolean & regular)):
         payload = shape.data[shape.inner[0, index] : shape.inner[1, index]].tobytes()
         regular[index] = b"true" not in payload and b"false" not in payload
     for index in block.oversize:

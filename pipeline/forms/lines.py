@@ -70,10 +70,10 @@ def _block(text: bytes, cut: int, position: int, offset: int, max_record_bytes: 
     block = Block(data, bounds, position, bounds[:-1] + offset)
     lengths = np.diff(bounds)
     if lengths.max() > max_record_bytes:
-        for index in np.flatnonzero(lengths > max_record_bytes):
+        for index in map(int, np.flatnonzero(lengths > max_record_bytes)):
             raw = block.raw(index).rstrip(b"\r\n")
             if len(raw) > max_record_bytes:
-                block.oversize[int(index)] = Oversize(len(raw), xxhash.xxh3_128_hexdigest(raw))
+                block.oversize[index] = Oversize(len(raw), xxhash.xxh3_128_hexdigest(raw))
     return block
 
 

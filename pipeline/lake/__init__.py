@@ -1,0 +1,1 @@
+"""The lake: ledger, segments, and what changes them."""

@@ -57,7 +57,8 @@ def _small(files: list[Path]) -> list[Path]:
     if len(files) <= MOST_SEGMENTS:
         return []
     sized = sorted((file.stat().st_size, file) for file in files)
-    total, chosen = 0, []
+    total = 0
+    chosen: list[Path] = []
     for size, file in sized:
         if len(chosen) >= MOST_SEGMENTS // 2 and size > 2 * total:
             break

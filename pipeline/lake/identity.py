@@ -22,13 +22,11 @@ def rebuilt(row: Mapping[str, Any]) -> str:
             `data` and `extra` as in the contract.
     """
     extra = row["extra"]
-    own = loads(extra) if extra else {}
     parts = []
     if row["object"] is not None:
         parts.append(f'"object": {_text(row["object"])}')
-    if not row["event_id"].startswith("hash-") or "id" in own:
-        if "id" not in own:
-            parts.append(f'"id": {_text(row["event_id"])}')
+    if not row["event_id"].startswith("hash-"):
+        parts.append(f'"id": {_text(row["event_id"])}')
     parts.append(f'"created_at": {row["created_at"]}')
     parts.append(f'"level": {_text(row["level"])}')
     parts.append(f'"message": {_text(row["message"])}')

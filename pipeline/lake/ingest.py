@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.contract import DEFAULT_MAX_RECORD_BYTES
 from pipeline.lake import settle
+from pipeline.lake.change import Change
+from pipeline.lake.growth import carry_on, drop_rejects, recognise_growth, still_grown
 from pipeline.lake.intake import Intake, Taken
 from pipeline.lake.reading import Reading
-from pipeline.lake.segments import Staged, stage_table
+from pipeline.lake.segments import Staged
 from pipeline.lake.store import Commit, Store
 from pipeline.sources import discover
 
@@ -91,6 +93,8 @@ def ingest(
                 _open(store, reading, folder, seen)
                 if reading.status in ("new", "grown"):
                     reading.scout(max_record_bytes, force=force)
+                if reading.status == "grown" and not still_grown(store, reading):
+                    reading.start_afresh()
                 if reading.status in ("new", "grown"):
                     intake.take(reading)
                 meter.done(reading.size)
@@ -99,10 +103,7 @@ def ingest(
             intake.abandon()
             raise
         read = [r for r in readings if r.status in ("new", "grown")]
-        if read:
-            reports = _commit(store, folder, read, taken, waiting)
-        else:
-            reports = {}
+        reports = _commit(store, folder, read, taken, waiting) if read else {}
     return IngestReport([reports.get(id(r)) or _plain_report(r) for r in readings])
 
 
@@ -132,6 +133,8 @@ def _open(store: Store, reading: Reading, folder: Path, seen: set[str]) -> None:
     known = store.ledger.known(reading.content_hash, reading.hint)
     if known or reading.source_id in seen:
         reading.status = "known"
+    else:
+        recognise_growth(store, reading)
     seen.add(reading.source_id)
 
 
@@ -149,7 +152,9 @@ def _commit(
     """Settle what was staged with what the lake holds, and commit it."""
     with store.ledger.writing(waiting):
         commit = Commit(store, folder, "ingest")
-        raced = {r.source_id for r in readings if store.ledger.source(r.source_id)}
+        raced = {
+            r.source_id for r in readings if r.status == "new" and store.ledger.source(r.source_id)
+        }
         if raced:  # another process committed the same content meanwhile
             taken = _without_sources(folder, taken, raced)
             for reading in readings:
@@ -158,6 +163,7 @@ def _commit(
             readings = [r for r in readings if r.source_id not in raced]
         change = Change(store, folder, commit)
         settled, names = change.bring(taken)
+        drop_rejects(store, commit, readings)
         for staged in taken.rejects:
             commit.add(staged)
         reports = {}
@@ -165,7 +171,9 @@ def _commit(
         for reading in readings:
             report = _report(reading, settled, names)
             reports[id(reading)] = report
-            rows.append(_source_row(reading, report, commit))
+            row = _source_row(reading, report, commit)
+            carry_on(row, reading)
+            rows.append(row)
             contents.append((reading.content_hash, reading.hint, reading.source_id))
             streams.extend(_stream_rows(reading, names))
         store.ledger.put_sources(rows)
@@ -176,130 +184,6 @@ def _commit(
         commit.finish()
     store.write_script()
     return reports
-
-
-class Change:
-    """Staged events on their way into the lake: named, deduplicated, published."""
-
-    def __init__(self, store: Store, folder: Path, commit: Commit) -> None:
-        """Work inside a commit."""
-        self._store, self._folder, self._commit = store, folder, commit
-
-    def bring(self, taken: Taken) -> tuple[settle.Settled, settle.Names]:
-        """Make staged events live, once each, under their jobs."""
-        ledger = self._store.ledger
-        fresh = list(taken.events)
-        names = settle.Names()
-        unattributed = ledger.unattributed()
-        con = None
-        if taken.pending or (unattributed and fresh):
-            con = settle.engine(self._folder)
-            names = self._name(con, taken, fresh, unattributed)
-        jobs = sorted({job for staged in fresh for job in staged.jobs})
-        held = [self._store.folder("events") / name for name in ledger.segments_of(jobs)]
-        settled = settle.Settled()
-        if held or taken.pending or names.jobs or settle.repeats(taken.hashes):
-            con = con or settle.engine(self._folder)
-            settled, fresh = self._settle(con, fresh, held, jobs)
-        for staged in fresh:
-            self._commit.add(staged)
-        if con:
-            con.close()
-        self._commit.add(stage_table(self._folder, "variants", self._new_variants(settled)))
-        return settled, names
-
-    def _name(
-        self, con: Any, taken: Taken, fresh: list[Staged], unattributed: list[str]
-    ) -> settle.Names:
-        """Name what has no name; staged rows under their names join `fresh`."""
-        ledger, folder = self._store.ledger, self._store.folder("events")
-        old_files = [folder / name for name in ledger.segments_of(unattributed)]
-        settle.over(con, "fresh", [s.path for s in fresh])
-        settle.over(con, "pending", [s.path for s in taken.pending])
-        settle.over(con, "held", self._store.live("events") if taken.pending else [])
-        settle.over(con, "old_rows", old_files)
-        _keep_jobs(con, "unnamed", "old_rows", unattributed)
-        names = settle.name_streams(con, unattributed, bool(taken.pending))
-        if names.streams:
-            staged = settle.renamed(con, self._folder, "pending", names.streams)
-            if staged:
-                fresh.append(staged)
-        if names.jobs:
-            self.rename(con, names.jobs, "shared", fresh)
-        return names
-
-    def rename(self, con: Any, jobs: Mapping[str, str], told_by: str, fresh: list[Staged]) -> None:
-        """Take the rows of jobs out of the lake and stage them under another name."""
-        ledger, folder = self._store.ledger, self._store.folder("events")
-        files = [folder / name for name in ledger.segments_of(list(jobs))]
-        settle.over(con, "renaming", files)
-        moved = settle.renamed(con, self._folder, "renaming", dict(jobs))
-        if moved:
-            fresh.append(moved)
-        for file in files:
-            settle.over(con, "one_file", [file])
-            con.execute("create or replace temp table leaving (job_id varchar)")
-            con.executemany("insert into leaving values (?)", [(job,) for job in jobs])
-            query = "from one_file anti join leaving using (job_id)"
-            self._commit.add(settle.rewrite(con, self._folder, "events", query))
-            self._commit.remove(file)
-        ledger.rename_jobs(jobs, told_by)
-
-    def _settle(
-        self, con: Any, fresh: list[Staged], held: list[Path], jobs: list[str]
-    ) -> tuple[settle.Settled, list[Staged]]:
-        settle.over(con, "fresh", [s.path for s in fresh])
-        live = set(self._store.live("events"))  # renaming may have replaced some
-        jobs_files = [f for f in held if f in live]
-        settle.over(con, "held_files", jobs_files)
-        _keep_jobs(con, "held", "held_files", jobs)
-        settled = settle.settle(con, self._commit.moment)
-        if settled.fresh:
-            fresh = [
-                staged
-                for old in fresh
-                if (staged := settle.without_losers(con, self._folder, old.path, held=False))
-            ]
-        if settled.held:
-            for file in jobs_files:
-                staged = settle.without_losers(con, self._folder, file, held=True)
-                if staged is None or staged.rows < settle.rows_in(file):
-                    self._commit.add(staged)
-                    self._commit.remove(file)
-        return settled, fresh
-
-    def _new_variants(self, settled: settle.Settled) -> list[dict[str, Any]]:
-        """Losers that are not kept already."""
-        files = self._store.live("variants")
-        if not settled.variants or not files:
-            return settled.variants
-        import polars as pl
-
-        keys = ["job_id", "event_id", "content_hash"]
-        kept = set(pl.scan_parquet(files).select(keys).collect().rows())
-        return [row for row in settled.variants if tuple(row[k] for k in keys) not in kept]
-
-    def recount(self, settled: settle.Settled, own: set[str]) -> None:
-        """Carry losses of rows into the counts of sources read earlier."""
-        lost = settled.held.copy()
-        for source, count in settled.fresh.items():
-            if source not in own:
-                lost[source] += count
-        self._store.ledger.recount({s: (-n, n, 0) for s, n in lost.items()})
-
-
-def _keep_jobs(con: Any, view: str, source: str, jobs: Sequence[str]) -> None:
-    """A view of the rows of some jobs; literals, so that other row groups are passed over."""
-    if len(jobs) <= 200:
-        listed = ", ".join("'" + job.replace("'", "''") + "'" for job in jobs) or "null"
-        con.execute(f"create or replace temp view {view} as from {source} where job_id in ({listed})")
-        return
-    con.execute(f"create or replace temp table {view}_jobs (job_id varchar)")
-    import pyarrow as pa
-
-    con.register("listed_jobs", pa.table({"job_id": list(jobs)}))
-    con.execute(f"insert into {view}_jobs from listed_jobs")
-    con.execute(f"create or replace temp view {view} as from {source} semi join {view}_jobs using (job_id)")
 
 
 def _without_sources(folder: Path, taken: Taken, dropped: set[str]) -> Taken:
@@ -346,7 +230,7 @@ def _report(reading: Reading, settled: settle.Settled, names: settle.Names) -> S
 def _source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[str, Any]:
     return {
         "source_id": reading.source_id,
-        "path": reading.path.encode("utf-8", "backslashreplace").decode(),
+        "path": reading.stored_path,
         "content_hash": reading.content_hash,
         "bytes": reading.size,
         "form": reading.form,

@@ -39,7 +39,9 @@ class Ledger:
                 self._create()
             self._check_version(path)
         except sqlite3.Error as error:
-            raise LakeError(f"{path}: {error}: is this a tunelog lake, readable and whole?") from error
+            raise LakeError(
+                f"{path}: {error}: is this a tunelog lake, readable and whole?"
+            ) from error
 
     def _has_schema(self) -> bool:
         found = self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
@@ -90,18 +92,23 @@ class Ledger:
 
     def version(self) -> int:
         """Id of the latest commit, 0 in an empty lake."""
-        return int(self._db.execute("select coalesce(max(commit_id), 0) from commits").fetchone()[0])
+        return int(
+            self._db.execute("select coalesce(max(commit_id), 0) from commits").fetchone()[0]
+        )
 
     def live(self, kind: str) -> list[str]:
         """Names of the live segments of a table, in order of commit."""
         query = (
-            "select name from segments where kind = ? and removed_at is null order by commit_id, name"
+            "select name from segments where kind = ? and removed_at is null"
+            " order by commit_id, name"
         )
         return [row[0] for row in self._db.execute(query, (kind,))]
 
     def rows(self, kind: str) -> int:
         """Live rows of a table."""
-        query = "select coalesce(sum(row_count), 0) from segments where kind = ? and removed_at is null"
+        query = (
+            "select coalesce(sum(row_count), 0) from segments where kind = ? and removed_at is null"
+        )
         return int(self._db.execute(query, (kind,)).fetchone()[0])
 
     def segments_of(self, jobs: Sequence[str]) -> list[str]:
@@ -135,7 +142,9 @@ class Ledger:
 
     def source(self, source_id: str) -> sqlite3.Row | None:
         """One source."""
-        return self._db.execute("select * from sources where source_id = ?", (source_id,)).fetchone()
+        return self._db.execute(
+            "select * from sources where source_id = ?", (source_id,)
+        ).fetchone()
 
     def streams(self, source_id: str) -> list[sqlite3.Row]:
         """The streams of a source, in order."""
@@ -181,7 +190,9 @@ class Ledger:
 
     def remove_segment(self, name: str) -> None:
         """Take a segment out of the live list; its file stays for open readers."""
-        self._db.execute("update segments set removed_at = ? where name = ?", (now().isoformat(), name))
+        self._db.execute(
+            "update segments set removed_at = ? where name = ?", (now().isoformat(), name)
+        )
         self._db.execute("delete from segment_jobs where name = ?", (name,))
 
     def forget_segments(self, names: Sequence[str]) -> None:

@@ -12,10 +12,11 @@ from pipeline import exact
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.lake import settle
-from pipeline.lake.ingest import Change
-from pipeline.lake.intake import ANY_REPEAT, Taken, event_row
+from pipeline.lake.change import Change
+from pipeline.lake.intake import ANY_REPEAT, Taken
 from pipeline.lake.segments import stage_table
 from pipeline.lake.store import Commit, Store
+from pipeline.lake.worker import event_row
 from pipeline.sqlfiles import sql_text
 
 
@@ -49,16 +50,16 @@ def assign(store: Store, source: str, job: str, *, force: bool = False) -> int:
             if row["job_id"] != job and (force or row["job_id"].startswith(UNATTRIBUTED_PREFIX))
         }
         if not wanted:
+            jobs = ", ".join(sorted({row["job_id"] for row in streams}))
             raise UsageError(
-                f"{source}: its events belong to {', '.join(sorted({r['job_id'] for r in streams}))}"
-                " already: add --force to move them"
+                f"{source}: its events belong to {jobs} already: add --force to move them"
             )
         commit = Commit(store, folder, f"assign {source_id} {job}")
         con = settle.engine(folder)
         change = Change(store, folder, commit)
         fresh: list[Any] = []
         # What is one unattributed job is one stream seen in several files: all of it moves.
-        change.rename(con, {old: job for old in sorted(wanted)}, "assigned", fresh)
+        change.rename(con, dict.fromkeys(sorted(wanted), job), "assigned", fresh)
         con.close()
         moved = sum(staged.rows for staged in fresh)
         settled, _ = change.bring(Taken(events=fresh, hashes=ANY_REPEAT))
@@ -120,7 +121,10 @@ def replay(store: Store) -> ReplayReport:
 
 def _again(store: Store, reject: Mapping[str, Any]) -> dict[str, Any] | None:
     """The event a reject is for the present version, None where it is none."""
-    if reject["raw_hash"] is not None or reject["reason"] in ("job_conflict", "corrupt_compression"):
+    if reject["raw_hash"] is not None or reject["reason"] in (
+        "job_conflict",
+        "corrupt_compression",
+    ):
         return None
     verdict = exact.read(reject["raw"])
     if not isinstance(verdict, exact.Event):
@@ -134,4 +138,3 @@ def _again(store: Store, reject: Mapping[str, Any]) -> dict[str, Any] | None:
         verdict, job, stream, reject["source_id"], reject["position"], reject["byte_offset"],
         reject["ordinal"],
     )  # fmt: skip
-

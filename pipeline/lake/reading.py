@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import xxhash
 
@@ -42,6 +42,9 @@ class Reading:
     streams: list[Stream] = field(default_factory=list)
     first: int = 0
     """Position from which records are new: above 0 only where a known file grew."""
+    grown_from: dict[str, Any] | None = None
+    reread: int | None = None
+    """Position of a line that was cut off when the file was shorter."""
     records: int = 0
     blank: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
@@ -55,6 +58,11 @@ class Reading:
     def path(self) -> str:
         """The path as shown to people."""
         return self.source.path
+
+    @property
+    def stored_path(self) -> str:
+        """The path as the ledger keeps it: text, whatever bytes the name has."""
+        return self.source.path.encode("utf-8", "backslashreplace").decode()
 
     @property
     def hint(self) -> str:
@@ -94,8 +102,16 @@ class Reading:
             if self._content is not None and len(self._content) != self.size:
                 self._content = None
         self.content_hash = digest.hexdigest()
+        self.source_id = self._new_id()
+
+    def start_afresh(self) -> None:
+        """Read a file that seemed to have grown as a new one."""
+        self.status, self.first, self.grown_from, self.reread = "new", 0, None, None
+        self.source_id = self._new_id()
+
+    def _new_id(self) -> str:
         key = f"{self.content_hash}|{self.hint}|{READER_VERSION}"
-        self.source_id = xxhash.xxh3_64_hexdigest(key.encode("utf-8", "surrogateescape"))
+        return xxhash.xxh3_64_hexdigest(key.encode("utf-8", "surrogateescape"))
 
     def scout(self, max_record_bytes: int, *, force: bool) -> None:
         """Recognise the form and find the streams.
@@ -108,9 +124,7 @@ class Reading:
         except Unrecognised as error:
             self.status, self.problem = "refused", f"{self.path}: {error}"
             return
-        scout = Scout(
-            lines=self.form == "lines", hint=self.source.job_hint, told=self.told
-        )
+        scout = Scout(lines=self.form == "lines", hint=self.source.job_hint, told=self.told)
         blocks: list[Block] = []
         for block in self._read(max_record_bytes):
             scout.see(block)
@@ -119,7 +133,9 @@ class Reading:
         if self._content is not None:
             self._blocks = blocks
         self.streams = scout.streams()
-        contrary = next((s.conflict for s in self.streams if s.told_by == "flag" and s.conflict), None)
+        contrary = next(
+            (s.conflict for s in self.streams if s.told_by == "flag" and s.conflict), None
+        )
         if contrary and not force:
             raise UsageError(
                 f"{self.path}: names job {contrary} itself, but --job-id says {self.told}: "

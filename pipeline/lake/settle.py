@@ -147,9 +147,7 @@ def renamed(
     return staged
 
 
-def rewrite(
-    con: duckdb.DuckDBPyConnection, folder: Path, kind: str, query: str
-) -> Staged | None:
+def rewrite(con: duckdb.DuckDBPyConnection, folder: Path, kind: str, query: str) -> Staged | None:
     """Stage the rows of a query, streaming."""
     writer = SegmentWriter(folder, kind)
     reader = con.sql(query).to_arrow_reader(_ROWS)
@@ -235,7 +233,9 @@ def settle(con: duckdb.DuckDBPyConnection, moment: Any) -> Settled:
     totals = "select source_id, is_held, count(*) from losers group by all"
     for source, is_held, count in con.execute(totals).fetchall():
         (settled.held if is_held else settled.fresh)[source] += count
-    query = "select job_id, event_id, same, source_id, position, \"offset\" from losers where place > 0"
+    query = (
+        'select job_id, event_id, same, source_id, position, "offset" from losers where place > 0'
+    )
     seen = set()
     for job, event_id, same, source, position, offset in con.execute(query).fetchall():
         digest, event = events[job, event_id, same]

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pipeline import views
 from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.lake.ledger import Ledger, now
-from pipeline.lake.segments import Staged, publish, sync_folder
+from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
 
 _FOLDERS = ("events", "rejects", "variants", "ledger", "tmp")
 _SNAPSHOTS = ("sources", "streams", "commits")
@@ -117,6 +117,13 @@ class Commit:
     def remove(self, path: Path) -> None:
         """Take a live file out."""
         self.ledger.remove_segment(path.name)
+
+    def replace(self, path: Path, kind: str, table: pa.Table) -> None:
+        """Put the rows that are left in place of a live file."""
+        writer = SegmentWriter(self._folder, kind)
+        writer.write(table.cast(TABLES[kind]))
+        self.add(writer.finish())
+        self.remove(path)
 
     def finish(self) -> None:
         """Complete the counts, write the ledger's snapshots, make the names durable."""

@@ -1,0 +1,143 @@
+"""Staged events on their way into the lake: named, deduplicated, published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.lake import settle
+from pipeline.lake.intake import Taken
+from pipeline.lake.segments import Staged, stage_table
+from pipeline.lake.store import Commit, Store
+
+
+class Change:
+    """Staged events on their way into the lake: named, deduplicated, published."""
+
+    def __init__(self, store: Store, folder: Path, commit: Commit) -> None:
+        """Work inside a commit."""
+        self._store, self._folder, self._commit = store, folder, commit
+
+    def bring(self, taken: Taken) -> tuple[settle.Settled, settle.Names]:
+        """Make staged events live, once each, under their jobs."""
+        ledger = self._store.ledger
+        fresh = list(taken.events)
+        names = settle.Names()
+        unattributed = ledger.unattributed()
+        con = None
+        if taken.pending or (unattributed and fresh):
+            con = settle.engine(self._folder)
+            names = self._name(con, taken, fresh, unattributed)
+        jobs = sorted({job for staged in fresh for job in staged.jobs})
+        held = [self._store.folder("events") / name for name in ledger.segments_of(jobs)]
+        settled = settle.Settled()
+        if held or taken.pending or names.jobs or settle.repeats(taken.hashes):
+            con = con or settle.engine(self._folder)
+            settled, fresh = self._settle(con, fresh, held, jobs)
+        for staged in fresh:
+            self._commit.add(staged)
+        if con:
+            con.close()
+        self._commit.add(stage_table(self._folder, "variants", self._new_variants(settled)))
+        return settled, names
+
+    def _name(
+        self, con: Any, taken: Taken, fresh: list[Staged], unattributed: list[str]
+    ) -> settle.Names:
+        """Name what has no name; staged rows under their names join `fresh`."""
+        ledger, folder = self._store.ledger, self._store.folder("events")
+        old_files = [folder / name for name in ledger.segments_of(unattributed)]
+        settle.over(con, "fresh", [s.path for s in fresh])
+        settle.over(con, "pending", [s.path for s in taken.pending])
+        settle.over(con, "held", self._store.live("events") if taken.pending else [])
+        settle.over(con, "old_rows", old_files)
+        _keep_jobs(con, "unnamed", "old_rows", unattributed)
+        names = settle.name_streams(con, unattributed, bool(taken.pending))
+        if names.streams:
+            staged = settle.renamed(con, self._folder, "pending", names.streams)
+            if staged:
+                fresh.append(staged)
+        if names.jobs:
+            self.rename(con, names.jobs, "shared", fresh)
+        return names
+
+    def rename(self, con: Any, jobs: Mapping[str, str], told_by: str, fresh: list[Staged]) -> None:
+        """Take the rows of jobs out of the lake and stage them under another name."""
+        ledger, folder = self._store.ledger, self._store.folder("events")
+        files = [folder / name for name in ledger.segments_of(list(jobs))]
+        settle.over(con, "renaming", files)
+        moved = settle.renamed(con, self._folder, "renaming", dict(jobs))
+        if moved:
+            fresh.append(moved)
+        for file in files:
+            settle.over(con, "one_file", [file])
+            con.execute("create or replace temp table leaving (job_id varchar)")
+            con.executemany("insert into leaving values (?)", [(job,) for job in jobs])
+            query = "from one_file anti join leaving using (job_id)"
+            self._commit.add(settle.rewrite(con, self._folder, "events", query))
+            self._commit.remove(file)
+        ledger.rename_jobs(jobs, told_by)
+
+    def _settle(
+        self, con: Any, fresh: list[Staged], held: list[Path], jobs: list[str]
+    ) -> tuple[settle.Settled, list[Staged]]:
+        settle.over(con, "fresh", [s.path for s in fresh])
+        live = set(self._store.live("events"))  # renaming may have replaced some
+        jobs_files = [f for f in held if f in live]
+        settle.over(con, "held_files", jobs_files)
+        _keep_jobs(con, "held", "held_files", jobs)
+        settled = settle.settle(con, self._commit.moment)
+        if settled.fresh:
+            fresh = [
+                staged
+                for old in fresh
+                if (staged := settle.without_losers(con, self._folder, old.path, held=False))
+            ]
+        if settled.held:
+            for file in jobs_files:
+                staged = settle.without_losers(con, self._folder, file, held=True)
+                if staged is None or staged.rows < settle.rows_in(file):
+                    self._commit.add(staged)
+                    self._commit.remove(file)
+        return settled, fresh
+
+    def _new_variants(self, settled: settle.Settled) -> list[dict[str, Any]]:
+        """Losers that are not kept already."""
+        files = self._store.live("variants")
+        if not settled.variants or not files:
+            return settled.variants
+        keys = ["job_id", "event_id", "content_hash"]
+        kept = {
+            tuple(row.values())
+            for file in files
+            for row in pq.read_table(file, columns=keys).to_pylist()
+        }
+        return [row for row in settled.variants if tuple(row[k] for k in keys) not in kept]
+
+    def recount(self, settled: settle.Settled, own: set[str]) -> None:
+        """Carry losses of rows into the counts of sources read earlier."""
+        lost = settled.held.copy()
+        for source, count in settled.fresh.items():
+            if source not in own:
+                lost[source] += count
+        self._store.ledger.recount({s: (-n, n, 0) for s, n in lost.items()})
+
+
+def _keep_jobs(con: Any, view: str, source: str, jobs: Sequence[str]) -> None:
+    """A view of the rows of some jobs; literals, so that other row groups are passed over."""
+    if len(jobs) <= 200:
+        listed = ", ".join("'" + job.replace("'", "''") + "'" for job in jobs) or "null"
+        con.execute(
+            f"create or replace temp view {view} as from {source} where job_id in ({listed})"
+        )
+        return
+    con.execute(f"create or replace temp table {view}_jobs (job_id varchar)")
+    con.register("listed_jobs", pa.table({"job_id": list(jobs)}))
+    con.execute(f"insert into {view}_jobs from listed_jobs")
+    con.execute(
+        f"create or replace temp view {view} as from {source} semi join {view}_jobs using (job_id)"
+    )
