@@ -20,7 +20,7 @@ from pipeline.cli.output import write_rows
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeline.lake import Lake
+    from pipeline.lake.lake import Lake
     from pipeline.views import View
 
 

@@ -18,7 +18,7 @@ from pipeline.errors import ExitCode
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pipeline.lake import IngestReport, SourceReport
+    from pipeline.lake.ingest import IngestReport, SourceReport
 
 Progress = Callable[[int, int | None], None]
 
@@ -75,13 +75,14 @@ def ingest(
     """
     from pipeline import open_lake
 
-    with progress_bar() as progress:
-        report = open_lake(lake_dir).ingest(
+    with open_lake(lake_dir) as lake, progress_bar() as progress:
+        report = lake.ingest(
             paths,
             job_id=job_id,
             force=force,
             max_record_bytes=max_record_bytes,
             progress=progress,
+            waiting=lambda: note(f"{lake_dir}: another command writes this lake: waiting for it"),
         )
     if format == "table":
         with destination(output) as out:
@@ -94,10 +95,9 @@ def ingest(
 
 def _verdict(report: IngestReport, lake_dir: str, allowed: int) -> ExitCode:
     code = ExitCode.OK
-    refused = [source for source in report.sources if source.status == "refused"]
-    if refused:
-        first = refused[0].problem or refused[0].path
-        of = f"{len(refused):,} of {len(report.sources):,} sources refused"
+    if report.refused:
+        first = report.refused[0].problem or report.refused[0].path
+        of = f"{len(report.refused):,} of {len(report.sources):,} sources refused"
         note(f"{lake_dir}: {of}, the first: {first}")
         code = ExitCode.DATA
     if report.reject_count > allowed:

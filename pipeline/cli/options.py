@@ -14,7 +14,7 @@ from pipeline.cli.output import FORMATS, chosen_format
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeline.lake import Lake
+    from pipeline.lake.lake import Lake
     from pipeline.views import View
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,7 +104,9 @@ def open_existing(directory: str) -> Lake:
         )
     from pipeline import open_lake
 
-    return open_lake(directory, create=False)
+    lake = open_lake(directory, create=False)
+    click.get_current_context().call_on_close(lake.close)
+    return lake
 
 
 def whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:

@@ -104,8 +104,8 @@ def summary_lines(
     told = ", ".join(f"{n:,} {inert(state)}" for state, n in states.most_common())
     events = sum(job["events"] for job in jobs)
     yield f"{head}{_count(len(jobs), 'job')}, {_count(events, 'event')}" + (told and f": {told}")
-    yield ""
     if jobs:
+        yield ""
         yield from _table(job_columns(jobs[:limit]), width, format)
         if len(jobs) > limit:
             yield from [""] if head else []
