@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle_lake import files, lakes, table
 
-from pipeline import views
+from pipeline import view_reference, views
 from pipeline.contract import METRICS, TABLES
 from pipeline.errors import LakeError
 
@@ -250,3 +250,19 @@ def test_time_zone_changes_nothing(tmp_path: Path) -> None:
             query = "select epoch(started_at), run_seconds, seen_seconds from jobs"
             answers.append(con.execute(query).fetchall())
     assert answers[0] == answers[1]
+
+
+def test_reference_is_current() -> None:
+    """`docs/views.md` is what `python -m pipeline.view_reference` prints."""
+    assert (ROOT / "docs" / "views.md").read_text(encoding="utf-8") == view_reference.page()
+
+
+def test_columns_need_no_quotes() -> None:
+    """Every column of a mart can be asked for by its bare name, save `offset`, a word of SQL."""
+    with duckdb.connect() as con:
+        words = con.execute(
+            "select keyword_name from duckdb_keywords() where keyword_category = 'reserved'"
+        )
+        reserved = {word for (word,) in words.fetchall()}
+    named = {c.name for view in views.catalogue() if view.layer == "marts" for c in view.columns}
+    assert named & reserved == {"offset"}

@@ -1,0 +1,70 @@
+"""`docs/views.md`, from the SQL files: ``python -m pipeline.view_reference > docs/views.md``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+
+from pipeline.views import View, catalogue, checks
+
+_HEAD = """\
+# The views
+
+Made from the files under `sql/views` and `sql/checks` by
+`python -m pipeline.view_reference > docs/views.md`.
+
+`tunelog views NAME` prints the same for one view, `tunelog show NAME` its rows.
+"""
+
+_UNIT = re.compile(r"\s*\[([^\]]+)\]$")
+
+
+def page() -> str:
+    """The whole page, as Markdown: marts with their columns, staging views, checks."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    marts = [view for view in catalogue() if view.layer == "marts"]
+    yield _HEAD
+    yield "| view | answers | one row per |"
+    yield "| --- | --- | --- |"
+    for view in marts:
+        yield f"| [{view.name}](#{view.name}) | {view.question} | {', '.join(view.grain)} |"
+    for view in marts:
+        yield from _section(view)
+    yield "\n## Staging\n"
+    yield "Made to be read by the views above; their columns may change.\n"
+    yield "| view | answers | reads |"
+    yield "| --- | --- | --- |"
+    for view in catalogue():
+        if view.layer == "staging":
+            yield f"| {view.name} | {view.question} | {', '.join(view.reads)} |"
+    yield "\n## Checks\n"
+    yield "Rules of a lake; each file under `sql/checks` returns the rows that break its rule.\n"
+    yield "| check | rule |"
+    yield "| --- | --- |"
+    for check in checks():
+        yield f"| {check.name} | {check.rule} |"
+
+
+def _section(view: View) -> Iterator[str]:
+    yield f"\n## {view.name}\n"
+    yield f"{view.question}\n"
+    yield f"One row per {', '.join(view.grain)}. Reads {', '.join(view.reads)}. {_note(view)}\n"
+    yield "| column | type | unit | meaning |"
+    yield "| --- | --- | --- | --- |"
+    for column in view.columns:
+        unit = _UNIT.search(column.comment)
+        meaning = _UNIT.sub("", column.comment).replace("|", "\\|").replace("<", "&lt;")
+        yield f"| `{column.name}` | {column.type} | {unit[1] if unit else ''} | {meaning} |"
+
+
+def _note(view: View) -> str:
+    source = f" Source: {view.source}" if view.source else ""
+    return f"Caveat: {view.caveat}{source}".replace("<", "&lt;")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,15 @@
+-- Of every source, each record became exactly one of event, duplicate, reject, ignored or blank.
+select
+    source_id,
+    path,
+    records,
+    events,
+    duplicates,
+    rejects,
+    ignored,
+    blank
+from lake_sources
+where
+    records <> events + duplicates + rejects + ignored + blank
+    or least(records, events, duplicates, rejects, ignored, blank) < 0
+;
