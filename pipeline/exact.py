@@ -299,7 +299,7 @@ def spans(text: str, start: int) -> Iterator[tuple[str, int, int, Any]]:
     """Walk the members of the object at `text[start]`: key, start, end and value of each."""
     at = _SPACE.match(text, start + 1).end()  # type: ignore[union-attr]
     while text[at] != "}":
-        key, at = json.decoder.scanstring(text, at + 1, True)
+        key, at = json.decoder.scanstring(text, at + 1, True)  # type: ignore[attr-defined]
         at = _SPACE.match(text, at).end() + 1  # type: ignore[union-attr]
         at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
         value, end = _DECODER.raw_decode(text, at)

@@ -1,0 +1,180 @@
+"""Which form some content has, told by the content alone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from typing import Any
+
+from pipeline import exact
+
+_LINES_LOOKED_AT = 100
+_SPACE = " \t\r\n"
+_LATER = "a form tunelog does not read yet"
+
+_MAGIC = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"BM", "a BMP image"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive: unpack it first"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"\x1f\x8b", "gzip data in gzip data: unpack it once first"),
+    (b"\x28\xb5\x2f\xfd", "zstd data in compressed data: unpack it once first"),
+    (b"BZh", "bzip2 data: unpack it first"),
+    (b"\xfd7zXZ", "xz data: unpack it first"),
+    (b"7z\xbc\xaf", "a 7-Zip archive: unpack it first"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"\x7fELF", "a program"),
+    (b"\x00\x00\xfe\xff", "UTF-32 text: convert it to UTF-8"),
+    (b"\xff\xfe\x00\x00", "UTF-32 text: convert it to UTF-8"),
+    (b"\xff\xfe", "UTF-16 text: convert it to UTF-8"),
+    (b"\xfe\xff", "UTF-16 text: convert it to UTF-8"),
+)
+
+_TEXTS = (
+    (r"(?:data|event|id|retry): ?\S", f"server-sent events, {_LATER}"),
+    (
+        r"(?:.*\n){0,20}?.*(?:FineTun\w*Event\(|SyncCursorPage\[|[\[{(]\s*'(?:object|data|id)': )",
+        f"a Python repr of events, {_LATER}",
+    ),
+    (r"(?:.*\n){0,20}?.*<OpenAIObject ", f"a printed OpenAIObject, {_LATER}"),
+    (r"step,", "a CSV result file, not events"),
+    (r"<(?:!doctype|html)", "an HTML page"),
+    (r"<\?xml", "an XML document"),
+    (r"(?:---\s)?(?:interactions|http_interactions):\s", f"a YAML cassette, {_LATER}"),
+    (
+        r"(?:.*\n){0,20}?.*(?:Step \d+(?:/\d+)? ?[:,] ?train|Created fine-tun|Fine-tuning job )",
+        f"polling log lines, {_LATER}",
+    ),
+    (r"[>*#\-\s]*\[?\d{10}[\]:]", f"polling log lines, {_LATER}"),
+    (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", f"log lines, {_LATER}"),
+)
+_NOTEBOOK = re.compile(r'\{\s*"(?:cells|nbformat|metadata)"\s*:.*?"(?:cell_type|nbformat)"', re.S)
+_NAME = r'\s*"[^"\\]*"\s*:\s*'
+_LIST_FIRST = re.compile(rf'\{{(?:{_NAME}(?:"[^"\\]*"|[^\s"{{\[,]+)\s*,)*{_NAME}\[')
+
+
+class Unrecognised(Exception):
+    """The content is nothing that is read; the text names what it is."""
+
+
+def recognise(head: bytes, whole: bool) -> str:
+    """Tell the form of some content.
+
+    Args:
+        head: the first bytes, decompressed; 1 MiB is plenty.
+        whole: they are all there is.
+
+    Returns:
+        ``lines`` (one record a line) or ``documents`` (JSON documents one after another).
+
+    Raises:
+        Unrecognised: it is neither; the text says in words what it is.
+    """
+    _refuse_binary(head)
+    # Structure is ASCII: a byte a character keeps invalid UTF-8 for the verdict on its record.
+    text = head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip(_SPACE)
+    if not text:
+        if whole:
+            raise Unrecognised("an empty file" if not head else "nothing but white space")
+        return "lines"
+    if _NOTEBOOK.match(text):
+        raise Unrecognised(f"a Jupyter notebook, {_LATER}")
+    lines = text.split("\n", _LINES_LOOKED_AT)
+    if text[0] in "{[":
+        verdict = _verdict(lines[0])
+        if isinstance(verdict, exact.Container):
+            return "documents"
+        if verdict is not None:
+            return "documents" if text[0] == "[" else "lines"
+        if len(lines) == 1 and not whole:
+            return "documents" if text[0] == "[" or _LIST_FIRST.match(text) else "lines"
+    complete = lines if whole and len(lines) <= _LINES_LOOKED_AT else lines[:-1]
+    alone = sum(_is_object(line) for line in complete[1:])
+    followed = sum(_is_object(line.rstrip(_SPACE)[:-1]) for line in complete if _comma_ends(line))
+    if text[0] in "{[":
+        if _begins_document(text, whole):
+            return "documents"
+        if alone > followed:
+            return "lines"
+        _refuse_text(text, known=True)
+        return "documents"
+    if alone:
+        return "lines"
+    _refuse_text(text, known=False)
+    raise Unrecognised("a text without JSON")
+
+
+def _refuse_binary(head: bytes) -> None:
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            raise Unrecognised(name)
+    if head[257:262] == b"ustar":
+        raise Unrecognised("a tar archive: unpack it first")
+    if b"\0" in head[:4096]:
+        even, odd = head[:4096:2].count(0), head[1:4096:2].count(0)
+        if max(even, odd) > 10 * max(1, min(even, odd)):
+            raise Unrecognised("UTF-16 text: convert it to UTF-8")
+        raise Unrecognised("binary data")
+    strange = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head[:4096])
+    if strange > len(head[:4096]) // 20:
+        raise Unrecognised("binary data")
+
+
+def _refuse_text(text: str, *, known: bool) -> None:
+    """Name a form of text that is known, though not read."""
+    for pattern, name in _TEXTS[1:2] if known else _TEXTS:
+        if re.match(pattern, text, re.IGNORECASE):
+            raise Unrecognised(name)
+    if not known:
+        try:
+            decoded = base64.b64decode(text[:64].strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return
+        if decoded.startswith(b"step,"):
+            raise Unrecognised("a CSV result file in base64, not events")
+
+
+def _begins_document(text: str, whole: bool) -> bool:
+    """Whether the text begins with a JSON value of several lines, cut off perhaps."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except json.JSONDecodeError as error:
+        return _cut(text, error)
+    except (ValueError, RecursionError):
+        return True
+    return "\n" in text[:end] or not whole
+
+
+def _cut(text: str, error: json.JSONDecodeError) -> bool:
+    rest = text[error.pos :].strip(_SPACE)
+    if error.msg.startswith("Unterminated string"):
+        return "\n" not in rest
+    return not rest or any(
+        word.startswith(rest) for word in ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+    )
+
+
+def _verdict(line: str) -> exact.Verdict | None:
+    """The verdict on a line that is a JSON object or array, else None."""
+    line = line.strip(_SPACE)
+    try:
+        value: Any = exact.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return exact.judge(value, line) if isinstance(value, dict | list) else None
+
+
+def _is_object(line: str) -> bool:
+    line = line.strip(_SPACE)
+    return line[:1] == "{" and _verdict(line) is not None
+
+
+def _comma_ends(line: str) -> bool:
+    return line.rstrip(_SPACE).endswith(",")

@@ -1,0 +1,143 @@
+"""Records that were found and wait until it is known what names their job."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+import numpy as np
+import xxhash
+
+from pipeline.contract import REJECT_PREFIX_BYTES
+from pipeline.forms.block import Block, Ints, Mark, Oversize
+from pipeline.forms.evidence import RootScope, Scope
+from pipeline.forms.window import Window
+
+
+class Waiting:
+    """Records by their place in a window, each with the scope it stands in.
+
+    Attributes:
+        position: ordinal in the source of the first record that waits.
+        starts: where the records begin [byte].
+        ends: where they end [byte].
+        bodies: position -> bytes, of records that stand inside a string.
+        events: how many events were found in the source.
+        taken: where the last record of the source so far ends [byte].
+    """
+
+    def __init__(self, limit: int, block_bytes: int) -> None:
+        """Wait for records of at most `limit` bytes, to be put in blocks of some size."""
+        self.position = self.events = self.taken = 0
+        self.starts, self.ends = array("q"), array("q")
+        self.bodies: dict[int, bytes] = {}
+        self.scopes: list[tuple[int, Scope]] = []
+        self._limit, self._block_bytes = limit, block_bytes
+        self._stream: tuple[Scope, tuple[str, ...]] | None = None
+
+    @property
+    def next(self) -> int:
+        """Position of the record that comes next."""
+        return self.position + len(self.starts)
+
+    def enter(self, scope: Scope) -> None:
+        """The records that come next stand in this scope."""
+        if not self.scopes or self.scopes[-1][1] is not scope:
+            self.scopes.append((self.next, scope))
+
+    def add(self, start: int, end: int, scope: Scope, body: bytes | None = None) -> None:
+        """Add a record; `body` where its bytes are not those between the places."""
+        self.enter(scope)
+        if body is not None:
+            self.bodies[self.next] = body
+        self.starts.append(start)
+        self.ends.append(end)
+        self.taken = end
+
+    def keep(self, first: int, kept: Iterable[int] = ()) -> None:
+        """Forget the records from a position on, but for some, as far as they wait."""
+        first = max(first, self.position)
+        again = [
+            (self.starts[at - self.position], self.ends[at - self.position])
+            for at in kept
+            if at >= first
+        ]
+        scope = self.scopes[-1][1] if self.scopes else None
+        del self.starts[first - self.position :], self.ends[first - self.position :]
+        self.scopes = [entry for entry in self.scopes if entry[0] < first]
+        if self.bodies:
+            self.bodies = {at: raw for at, raw in self.bodies.items() if at < first}
+        for start, end in again:
+            assert scope is not None
+            self.add(start, end, scope)
+
+    def blocks(self, window: Window) -> Iterator[Block]:
+        """Settle what waits, and put it into blocks."""
+        count = len(self.starts)
+        if not count:
+            return
+        starts, ends = np.array(self.starts), np.array(self.ends)
+        sizes = ends - starts
+        for at, body in self.bodies.items():
+            sizes[at - self.position] = len(body)
+        group = (np.cumsum(sizes + 1) - 1) // self._block_bytes
+        edges = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), count]
+        marks = list(self._marks())
+        bodies, position = self.bodies, self.position
+        self.position += count
+        self.starts, self.ends, self.scopes, self.bodies = array("q"), array("q"), [], {}
+        for low, high in pairwise(edges):
+            begin = int(starts[low])
+            text = memoryview(window.cut(begin, int(ends[high - 1])))
+            places = zip((starts[low:high] - begin).tolist(), (ends[low:high] - begin).tolist(),
+                         strict=True)  # fmt: skip
+            raws: list[bytes | memoryview] = [text[start:end] for start, end in places]
+            if bodies:
+                raws = [bodies.get(position + low + i, raw) for i, raw in enumerate(raws)]
+            oversize = {}
+            for index in np.flatnonzero(sizes[low:high] > self._limit).tolist():
+                raw = raws[index]
+                oversize[index] = Oversize(len(raw), xxhash.xxh3_128_hexdigest(raw))
+                raws[index] = raw[:REJECT_PREFIX_BYTES]
+            inside = range(position + low, position + high)
+            own = [mark for mark in marks if mark.position in inside]
+            yield _block(raws, position + low, starts[low:high], own, oversize)
+
+    def lone(
+        self, at: int, raw: bytes, length: int, digest: str, scope: Scope, *, cut: bool
+    ) -> Block:
+        """A block of one record that cannot wait; nothing else may be waiting."""
+        self.enter(scope)
+        marks = list(self._marks())
+        self.scopes = []
+        oversize = {0: Oversize(length, digest)} if length > self._limit else {}
+        raw = raw[:REJECT_PREFIX_BYTES] if oversize else raw
+        block = _block([raw], self.position, np.array([at]), marks, oversize)
+        if cut:
+            block.open_ends.add(0)
+        self.position += 1
+        self.taken = at + length
+        return block
+
+    def _marks(self) -> Iterator[Mark]:
+        for position, scope in self.scopes:
+            bare = isinstance(scope, RootScope)
+            jobs = () if bare else scope.told()
+            if self._stream != (scope.stream, jobs):
+                self._stream = (scope.stream, jobs)
+                yield Mark(position, jobs, run=not jobs and isinstance(scope.stream, RootScope))
+
+
+def _block(
+    raws: list[bytes | memoryview] | list[bytes],
+    position: int,
+    offsets: Ints,
+    marks: list[Mark],
+    oversize: dict[int, Oversize],
+) -> Block:
+    data = np.frombuffer(b"\n".join(raws), dtype=np.uint8)
+    bounds = np.zeros(len(raws) + 1, dtype=np.int64)
+    np.cumsum([len(raw) + 1 for raw in raws], out=bounds[1:])
+    bounds[-1] = len(data)
+    return Block(data, bounds, position, offsets, marks, oversize)

@@ -1,0 +1,258 @@
+"""A window that slides over JSON text too large to be held."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import xxhash
+
+from pipeline.exact import loads
+from pipeline.forms.lines import Readable
+
+MAX_READ_BYTES = 16 << 20
+_SPACE = re.compile(r"[ \t\n\r]*")
+_STRUCTURE = re.compile(r'["\[\]{}]')
+_STRING_END = re.compile(r'["\\]')
+_SCALAR_END = re.compile(r"[ \t\n\r,\]}]")
+_WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+_LONGEST_ESCAPE = 16
+
+scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+"""Value and end of the JSON value at an index. Faster than a decoder with callbacks."""
+
+
+class Broken(Exception):
+    """What stands there is no JSON. `cut`: it would be, if the text did not end."""
+
+    def __init__(self, *, cut: bool) -> None:
+        """Tell whether it is the end that breaks it."""
+        super().__init__()
+        self.cut = cut
+
+
+class TooLong(Exception):
+    """A value does not end within the size limit."""
+
+
+def is_cut(text: str, message: str, at: int) -> bool:
+    """Whether JSON that fails at an index does so because the text ends."""
+    if message.startswith("Unterminated string"):
+        return True
+    rest = text[at : at + _LONGEST_ESCAPE].strip()
+    if at + _LONGEST_ESCAPE < len(text) and text[at + _LONGEST_ESCAPE :].strip():
+        return False
+    return not rest or any(word.startswith(rest) for word in _WORDS) or "escape" in message
+
+
+class Window:
+    """Part of a stream as text, a character a byte, addressed by offsets in the source [byte].
+
+    UTF-8 keeps all bytes of structure apart from those of content, so the decoding to single
+    characters is sound, and offsets need no translation.
+    """
+
+    def __init__(self, stream: Readable, limit: int, offset: int, chunk: int) -> None:
+        """Open a window.
+
+        Args:
+            stream: read from where it stands.
+            limit: longer values are not held [byte].
+            offset: what the stream's first byte counts as [byte].
+            chunk: the least to read at once [byte].
+        """
+        self.text = ""
+        self.base = offset
+        self.ended = False
+        self._stream, self._limit, self._chunk = stream, limit, chunk
+
+    def more(self) -> None:
+        """Read on."""
+        size = max(self._chunk, min(len(self.text), MAX_READ_BYTES))
+        piece = self._stream.read(size)
+        self.ended = not piece
+        self.text += piece.decode("latin-1")
+
+    def drop(self, at: int) -> None:
+        """Forget what stands before a place."""
+        self.text = self.text[at - self.base :]
+        self.base = at
+
+    def cut(self, start: int, end: int) -> bytes:
+        """The bytes between two places."""
+        return self.text[start - self.base : end - self.base].encode("latin-1")
+
+    def space(self, at: int) -> int:
+        """The next place that is not white space."""
+        while True:
+            end = _SPACE.match(self.text, at - self.base).end()  # type: ignore[union-attr]
+            at = self.base + end
+            if end < len(self.text) or self.ended:
+                return at
+            self.more()
+
+    def char(self, at: int) -> str:
+        """The character at a place; empty at the end."""
+        while at - self.base >= len(self.text) and not self.ended:
+            self.more()
+        return self.text[at - self.base : at - self.base + 1]
+
+    def value(self, at: int) -> tuple[Any, int]:
+        """The JSON value at a place, and where it ends.
+
+        Raises:
+            Broken: it is no JSON.
+            TooLong: it does not end within the limit.
+            RecursionError: it nests deeper than Python's json follows.
+        """
+        while True:
+            index = at - self.base
+            try:
+                value, end = scan(self.text, index)
+            except StopIteration as stop:
+                self._failed("Expecting value", stop.value)
+            except json.JSONDecodeError as error:
+                self._failed(error.msg, error.pos)
+            except ValueError:  # an integer of thousands of digits
+                value, end = loads_at(self.text, index)
+                return value, self.base + end
+            else:
+                if end < len(self.text) or self.ended or self.text[end - 1] in '"]}':
+                    return value, self.base + end
+            if len(self.text) - index > self._limit:
+                raise TooLong
+            self.more()
+
+    def _failed(self, message: str, index: int) -> None:
+        """Pass over a failure that more text may mend."""
+        if self.ended:
+            raise Broken(cut=is_cut(self.text, message, index))
+        if not message.startswith("Unterminated") and index + _LONGEST_ESCAPE < len(self.text):
+            raise Broken(cut=False)
+
+    def key(self, at: int) -> tuple[str, int]:
+        """The name of an object's member, and where its value begins.
+
+        Raises:
+            Broken: no member stands there.
+        """
+        if self.char(at) != '"':
+            raise Broken(cut=not self.char(at))
+        try:
+            key, at = self.value(at)
+        except TooLong:
+            raise Broken(cut=False) from None
+        at = self.space(at)
+        if self.char(at) != ":":
+            raise Broken(cut=not self.char(at))
+        return key, self.space(at + 1)
+
+    def comma(self, at: int, closing: str) -> tuple[int, bool]:
+        """After a member or element: where the next one begins, or where the last one ended.
+
+        Returns:
+            A place, and whether it is that of the closing bracket.
+
+        Raises:
+            Broken: neither a comma nor the bracket stands there.
+        """
+        at = self.space(at)
+        if self.char(at) == closing:
+            return at, True
+        if self.char(at) != ",":
+            raise Broken(cut=not self.char(at))
+        return self.space(at + 1), False
+
+    def starts(self, text: str) -> bool:
+        """Whether the window begins with some text."""
+        while len(self.text) < len(text) and not self.ended:
+            self.more()
+        return self.text.startswith(text)
+
+    def extent(self, at: int) -> int:
+        """Where a value ends, by its brackets and quotes alone.
+
+        Raises:
+            Broken: the text ends before it.
+            TooLong: it does not end within the limit.
+        """
+        brackets, seen = _Brackets(), at
+        while True:
+            piece = self.text[seen - self.base :]
+            end = brackets.end(piece)
+            if end is not None:
+                return seen + end
+            if self.ended:
+                raise Broken(cut=True)
+            seen += len(piece)
+            if seen - at > self._limit:
+                raise TooLong
+            self.more()
+
+    def skip(self, at: int) -> tuple[bytes, int, str]:
+        """Pass over a value by its brackets and quotes alone, dropping it on the way.
+
+        Returns:
+            Its bytes (the first of them, if it is over the limit), its length [byte] and hash.
+        """
+        return self._take(at, _Brackets())
+
+    def rest(self, at: int) -> tuple[bytes, int, str]:
+        """Everything from a place on, as `skip` returns it, without white space at the end."""
+        return self._take(at, None)
+
+    def _take(self, at: int, brackets: _Brackets | None) -> tuple[bytes, int, str]:
+        self.drop(at)
+        digest, kept, length, blank = xxhash.xxh3_128(), bytearray(), 0, b""
+        while True:
+            end = brackets.end(self.text) if brackets else None
+            piece = self.text[:end].encode("latin-1")
+            self.drop(self.base + len(piece))
+            if brackets is None:
+                piece, body = blank + piece, (blank + piece).rstrip()
+                piece, blank = body, piece[len(body) :]
+            digest.update(piece)
+            length += len(piece)
+            kept += piece[: max(self._limit - len(kept), 0)]
+            if end is not None or self.ended:
+                return bytes(kept), length, digest.hexdigest()
+            self.more()
+
+
+class _Brackets:
+    """Follows the nesting of a value through pieces of its text."""
+
+    def __init__(self) -> None:
+        self._depth, self._in_string, self._begun, self._escaped = 0, False, False, False
+
+    def end(self, text: str) -> int | None:
+        """Where the value ends in this piece; None where it goes on."""
+        at = 0
+        if text and not self._begun and text[0] not in '"[{':
+            scalar = _SCALAR_END.search(text)
+            return scalar.start() if scalar else None
+        self._begun = self._begun or bool(text)
+        if self._escaped and text:
+            at, self._escaped = 1, False
+        while found := (_STRING_END if self._in_string else _STRUCTURE).search(text, at):
+            at = found.end()
+            mark = found[0]
+            if mark == "\\":
+                self._escaped = at == len(text)
+                at += 1
+            elif mark == '"':
+                self._in_string = not self._in_string
+            else:
+                self._depth += 1 if mark in "[{" else -1
+            if not self._in_string and self._depth <= 0:
+                return at
+        return None
+
+
+def loads_at(text: str, index: int) -> tuple[Any, int]:
+    """Value and end of a JSON value whose integers have any length."""
+    brackets = _Brackets()
+    end = brackets.end(text[index:])
+    stop = len(text) if end is None else index + end
+    return loads(text[index:stop]), stop

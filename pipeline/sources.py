@@ -1,0 +1,151 @@
+"""What is to be read: paths, folders, globs and stdin to sources."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import DataError, UsageError
+from pipeline.exact import JOB_ID
+
+_ODD_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_UPWARD = 3
+"""How many folders of the absolute path may tell a job beyond the path as given."""
+
+
+@dataclass
+class Source:
+    """One thing to be read.
+
+    Attributes:
+        path: as shown to people; ``-`` for stdin.
+        file: where it lies; None for stdin.
+        job_hint: job id in the file's name, else in the nearest folder's name that has one.
+        problem: why it cannot be read, if it cannot: one line for people.
+    """
+
+    path: str
+    file: Path | None
+    job_hint: str | None = None
+    problem: str | None = None
+
+
+def discover(paths: Sequence[str]) -> Iterator[Source]:
+    """Find all sources below some paths, each file once.
+
+    Folders are walked in the order of their names; hidden entries and links to folders in them
+    are passed over. A glob counts as one only where nothing has that very name.
+
+    Args:
+        paths: files, folders, globs, ``-`` for stdin.
+
+    Raises:
+        UsageError: nothing is there, or a folder holds no file. Told before anything is read.
+    """
+    finder = _Finder()
+    for path in paths:
+        finder.add(path)
+    return iter(finder.sources)
+
+
+class _Finder:
+    def __init__(self) -> None:
+        self.sources: list[Source] = []
+        self._seen: set[tuple[int, int] | str] = set()
+        self._hints: dict[str, str | None] = {}
+
+    def add(self, path: str) -> None:
+        if path == "-":
+            if self._new("-"):
+                self.sources.append(Source("-", None))
+        elif path and os.path.lexists(path):
+            self._add_existing(path)
+        else:
+            matches = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []
+            if not matches:
+                what = "nothing matches the pattern" if glob.has_magic(path) else "no such path"
+                raise UsageError(f"{path or repr(path)}: {what}: check the spelling")
+            found = sum([self._add_existing(match, lenient=True) for match in matches])
+            if not found:
+                raise UsageError(f"{path}: the folders it matches hold no files: name others")
+
+    def _add_existing(self, path: str, *, lenient: bool = False) -> int:
+        """Add a file or what a folder holds; how many files that were, known ones included."""
+        if not Path(path).is_dir():
+            self._add_file(path, None)
+            return 1
+        found = self._walk(path)
+        if not found and not lenient:
+            raise UsageError(f"{path}: the folder holds no files: name another")
+        return found
+
+    def _walk(self, folder: str) -> int:
+        try:
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            self._refuse(folder, f"the folder cannot be read ({error.strerror}): mend that")
+            return 1
+        found = 0
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                found += self._walk(entry.path)
+            elif not (entry.is_symlink() and entry.is_dir()):
+                self._add_file(entry.path, entry)
+                found += 1
+        return found
+
+    def _add_file(self, path: str, entry: os.DirEntry[str] | None) -> None:
+        try:
+            status = entry.stat() if entry else Path(path).stat()
+        except OSError as error:
+            self._refuse(path, f"cannot be read ({error.strerror}): mend or remove it")
+            return
+        inode = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
+        if not self._new(inode):
+            return
+        if not stat.S_ISREG(status.st_mode):
+            kind = _ODD_KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+            self._refuse(path, f"is {kind}: pipe its content in and name - instead")
+            return
+        self.sources.append(Source(path, Path(path), self._hint(path)))
+
+    def _refuse(self, path: str, problem: str) -> None:
+        self.sources.append(Source(path, Path(path), problem=str(DataError(f"{path}: {problem}"))))
+
+    def _new(self, identity: tuple[int, int] | str) -> bool:
+        if identity in self._seen:
+            return False
+        self._seen.add(identity)
+        return True
+
+    def _hint(self, path: str) -> str | None:
+        folder, name = os.path.split(path)
+        jobs = set(JOB_ID.findall(name))
+        if jobs:
+            return jobs.pop() if len(jobs) == 1 else None
+        if folder not in self._hints:
+            self._hints[folder] = _folder_hint(folder)
+        return self._hints[folder]
+
+
+def _folder_hint(folder: str) -> str | None:
+    """The job that the nearest folder with a job id in its name tells, if it is one job."""
+    given = Path(folder).parts
+    whole = Path(folder).absolute().parts
+    for name in reversed(whole[-max(len(given), _UPWARD) :]):
+        jobs = set(JOB_ID.findall(name))
+        if jobs:
+            return jobs.pop() if len(jobs) == 1 else None
+    return None
