@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("pipeline.cli.export:export", "Write the original events, or a view, to a file."),
     "rejects": ("pipeline.cli.mend:rejects", "List records that are no events, or retry them."),
     "assign": ("pipeline.cli.mend:assign", "Tell which job a source's events belong to."),
+    "compact": ("pipeline.cli.mend:compact", "Merge the lake's segments into few."),
     "synth": ("pipeline.cli.synth_cmd:synth", "Write realistic event dumps to try things on."),
 }
 """Every command: where it is defined and what it does, in the order of the help."""

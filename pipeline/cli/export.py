@@ -34,9 +34,11 @@ def export(
 ) -> None:
     """Write the original events, or a view.
 
-    Without VIEW, jsonl gives back the events as the API sent them, one JSON object a line, equal
-    as JSON to what was read; ingesting them again makes the same lake. The other formats write the
-    view `events`. With VIEW, every format writes the rows of that view, in its own order.
+    Without VIEW, jsonl gives back the events as the API sent them, one a line, equal as JSON to
+    what was read; a line with a job object before each job's events tells whose they are.
+    Ingesting the export makes the same lake. The other formats write the view `events`.
+
+    With VIEW, every format writes the rows of that view, in its own order.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`tunelog rejects` and `tunelog assign`: what was no event, and whose the events are."""
+"""`tunelog rejects`, `assign` and `compact`: what changes a lake other than an ingest."""
 
 from __future__ import annotations
 
@@ -73,3 +73,20 @@ def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
     """
     moved = open_existing(lake_dir).assign(source, job, force=force)
     note(f"{source}: {moved:,} events moved to {job}")
+
+
+@click.command()
+@lake_option
+def compact(lake_dir: str) -> None:
+    """Merge the lake's segments into few, sorted by job and time.
+
+    An ingest does it by itself when there are many; the data stay the same, queries of one job get
+    quicker.
+
+    \b
+    Examples:
+      tunelog compact
+      tunelog compact --lake team-lake
+    """
+    merged = open_existing(lake_dir).compact()
+    note(f"{lake_dir}: {merged:,} segments merged")
