@@ -1,17 +1,12 @@
-"""An independent reader of event dumps in plain Python: what the lake's events have to be.
-
-It knows JSON lines and JSON documents (pages, arrays, recorded exchanges), takes every file whole,
-and shares no code with the product.
-"""
+"""An event in plain Python: what the lake has to hold of it. Shares no code with the product."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 KNOWN = (
@@ -32,7 +27,6 @@ KNOWN = (
 )
 
 ABSENT = object()
-JOB = re.compile(r"\bftjob-[A-Za-z0-9]+")
 
 # Beginning of a message, what it means, and its rank among the messages of one second.
 LIFECYCLE = (
@@ -163,7 +157,7 @@ def event(raw: dict[str, Any], job_id: str, ordinal: int) -> Event:
     data = raw.get("data", ABSENT)
     row = Event(
         job_id=job_id,
-        event_id=raw["id"],
+        event_id=raw.get("id") or f"hash-{json.dumps(raw, sort_keys=True)}",
         time=int(raw["created_at"]),
         level=raw["level"],
         type=raw.get("type"),
@@ -215,85 +209,3 @@ def leaves(value: Any, path: str) -> Iterator[tuple[str, float]]:
 def segment(key: str) -> str:
     """A key as one part of a path."""
     return key.replace("~", "~0").replace("/", "~1")
-
-
-def read(paths: Iterable[Path]) -> list[Event]:
-    """The events of plain JSON or JSON lines files, each once, under the job their file tells."""
-    kept: dict[tuple[str, str], tuple[Any, Event]] = {}
-    for path in paths:
-        for job, raws in streams(path):
-            newest_first = len(raws) > 1 and raws[0]["created_at"] > raws[-1]["created_at"]
-            for position, raw in enumerate(raws):
-                row = event(raw, job, -position if newest_first else position)
-                weight = (count(raw), json.dumps(raw, sort_keys=True))
-                if (job, row.event_id) not in kept or weight > kept[job, row.event_id][0]:
-                    kept[job, row.event_id] = (weight, row)
-    return [row for _, row in kept.values()]
-
-
-def count(value: Any) -> int:
-    """How many leaves of a value say something."""
-    if isinstance(value, dict | list):
-        return sum(map(count, value.values() if isinstance(value, dict) else value))
-    return value is not None
-
-
-def streams(path: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The runs of events of a file, each with its job: `unattributed-...` where none is told."""
-    values = list(documents(path.read_text("utf-8-sig")))
-    named = JOB.search(f"{path.parent.name}/{path.name}")
-    unknown = named[0] if named else f"unattributed-{path}"
-    if len(values) == 1 or not all(
-        isinstance(value, dict) and "message" in value for value in values
-    ):
-        for value in values:
-            raws = list(events_in(value))
-            beside = JOB.search(json.dumps(value)) if isinstance(value, dict) else None
-            if raws:
-                yield creation(raws) or (beside[0] if beside else unknown), raws
-        return
-    run: list[dict[str, Any]] = []
-    newest_first = values[0]["created_at"] > values[-1]["created_at"]
-    for value in values:
-        if run and not newest_first and creation([value]):
-            yield creation(run) or unknown, run
-            run = []
-        run.append(value)
-        if newest_first and creation([value]):
-            yield creation(run) or unknown, run
-            run = []
-    if run:
-        yield creation(run) or unknown, run
-
-
-def creation(raws: Iterable[dict[str, Any]]) -> str | None:
-    """The job that a creation message among the events names."""
-    for raw in raws:
-        if found := re.match(r"Created fine-tun(?:ing job|e): (\S+)", raw["message"]):
-            return found[1]
-    return None
-
-
-def documents(text: str) -> Iterator[Any]:
-    """The JSON values that stand one after another in a text."""
-    decoder, at = json.JSONDecoder(), 0
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
-        value, at = decoder.raw_decode(text, at)
-        yield value
-
-
-def events_in(value: Any) -> Iterator[dict[str, Any]]:
-    """Every event in a document, in its order, bodies that are strings included."""
-    if isinstance(value, dict) and {"created_at", "level", "message"} <= value.keys():
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from events_in(inner)
-    elif isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        try:
-            yield from events_in(json.loads(value))
-        except ValueError:
-            return

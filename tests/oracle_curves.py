@@ -224,7 +224,9 @@ def step_findings(events: list[Event]) -> list[Row]:
                         "job_id": job,
                         "problem": "missing_steps",
                         "subject": "step",
-                        "occurrences": sum((after - before - 1) // stride for before, after in gaps),
+                        "occurrences": sum(
+                            (after - before - 1) // stride for before, after in gaps
+                        ),
                         "example": f"between {gaps[0][0]} and {gaps[0][1]}",
                     }
                 )

@@ -2,73 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from shutil import which
 from typing import Any
 
 import duckdb
 import oracle
-import oracle_curves
-import oracle_jobs
-import oracle_marts
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle_lake import files, lakes, table
+from oracle_lake import MARTS, comparable, files, lakes, rows, table
 
 from pipeline import view_reference, views
 from pipeline.contract import METRICS, TABLES
 from pipeline.errors import LakeError
 
 ROOT = Path(__file__).parents[1]
-MARTS = {
-    "events": oracle_marts.rows_of_events,
-    "metrics": oracle_curves.metrics,
-    "metric_keys": oracle_curves.metric_keys,
-    "loss_curves": oracle_curves.loss_curves,
-    "warnings": oracle_marts.warnings,
-    "errors": oracle_marts.errors,
-    "error_timeline": oracle_marts.error_timeline,
-    "jobs": oracle_jobs.jobs,
-    "job_phases": oracle_marts.job_phases,
-    "checkpoints": oracle_curves.checkpoints,
-    "moderation": oracle_marts.moderation,
-    "data_quality": oracle_curves.data_quality,
-    "unattributed_events": oracle_marts.unattributed_events,
-}
-
-
-def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    """A query's rows as dicts."""
-    return con.sql(query).to_arrow_table().to_pylist()
-
-
-def comparable(
-    found: list[dict[str, Any]], wanted: list[dict[str, Any]]
-) -> tuple[list[str], list[str]]:
-    """Both as sorted text, of the columns the oracle computes."""
-    columns = sorted(wanted[0]) if wanted else []
-
-    def text(row: dict[str, Any]) -> str:
-        return repr([(name, plain(row[name])) for name in columns])
-
-    return sorted(map(text, found)), sorted(map(text, wanted))
-
-
-def plain(value: Any) -> Any:
-    """A value as it is compared: instants as seconds, whole numbers as integers."""
-    if isinstance(value, datetime):
-        return int(value.astimezone(UTC).timestamp())
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value) if math.isfinite(value) and value == int(value) else float(value)
-    return value
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
--- Every event lies inside the stream it names, in the same source, under the stream's job.
+-- Every event lies inside the stream it names, in the same source, under the stream's job or its own.
 select
     events.job_id,
     events.event_id,
@@ -11,6 +11,10 @@ left join lake_streams as streams on events.stream_id = streams.stream_id
 where
     streams.stream_id is null
     or events.source_id <> streams.source_id
-    or events.job_id <> streams.job_id
+    -- an event that names its job in a field of its own may differ from its stream
+    or (
+        events.job_id <> streams.job_id
+        and not coalesce(contains(events.extra, events.job_id), false)
+    )
     or events.position not between streams.first_position and streams.last_position
 ;

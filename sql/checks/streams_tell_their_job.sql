@@ -1,4 +1,4 @@
--- Every stream says by a known way whose it is, and only unknown ones have stand-in names.
+-- Every stream with events says by a known way whose it is; only unknown ones have stand-in names.
 select
     stream_id,
     source_id,
@@ -7,5 +7,9 @@ select
 from lake_streams
 where
     told_by not in ('flag', 'beside', 'creation', 'name', 'shared', 'assigned', 'unknown')
-    or (told_by = 'unknown') <> starts_with(job_id, 'unattributed-')
+    -- a stream without events has no job yet and stands for itself
+    or (
+        job_id <> stream_id
+        and (told_by = 'unknown') <> starts_with(job_id, 'unattributed-')
+    )
 ;

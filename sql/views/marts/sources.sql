@@ -10,7 +10,7 @@ with streams as (
     select
         source_id,
         count(*) as streams,
-        count(distinct job_id) as jobs
+        count(distinct job_id) filter (where job_id <> stream_id) as jobs
     from lake_streams
     group by source_id
 )
