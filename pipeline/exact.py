@@ -98,6 +98,8 @@ def read(raw: bytes, *, last: bool = False) -> Verdict:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
+        if last and error.reason == "unexpected end of data":
+            return Reject("cut_off", "ends inside a character")
         return Reject("invalid_utf8", f"byte 0x{raw[error.start]:02x} at {error.start}")
     text = text.strip(" \t\r\n").removeprefix("\ufeff")
     if not text:

@@ -81,7 +81,7 @@ class _Finder:
     def _add_existing(self, path: str, *, lenient: bool = False) -> int:
         """Add a file or what a folder holds; how many files that were, known ones included."""
         if not Path(path).is_dir():
-            self._add_file(path, None)
+            self._add_file(path)
             return 1
         found = self._walk(path)
         if not found and not lenient:
@@ -92,6 +92,7 @@ class _Finder:
         try:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
+            device = Path(folder).stat().st_dev
         except OSError as error:
             self._refuse(folder, f"the folder cannot be read ({error.strerror}): mend that")
             return 1
@@ -99,27 +100,34 @@ class _Finder:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_file(follow_symlinks=False):
+                self._add_regular(entry.path, (device, entry.inode()))
+            elif entry.is_dir(follow_symlinks=False):
                 found += self._walk(entry.path)
-            elif not (entry.is_symlink() and entry.is_dir()):
-                self._add_file(entry.path, entry)
-                found += 1
+                continue
+            elif entry.is_dir():
+                continue
+            else:
+                self._add_file(entry.path)
+            found += 1
         return found
 
-    def _add_file(self, path: str, entry: os.DirEntry[str] | None) -> None:
+    def _add_file(self, path: str) -> None:
         try:
-            status = entry.stat() if entry else Path(path).stat()
+            status = Path(path).stat()
         except OSError as error:
             self._refuse(path, f"cannot be read ({error.strerror}): mend or remove it")
             return
-        inode = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
-        if not self._new(inode):
-            return
-        if not stat.S_ISREG(status.st_mode):
+        identity = (status.st_dev, status.st_ino)
+        if stat.S_ISREG(status.st_mode):
+            self._add_regular(path, identity)
+        elif self._new(identity):
             kind = _ODD_KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
             self._refuse(path, f"is {kind}: pipe its content in and name - instead")
-            return
-        self.sources.append(Source(path, Path(path), self._hint(path)))
+
+    def _add_regular(self, path: str, identity: tuple[int, int]) -> None:
+        if self._new(identity):
+            self.sources.append(Source(path, Path(path), self._hint(path)))
 
     def _refuse(self, path: str, problem: str) -> None:
         self.sources.append(Source(path, Path(path), problem=str(DataError(f"{path}: {problem}"))))
@@ -132,7 +140,7 @@ class _Finder:
 
     def _hint(self, path: str) -> str | None:
         folder, name = os.path.split(path)
-        jobs = set(JOB_ID.findall(name))
+        jobs = set(JOB_ID.findall(name)) if "ft" in name else None
         if jobs:
             return jobs.pop() if len(jobs) == 1 else None
         if folder not in self._hints:

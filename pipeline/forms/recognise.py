@@ -18,7 +18,6 @@ _MAGIC = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
-    (b"BM", "a BMP image"),
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive: unpack it first"),
     (b"PK\x05\x06", "an empty ZIP archive"),

@@ -63,11 +63,12 @@ class Waiting:
             for at in kept
             if at >= first
         ]
-        scope = self.scopes[-1][1] if self.scopes else None
+        scope = self.scopes[-1][1] if again else None
         del self.starts[first - self.position :], self.ends[first - self.position :]
-        self.scopes = [entry for entry in self.scopes if entry[0] < first]
-        if self.bodies:
-            self.bodies = {at: raw for at, raw in self.bodies.items() if at < first}
+        while self.scopes and self.scopes[-1][0] >= first:
+            self.scopes.pop()
+        while self.bodies and next(reversed(self.bodies)) >= first:
+            self.bodies.popitem()
         for start, end in again:
             assert scope is not None
             self.add(start, end, scope)

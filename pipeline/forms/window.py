@@ -8,6 +8,7 @@ from typing import Any
 
 import xxhash
 
+from pipeline.contract import REJECT_PREFIX_BYTES
 from pipeline.exact import loads
 from pipeline.forms.lines import Readable
 
@@ -210,11 +211,11 @@ class Window:
             piece = self.text[:end].encode("latin-1")
             self.drop(self.base + len(piece))
             if brackets is None:
-                piece, body = blank + piece, (blank + piece).rstrip()
+                piece, body = blank + piece, (blank + piece).rstrip(b" \t\r\n")
                 piece, blank = body, piece[len(body) :]
             digest.update(piece)
             length += len(piece)
-            kept += piece[: max(self._limit - len(kept), 0)]
+            kept += piece[: max(self._limit, REJECT_PREFIX_BYTES) - len(kept)]
             if end is not None or self.ended:
                 return bytes(kept), length, digest.hexdigest()
             self.more()
