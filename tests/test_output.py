@@ -220,6 +220,21 @@ def test_empty_columns_go_first() -> None:
     assert "ftjob-" + "a" * 24 in out.getvalue()
 
 
+def test_what_goes_next() -> None:
+    """The one job of all rows goes first, then what only traces, then the rightmost, prose last."""
+    names = ("job_id", "event_id", "step", "level", "message")
+    columns = [Column(name, False, False, ["x" * 20] * 2) for name in names]
+    order = [fit(columns, width)[0] for width in (108, 86, 64, 42, 20)]
+    assert order == [[], [0], [0, 1], [0, 1, 3], [0, 1, 2, 3]]
+
+
+def test_paths_keep_their_end() -> None:
+    """A path that is cut keeps its end, another text its beginning."""
+    columns = [Column(name, False, True, ["abcdefghijklmnop汉"]) for name in ("path", "message")]
+    line = list(render(columns, {0: 9, 1: 9}))[2]
+    assert line == "…klmnop汉  abcdefgh…"
+
+
 def test_one_wide_row_stands_upright() -> None:
     """A single row that does not fit is printed whole, one column a line."""
     table = rows(**{f"column_{i}": ["value " * 5] for i in range(9)})

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int | None], None]
 
-LISTED = 20
+LISTED = 40
 """Sources the summary lists one by one; of more, only the noteworthy."""
 
 _COUNTS = ("records", "events", "duplicates", "variants", "blank")
@@ -180,7 +180,8 @@ def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterato
         yield from one_table(pa.Table.from_pylist(rows), width)
         yield from (f"{inert(s.path)}: {inert(s.problem)}" for s in listed if s.problem)
     if len(listed) < len(sources):
-        yield f"{len(sources) - len(listed):,} more sources: --format json lists all"
+        yield ""
+        yield f"{len(sources) - len(listed):,} sources without rejects: --format json lists all"
 
 
 def _added(counts: Iterable[dict[str, int]]) -> Counter[str]:

@@ -69,7 +69,9 @@ def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
             from pipeline.cli.table import write_table
 
             width = terminal_width(out) if out is sys.stdout else None
-            _tell_hidden(write_table(counted.schema, iter(counted), out, width))
+            hidden = write_table(counted.schema, iter(counted), out, width)
+            if counted.rows:
+                _tell_hidden(hidden)
         else:
             _WRITERS[format](counted.schema, iter(counted), out)
     if not counted.rows and format in ("table", "markdown"):
@@ -137,7 +139,7 @@ class _Counted:
 def _tell_hidden(names: list[str]) -> None:
     if names:
         listed = ", ".join(names)
-        note(f"{len(names)} columns do not fit: {listed} (a wider terminal or --format json)")
+        note(f"{len(names)} columns do not fit: {listed}: ask for fewer, or for --format json")
 
 
 def _parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[bytes]) -> None:

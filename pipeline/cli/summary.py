@@ -143,15 +143,15 @@ def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
                 inert(job["job_id"]),
                 inert(job["status"]),
                 "" if took is None else duration(took),
-                "" if job["last_step"] is None else str(job["last_step"]),
                 _MEASURES.get(measure or "", ""),
                 final,
                 best,
                 str(job["warnings"]),
                 str(job["errors"]),
+                "" if job["last_step"] is None else str(job["last_step"]),
             )
         )
-    names = ("job", "outcome", "took", "steps", "loss", "final", "best", "warn", "err")
+    names = ("job", "outcome", "took", "loss", "final", "best", "warn", "err", "steps")
     text = ("job", "outcome", "loss")
     cells = zip(*rows, strict=True)
     return [

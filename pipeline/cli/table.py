@@ -21,19 +21,29 @@ SAMPLE_ROWS = 1000
 WIDEST = 200
 """A cell's width where the output has none of its own [column]."""
 
+TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank", "ordinal")
+"""Columns that trace or order rows rather than tell a person something."""
+
+TELLING = ("message", "example", "detail")
+"""Columns that a person came for."""
+
+PATHS = ("path", "source")
+"""Columns whose end says more than their beginning."""
+
 _GAP = 2
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|~$&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table, with the cells that decide its width."""
+    """One column of a table, with the cells that decide its width: all there are, or a sample."""
 
     name: str
     flush_right: bool
     may_cut: bool
     cells: list[str]
     least_text: int = 16
+    is_sample: bool = False
 
     @property
     def natural(self) -> int:
@@ -46,9 +56,19 @@ class Column:
         return min(self.natural, self.least_text) if self.may_cut else self.natural
 
     @property
-    def blank(self) -> bool:
-        """Whether no cell says anything."""
-        return not any(self.cells)
+    def dispensable(self) -> int:
+        """Which columns to do without first: 3 empty, 2 one job in all rows, 1 tracing, -1 last."""
+        if not any(self.cells):
+            return 3
+        if self.one_job:
+            return 2
+        return -1 if self.name in TELLING else int(self.name in TRACING)
+
+    @property
+    def one_job(self) -> bool:
+        """Whether all rows are of one job, so that the column can be told in a word."""
+        several = len(self.cells) > 1 and not self.is_sample
+        return self.name == "job_id" and several and len(set(self.cells)) == 1
 
 
 def width_of(text: str) -> int:
@@ -60,12 +80,14 @@ def width_of(text: str) -> int:
     return cell_len(text)
 
 
-def cut(text: str, width: int) -> str:
-    """The text, ended by an ellipsis where it is wider than `width`."""
+def cut(text: str, width: int, keep_end: bool = False) -> str:
+    """The text, with an ellipsis at its end, or its beginning, where it is wider than `width`."""
     if width_of(text) <= width:
         return text
     from rich.cells import set_cell_size
 
+    if keep_end:
+        return "…" + set_cell_size(text[: -width * 2 : -1], width - 1).rstrip()[::-1]
     return set_cell_size(text[: width * 2], width - 1).rstrip() + "…"
 
 
@@ -77,21 +99,18 @@ def fit(columns: Sequence[Column], width: int | None) -> tuple[list[int], dict[i
         width: Of the terminal, None for no limit [column].
 
     Returns:
-        The hidden columns (positions: empty ones first, then from the right) and the width of each
-        shown column by its position.
+        The hidden columns (positions: the dispensable first, then from the right) and the width of
+        each shown column by its position.
     """
     if width is None:
         return [], {i: min(c.natural, WIDEST) for i, c in enumerate(columns)}
-    shown = dict(enumerate(columns))
-    backwards = list(reversed(shown))
-    least = {i: c.least for i, c in shown.items()}
-    victims = [i for i in backwards if columns[i].blank] + backwards
+    least = {i: c.least for i, c in enumerate(columns)}
     hidden: list[int] = []
-    for victim in victims:
+    for victim in sorted(least, key=lambda i: (columns[i].dispensable, i), reverse=True):
         if sum(least.values()) + _GAP * (len(least) - 1) <= width or len(least) == 1:
             break
-        if least.pop(victim, None) is not None:
-            hidden.append(victim)
+        del least[victim]
+        hidden.append(victim)
     spare = width - sum(least.values()) - _GAP * (len(least) - 1)
     wanting = sorted(least, key=lambda i: columns[i].natural - least[i])
     for left, i in zip(range(len(wanting), 0, -1), wanting, strict=True):
@@ -115,13 +134,13 @@ def render(columns: Sequence[Column], widths: dict[int, int], head: bool = True)
 def _line(cells: Sequence[str], shown: Sequence[tuple[Column, int, bool]]) -> str:
     parts = []
     for cell, (column, width, last) in zip(cells, shown, strict=True):
-        text = cut(cell, width) if column.may_cut else cell
+        text = cut(cell, width, column.name in PATHS) if column.may_cut else cell
         pad = " " * (width - width_of(text))
         parts.append(pad + text if column.flush_right else text if last else text + pad)
     return (" " * _GAP).join(parts).rstrip()
 
 
-def columns_of(batch: pa.RecordBatch) -> list[Column]:
+def columns_of(batch: pa.RecordBatch, is_sample: bool = False) -> list[Column]:
     """A batch of rows as columns of readable text."""
     return [
         Column(
@@ -129,6 +148,7 @@ def columns_of(batch: pa.RecordBatch) -> list[Column]:
             flush_right=is_numeric(field.type),
             may_cut=is_text(field.type) and field.name != "job_id",
             cells=readable(values, field.name),
+            is_sample=is_sample,
         )
         for field, values in zip(batch.schema, batch.columns, strict=True)
     ]
@@ -140,21 +160,23 @@ def write_table(
     """Print rows as a table; a single row too wide for it as one line per column.
 
     Returns:
-        The names of the columns that did not fit.
+        The names of the columns that did not fit, with their value where it is one for all.
     """
-    sample: list[pa.RecordBatch] = []
+    sample = [pa.RecordBatch.from_pylist([], schema)]
     while sum(b.num_rows for b in sample) < SAMPLE_ROWS and (b := next(batches, None)) is not None:
         sample.append(b)
-    first = pa.Table.from_batches(sample, schema).combine_chunks().to_batches()
-    columns = columns_of(first[0] if first else pa.RecordBatch.from_pylist([], schema))
+    more = next(batches, None)
+    first = pa.Table.from_batches(sample, schema).combine_chunks().to_batches() or sample
+    columns = columns_of(first[0], is_sample=more is not None)
     hidden, widths = fit(columns, width)
     if hidden and width and len(columns[0].cells) == 1:
         out.writelines(f"{line}\n" for line in _record(columns, width))
         return []
     out.writelines(f"{line}\n" for line in render(columns, widths))
-    for batch in batches:
+    for batch in chain([more] if more else [], batches):
         out.writelines(f"{line}\n" for line in render(columns_of(batch), widths, head=False))
-    return [columns[i].name for i in hidden]
+    told = ((columns[i].name, columns[i]) for i in hidden)
+    return [f"{name} ({c.cells[0]} in all rows)" if c.one_job else name for name, c in told]
 
 
 def _record(columns: Sequence[Column], width: int) -> Iterator[str]:
