@@ -191,12 +191,21 @@ def body_of(text: str) -> Any | None:
     """The JSON value that a string holds, if it is one that speaks of events."""
     if EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text:
         return None
-    if text.lstrip(" \t\r\n\ufeff")[:1] not in ("{", "["):
+    text = bare(text)
+    if not text.startswith(("{", "[")):
         return None
     try:
-        return loads(text.strip(" \t\r\n").removeprefix("\ufeff"))
+        return loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def bare(text: str) -> str:
+    """A text without byte order mark and white space around it."""
+    # The mark as one character, or as its three bytes where bytes are shown as characters.
+    for mark in ("\ufeff", "\xef\xbb\xbf"):
+        text = text.strip(" \t\r\n").removeprefix(mark)
+    return text.strip(" \t\r\n")
 
 
 def foreign(value: dict[str, Any], text: str) -> Ignored | None:

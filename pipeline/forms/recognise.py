@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from pipeline import exact
+from pipeline.forms.window import is_cut
 
 _LINES_LOOKED_AT = 100
 _SPACE = " \t\r\n"
@@ -36,12 +37,17 @@ _MAGIC = (
     (b"\xfe\xff", "UTF-16 text: convert it to UTF-8"),
 )
 
-_TEXTS = (
-    (r"(?:data|event|id|retry): ?\S", f"server-sent events, {_LATER}"),
+_BRACKETED = (
     (
         r"(?:.*\n){0,20}?.*(?:FineTun\w*Event\(|SyncCursorPage\[|[\[{(]\s*'(?:object|data|id)': )",
         f"a Python repr of events, {_LATER}",
     ),
+    (r"\[\d{10}\]", f"polling log lines, {_LATER}"),
+    (r"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d", f"log lines, {_LATER}"),
+)
+_TEXTS = (
+    *_BRACKETED,
+    (r"(?:data|event|id|retry): ?\S", f"server-sent events, {_LATER}"),
     (r"(?:.*\n){0,20}?.*<OpenAIObject ", f"a printed OpenAIObject, {_LATER}"),
     (r"step,", "a CSV result file, not events"),
     (r"<(?:!doctype|html)", "an HTML page"),
@@ -51,8 +57,7 @@ _TEXTS = (
         r"(?:.*\n){0,20}?.*(?:Step \d+(?:/\d+)? ?[:,] ?train|Created fine-tun|Fine-tuning job )",
         f"polling log lines, {_LATER}",
     ),
-    (r"[>*#\-\s]*\[?\d{10}[\]:]", f"polling log lines, {_LATER}"),
-    (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", f"log lines, {_LATER}"),
+    (r"[>*#\-\s]*\d{10}:", f"polling log lines, {_LATER}"),
 )
 _NOTEBOOK = re.compile(r'\{\s*"(?:cells|nbformat|metadata)"\s*:.*?"(?:cell_type|nbformat)"', re.S)
 _NAME = r'\s*"[^"\\]*"\s*:\s*'
@@ -102,11 +107,11 @@ def recognise(head: bytes, whole: bool) -> str:
             return "documents"
         if alone > followed:
             return "lines"
-        _refuse_text(text, known=True)
+        _refuse_text(text, bracketed=True)
         return "documents"
     if alone:
         return "lines"
-    _refuse_text(text, known=False)
+    _refuse_text(text, bracketed=False)
     raise Unrecognised("a text without JSON")
 
 
@@ -126,12 +131,12 @@ def _refuse_binary(head: bytes) -> None:
         raise Unrecognised("binary data")
 
 
-def _refuse_text(text: str, *, known: bool) -> None:
+def _refuse_text(text: str, *, bracketed: bool) -> None:
     """Name a form of text that is known, though not read."""
-    for pattern, name in _TEXTS[1:2] if known else _TEXTS:
+    for pattern, name in _BRACKETED if bracketed else _TEXTS:
         if re.match(pattern, text, re.IGNORECASE):
             raise Unrecognised(name)
-    if not known:
+    if not bracketed:
         try:
             decoded = base64.b64decode(text[:64].strip(), validate=True)
         except (binascii.Error, ValueError):
@@ -145,19 +150,10 @@ def _begins_document(text: str, whole: bool) -> bool:
     try:
         _, end = json.JSONDecoder().raw_decode(text)
     except json.JSONDecodeError as error:
-        return _cut(text, error)
+        return is_cut(text, error.msg, error.pos)
     except (ValueError, RecursionError):
         return True
     return "\n" in text[:end] or not whole
-
-
-def _cut(text: str, error: json.JSONDecodeError) -> bool:
-    rest = text[error.pos :].strip(_SPACE)
-    if error.msg.startswith("Unterminated string"):
-        return "\n" not in rest
-    return not rest or any(
-        word.startswith(rest) for word in ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-    )
 
 
 def _verdict(line: str) -> exact.Verdict | None:

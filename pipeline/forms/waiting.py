@@ -43,6 +43,8 @@ class Waiting:
 
     def enter(self, scope: Scope) -> None:
         """The records that come next stand in this scope."""
+        if self.scopes and self.scopes[-1][0] == self.next:
+            self.scopes.pop()  # nothing stood in it
         if not self.scopes or self.scopes[-1][1] is not scope:
             self.scopes.append((self.next, scope))
 

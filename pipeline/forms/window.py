@@ -9,7 +9,7 @@ from typing import Any
 import xxhash
 
 from pipeline.contract import REJECT_PREFIX_BYTES
-from pipeline.exact import loads
+from pipeline.exact import bare
 from pipeline.forms.lines import Readable
 
 MAX_READ_BYTES = 16 << 20
@@ -17,11 +17,13 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'["\\]')
 _SCALAR_END = re.compile(r"[ \t\n\r,\]}]")
+_NUMBER_CUT = re.compile(r"\.|[eE][+-]?")
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _LONGEST_ESCAPE = 16
 
 scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 """Value and end of the JSON value at an index. Faster than a decoder with callbacks."""
+_any_digits = json.JSONDecoder(parse_int=float).scan_once  # type: ignore[attr-defined]
 
 
 class Broken(Exception):
@@ -44,7 +46,21 @@ def is_cut(text: str, message: str, at: int) -> bool:
     rest = text[at : at + _LONGEST_ESCAPE].strip()
     if at + _LONGEST_ESCAPE < len(text) and text[at + _LONGEST_ESCAPE :].strip():
         return False
-    return not rest or any(word.startswith(rest) for word in _WORDS) or "escape" in message
+    return bool(
+        not rest
+        or any(word.startswith(rest) for word in _WORDS)
+        or _NUMBER_CUT.fullmatch(rest)
+        or "escape" in message
+    )
+
+
+def string_content(literal: bytes) -> bytes:
+    """What a JSON string says, as bare UTF-8; bytes that are none stay as they are."""
+    text = bare(json.loads(literal.decode("utf-8", "surrogateescape")))
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair, escaped in the string: stays escaped
+        return text.encode("utf-8", "backslashreplace")
 
 
 class Window:
@@ -107,17 +123,18 @@ class Window:
             TooLong: it does not end within the limit.
             RecursionError: it nests deeper than Python's json follows.
         """
+        scanner = scan
         while True:
             index = at - self.base
             try:
-                value, end = scan(self.text, index)
+                value, end = scanner(self.text, index)
             except StopIteration as stop:
                 self._failed("Expecting value", stop.value)
             except json.JSONDecodeError as error:
                 self._failed(error.msg, error.pos)
             except ValueError:  # an integer of thousands of digits
-                value, end = loads_at(self.text, index)
-                return value, self.base + end
+                scanner = _any_digits
+                continue
             else:
                 if end < len(self.text) or self.ended or self.text[end - 1] in '"]}':
                     return value, self.base + end
@@ -249,11 +266,3 @@ class _Brackets:
             if not self._in_string and self._depth <= 0:
                 return at
         return None
-
-
-def loads_at(text: str, index: int) -> tuple[Any, int]:
-    """Value and end of a JSON value whose integers have any length."""
-    brackets = _Brackets()
-    end = brackets.end(text[index:])
-    stop = len(text) if end is None else index + end
-    return loads(text[index:stop]), stop

@@ -1,0 +1,298 @@
+"""A walk through JSON documents, from their records to blocks.
+
+What names a job may stand after its events, so records wait for the end of their source, up to
+the size limit. Arrays of events are read element by element and may have any size.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from array import array
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from pipeline import exact
+from pipeline.contract import EVENT_OBJECT, LEGACY_EVENT_OBJECT
+from pipeline.forms.block import Block
+from pipeline.forms.evidence import ArrayScope, ObjectScope, RootScope, Scope
+from pipeline.forms.waiting import Waiting
+from pipeline.forms.window import Broken, TooLong, Window, scan, string_content
+
+_NEXT_OBJECT = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=\{)").match
+_BOM = "\xef\xbb\xbf"
+
+_Walk = Generator[Block, None, tuple[int, bool]]
+"""Yields blocks that cannot wait; returns where a value ends, and whether it held events."""
+
+
+def walker(raw: bytes, offset: int) -> Walker:
+    """A walker over bytes at hand: nothing in it is too long, all of it waits for its end."""
+    limit = len(raw) + 1
+    return Walker(Window(io.BytesIO(raw), limit, offset, limit), limit, limit)
+
+
+class Walker:
+    """Walks through the documents of one source."""
+
+    def __init__(self, window: Window, limit: int, block_bytes: int) -> None:
+        """Walk through a window's text; `limit` and `block_bytes` as in `Waiting`."""
+        self._window, self._limit, self._block_bytes = window, limit, block_bytes
+        self._waiting = Waiting(limit, block_bytes)
+        self._labelled = False  # the last value without events says what object it is
+
+    def source(self) -> Iterator[Block]:
+        """All blocks of the source."""
+        window, waiting, root = self._window, self._waiting, RootScope()
+        begin = at = window.base
+        if window.starts(_BOM):
+            at += len(_BOM)
+        bare = False
+        while opening := window.char(at := window.space(at)):
+            first, events, start = waiting.next, waiting.events, at
+            try:
+                at, _ = yield from self._element(at, root, lazy=not bare, among=bare)
+            except Broken as broken:
+                if waiting.events == events:
+                    waiting.keep(first)
+                yield from self._break(start, opening, waiting.next > first, broken.cut, root)
+                return
+            bare = waiting.events - events == waiting.next - first == 1
+            large = at - begin > self._limit
+            if large and at - window.base > self._block_bytes:
+                yield from self._flush(at)
+        yield from self._flush(at)
+
+    def _flush(self, at: int) -> Iterator[Block]:
+        yield from self._waiting.blocks(self._window)
+        self._window.drop(at)
+
+    def _break(
+        self, start: int, opening: str, begun: bool, cut: bool, scope: Scope
+    ) -> Iterator[Block]:
+        """What was not taken of a broken document, and all that follows it."""
+        window, waiting, at = self._window, self._waiting, start
+        if begun:
+            scope = waiting.scopes[-1][1] if waiting.scopes else scope
+            at = window.space(waiting.taken)
+            at = window.space(at + 1) if window.char(at) == "," else at
+        yield from self._flush(at)
+        raw, length, digest = window.rest(at)
+        if raw:
+            yield waiting.lone(at, raw, length, digest, scope, cut=cut)
+        if length <= self._limit and not isinstance(exact.read(raw), exact.Reject):
+            # All is read, yet the document is not whole: its bracket that never closes tells.
+            yield waiting.lone(start, opening.encode(), 1, "", scope, cut=cut)
+
+    def _element(
+        self, at: int, scope: Scope, *, lazy: bool = False, among: bool = False
+    ) -> _Walk:
+        """A document, or an element of an array.
+
+        Args:
+            at: where it begins.
+            scope: what it stands in.
+            lazy: read an object member by member.
+            among: events stand before it: too long to be held, it is taken for one.
+        """
+        window, waiting = self._window, self._waiting
+        opening, shallow = window.char(at), scope.depth < exact.MAX_NESTING
+        self._labelled = False
+        if opening == "[" and shallow:
+            return (yield from self._array(at, scope, member=False))
+        if opening == "{" and lazy and shallow:
+            return (yield from self._object(at, scope))
+        try:
+            value, end = window.value(at)
+        except TooLong:
+            if opening == "{" and shallow and not among:
+                return (yield from self._object(at, scope))
+            return (yield from self._skip(at, scope))
+        except RecursionError:
+            try:
+                end = window.extent(at)
+            except TooLong:
+                return (yield from self._skip(at, scope))
+            waiting.add(at, end, scope)
+            return end, False
+        if shallow and (yield from self._inside(value, at, end, scope)):
+            return end, True
+        scope.learn(value)
+        waiting.add(at, end, scope)
+        self._labelled = _labelled(value)
+        return end, False
+
+    def _inside(self, value: Any, at: int, end: int, scope: Scope) -> Generator[Block, None, bool]:
+        """The records of a value at hand, if it is an event or holds events."""
+        if isinstance(value, dict):
+            if exact.is_event(value):
+                self._waiting.add(at, end, scope)
+                self._waiting.events += 1
+                return True
+            text = self._window.text[at - self._window.base : end - self._window.base]
+            if isinstance(exact.judge(value, text), exact.Container):
+                _, found = yield from self._object(at, scope)
+                return found
+        elif isinstance(value, str) and exact.holds_events(value):
+            self._body(at, end, scope)
+            return True
+        return False
+
+    def _body(self, at: int, end: int, scope: Scope) -> None:
+        """The records in a string of JSON; they lie where the string does."""
+        raw = string_content(self._window.cut(at, end))
+        inside = walker(raw, 0)
+        for _ in inside._element(0, scope, lazy=True):
+            raise AssertionError("a value at hand waits for its end")
+        inner, scopes = inside._waiting, dict(inside._waiting.scopes)
+        for index, (start, stop) in enumerate(zip(inner.starts, inner.ends, strict=True)):
+            scope = scopes.get(index, scope)
+            found = inner.bodies.get(index) or inside._window.cut(start, stop)
+            self._waiting.add(at, end, scope, found)
+        self._waiting.events += inner.events
+
+    def _array(self, at: int, parent: Scope, *, member: bool) -> _Walk:
+        """An array. `member` of an object: without events, only labelled objects are records."""
+        window, waiting, scope = self._window, self._waiting, ArrayScope(parent)
+        begin, first, events = at, waiting.next, waiting.events
+        labelled, nested, hot, patience = array("q"), False, True, self._limit
+        at = window.space(at + 1)
+        try:
+            closed = window.char(at) == "]"
+            while not closed:
+                if hot:
+                    at = self._run(at, scope, patience)
+                position, known, opening = waiting.next, waiting.events, window.char(at)
+                among = hot and known > events
+                at, found = yield from self._element(at, scope, among=among)
+                hot = waiting.next - position == waiting.events - known == 1
+                nested = nested or opening in "[{"
+                if self._labelled and not found:
+                    labelled.append(position)
+                at, closed = window.comma(at, "]")
+                if at - window.base > patience:
+                    yield from self._flush(at)
+                    patience = self._block_bytes
+        except Broken:
+            if member and waiting.events == events:
+                waiting.keep(first)
+            raise
+        at += 1
+        self._labelled = False
+        if waiting.events > events:
+            return at, True
+        parent.merge(scope.found.items())
+        if member:
+            waiting.keep(first, labelled)
+        elif not nested and begin >= window.base:
+            waiting.keep(first)
+            waiting.add(begin, at, parent)
+        return at, False
+
+    def _run(self, at: int, scope: Scope, patience: int) -> int:
+        """Take events as long as an object follows each; where the next element begins."""
+        window, waiting = self._window, self._waiting
+        text, base, index = window.text, window.base, at - window.base
+        starts, ends, is_event = waiting.starts, waiting.ends, exact.is_event
+        waiting.enter(scope)
+        known = len(starts)
+        try:
+            while index <= patience:
+                value, end = scan(text, index)
+                if type(value) is not dict or not is_event(value):
+                    break
+                follows = _NEXT_OBJECT(text, end)
+                if follows is None:
+                    break
+                starts.append(base + index)
+                ends.append(base + end)
+                index = follows.end()
+        except (StopIteration, ValueError, RecursionError):
+            pass  # cut off by the window, or odd: the careful way takes it from here
+        if len(starts) > known:
+            waiting.events += len(starts) - known
+            waiting.taken = ends[-1]
+        return base + index
+
+    def _object(self, at: int, parent: Scope) -> _Walk:
+        """An object, member by member: an event, something with events inside, or neither."""
+        window, waiting, scope = self._window, self._waiting, ObjectScope(parent)
+        begin, first, events = at, waiting.next, waiting.events
+        members: dict[str, Any] = {}
+        at = window.space(at + 1)
+        closed = window.char(at) == "}"
+        while not closed:
+            key, at = window.key(at)
+            members[key] = None
+            try:
+                at, members[key] = yield from self._member(key, at, scope, members)
+            except TooLong:
+                waits = begin >= window.base
+                if waits and (key == "message" or exact.is_event(members)):
+                    waiting.keep(first)
+                    return (yield from self._skip(begin, parent))
+                at, _ = yield from self._skip(at, scope)
+            at, closed = window.comma(at, "}")
+        at += 1
+        event = exact.is_event(members)
+        found = waiting.events > events
+        if begin < window.base:
+            return at, found
+        text = window.text[begin - window.base : at - window.base] if found else ""
+        if event or not found or (_plain(text) and exact.foreign(members, "")):
+            waiting.keep(first)
+            waiting.add(begin, at, parent)
+            waiting.events = events + event
+            self._labelled = _labelled(members)
+            if not event:
+                scope.pass_on()
+            return at, event
+        return at, True
+
+    def _member(
+        self, key: str, at: int, scope: ObjectScope, members: dict[str, Any]
+    ) -> Generator[Block, None, Any]:
+        """A member's value: its end and, where it matters for what its object is, itself."""
+        window, waiting = self._window, self._waiting
+        inner = scope.named(key)
+        opening, shallow = window.char(at), scope.depth < exact.MAX_NESTING
+        if opening == "[" and shallow:
+            end, found = yield from self._array(at, inner, member=True)
+            if not found and inner is not scope:
+                scope.merge(inner.found.items())
+            return end, [{}]
+        try:
+            value, end = window.value(at)
+        except RecursionError:
+            return window.extent(at), None
+        except TooLong:
+            if opening != "{" or not shallow or exact.is_event(members):
+                raise
+            end, _ = yield from self._object(at, inner)
+            return end, {}
+        if not (shallow and (yield from self._inside(value, at, end, inner))):
+            if _labelled(value):
+                waiting.add(at, end, scope)
+            scope.learn_member(key, value)
+        return end, value
+
+    def _skip(self, at: int, scope: Scope) -> _Walk:
+        """A record that is too long to be held."""
+        yield from self._flush(at)
+        raw, length, digest = self._window.skip(at)
+        yield self._waiting.lone(at, raw, length, digest, scope, cut=False)
+        return self._window.base, False
+
+
+def _labelled(value: Any) -> bool:
+    """Whether a value is an object of its own, as the API labels them."""
+    return (
+        isinstance(value, dict)
+        and value.get("object") != "list"
+        and isinstance(value.get("object"), str)
+    )
+
+
+def _plain(text: str) -> bool:
+    """Whether nothing in a text calls itself an event."""
+    return EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text
