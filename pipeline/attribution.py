@@ -8,17 +8,17 @@ records that can tell: creation messages, their neighbours, and the ends of bloc
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-import numpy as np
+from typing import TypeVar
 
 from pipeline.forms.block import Block, Mark
 
 _CREATED = b'"Created fine-tun'
 _CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
-_JOB_OBJECT = b'.job"'
+_JOB_OBJECT = b'"fine_tuning.job"'
 _JOB = re.compile(rb'"object"\s*:\s*"fine_tuning\.job"')
 _JOB_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9_.-]+)"')
 _TIME = re.compile(rb'"created_at"\s*:\s*(\d+)')
@@ -88,50 +88,53 @@ class Scout:
         if not count:
             return
         self._marks.extend(block.marks)
-        text = block.data.tobytes()
-        indices = {0, count - 1}
+        text, size = block.text, len(block.data)
+        ends = {0, size - 1}
         for mark in block.marks:
-            at = mark.position - block.position
-            indices.update((at, max(at - 1, 0)))
-        at = text.find(_CREATED)
+            at = int(block.bounds[mark.position - block.position])
+            ends.update((at, max(at - 1, 0)))
+        at = text.find(_CREATED, 0, size)
         while at >= 0:
-            index = int(np.searchsorted(block.bounds, at, side="right")) - 1
-            end = int(block.bounds[index + 1])
-            found = _CREATION.search(text, int(block.bounds[index]), end)
-            if found:
-                self._creation(block, index, found[1].decode())
-                indices.update((max(index - 1, 0), min(index + 1, count - 1)))
-            at = text.find(_CREATED, end)
+            index, begin, end = block.record_at(at)
+            found = _CREATION.search(text, begin, end)
+            glimpse = _glimpse(block.position + index, text[begin:end])
+            if found and glimpse:
+                first = self._first(block, text, index, begin, glimpse)
+                self._creations.append(_Creation(glimpse, found[1].decode(), first))
+                ends.update((max(begin - 1, 0), begin, min(end, size - 1)))
+            at = text.find(_CREATED, end, size)
         if self._lines:
             self._job_objects(block, text)
-        for index in sorted(indices):
-            glimpse = _glimpse(block, index)
+        for byte in sorted(ends):
+            index, begin, end = block.record_at(byte)
+            glimpse = _glimpse(block.position + index, text[begin:end])
             if glimpse:
                 self._glimpses.append(glimpse)
         self._end = block.position + count
 
-    def _job_objects(self, block: Block, text: bytes) -> None:
+    def _job_objects(self, block: Block, text: bytes | bytearray) -> None:
         """A job object on a line of its own tells whose the lines below it are."""
-        at = text.find(_JOB_OBJECT)
+        at = text.find(_JOB_OBJECT, 0, len(block.data))
         while at >= 0:
-            index = int(np.searchsorted(block.bounds, at, side="right")) - 1
-            start, end = int(block.bounds[index]), int(block.bounds[index + 1])
-            name = _JOB_ID.search(text, start, end)
-            if name and _JOB.search(text, start, end):
+            index, begin, end = block.record_at(at)
+            name = _JOB_ID.search(text, begin, end)
+            if name and _JOB.search(text, begin, end):
                 self._marks.append(Mark(block.position + index, (name[1].decode(),), run=True))
-            at = text.find(_JOB_OBJECT, end)
+            at = text.find(_JOB_OBJECT, end, len(block.data))
 
-    def _creation(self, block: Block, index: int, job: str) -> None:
-        glimpse = _glimpse(block, index)
-        if glimpse is None:
-            return
-        first = index
-        while first and _VALIDATING in block.raw(first - 1):
-            before = _glimpse(block, first - 1)
-            if before is None or before.time != glimpse.time:
+    @staticmethod
+    def _first(
+        block: Block, text: bytes | bytearray, index: int, begin: int, creation: _Glimpse
+    ) -> int:
+        """Where the records of a creation message's job begin, if they run with time."""
+        while index:
+            before, start, stop = block.record_at(begin - 1)
+            raw = text[start:stop]
+            glimpse = _glimpse(block.position + before, raw)
+            if _VALIDATING not in raw or glimpse is None or glimpse.time != creation.time:
                 break
-            first -= 1
-        self._creations.append(_Creation(glimpse, job, block.position + first))
+            index, begin = before, start
+        return block.position + index
 
     def streams(self) -> list[Stream]:
         """The source's streams, in order and without gaps."""
@@ -144,8 +147,8 @@ class Scout:
 
     def _cut(self, mark: Mark, stop: int) -> list[Stream]:
         first = mark.position
-        creations = [c for c in self._creations if first <= c.glimpse.position < stop]
-        glimpses = [g for g in self._glimpses if first <= g.position < stop]
+        creations = _between(self._creations, first, stop, lambda c: c.glimpse.position)
+        glimpses = _between(self._glimpses, first, stop, _position)
         jobs = list(dict.fromkeys(c.job for c in creations))
         if not creations or (not mark.run and len(jobs) == 1):
             direction = _direction(glimpses) or (1 if mark.run else -1)
@@ -178,13 +181,13 @@ class Scout:
         streams = []
         for low, high, head in zip(begins, [*begins[1:], stop], heads, strict=True):
             if low < high:
-                inside = [g for g in glimpses if low <= g.position < high]
+                inside = _between(glimpses, low, high, _position)
                 down = (_direction(inside) or usual) < 0
                 streams.append(self._named(mark, low, high - 1, down, head))
         return streams
 
     @staticmethod
-    def _leads(gap: list[_Glimpse], vote: int, usual: int, creation: _Creation) -> bool:
+    def _leads(gap: Sequence[_Glimpse], vote: int, usual: int, creation: _Creation) -> bool:
         """Whether what stands before the first creation message belongs to its job."""
         return bool(gap) and ((vote or usual) < 0 or not _before(gap, creation))
 
@@ -212,14 +215,27 @@ class Scout:
         return Stream(first, last, down, job, told_by, conflict)
 
 
-def _glimpse(block: Block, index: int) -> _Glimpse | None:
-    raw = block.raw(index)
+def _glimpse(position: int, raw: bytes | bytearray) -> _Glimpse | None:
     time = _TIME.search(raw)
     if time is None:
         return None
     step = _STEP.search(raw)
     # Bounded: a hostile number of a million digits must not cost a second here.
-    return _Glimpse(block.position + index, int(time[1][:18]), int(step[1][:18]) if step else -1)
+    return _Glimpse(position, int(time[1][:18]), int(step[1][:18]) if step else -1)
+
+
+_T = TypeVar("_T")
+
+
+def _between(
+    items: Sequence[_T], low: int, high: int, position: Callable[[_T], int]
+) -> Sequence[_T]:
+    """Items, sorted by position, that lie in [low, high)."""
+    return items[bisect_left(items, low, key=position) : bisect_left(items, high, key=position)]
+
+
+def _position(glimpse: _Glimpse) -> int:
+    return glimpse.position
 
 
 def _direction(glimpses: Sequence[_Glimpse]) -> int:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 import xxhash
 
 from pipeline.contract import REJECT_PREFIX_BYTES
-from pipeline.forms.block import Block, Oversize
+from pipeline.forms.block import Block, LineBlock, Oversize
 
-BLOCK_BYTES = 4 << 20
-_NEWLINE = 10
+BLOCK_BYTES = 8 << 20
 
 
 class Readable(Protocol):
@@ -23,7 +23,12 @@ class Readable(Protocol):
 
 
 def line_blocks(
-    stream: Readable, max_record_bytes: int, *, offset: int = 0, block_bytes: int = BLOCK_BYTES
+    stream: Readable,
+    max_record_bytes: int,
+    *,
+    offset: int = 0,
+    block_bytes: int = BLOCK_BYTES,
+    passing: bool = False,
 ) -> Iterator[Block]:
     """Cut a byte stream at its line breaks, block by block.
 
@@ -35,41 +40,68 @@ def line_blocks(
         max_record_bytes: longer lines become `Oversize` [byte].
         offset: what the stream's first byte counts as [byte].
         block_bytes: how much to read at once [byte].
+        passing: a block is used before the next is asked for, so they may share their memory.
     """
     position = 0
     carry = b""
-    while chunk := stream.read(block_bytes):
-        text = carry + chunk if carry else chunk
-        cut = text.rfind(b"\n") + 1
+    shared = bytearray()
+    while True:
+        # Fresh pages cost more than reading into them: take used ones, the same or the pool's.
+        wanted = len(carry) + block_bytes
+        if not passing:
+            buffer: Any = pa.allocate_buffer(wanted)
+        else:
+            if len(shared) < wanted:
+                shared = bytearray(wanted + len(carry))
+            buffer = shared
+        view = memoryview(buffer).cast("B")
+        view[: len(carry)] = carry
+        got = _read_into(stream, view[len(carry) : wanted])
+        if not got:
+            break
+        size = len(carry) + got
+        cut = _last_break(view[:size]) + 1
         if cut:
-            block = _block(text, cut, position, offset, max_record_bytes)
+            block = _block(buffer, cut, position, offset, max_record_bytes)
             yield block
             position += len(block)
             offset += cut
-        carry = text[cut:]
+        carry = bytes(view[cut:size])
         if len(carry) > max_record_bytes:
             block, length, carry = _skip_line(stream, carry, position, offset, block_bytes)
             yield block
             position += 1
             offset += length
     if carry:
-        block = _block(carry, len(carry), position, offset, max_record_bytes)
-        block.unterminated = True
+        block = _block(bytearray(carry), len(carry), position, offset, max_record_bytes)
+        block.unterminated = not carry.endswith(b"\n")
         yield block
 
 
-def _block(text: bytes, cut: int, position: int, offset: int, max_record_bytes: int) -> Block:
-    data = np.frombuffer(text, dtype=np.uint8, count=cut)
-    breaks = np.flatnonzero(data == _NEWLINE)
-    ends_open = text[cut - 1] != _NEWLINE
-    bounds = np.empty(len(breaks) + 1 + ends_open, dtype=np.int64)
-    bounds[0] = 0
-    bounds[1 : len(breaks) + 1] = breaks + 1
-    if ends_open:
-        bounds[-1] = cut
-    block = Block(data, bounds, position, bounds[:-1] + offset)
-    lengths = np.diff(bounds)
-    if lengths.max() > max_record_bytes:
+def _read_into(stream: Readable, view: memoryview) -> int:
+    """Fill a part of a view from a stream; how many bytes."""
+    readinto = getattr(stream, "readinto", None)
+    if readinto is not None:
+        return int(readinto(view))
+    piece = stream.read(len(view))
+    view[: len(piece)] = piece
+    return len(piece)
+
+
+def _last_break(view: memoryview) -> int:
+    """Where the last line break is, -1 where there is none."""
+    step = 1 << 16
+    for low in range(len(view) - step, -step, -step):
+        found = bytes(view[max(low, 0) : low + step]).rfind(b"\n")
+        if found >= 0:
+            return max(low, 0) + found
+    return -1
+
+
+def _block(buffer: Any, cut: int, position: int, offset: int, max_record_bytes: int) -> Block:
+    block = LineBlock(buffer, cut, position, offset)
+    if cut > max_record_bytes:
+        lengths = np.diff(block.bounds)
         for index in map(int, np.flatnonzero(lengths > max_record_bytes)):
             raw = block.raw(index).rstrip(b"\r\n")
             if len(raw) > max_record_bytes:

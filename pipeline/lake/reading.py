@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -126,7 +126,7 @@ class Reading:
             return
         scout = Scout(lines=self.form == "lines", hint=self.source.job_hint, told=self.told)
         blocks: list[Block] = []
-        for block in self._read(max_record_bytes):
+        for block in self._read(max_record_bytes, passing=self._content is None):
             scout.see(block)
             if self._content is not None:
                 blocks.append(block)
@@ -168,14 +168,17 @@ class Reading:
             raise Unrecognised(f"{guard.damage}: nothing in it can be read")
         return recognise(head, whole)
 
-    def _read(self, max_record_bytes: int) -> Iterator[Block]:
+    def _read(self, max_record_bytes: int, *, passing: bool = False) -> Iterator[Block]:
         with self._open() as file:
             stream, _ = opened(file)
             guard = _Guard(stream)
-            read: Callable[..., Iterator[Block]] = (
-                line_blocks if self.form == "lines" else document_blocks
-            )
-            yield from read(_without_mark(guard), max_record_bytes, offset=guard.skipped)
+            guard.skip_mark()
+            if self.form == "lines":
+                yield from line_blocks(
+                    guard, max_record_bytes, offset=guard.skipped, passing=passing
+                )
+            else:
+                yield from document_blocks(guard, max_record_bytes, offset=guard.skipped)
         self.damage = guard.damage
 
 
@@ -199,6 +202,14 @@ class _Guard:
             self.damage = str(error)
             return b""
 
+    def readinto(self, view: memoryview, /) -> int:
+        readinto = getattr(self._stream, "readinto", None)
+        if self._ahead or self.damage or readinto is None:
+            piece = self.read(len(view))
+            view[: len(piece)] = piece
+            return len(piece)
+        return int(readinto(view))
+
     def skip_mark(self) -> None:
         """Pass over a byte order mark."""
         head = b""
@@ -208,8 +219,3 @@ class _Guard:
             self.skipped = 3
         else:
             self._ahead = head
-
-
-def _without_mark(guard: _Guard) -> _Guard:
-    guard.skip_mark()
-    return guard

@@ -20,6 +20,11 @@ _CODED = ["job_id", "level", "type", "object", "dialect", "stream_id", "source_i
 """Columns of few values, worth a dictionary."""
 _RANGED = ["job_id", "created_at", "step", "position"]
 """Columns whose range per row group lets a reader pass it over."""
+_DELTA = ["created_at", "step", "position", "offset", "ordinal", "byte_offset"]
+"""Integers that grow in small steps."""
+_WRITE_BATCH = 1 << 16
+ROW_GROUP = 30_720
+"""Rows a reader must take together: few enough that one job's curve is quick."""
 
 
 @dataclass
@@ -55,16 +60,19 @@ class SegmentWriter:
         if not len(table):
             return
         if self._writer is None:
+            names = table.column_names
             self._writer = pq.ParquetWriter(
                 self._path,
                 table.schema,
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=[n for n in _CODED if n in table.column_names],
-                write_statistics=[n for n in _RANGED if n in table.column_names],
+                use_dictionary=[n for n in _CODED if n in names],
+                write_statistics=[n for n in _RANGED if n in names],
+                column_encoding={n: "DELTA_BINARY_PACKED" for n in _DELTA if n in names},
+                write_batch_size=_WRITE_BATCH,
                 store_schema=False,
             )
-        self._writer.write_table(table, row_group_size=len(table))
+        self._writer.write_table(table, row_group_size=ROW_GROUP)
         self._rows += len(table)
         if self.kind == "events":
             for job, count in counts(table["job_id"]).items():

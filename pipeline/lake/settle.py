@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 
 from pipeline.contract import EVENTS, UNATTRIBUTED_PREFIX
 from pipeline.lake.identity import content_hash, rank, rebuilt
-from pipeline.lake.segments import SegmentWriter, Staged
+from pipeline.lake.segments import ROW_GROUP, SegmentWriter, Staged
 from pipeline.sqlfiles import sql_text
 
 MEMORY_LIMIT = "1GB"
-_ROWS = 200_000
+_ROWS = 4 * ROW_GROUP
 
 
 def engine(folder: Path) -> duckdb.DuckDBPyConnection:

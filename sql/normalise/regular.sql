@@ -1,16 +1,14 @@
 -- Question: what does each record say, and do its quotes and words leave nothing to chance?
 -- Grain:    one row per record, in the order of the input
--- Reads:    records (raw, quotes)
+-- Reads:    records (raw)
 -- Caveat:   an answer only for records that `normalise.py` then finds regular; the others are
 --           read exactly, one by one. Names in braces are lists over contract.py's metrics.
 --
--- `surplus` is how many quotes a record has beyond those of its known fields. An unknown or
--- repeated key, a null, a number sent as a string, a quote inside a text each bring some, and
--- nothing takes any away, as `plain` holds the texts to forms that no other JSON type has.
+-- `plain` holds the texts to forms that no other JSON type has, so that the count of quotes can
+-- tell whether there is anything beyond the known fields.
 with parsed as (
     select
         raw,
-        quotes,
         json_transform(
             raw,
             '{
@@ -26,22 +24,6 @@ named as (
         *,
         e.data as d
     from parsed
-),
-
-counted as (
-    select
-        raw,
-        e,
-        d,
-        -- id, created_at, level, message: four keys, three of them with a text
-        quotes - (
-            14
-            + if(e.object is null, 0, 4)
-            + if(e.type is null, 0, 4)
-            + if(e.data is null, 0, 2)
-            + 2 * ({metrics_given})
-        ) as surplus
-    from named
 )
 
 select
@@ -63,9 +45,8 @@ select
     (strlen(e.id) = 40)::tinyint as dialect,
     d is not null as has_payload,
     {metrics},
-    surplus::tinyint as surplus,
     case
-        when surplus = 2 then contains(raw, '"data": null') or contains(raw, '"data":null')
+        when d is null then contains(raw, '"data": null') or contains(raw, '"data":null')
         else false
     end as null_payload,
     starts_with(e.id, 'ftevent-')
@@ -75,4 +56,4 @@ select
         when strlen(e.id) = 40 then regexp_full_match(e.id, 'ftevent-[0-9a-f]{32}')
         else true
     end as plain
-from counted
+from named
