@@ -74,6 +74,14 @@ class _Ahead:
         # One copy of the first piece only: every other read goes straight through.
         return head + self._raw.read(size - len(head)) if size > len(head) else head
 
+    def readinto(self, view: memoryview, /) -> int:
+        """Fill a buffer as far as one read goes; how many bytes."""
+        if self._head or not hasattr(self._raw, "readinto"):
+            piece = self.read(len(view))
+            view[: len(piece)] = piece
+            return len(piece)
+        return int(self._raw.readinto(view))
+
     def exactly(self, size: int) -> bytes:
         """`size` bytes, fewer only where the stream ends."""
         data = b""

@@ -1,0 +1,300 @@
+"""JSON documents to records: which they are, and which job is told."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dumps import (
+    LARGE,
+    A,
+    B,
+    C,
+    Records,
+    a_checkpoint,
+    a_job,
+    a_page,
+    an_event,
+    an_exchange,
+    records_in,
+    records_of,
+)  # fmt: skip
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import exact
+from pipeline.forms.documents import expanded
+from pipeline.forms.lines import line_blocks
+from pipeline.forms.recognise import recognise
+
+CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+
+
+def test_page() -> None:
+    """The elements of a page are the records, byte for byte, and one stream."""
+    text = json.dumps(a_page(3, 2, 1), indent=3, ensure_ascii=False)
+    records = records_of(text)
+    assert records.values == [an_event(3), an_event(2), an_event(1)]
+    assert records.streams == [(0, (), False)]
+    for raw, offset in zip(records.raws, records.offsets, strict=True):
+        assert text.encode()[offset:].startswith(raw.removesuffix(b"\n"))
+
+
+def test_page_after_mark() -> None:
+    """A byte order mark and white space before and after a document do not matter."""
+    records = records_of(b"\xef\xbb\xbf \r\n" + json.dumps(a_page(1)).encode() + b"\r\n\t")
+    assert records.values == [an_event(1)]
+
+
+def test_bare_events() -> None:
+    """Bare events one after another are one run, indented or not, between pages too."""
+    text = json.dumps(an_event(1), indent=2) + "\n"
+    text += json.dumps(an_event(2)) + json.dumps(an_event(3))
+    records = records_of(text + json.dumps(a_page(4)) + text)
+    assert [value["data"]["step"] for value in records.values] == [1, 2, 3, 4, 1, 2, 3]
+    assert records.streams == [(0, (), True), (3, (), False), (4, (), True)]
+
+
+def test_same_page_twice() -> None:
+    """The same page twice is two streams."""
+    records = records_in(a_page(2, 1), a_page(2, 1))
+    assert records.streams == [(0, (), False), (2, (), False)]
+
+
+@pytest.mark.parametrize(
+    ("document", "jobs"),
+    [
+        ({"job": a_job(A), "events": [an_event(1)]}, (A,)),
+        ({"events": [an_event(1)], "job": a_job(A)}, (A,)),
+        ({"job_id": A, "event": an_event(1)}, (A,)),
+        ({"event": an_event(1), "fine_tuning_job_id": "my-job"}, ("my-job",)),
+        ({A: [an_event(1)]}, (A,)),
+        ({A: {"events": [an_event(1)], "status": "x"}}, (A,)),
+        ({"jobs": {A: a_page(1)}}, (A,)),
+        ({"url": f"/jobs/{A}/events", "body": json.dumps(a_page(1))}, (A,)),
+        ({"url": f"/jobs/{A}/events", "body": "\ufeff " + json.dumps([an_event(1)])}, (A,)),
+        ({"id": A, "object": "fine-tune", "events": [an_event(1)], "after": B}, (A,)),
+        ({"result": {"page": a_page(1)}, "meta": [{"of": A}]}, (A,)),
+        ([a_job(A), an_event(1)], (A,)),
+        ([an_event(1), a_checkpoint(A)], (A,)),
+        ([an_event(1), {"note": A}], ()),
+        ({"events": [an_event(1)], "checkpoints": [a_checkpoint(A)]}, (A,)),
+        ({"events": [an_event(1)], "a": f"{A} and {B}"}, (A, B)),
+        ({"job": A, "pages": [a_page(1)], "note": {"after": B}}, (A, B)),
+        ({"job": A, "inner": {"job": B, "events": [an_event(1)]}}, (B,)),
+        ({"job_id": A, "url": f"/{B}/events", "events": [an_event(1)]}, (A,)),
+        ({"log": {"entries": [an_exchange(A, a_page(1))]}}, (A,)),
+        (an_exchange(A, an_exchange("", a_page(1))), (A,)),
+        (a_page(1), ()),
+        ({"azure": "gpt-4.ft-51727d94ab964acd9e4278f47b13bf3a", "events": [an_event(1)]}, ()),
+    ],
+)
+def test_evidence(document: Any, jobs: tuple[str, ...]) -> None:
+    """The nearest thing around the events that names a job tells it, before them or after."""
+    records = records_in(document)
+    (told,) = [
+        [names for at, names, _ in records.streams if at <= index][-1]
+        for index, kind in enumerate(records.kinds)
+        if kind == "Event"
+    ]
+    assert told == jobs
+    assert "unknown_object" not in records.kinds or document[1:] == [{"note": A}]
+
+
+def test_exchanges_apart() -> None:
+    """Recorded exchanges side by side do not share what names their job."""
+    other = {"request": {"uri": f"https://api/jobs/{C}"}, "response": {"body": "{}"}}
+    told = [an_exchange(A, a_page(2, 1)), other, an_exchange("", a_page(3))]
+    records = records_in([*told, an_exchange(B, a_page(4))])
+    ignored = "recorded exchange of something else"
+    assert records.kinds == ["Event", "Event", ignored, "Event", "Event"]
+    streams = {at: jobs for at, jobs, _ in records.streams}
+    assert (streams[0], streams[3], streams[4]) == ((A,), (), (B,))
+
+
+def test_wrapped_events() -> None:
+    """Wrapped events in a row are one stream as long as they tell one job."""
+    wrapped = [{"job_id": job, "event": an_event(n)} for n, job in enumerate([A, A, B, B, A])]
+    records = records_in(wrapped)
+    assert records.values == [an_event(n) for n in range(5)]
+    assert [(at, jobs) for at, jobs, _ in records.streams] == [(0, (A,)), (2, (B,)), (4, (A,))]
+
+
+def test_keys_apart() -> None:
+    """Lists under the names of jobs are streams of these jobs."""
+    records = records_in({A: [an_event(1), an_event(2)], B: [an_event(3)], "at": 5, C: []})
+    assert records.streams == [(0, (A,), False), (2, (B,), False)]
+
+
+def test_documents_tell_each_other() -> None:
+    """Checkpoints as a document of their own name the job of the pages around, if it is one."""
+    checkpoints = {"object": "list", "data": [a_checkpoint(A)], "has_more": False}
+    records = records_in(a_page(1), checkpoints)
+    assert records.streams[0] == (0, (A,), False)
+    assert records.kinds == ["Event", "list of fine_tuning.job.checkpoint"]
+    assert records_in(a_page(1), a_job(A), a_page(2), a_job(B)).streams[0] == (0, (), False)
+    assert records_in(a_job(A), an_event(1), an_event(2)).streams == [(0, (), True)]
+
+
+def test_offsets_in_bodies() -> None:
+    """Records in a string have the bytes of the decoded string and the offset of its quote."""
+    event = an_event(1, message='größer "\n" \U0001f600 \\')
+    for ascii_outside in (True, False):
+        for ascii_inside in (True, False):
+            body = json.dumps({"data": [event]}, ensure_ascii=ascii_inside)
+            text = json.dumps({"ü": 1, "body": body}, ensure_ascii=ascii_outside)
+            records = records_of(text)
+            assert records.raws == [json.dumps(event, ensure_ascii=ascii_inside).encode()]
+            assert records.offsets == [text.encode().index(b'"body": ') + 8]
+
+
+def test_things_beside() -> None:
+    """Objects beside events are records of their own; settings and headers are not."""
+    document = {
+        "job": a_job(A),
+        "headers": [{"name": "x", "value": "y"}],
+        "limits": {"n": 20},
+        "checkpoints": [a_checkpoint(A), a_checkpoint(A)],
+        "events": [an_event(1), 5, {"other": 1}, None, "text", [], [1]],
+    }
+    records = records_in(document)
+    assert records.kinds == [
+        "fine_tuning.job", "fine_tuning.job.checkpoint", "fine_tuning.job.checkpoint", "Event",
+        "not_an_object", "unknown_object", "not_an_object", "not_an_object", "empty array",
+        "not_an_object",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("document", "kinds"),
+    [
+        ({"object": "list", "data": [], "has_more": False}, ["empty list page"]),
+        ({"object": "list", "data": [a_job(A), a_job(B)]}, ["list of fine_tuning.job"]),
+        ([a_job(A), a_checkpoint(A)], ["fine_tuning.job", "fine_tuning.job.checkpoint"]),
+        ([], ["empty array"]),
+        ([1, 2], ["not_an_object"]),
+        ([[1], [2]], ["not_an_object"] * 2),
+        ({}, ["unknown_object"]),
+        ({"a": [1, {"b": 2}]}, ["unknown_object"]),
+        (3, ["not_an_object"]),
+        ({"messages": [{"message": "a", "created_at": 1}]}, ["chat training row"]),
+        ({"about": "fine_tuning.job.event", "c": []}, ["unknown_object"]),
+        ({"log_history": [{"step": 1, "loss": 2.0}]}, ["Hugging Face trainer state"]),
+        (an_event(1, data={"events": [an_event(2)]}), ["Event"]),
+        (an_event(1, note=[an_event(2)]), ["Event"]),
+        (an_event(1, id=None), ["missing_field"]),
+    ],
+)
+def test_documents_without_events(document: Any, kinds: list[str]) -> None:
+    """A document that holds no events is one record, an array of objects one per object."""
+    records = records_in(document)
+    assert records.kinds == kinds
+    if len(kinds) == 1 and not isinstance(document, list):
+        assert records.values == [document]
+    assert records_of(json.dumps(document, indent=2)).kinds == kinds
+
+
+def test_numbers() -> None:
+    """NaN, infinities and integers of any length pass."""
+    infinite = an_event(1, data={"train_loss": float("nan"), "x": float("-inf")})
+    text = json.dumps([infinite, an_event(2, data={"y": 777})]).replace("777", "9" * 9_000)
+    for block_bytes in (50, 4 << 20):
+        records = records_of(text, block_bytes=block_bytes)
+        assert records.kinds == ["Event", "Event"]
+        assert b"9" * 9_000 in records.raws[1] and b"NaN" in records.raws[0]
+
+
+_JOBS = st.sampled_from([A, B, C])
+Expected = list[tuple[int, tuple[str, ...]]]
+
+
+@st.composite
+def _anything(draw: st.DrawFn, told: tuple[str, ...], depth: int) -> tuple[Any, Expected]:
+    """A JSON value with events inside, and these in order with the jobs they are told by."""
+    numbers = draw(st.lists(st.integers(0, 99), min_size=1, max_size=3))
+    shapes = ["array", "page", "event"]
+    if depth:
+        shapes += ["job", "field", "key", "exchange", "pages", "beside"]
+    shape = draw(st.sampled_from(shapes))
+    if shape == "event":
+        return {"event": an_event(numbers[0])}, [(numbers[0], told)]
+    if shape in ("array", "page"):
+        events = [an_event(number) for number in numbers]
+        value: Any = events if shape == "array" else {"has_more": True, "data": events, "n": 1}
+        return value, [(number, told) for number in numbers]
+    if shape == "pages":
+        parts = draw(st.lists(_anything(told, depth - 1), min_size=1, max_size=3))
+        value = [part for part, _ in parts]
+        return value, [item for _, expected in parts for item in expected]
+    job = draw(_JOBS)
+    inner, expected = draw(_anything((job,), depth - 1))
+    if shape == "key":
+        return {job: inner}, expected
+    if shape == "exchange":
+        body = json.dumps(inner, indent=draw(st.sampled_from([None, 2])))
+        pairs = [("url", f"https://api/{job}/events"), ("response", {"body": body})]
+    elif shape == "job":
+        pairs = [("job", a_job(job)), ("answer", inner)]
+    elif shape == "field":
+        pairs = [("job_id", job), ("answer", inner)]
+    else:
+        pairs = [("checkpoints", [a_checkpoint(job)]), ("answer", inner)]
+    return dict(pairs if draw(st.booleans()) else pairs[::-1]), expected
+
+
+@given(
+    st.lists(_anything((), 3), min_size=1, max_size=3),
+    st.sampled_from([None, 1]),
+    st.booleans(),
+    st.integers(1, 500),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_document(
+    parts: list[tuple[Any, Expected]], indent: int | None, ascii_only: bool, block_bytes: int
+) -> None:
+    """From any nesting of pages, arrays, wrappers and exchanges come the events, in order, each
+    with the job told nearest to it."""
+    texts = [json.dumps(value, indent=indent, ensure_ascii=ascii_only) for value, _ in parts]
+    records = records_of("\n".join(texts), block_bytes=block_bytes)
+    found: Expected = []
+    for index, kind in enumerate(records.kinds):
+        assert kind in ("Event", "fine_tuning.job", "fine_tuning.job.checkpoint")
+        if kind == "Event":
+            jobs = [names for at, names, _ in records.streams if at <= index][-1]
+            found.append((json.loads(records.raws[index])["data"]["step"], jobs))
+    assert found == [item for _, expected in parts for item in expected]
+
+
+@given(_anything((), 3))
+@settings(max_examples=60, deadline=None)
+def test_expanded(part: tuple[Any, Expected]) -> None:
+    """A container on a line expands to the records it has as a document, and to no container."""
+    value, expected = part
+    line = json.dumps(value)
+    (block,) = line_blocks(io.BytesIO(b"\n" + line.encode() + b"\n"), LARGE)
+    assert isinstance(exact.read(block.raw(1)), exact.Container)
+    inner = Records(iter([expanded(block, 1)]))
+    whole = records_of("\n" + line)
+    assert (inner.raws, inner.offsets, inner.streams) == (whole.raws, whole.offsets, whole.streams)
+    assert inner.kinds.count("Event") == len(expected)
+    assert "Container" not in inner.kinds
+
+
+def _corpus() -> list[tuple[str, int]]:
+    rows = (CORPUS / "EXPECTED.tsv").read_text().splitlines()[1:] if CORPUS.is_dir() else []
+    cells = [row.split("\t") for row in rows]
+    return [(cell[0], int(cell[2])) for cell in cells if cell[1] == "json"]
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of real dumps is not here")
+@pytest.mark.parametrize(("name", "events"), _corpus())
+def test_real_dumps(name: str, events: int) -> None:
+    """Real JSON dumps give the events they hold and nothing to be rejected."""
+    raw = (CORPUS / name).read_bytes()
+    assert recognise(raw[: 1 << 20], True) == "documents"
+    records = records_of(raw)
+    assert records.kinds.count("Event") == events
+    assert not any(isinstance(verdict, exact.Reject) for verdict in records.verdicts)

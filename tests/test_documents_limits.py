@@ -1,0 +1,164 @@
+"""JSON documents that are broken, deep, or larger than what may be held."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+import xxhash
+from dumps import A, a_page, an_event, records_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import exact
+from pipeline.contract import REJECT_PREFIX_BYTES
+from pipeline.forms.documents import document_blocks
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    "frame", [a_page(1, 2), [an_event(1), an_event(2)], {"job": A, "events": [an_event(1)]}]
+)
+def test_cut_anywhere(frame: Any, indent: int | None) -> None:
+    """Cut off anywhere, a document keeps its events and ends with one reject that says so."""
+    raw = json.dumps(frame, indent=indent, ensure_ascii=False).encode()
+    whole = records_of(raw)
+    ends = [o + len(r.rstrip()) for o, r in zip(whole.offsets, whole.raws, strict=True)]
+    for size in range(1, len(raw)):
+        for block_bytes in (17, 4 << 20):
+            records = records_of(raw[:size], block_bytes=block_bytes)
+            events = sum(end <= size for end in ends)
+            assert records.kinds == ["Event"] * events + ["cut_off"], raw[:size]
+            for index in range(events):
+                assert records.raws[index].rstrip() == whole.raws[index].rstrip()
+            rest = records.raws[-1]
+            assert raw[records.offsets[-1] :].startswith(rest)
+            assert raw[:size].rstrip().endswith(rest) or rest in (b"[", b"{")
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ('[E, {"id": 1,}, E]', ["Event", "malformed_json"]),
+        ("[E E]", ["Event", "malformed_json"]),
+        ("[E, E,]", ["Event", "Event", "malformed_json"]),
+        ("[E] ]", ["Event", "malformed_json"]),
+        ("[E], [E]", ["Event", "malformed_json"]),
+        ("E, E", ["Event", "malformed_json"]),
+        ("[E, undefined]", ["Event", "malformed_json"]),
+        ("[E, 'x']", ["Event", "malformed_json"]),
+        ('{"data": [E] "has_more": 1}', ["Event", "malformed_json"]),
+        ('{"data": [E], has_more: 1}', ["Event", "malformed_json"]),
+        ('{"data" [E]}', ["malformed_json"]),
+        ('{"a": 1} garbage', ["unknown_object", "malformed_json"]),
+        ("[E\nE", ["Event", "Event", "malformed_json"]),
+        ("{1: [E]}", ["malformed_json"]),
+    ],
+)
+def test_malformed(text: str, kinds: list[str]) -> None:
+    """What is not JSON is one reject with all that follows; what came before is kept."""
+    raw = text.replace("E", json.dumps(an_event())).encode()
+    for block_bytes in (1, 100, 4 << 20):
+        records = records_of(raw, block_bytes=block_bytes)
+        assert records.kinds == kinds
+        if records.raws[-1] != b"[":
+            assert raw.endswith(records.raws[-1])
+            assert records.offsets[-1] == len(raw) - len(records.raws[-1])
+
+
+def test_damage_keeps_evidence() -> None:
+    """A broken document's events keep what named their job before the break."""
+    records = records_of(json.dumps({"job": A, "events": [an_event(1), an_event(2)]})[:-150])
+    assert records.streams == [(0, (A,), False)]
+    assert records.kinds == ["Event", "cut_off"]
+
+
+def test_deep() -> None:
+    """Nesting without end is a reject and stops nothing."""
+    event = json.dumps(an_event())
+    for depth in (99, 101, 500, 5_000, 200_000):
+        deep = "[" * depth + "]" * depth
+        records = records_of(f'[{event}, {deep}, {event}] {event}')
+        assert records.kinds[0] == "Event" and records.kinds[-2:] == ["Event", "Event"]
+        assert len(records.raws) == 4
+        records = records_of("[" * depth + event + "]" * depth)
+        assert records.kinds in (["Event"], ["too_deep"], ["Container"])
+        assert records.kinds == ["Event"] or depth > 98
+        records = records_of('{"a":' * depth + event + "}" * depth + event)
+        assert records.kinds[-1] == "Event" and len(records.kinds) == 2
+        assert records_of("[" * depth).kinds in (["cut_off"], ["too_deep"])
+
+
+@given(st.binary(max_size=200) | st.text("[]{},:\"\\ \ne1tE", max_size=60))
+@settings(max_examples=300)
+def test_any_bytes(raw: bytes | str) -> None:
+    """Any bytes end in records, never in a crash, and whatever the size of blocks in the same."""
+    if isinstance(raw, str):
+        raw = raw.replace("E", json.dumps(an_event())).encode()
+    records = records_of(raw)
+    assert bool(records.raws) == bool(raw.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n"))
+    small = records_of(raw, block_bytes=3)
+    assert [r.strip() for r in small.raws] == [r.strip() for r in records.raws]
+    assert (small.offsets, small.streams, small.kinds) == (
+        records.offsets, records.streams, records.kinds
+    )  # fmt: skip
+
+
+class _Counting(io.BytesIO):
+    """A stream that knows how far it was read."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self.taken += len(piece)
+        return piece
+
+
+@pytest.mark.parametrize("wrap", ["[%s]", '{"job_id": "J", "data": [%s]}', '[1, {"data": [%s]}]'])
+def test_streaming(wrap: str) -> None:
+    """A document far over the limit passes through little memory, with what named it before."""
+    events = [json.dumps(an_event(n)) for n in range(4_000)]
+    source = _Counting((wrap % ", ".join(events)).encode())
+    seen = position = 0
+    jobs = []
+    for block in document_blocks(source, 100_000, block_bytes=20_000):
+        position += len(block)
+        jobs += [mark.jobs for mark in block.marks]
+        assert source.taken - int(block.offsets[-1]) < 450_000
+        seen += sum(exact.is_event(json.loads(block.raw(i))) for i in range(len(block))
+                    if block.raw(i).strip() != b"1")  # fmt: skip
+        assert len(block.data) < 25_000
+    assert seen == 4_000 and position == 4_000 + wrap.startswith("[1")
+    assert jobs[-1] == (("J",) if "J" in wrap else ())
+
+
+def test_large_records() -> None:
+    """A record over the limit is told by a prefix, length and hash; those around it are read."""
+    long = an_event(2, message="x" * 300_000)
+    nested = an_event(3, data={"a": [{"b": "]}\\\"" * 60_000}]})
+    big = dict(reversed(an_event(4, message="y" * 300_000).items()))
+    raws = [json.dumps(x) for x in (an_event(1), long, an_event(5), nested, big, an_event(6))]
+    for text in ("[" + ", ".join(raws) + "]", "\n".join(raws)):
+        for block_bytes in (1_000, 70_000, 4 << 20):
+            records = records_of(text, limit=100_000, block_bytes=block_bytes)
+            assert sorted(records.oversize) == [1, 3, 4]
+            for index, over in records.oversize.items():
+                raw = raws[index].encode()
+                assert (over.length, over.hash) == (len(raw), xxhash.xxh3_128_hexdigest(raw))
+                assert raw.startswith(records.raws[index].strip())
+                assert len(records.raws[index]) <= REJECT_PREFIX_BYTES + 1
+                assert text.encode()[records.offsets[index] :].startswith(raw)
+            assert [records.kinds[i] for i in (0, 2, 5)] == ["Event"] * 3
+
+
+def test_large_rest() -> None:
+    """The rest of a broken document over the limit is one reject that is not held whole."""
+    text = "[" + json.dumps(an_event(1)) + ", oops " + "z" * 500_000 + " \n"
+    for block_bytes in (1_000, 4 << 20):
+        records = records_of(text, limit=100_000, block_bytes=block_bytes)
+        rest = text[text.index("oops") :].strip().encode()
+        over = records.oversize[1]
+        assert (over.length, over.hash) == (len(rest), xxhash.xxh3_128_hexdigest(rest))
