@@ -1,0 +1,88 @@
+"""`open.sql`: the views in a DuckDB that knows nothing of tunelog."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import open_lake
+from pipeline.views import View, catalogue
+
+SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+BROKEN = Path(__file__).parents[1] / "data" / "broken"
+MARTS = [view for view in catalogue() if view.layer == "marts"]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with a quote, a bracket and a space in its path, in which no view is empty."""
+    path = tmp_path_factory.mktemp("any duckdb's [lakes]") / "lake"
+    nameless = tmp_path_factory.mktemp("dumps") / "nameless.jsonl"
+    nameless.write_text(
+        '{"object": "fine_tuning.job.event", "id": "ftevent-nameless", "created_at": 1700000000, '
+        '"level": "info", "message": "Fine-tuning job started"}\n'
+    )
+    with open_lake(path) as lake:
+        lake.ingest([SAMPLES, BROKEN, nameless])
+    return path
+
+
+@pytest.fixture(scope="module")
+def in_shell(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of one Parquet file a view, written by DuckDB's shell after open.sql."""
+    beside = Path(sys.executable).with_name("duckdb")
+    shell = str(beside) if beside.exists() else shutil.which("duckdb")
+    assert shell, "duckdb-cli is a development dependency"
+    folder = tmp_path_factory.mktemp("shell")
+    copies = [f"copy ({query(view)}) to '{folder / view.name}.parquet';" for view in MARTS]
+    ran = subprocess.run(
+        [shell, "-init", str(lake / "open.sql"), "-bail"],
+        input="\n".join(copies),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return folder
+
+
+def query(view: View) -> str:
+    """All rows of a view in their order."""
+    return f"from {view.name} order by {', '.join(view.order)}"
+
+
+@pytest.mark.parametrize("view", MARTS, ids=lambda view: view.name)
+def test_shell_and_package_agree(view: View, lake: Path, in_shell: Path) -> None:
+    """Each view gives the same rows in DuckDB's shell, in its package, and through the lake."""
+    with duckdb.connect() as con:
+        con.execute((lake / "open.sql").read_text(encoding="utf-8"))
+        package = con.sql(query(view)).to_arrow_table()
+    with open_lake(lake, create=False) as opened:
+        ours = opened.connect().sql(query(view)).to_arrow_table()
+    shell = pq.read_table(in_shell / f"{view.name}.parquet")
+    assert len(package), "an empty view would prove nothing"
+    assert shell.column_names == package.column_names == ours.column_names
+    assert str(package.to_pylist()) == str(ours.to_pylist())
+    # As text, so that NaN equals NaN.
+    assert str(shell.cast(package.schema).to_pylist()) == str(package.to_pylist())
+
+
+def test_lake_that_grew(tmp_path: Path) -> None:
+    """After another ingest, open.sql reads what the lake holds then, and leaves its past alone."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([SAMPLES / "openai-cancelled.jsonl"])
+        before = duckdb.connect()
+        before.execute((lake.path / "open.sql").read_text(encoding="utf-8"))
+        lake.ingest([SAMPLES / "openai-failed.jsonl"])
+        lake.compact()
+        after = duckdb.connect()
+        after.execute((lake.path / "open.sql").read_text(encoding="utf-8"))
+    count = "select count(*) from jobs"
+    assert before.execute(count).fetchall() == [(1,)]
+    assert after.execute(count).fetchall() == [(6,)]
