@@ -206,6 +206,14 @@ def test_fit(shapes: list[tuple[int, bool]], width: int) -> None:
     )
 
 
+def test_a_formula_as_a_name() -> None:
+    """A name longer than its numbers deserve is cut; the numbers are not."""
+    columns = [Column("count(distinct job_id) filter (where x)", True, False, ["12", "7"])]
+    head, rule, *cells = render(columns, fit(columns, 80)[1])
+    assert (len(head), head[-1], len(rule)) == (32, "…", 32)
+    assert [cell.strip() for cell in cells] == ["12", "7"]
+
+
 def test_empty_columns_go_first() -> None:
     """When columns do not fit, those that say nothing are hidden before the others."""
     table = rows(
@@ -304,7 +312,7 @@ SNIPPET = """
 import sys, pyarrow as pa
 from pipeline.cli.output import write_rows
 from pipeline.errors import UsageError
-table = pa.table({"message": ["\\x1b[31mred\\u009b5m\\u202eevil"], "step": [1]})
+table = pa.table({"message": ["\\x1b[31mred\\u009b5m\\u202eevil"], "st\\x1bep": [1]})
 try:
     write_rows(table.to_reader(), sys.argv[1])
 except UsageError as error:

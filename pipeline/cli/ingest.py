@@ -116,9 +116,9 @@ def progress_bar() -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeElapsedColumn
 
-    columns = ("ingest", BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = ("ingest", BarColumn(), DownloadColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("ingest", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -22,6 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 # OpenAI's and Azure's ids, as long as they ever are: such a job needs no looking up.
 _WHOLE_JOB_ID = re.compile(r"ftjob-(?:[A-Za-z0-9]{24}|[0-9a-f]{32})")
 
+_JOBS_THAT_BEGIN_SO = "select distinct job_id from lake_events where starts_with(job_id, $1)"
+
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30}
 
 
@@ -119,12 +121,12 @@ def whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
     if job is None or _WHOLE_JOB_ID.fullmatch(job):
         return params
     with lake.connect() as con:
-        rows = con.execute("select distinct job_id from lake_streams order by job_id").fetchall()
-    found = [name for (name,) in rows if name.startswith(job)]
+        rows = con.execute(_JOBS_THAT_BEGIN_SO, [job]).fetchall()
+    found = [name for (name,) in rows]
     if not found:
         raise UsageError(f"--job {job}: no job of that name or beginning: see `tunelog show jobs`")
     if len(found) > 1 and job not in found:
-        few = " and ".join(found[:2])
+        few = " and ".join(sorted(found)[:2])
         raise UsageError(f"--job {job}: {len(found):,} jobs begin so, as {few}: write more of it")
     return {**params, "job": job if job in found else found[0]}
 

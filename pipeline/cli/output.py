@@ -154,7 +154,7 @@ def _csv(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> N
     from pipeline.cli.cells import exact
 
     show: Callable[[str], str] = inert if out.isatty() else str
-    out.write(",".join(_quoted(field.name) for field in schema) + "\n")
+    out.write(show(",".join(_quoted(field.name) for field in schema)) + "\n")
     for batch in batches:
         columns = ([_quoted(t) for t in exact(column)] for column in batch.columns)
         lines = map(",".join, zip(*columns, strict=True))

@@ -14,12 +14,16 @@ from typing import IO
 import pyarrow as pa
 
 from pipeline.cli.cells import is_numeric, is_text, readable
+from pipeline.cli.terminal import inert
 
 SAMPLE_ROWS = 1000
 """Rows that decide the column widths; those after them are printed as they stream in."""
 
 WIDEST = 200
 """A cell's width where the output has none of its own [column]."""
+
+WIDEST_HEAD = 32
+"""Of a longer name, as of a formula, a table shows no more for its own sake [column]."""
 
 TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank", "ordinal")
 """Columns that trace or order rows rather than tell a person something."""
@@ -48,7 +52,7 @@ class Column:
     @property
     def natural(self) -> int:
         """Width that shows every cell whole [column]."""
-        return max(map(width_of, [self.name, *self.cells]))
+        return max(map(width_of, [self.name[:WIDEST_HEAD], *self.cells]))
 
     @property
     def least(self) -> int:
@@ -125,16 +129,18 @@ def render(columns: Sequence[Column], widths: dict[int, int], head: bool = True)
     last = max(widths)
     shown = [(columns[i], w, i == last) for i, w in widths.items()]
     if head:
-        yield _line([c.name for c, _, _ in shown], shown)
+        yield _line([c.name for c, _, _ in shown], shown, head=True)
         yield _line(["─" * w for _, w, _ in shown], shown)
     for cells in zip(*(c.cells for c, _, _ in shown), strict=True):
         yield _line(cells, shown)
 
 
-def _line(cells: Sequence[str], shown: Sequence[tuple[Column, int, bool]]) -> str:
+def _line(
+    cells: Sequence[str], shown: Sequence[tuple[Column, int, bool]], head: bool = False
+) -> str:
     parts = []
     for cell, (column, width, last) in zip(cells, shown, strict=True):
-        text = cut(cell, width, column.name in PATHS) if column.may_cut else cell
+        text = cut(cell, width, column.name in PATHS) if column.may_cut or head else cell
         pad = " " * (width - width_of(text))
         parts.append(pad + text if column.flush_right else text if last else text + pad)
     return (" " * _GAP).join(parts).rstrip()
@@ -144,7 +150,7 @@ def columns_of(batch: pa.RecordBatch, is_sample: bool = False) -> list[Column]:
     """A batch of rows as columns of readable text."""
     return [
         Column(
-            name=field.name,
+            name=inert(field.name),
             flush_right=is_numeric(field.type),
             may_cut=is_text(field.type) and field.name != "job_id",
             cells=readable(values, field.name),
