@@ -15,7 +15,9 @@ from typing import Any
 
 import xxhash
 
-from pipeline.contract import COUNTERS, EVENT_FIELDS, EVENT_OBJECT, LEGACY_EVENT_OBJECT, METRICS
+from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
+from pipeline.shapes import MAX_NESTING, foreign, holds_events, is_event, too_deep
+from pipeline.shapes import loads as loads
 
 JOB_ID = re.compile(
     r"(?<![A-Za-z0-9])(?:ftjob-[A-Za-z0-9]{6,64}|ft-[A-Za-z0-9]{24})(?![A-Za-z0-9])"
@@ -27,9 +29,6 @@ JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
 
 CREATION = re.compile(r"Created fine-tun(?:ing job|e): (\S+)")
 """The creation message, which names the job."""
-
-MAX_NESTING = 100
-"""Levels of arrays and objects around and in events that are followed."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -117,121 +116,32 @@ def read(raw: bytes, *, last: bool = False) -> Verdict:
         return Reject("too_deep", "nested deeper than the reader follows")
 
 
-def loads(text: str) -> Any:
-    """`json.loads`, integers of any length included."""
-    return json.loads(text, parse_int=_integer)
-
-
-def _integer(digits: str) -> int | float:
-    # Python refuses to turn more than 4,300 digits into an int (a guard against slowness);
-    # such a number is beyond every column anyway, its text stays in `data`.
-    return int(digits) if len(digits) < 4_000 else math.inf
-
-
 def judge(value: Any, text: str) -> Verdict:
     """Judge a parsed record; `text` is what it was parsed from."""
+    if isinstance(value, dict) and is_event(value):
+        return _event(value, text)
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        return _container(value)
+    other = foreign(value) if isinstance(value, dict) else None
+    if holds_events(value):
+        return _container(value)
+    if other:
+        return Ignored(other)
+    if isinstance(value, dict):
+        if "request" in value and "response" in value:
+            return Ignored("recorded exchange of something else")
+        return Reject("unknown_object", _keys(value))
     if isinstance(value, list):
         if not value:
             return Ignored("empty array")
-        if any(isinstance(item, dict | list) for item in value):
-            return _container(value)
         return Reject("not_an_object", f"an array without objects: {text[:60]}")
-    if not isinstance(value, dict):
-        return Reject("not_an_object", f"{_kind(value)}: {text[:60]}")
-    if is_event(value):
-        return _event(value, text)
-    return foreign(value, text) or (
-        _container(value) if holds_events(value) else Reject("unknown_object", _keys(value))
-    )
+    return Reject("not_an_object", f"{_kind(value)}: {text[:60]}")
 
 
 def _container(value: Any) -> Container | Reject:
-    stack = [(value, 1)]
-    while stack:
-        item, depth = stack.pop()
-        if depth > MAX_NESTING:
-            return Reject("too_deep", f"events nested deeper than {MAX_NESTING} levels")
-        inner = item.values() if isinstance(item, dict) else item
-        stack.extend((i, depth + 1) for i in inner if isinstance(i, dict | list))
+    if too_deep(value):
+        return Reject("too_deep", f"events nested deeper than {MAX_NESTING} levels")
     return Container()
-
-
-def is_event(value: dict[str, Any]) -> bool:
-    """Whether an object means to be an event, right or wrong in its fields."""
-    kind = value.get("object")
-    if kind in (EVENT_OBJECT, LEGACY_EVENT_OBJECT):
-        return True
-    return not isinstance(kind, str) and "message" in value and (
-        "created_at" in value or "level" in value
-    )  # fmt: skip
-
-
-def holds_events(value: Any) -> bool:
-    """Whether events are somewhere inside a JSON value, in strings of JSON too."""
-    stack = [(value, True)]
-    while stack:
-        item, loose = stack.pop()
-        if isinstance(item, dict):
-            kind = item.get("object")
-            if kind in (EVENT_OBJECT, LEGACY_EVENT_OBJECT) or (loose and is_event(item)):
-                return True
-            # Inside an object of another kind only what calls itself an event is one.
-            loose = loose and (kind == "list" or not isinstance(kind, str))
-            stack.extend((inner, loose) for inner in item.values())
-        elif isinstance(item, list):
-            stack.extend((inner, loose) for inner in item)
-        elif isinstance(item, str):
-            body = body_of(item)
-            if body is not None:
-                stack.append((body, loose))
-    return False
-
-
-def body_of(text: str) -> Any | None:
-    """The JSON value that a string holds, if it is one that speaks of events."""
-    if EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text:
-        return None
-    text = bare(text)
-    if not text.startswith(("{", "[")):
-        return None
-    try:
-        return loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def bare(text: str) -> str:
-    """A text without byte order mark and white space around it."""
-    # The mark as one character, or as its three bytes where bytes are shown as characters.
-    for mark in ("\ufeff", "\xef\xbb\xbf"):
-        text = text.strip(" \t\r\n").removeprefix(mark)
-    return text.strip(" \t\r\n")
-
-
-def foreign(value: dict[str, Any], text: str) -> Ignored | None:
-    """What an object plainly is, if it is no event and holds none."""
-    kind = value.get("object")
-    if kind == "list":
-        inner = value.get("data")
-        if not inner and isinstance(inner, list):
-            return Ignored("empty list page")
-        kinds = {
-            str(item.get("object", "other")) for item in inner or () if isinstance(item, dict)
-        } if isinstance(inner, list) else set()  # fmt: skip
-        if kinds & {EVENT_OBJECT, LEGACY_EVENT_OBJECT} or not kinds:
-            return None
-        return Ignored("list of " + ", ".join(sorted(kinds))) if "other" not in kinds else None
-    if "messages" in value and isinstance(value["messages"], list):
-        return Ignored("chat training row")
-    if "prompt" in value and "completion" in value:
-        return Ignored("completion training row")
-    if "log_history" in value:
-        return Ignored("Hugging Face trainer state")
-    if "request" in value and "response" in value and not holds_events(value):
-        return Ignored("recorded exchange of something else")
-    if isinstance(kind, str) and EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text:
-        return Ignored(kind)
-    return None
 
 
 def _event(value: dict[str, Any], text: str) -> Event | Reject:
@@ -303,7 +213,7 @@ def members(text: str) -> dict[str, str]:
     return {key: text[start:end] for key, start, end, _ in spans(text, 0)}
 
 
-_DECODER = json.JSONDecoder(parse_int=_integer)
+_DECODER = json.JSONDecoder(parse_int=float)
 
 
 def spans(text: str, start: int) -> Iterator[tuple[str, int, int, Any]]:

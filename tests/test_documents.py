@@ -283,6 +283,36 @@ def test_expanded(part: tuple[Any, Expected]) -> None:
     assert "Container" not in inner.kinds
 
 
+_KEYS = st.sampled_from(
+    ["object", "message", "created_at", "level", "data", "events", "messages", "request",
+     "response", "body", "id", "job_id", A]
+)  # fmt: skip
+_SCALARS = st.sampled_from(
+    ["fine_tuning.job.event", "fine-tune-event", "list", "fine_tuning.job", A, B, 1, None, True,
+     json.dumps(an_event(1)), json.dumps([a_page(1)]), '\ufeff {"object": "fine-tune-event"}',
+     '["fine_tuning.job.event', "größer fine_tuning.job.event"]
+)  # fmt: skip
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_VALUES, st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_containers_are_expanded_once(value: Any, ascii_only: bool) -> None:
+    """Whatever is judged a container has records inside, and none of them is one again."""
+    line = json.dumps(value, ensure_ascii=ascii_only).encode()
+    (block,) = line_blocks(io.BytesIO(line), LARGE)
+    records = records_of(line)
+    assert "Container" not in records.kinds
+    if isinstance(exact.read(line), exact.Container):
+        assert Records(iter([expanded(block, 0)])).kinds == records.kinds
+    else:
+        assert len(records.kinds) == 1
+
+
 def _corpus() -> list[tuple[str, int]]:
     rows = (CORPUS / "EXPECTED.tsv").read_text().splitlines()[1:] if CORPUS.is_dir() else []
     cells = [row.split("\t") for row in rows]

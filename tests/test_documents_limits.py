@@ -12,7 +12,7 @@ from dumps import A, a_page, an_event, records_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import exact
+from pipeline import shapes
 from pipeline.contract import REJECT_PREFIX_BYTES
 from pipeline.forms.documents import document_blocks
 
@@ -128,7 +128,7 @@ def test_streaming(wrap: str) -> None:
         position += len(block)
         jobs += [mark.jobs for mark in block.marks]
         assert source.taken - int(block.offsets[-1]) < 450_000
-        seen += sum(exact.is_event(json.loads(block.raw(i))) for i in range(len(block))
+        seen += sum(shapes.is_event(json.loads(block.raw(i))) for i in range(len(block))
                     if block.raw(i).strip() != b"1")  # fmt: skip
         assert len(block.data) < 25_000
     assert seen == 4_000 and position == 4_000 + wrap.startswith("[1")

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import exact
 from pipeline.forms.window import is_cut
+from pipeline.shapes import loads
 
 _LINES_LOOKED_AT = 100
 _SPACE = " \t\r\n"
@@ -160,7 +161,7 @@ def _verdict(line: str) -> exact.Verdict | None:
     """The verdict on a line that is a JSON object or array, else None."""
     line = line.strip(_SPACE)
     try:
-        value: Any = exact.loads(line)
+        value: Any = loads(line)
     except (ValueError, RecursionError):
         return None
     return exact.judge(value, line) if isinstance(value, dict | list) else None

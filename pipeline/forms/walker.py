@@ -12,12 +12,12 @@ from array import array
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from pipeline import exact
-from pipeline.contract import EVENT_OBJECT, LEGACY_EVENT_OBJECT
+from pipeline import exact, shapes
 from pipeline.forms.block import Block
 from pipeline.forms.evidence import ArrayScope, ObjectScope, RootScope, Scope
 from pipeline.forms.waiting import Waiting
 from pipeline.forms.window import Broken, TooLong, Window, scan, string_content
+from pipeline.shapes import MAX_NESTING
 
 _NEXT_OBJECT = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=\{)").match
 _BOM = "\xef\xbb\xbf"
@@ -96,7 +96,7 @@ class Walker:
             among: events stand before it: too long to be held, it is taken for one.
         """
         window, waiting = self._window, self._waiting
-        opening, shallow = window.char(at), scope.depth < exact.MAX_NESTING
+        opening, shallow = window.char(at), scope.depth < MAX_NESTING
         self._labelled = False
         if opening == "[" and shallow:
             return (yield from self._array(at, scope, member=False))
@@ -125,15 +125,14 @@ class Walker:
     def _inside(self, value: Any, at: int, end: int, scope: Scope) -> Generator[Block, None, bool]:
         """The records of a value at hand, if it is an event or holds events."""
         if isinstance(value, dict):
-            if exact.is_event(value):
+            if shapes.is_event(value):
                 self._waiting.add(at, end, scope)
                 self._waiting.events += 1
                 return True
-            text = self._window.text[at - self._window.base : end - self._window.base]
-            if isinstance(exact.judge(value, text), exact.Container):
+            if shapes.holds_events(value):
                 _, found = yield from self._object(at, scope)
                 return found
-        elif isinstance(value, str) and exact.holds_events(value):
+        elif isinstance(value, str) and shapes.holds_events(value):
             self._body(at, end, scope)
             return True
         return False
@@ -193,7 +192,7 @@ class Walker:
         """Take events as long as an object follows each; where the next element begins."""
         window, waiting = self._window, self._waiting
         text, base, index = window.text, window.base, at - window.base
-        starts, ends, is_event = waiting.starts, waiting.ends, exact.is_event
+        starts, ends, is_event = waiting.starts, waiting.ends, shapes.is_event
         waiting.enter(scope)
         known = len(starts)
         try:
@@ -228,18 +227,19 @@ class Walker:
                 at, members[key] = yield from self._member(key, at, scope, members)
             except TooLong:
                 waits = begin >= window.base
-                if waits and (key == "message" or exact.is_event(members)):
+                if waits and (key == "message" or shapes.is_event(members)):
                     waiting.keep(first)
                     return (yield from self._skip(begin, parent))
                 at, _ = yield from self._skip(at, scope)
             at, closed = window.comma(at, "}")
         at += 1
-        event = exact.is_event(members)
+        event = shapes.is_event(members)
         found = waiting.events > events
         if begin < window.base:
             return at, found
-        text = window.text[begin - window.base : at - window.base] if found else ""
-        if event or not found or (_plain(text) and exact.foreign(members, "")):
+        if found and shapes.foreign(members):  # looser shapes do not count in another thing
+            found = shapes.holds_events(shapes.loads(window.cut(begin, at).decode("latin-1")))
+        if event or not found:
             waiting.keep(first)
             waiting.add(begin, at, parent)
             waiting.events = events + event
@@ -255,7 +255,7 @@ class Walker:
         """A member's value: its end and, where it matters for what its object is, itself."""
         window, waiting = self._window, self._waiting
         inner = scope.named(key)
-        opening, shallow = window.char(at), scope.depth < exact.MAX_NESTING
+        opening, shallow = window.char(at), scope.depth < MAX_NESTING
         if opening == "[" and shallow:
             end, found = yield from self._array(at, inner, member=True)
             if not found and inner is not scope:
@@ -266,7 +266,7 @@ class Walker:
         except RecursionError:
             return window.extent(at), None
         except TooLong:
-            if opening != "{" or not shallow or exact.is_event(members):
+            if opening != "{" or not shallow or shapes.is_event(members):
                 raise
             end, _ = yield from self._object(at, inner)
             return end, {}
@@ -291,8 +291,3 @@ def _labelled(value: Any) -> bool:
         and value.get("object") != "list"
         and isinstance(value.get("object"), str)
     )
-
-
-def _plain(text: str) -> bool:
-    """Whether nothing in a text calls itself an event."""
-    return EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text

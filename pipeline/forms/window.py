@@ -9,8 +9,8 @@ from typing import Any
 import xxhash
 
 from pipeline.contract import REJECT_PREFIX_BYTES
-from pipeline.exact import bare
 from pipeline.forms.lines import Readable
+from pipeline.shapes import bare
 
 MAX_READ_BYTES = 16 << 20
 _SPACE = re.compile(r"[ \t\n\r]*")

@@ -1,0 +1,111 @@
+"""What a JSON value is by its shape: an event, something that holds events, or plainly another."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from pipeline.contract import EVENT_OBJECT, LEGACY_EVENT_OBJECT
+
+MAX_NESTING = 100
+"""Levels of arrays and objects around and in events that are followed."""
+
+
+def is_event(value: dict[str, Any]) -> bool:
+    """Whether an object means to be an event, right or wrong in its fields."""
+    kind = value.get("object")
+    if kind in (EVENT_OBJECT, LEGACY_EVENT_OBJECT):
+        return True
+    return not isinstance(kind, str) and "message" in value and (
+        "created_at" in value or "level" in value
+    )  # fmt: skip
+
+
+def holds_events(value: Any) -> bool:
+    """Whether events are somewhere inside a JSON value, in strings of JSON too."""
+    stack = [(value, True)]
+    while stack:
+        item, loose = stack.pop()
+        if isinstance(item, dict):
+            kind = item.get("object")
+            if kind in (EVENT_OBJECT, LEGACY_EVENT_OBJECT) or (loose and is_event(item)):
+                return True
+            # Inside what plainly is another thing only what calls itself an event is one.
+            loose = loose and foreign(item) is None
+            stack.extend((inner, loose) for inner in item.values())
+        elif isinstance(item, list):
+            stack.extend((inner, loose) for inner in item)
+        elif isinstance(item, str):
+            stack.append((_body(item), loose))
+    return False
+
+
+def _body(text: str) -> Any | None:
+    """The JSON value that a string holds, if it is one that speaks of events."""
+    if EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text:
+        return None
+    text = bare(text)
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        return loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def foreign(value: dict[str, Any]) -> str | None:
+    """What an object that is no event plainly is: the name it gives itself, or a known thing."""
+    kind = value.get("object")
+    if kind == "list":
+        inner = value.get("data")
+        if not isinstance(inner, list):
+            return None
+        kinds = [item.get("object") for item in inner if isinstance(item, dict)]
+        names = sorted({kind for kind in kinds if isinstance(kind, str)})
+        if EVENT_OBJECT in names or LEGACY_EVENT_OBJECT in names:
+            return None
+        if all(isinstance(kind, str) for kind in kinds) and (names or not inner):
+            return "list of " + ", ".join(names) if names else "empty list page"
+        return None
+    if isinstance(value.get("messages"), list):
+        return "chat training row"
+    if "prompt" in value and "completion" in value:
+        return "completion training row"
+    if "log_history" in value:
+        return "Hugging Face trainer state"
+    return kind if isinstance(kind, str) else None
+
+
+def too_deep(value: Any) -> bool:
+    """Whether a JSON value nests deeper than `MAX_NESTING`."""
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def loads(text: str) -> Any:
+    """`json.loads`, integers of any length included."""
+    return json.loads(text, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    # Python refuses to turn more than 4,300 digits into an int (a guard against slowness);
+    # such a number is beyond every column anyway, its text stays in `data`.
+    return int(digits) if len(digits) < 4_000 else math.inf
+
+
+def bare(text: str) -> str:
+    """A text without byte order mark and white space around it."""
+    # The mark as one character, or as its three bytes where bytes are shown as characters.
+    for mark in ("\ufeff", "\xef\xbb\xbf"):
+        text = text.strip(" \t\r\n").removeprefix(mark)
+    return text.strip(" \t\r\n")
