@@ -155,7 +155,7 @@ class Scout:
             job = jobs[0] if jobs else None
             return [self._named(mark, first, stop - 1, direction < 0, job)]
         edges = [first - 1, *(c.glimpse.position for c in creations), stop]
-        gaps = [[g for g in glimpses if low < g.position < high] for low, high in pairwise(edges)]
+        gaps = [_between(glimpses, low + 1, high, _position) for low, high in pairwise(edges)]
         votes = [_direction(gap) for gap in gaps]
         usual = sum(votes) or (1 if mark.run else -1)
         # begins[i]: where the stream of creation i begins; it ends where the next one does.

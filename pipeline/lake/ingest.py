@@ -96,7 +96,7 @@ def ingest(
                 if reading.status == "grown" and not still_grown(store, reading):
                     reading.start_afresh()
                 if reading.status in ("new", "grown"):
-                    intake.take(reading)
+                    intake.take(reading, meter.advance)
                 meter.done(reading.size)
             taken = intake.finish()
         except BaseException:
@@ -111,12 +111,21 @@ class _Meter:
     """Tells how many bytes of how many are read."""
 
     def __init__(self, sources: Sequence[Any], progress: Progress | None) -> None:
-        self._progress, self._done = progress, 0
+        self._progress, self._done, self._inside = progress, 0, 0
         self._total: int | None = None
         if progress and all(s.file is not None or s.problem for s in sources):
             self._total = sum(s.file.stat().st_size for s in sources if not s.problem)
 
+    def advance(self, size: int) -> None:
+        """Tell of bytes inside a source."""
+        self._inside += size
+        if self._progress:
+            done = self._done + self._inside
+            self._progress(min(done, self._total) if self._total else done, self._total)
+
     def done(self, size: int) -> None:
+        """Tell of a whole source."""
+        self._inside = 0
         self._done += size
         if self._progress:
             self._progress(self._done, self._total)

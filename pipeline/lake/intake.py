@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.lake.batches import Batch, Shared, joined, tail
+from pipeline.lake.ledger import now
 from pipeline.lake.reading import Reading
-from pipeline.lake.segments import Staged
+from pipeline.lake.segments import Staged, stage_table
 from pipeline.lake.worker import Worker
 
 _BATCH_BYTES = 4 << 20
@@ -49,10 +51,11 @@ class Intake:
         self._waiting = 0
         self._wanted = workers or min(os.cpu_count() or 1, 4)
         self._workers: list[Worker] = []
+        self._damaged: list[dict[str, object]] = []
         self._shared = Shared(folder, queue.Queue(maxsize=self._wanted + 1))
 
-    def take(self, reading: Reading) -> None:
-        """Read a scouted source."""
+    def take(self, reading: Reading, advance: Callable[[int], None]) -> None:
+        """Read a scouted source; `advance` is told the bytes of each block."""
         source = len(self._shared.readings)
         self._shared.readings.append(reading)
         numbers = self._shared.streams.add(reading)
@@ -66,7 +69,10 @@ class Intake:
             if reading.first > block.position:
                 batch = tail(batch, reading.first - block.position)
             self._add(batch)
+            advance(len(block.data))
         reading.records = max(reading.records - reading.first, 0)
+        if reading.damage:
+            self._damaged.append(_damage(reading))
 
     def _add(self, batch: Batch) -> None:
         if not len(batch.block):
@@ -117,6 +123,9 @@ class Intake:
                 staged = writer.finish()
                 if staged:
                     target.append(staged)
+        staged = stage_table(self._shared.folder, "rejects", self._damaged)
+        if staged:
+            taken.rejects.append(staged)
         hashes = [h for worker in self._workers for h in worker.hashes]
         if hashes:
             taken.hashes = np.concatenate(hashes)
@@ -131,3 +140,26 @@ class Intake:
                 self._shared.batches.put(None, timeout=0.05)
             except queue.Full:
                 continue
+
+
+def _damage(reading: Reading) -> dict[str, object]:
+    """A reject that says where a compressed source broke off: nothing could be read from there."""
+    end = reading.end
+    position = reading.records + reading.first
+    reading.records += 1
+    reading.rejects["corrupt_compression"] += 1
+    last = max(len(reading.streams) - 1, 0)
+    return {
+        "source_id": reading.source_id,
+        "position": position,
+        "byte_offset": end,
+        "byte_length": 0,
+        "reason": "corrupt_compression",
+        "detail": f"{reading.damage}; what stands before was read",
+        "raw": b"",
+        "raw_hash": None,
+        "first_seen_at": now(),
+        "job_id": None,
+        "stream_id": f"{reading.source_id}/{last}",
+        "ordinal": position,
+    }

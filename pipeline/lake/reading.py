@@ -51,6 +51,8 @@ class Reading:
     rejects: Counter[str] = field(default_factory=Counter)
     jobs: set[str] = field(default_factory=set)
     damage: str | None = None
+    end: int = 0
+    """Bytes that could be read, decompressed."""
     _content: bytes | None = None
     _blocks: list[Block] | None = None
 
@@ -179,7 +181,7 @@ class Reading:
                 )
             else:
                 yield from document_blocks(guard, max_record_bytes, offset=guard.skipped)
-        self.damage = guard.damage
+        self.damage, self.end = guard.damage, guard.passed
 
 
 class _Guard:
@@ -188,7 +190,7 @@ class _Guard:
     def __init__(self, stream: Readable) -> None:
         self._stream, self._ahead = stream, b""
         self.damage: str | None = None
-        self.skipped = 0
+        self.skipped = self.passed = 0
 
     def read(self, size: int, /) -> bytes:
         if self._ahead:
@@ -197,7 +199,9 @@ class _Guard:
         if self.damage:
             return b""
         try:
-            return self._stream.read(size)
+            piece = self._stream.read(size)
+            self.passed += len(piece)
+            return piece
         except Damaged as error:
             self.damage = str(error)
             return b""
@@ -208,7 +212,9 @@ class _Guard:
             piece = self.read(len(view))
             view[: len(piece)] = piece
             return len(piece)
-        return int(readinto(view))
+        got = int(readinto(view))
+        self.passed += got
+        return got
 
     def skip_mark(self) -> None:
         """Pass over a byte order mark."""
