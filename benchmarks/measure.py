@@ -79,11 +79,6 @@ def typical(runs: Sequence[Run]) -> float:
     return median(run.seconds for run in runs)
 
 
-def peak(runs: Sequence[Run]) -> int:
-    """Greatest memory of all runs [byte]."""
-    return max(run.peak for run in runs)
-
-
 def ratio(upper: Sequence[Run], lower: Sequence[Run]) -> float:
     """Median over the rounds of how much longer `upper` takes than `lower` [1]."""
     return median(a.seconds / b.seconds for a, b in zip(upper, lower, strict=True))

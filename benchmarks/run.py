@@ -18,7 +18,6 @@ from benchmarks.measure import (
     TUNELOG,
     Run,
     alternate,
-    peak,
     ratio,
     run,
     typical,
