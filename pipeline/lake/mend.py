@@ -76,7 +76,7 @@ def replay(store: Store) -> ReplayReport:
         commit = Commit(store, folder, "replay")
         con = settle.engine(folder)
         rows: list[dict[str, Any]] = []
-        keys: list[tuple[str, int]] = []
+        keys: list[tuple[str, int, int]] = []
         counts: dict[str, list[int]] = {}
         tried = 0
         if files:
@@ -87,7 +87,9 @@ def replay(store: Store) -> ReplayReport:
                     row = _again(store, reject)
                     if row is not None:
                         rows.append(row)
-                        keys.append((reject["source_id"], reject["byte_offset"]))
+                        keys.append(
+                            (reject["source_id"], reject["position"], reject["byte_offset"])
+                        )
                         counts.setdefault(reject["source_id"], [0])[0] += 1
         if rows:
             con.register(
@@ -95,7 +97,8 @@ def replay(store: Store) -> ReplayReport:
                 pa.table(
                     {
                         "source_id": pa.array([k[0] for k in keys]),
-                        "byte_offset": pa.array([k[1] for k in keys], pa.int64()),
+                        "position": pa.array([k[1] for k in keys], pa.int64()),
+                        "byte_offset": pa.array([k[2] for k in keys], pa.int64()),
                     }
                 ),
             )

@@ -1,5 +1,5 @@
 -- Question: which events were given more than once, and by which rows?
--- Grain:    one row per (job_id, event_id, source_id, offset) of a contested identity
+-- Grain:    one row per (job_id, event_id, source_id, position, offset) of a contested identity
 -- Reads:    fresh (staged rows), held (live rows of the same jobs)
 -- Caveat:   `same` numbers the contents that are equal to the letter; whether contents that
 --           differ in the letter differ in meaning is decided in `identity.py`.

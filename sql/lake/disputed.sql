@@ -15,7 +15,7 @@ select
 from contested
 qualify
     row_number() over (
-        partition by job_id, event_id, same order by is_held desc, source_id, "offset"
+        partition by job_id, event_id, same order by is_held desc, source_id, "offset", position
     ) = 1
     and max(same) over (partition by job_id, event_id) > 1
 order by job_id, event_id, same

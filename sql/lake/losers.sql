@@ -1,8 +1,9 @@
 -- Question: which rows of a contested identity go?
--- Grain:    one row per (source_id, offset)
+-- Grain:    one row per (source_id, position, offset)
 -- Reads:    contested, ranked (job_id, event_id, same, place): 0 for the contents that win
--- Caveat:   a row that the lake holds stays before an equal new one; which of equal new rows
---           stays makes no difference to any view.
+-- Caveat:   of contents equal in meaning the least in the letter stays, whichever came first; of
+--           contents equal in the letter the row that the lake holds. Events of one recorded body
+--           share their offset, those of two records on lines of their own their position.
 create or replace temp table losers as
 select
     source_id,
@@ -18,5 +19,5 @@ left join ranked using (job_id, event_id, same)
 qualify
     row_number() over (
         partition by job_id, event_id
-        order by coalesce(place, 0), is_held desc, source_id, "offset"
+        order by coalesce(place, 0), same, is_held desc, source_id, "offset", position
     ) > 1

@@ -3,4 +3,4 @@
 -- Reads:    rejected, passed
 select rejected.*
 from rejected
-anti join passed using (source_id, byte_offset)
+anti join passed using (source_id, position, byte_offset)
