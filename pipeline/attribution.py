@@ -7,6 +7,7 @@ records that can tell: creation messages, their neighbours, and the ends of bloc
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -98,7 +99,7 @@ class Scout:
             index, begin, end = block.record_at(at)
             found = _CREATION.search(text, begin, end)
             glimpse = _glimpse(block.position + index, text[begin:end])
-            if found and glimpse:
+            if found and glimpse and _is_event(text[begin:end]):
                 first = self._first(block, text, index, begin, glimpse)
                 self._creations.append(_Creation(glimpse, found[1].decode(), first))
                 ends.update((max(begin - 1, 0), begin, min(end, size - 1)))
@@ -213,6 +214,14 @@ class Scout:
         evidence = (*beside, created, self._hint) if self._told else (*beside, created)
         conflict = next((name for name in evidence if name and name != job), None)
         return Stream(first, last, down, job, told_by, conflict)
+
+
+def _is_event(raw: bytes | bytearray) -> bool:
+    """Whether a record is an event itself, not a page of them on a line."""
+    try:
+        return "message" in json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _glimpse(position: int, raw: bytes | bytearray) -> _Glimpse | None:

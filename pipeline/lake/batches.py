@@ -5,11 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.attribution import Stream
 from pipeline.forms.block import Block, Ints
 from pipeline.lake.reading import Reading
 
@@ -19,12 +21,20 @@ PENDING, CONFLICT = -1, -2
 
 @dataclass
 class Batch:
-    """Records of one or many sources in one block, with where each came from."""
+    """Records of one or many sources in one block, with where each came from.
+
+    Attributes:
+        source: number of the source.
+        position: ordinal in the source; of records inside a record, that one's.
+        stream: number of the stream.
+        place: ordinal among the records that only their order tells apart in time.
+    """
 
     block: Block
     source: Ints
     position: Ints
     stream: Ints
+    place: Ints
 
 
 class Streams:
@@ -36,19 +46,25 @@ class Streams:
         self.signs: list[int] = []
         self.jobs: list[str] = []
         self._code: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self.conflicts: dict[int, str] = {}
+        self._lock = threading.RLock()
 
-    def add(self, reading: Reading, first_ordinal: int = 0) -> Ints:
-        """Number the streams of a reading; their numbers."""
-        start = len(self.ids)
-        for ordinal, stream in enumerate(reading.streams[first_ordinal:], first_ordinal):
-            self.ids.append(f"{reading.source_id}/{ordinal}")
-            self.signs.append(-1 if stream.newest_first else 1)
-            if stream.conflict and stream.told_by != "flag":
-                self.codes.append(CONFLICT)
-            else:
-                self.codes.append(PENDING if stream.job is None else self.code(stream.job))
-        return np.arange(start, len(self.ids))
+    def add(self, reading: Reading, found: Sequence[Stream]) -> Ints:
+        """Number the next streams of a reading; their numbers."""
+        with self._lock:
+            start, ordinal = len(self.ids), len(reading.streams)
+            reading.streams.extend(found)
+            for stream in found:
+                if stream.conflict and stream.told_by != "flag":
+                    told = f"{stream.job} ({stream.told_by}) and {stream.conflict}"
+                    self.conflicts[len(self.ids)] = f"its evidence names {told}"
+                    self.codes.append(CONFLICT)
+                else:
+                    self.codes.append(PENDING if stream.job is None else self.code(stream.job))
+                self.signs.append(-1 if stream.newest_first else 1)
+                self.ids.append(f"{reading.source_id}/{ordinal}")
+                ordinal += 1
+            return np.arange(start, len(self.ids))
 
     def code(self, job: str) -> int:
         """The code of a job."""
@@ -92,7 +108,9 @@ def tail(batch: Batch, skip: int) -> Batch:
     if len(rest):
         low = int(rest.bounds[0])
         rest.data, rest.bounds = rest.data[low:], rest.bounds - low
-    return Batch(rest, batch.source[skip:], batch.position[skip:], batch.stream[skip:])
+    return Batch(
+        rest, batch.source[skip:], batch.position[skip:], batch.stream[skip:], batch.place[skip:]
+    )
 
 
 def joined(parts: list[Batch]) -> Batch:
@@ -116,4 +134,5 @@ def joined(parts: list[Batch]) -> Batch:
         np.concatenate([p.source for p in parts]),
         np.concatenate([p.position for p in parts]),
         np.concatenate([p.stream for p in parts]),
+        np.concatenate([p.place for p in parts]),
     )

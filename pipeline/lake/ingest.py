@@ -258,7 +258,18 @@ def _source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[
 
 
 def _stream_rows(reading: Reading, names: settle.Names) -> list[dict[str, Any]]:
-    rows = []
+    rows = [
+        {
+            "stream_id": f"{reading.source_id}/{job}",
+            "source_id": reading.source_id,
+            "first_position": 0,
+            "last_position": reading.first + reading.records - 1,
+            "newest_first": 0,
+            "job_id": job,
+            "told_by": "beside",
+        }
+        for job in sorted(reading.jobs)  # records that name their job themselves
+    ]
     for ordinal, stream in enumerate(reading.streams):
         stream_id = f"{reading.source_id}/{ordinal}"
         job, told_by = stream.job, stream.told_by

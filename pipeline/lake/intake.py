@@ -58,14 +58,15 @@ class Intake:
         """Read a scouted source; `advance` is told the bytes of each block."""
         source = len(self._shared.readings)
         self._shared.readings.append(reading)
-        numbers = self._shared.streams.add(reading)
-        firsts = np.array([s.first for s in reading.streams], dtype=np.int64)
+        found, reading.streams = reading.streams, []
+        numbers = self._shared.streams.add(reading, found)
+        firsts = np.array([s.first for s in found], dtype=np.int64)
         for block in reading.blocks(self._max):
             count = len(block)
             reading.records += count
             position = np.arange(block.position, block.position + count)
             stream = numbers[np.searchsorted(firsts, position, side="right") - 1]
-            batch = Batch(block, np.full(count, source), position, stream)
+            batch = Batch(block, np.full(count, source), position, stream, position)
             if reading.first > block.position:
                 batch = tail(batch, reading.first - block.position)
             self._add(batch)

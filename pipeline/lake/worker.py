@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from pipeline.attribution import Scout
 from pipeline.contract import COUNTERS, EVENTS, METRICS, REJECT_PREFIX_BYTES, REJECTS
 from pipeline.forms.block import Ints
 from pipeline.forms.documents import expanded
-from pipeline.lake.batches import CONFLICT, PENDING, Batch, Shared
+from pipeline.lake.batches import CONFLICT, PENDING, Batch, Shared, joined
 from pipeline.lake.ledger import now
 from pipeline.lake.reading import Reading
 from pipeline.lake.segments import SegmentWriter
@@ -76,10 +77,16 @@ class Worker(threading.Thread):
             for index in said.index[code == CONFLICT]:
                 self._reject(batch, int(index), self._conflict(batch, int(index)))
         rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+        containers: list[Batch] = []
         for odd in said.odd:
-            self._judge(batch, odd.index, odd.verdict, rows, normalise)
+            if isinstance(odd.verdict, exact.Container):
+                containers.append(self._expanded(batch, odd.index))
+            else:
+                self._judge(batch, odd.index, odd.verdict, rows)
         for pending, some in rows.items():
             self._write_rows(some, pending, normalise)
+        if containers:
+            self._process(joined(containers), normalise)
 
     def _write_regular(
         self,
@@ -107,7 +114,7 @@ class Worker(threading.Thread):
         position = batch.position[index]
         columns["position"] = pa.array(position)
         columns["offset"] = pa.array(batch.block.offsets[index])
-        columns["ordinal"] = pa.array(position * np.array(streams.signs)[stream])
+        columns["ordinal"] = pa.array(batch.place[index] * np.array(streams.signs)[stream])
         for name in ("other_metrics", "extra", "misfits"):
             columns[name] = pa.nulls(count, _STAGED.field(name).type)
         for name in ("level", "type", "object", "dialect"):
@@ -141,7 +148,6 @@ class Worker(threading.Thread):
         index: int,
         verdict: exact.Verdict,
         rows: dict[bool, list[dict[str, Any]]],
-        normalise: Normaliser,
     ) -> None:
         source = int(batch.source[index])
         reading = self._shared.readings[source]
@@ -151,9 +157,7 @@ class Worker(threading.Thread):
             self.tally[source, "ignored", verdict.kind] += 1
         elif isinstance(verdict, exact.Reject):
             self._reject(batch, index, verdict)
-        elif isinstance(verdict, exact.Container):
-            self._expand(batch, index, reading, normalise)
-        else:
+        elif isinstance(verdict, exact.Event):
             self._event(batch, index, reading, verdict, rows)
 
     def _event(
@@ -172,7 +176,6 @@ class Worker(threading.Thread):
                 detail = f"the record names {event.job}, --job-id {reading.told}"
                 return self._reject(batch, index, exact.Reject("job_conflict", detail))
             code = streams.code(event.job)
-            self.tally[int(batch.source[index]), "jobs", event.job] += 1
         if code == CONFLICT:
             return self._reject(batch, index, self._conflict(batch, index))
         event_id = event.event_id
@@ -184,37 +187,45 @@ class Worker(threading.Thread):
         position = int(batch.position[index])
         pending = code == PENDING
         job = streams.ids[stream] if pending else streams.jobs[code]
+        stream_id = streams.ids[stream]
+        if event.job is not None and event.job != self._told(reading, stream):
+            stream_id = f"{reading.source_id}/{event.job}"
+            self.tally[int(batch.source[index]), "jobs", event.job] += 1
         event.event_id = event_id
         row = event_row(
-            event, job, streams.ids[stream], reading.source_id, position,
-            int(batch.block.offsets[index]), position * streams.signs[stream],
+            event, job, stream_id, reading.source_id, position,
+            int(batch.block.offsets[index]), int(batch.place[index]) * streams.signs[stream],
         )  # fmt: skip
         rows[pending].append({"code": code, **row})
         return None
 
+    def _told(self, reading: Reading, stream: int) -> str | None:
+        """The job of a stream, where it has one."""
+        code = self._shared.streams.codes[stream]
+        return self._shared.streams.jobs[code] if code >= 0 else None
+
     def _conflict(self, batch: Batch, index: int) -> exact.Reject:
-        reading = self._shared.readings[batch.source[index]]
-        position = int(batch.position[index])
-        stream = next(s for s in reading.streams if s.first <= position <= s.last)
-        detail = f"its evidence names {stream.job} ({stream.told_by}) and {stream.conflict}"
+        detail = self._shared.streams.conflicts[int(batch.stream[index])]
         return exact.Reject("job_conflict", detail)
 
-    def _expand(self, batch: Batch, index: int, reading: Reading, normalise: Normaliser) -> None:
-        """Read the events inside one record: a page on a line, say."""
+    def _expanded(self, batch: Batch, index: int) -> Batch:
+        """The events inside one record: a page on a line, say."""
+        source, line = int(batch.source[index]), int(batch.position[index])
+        reading = self._shared.readings[source]
         inner = expanded(batch.block, index)
         scout = Scout(lines=False, hint=reading.source.job_hint, told=reading.told)
         scout.see(inner)
         found = scout.streams()
-        with self._shared.lock:
-            first = len(reading.streams)
-            reading.streams.extend(found)
-            numbers = self._shared.streams.add(reading, first)
-        self.tally[int(batch.source[index]), "records", ""] += len(inner) - 1
-        place = np.arange(len(inner))
         firsts = np.array([s.first for s in found])
+        lying = [replace(stream, first=line, last=line) for stream in found]
+        numbers = self._shared.streams.add(reading, lying)
+        count = len(inner)
+        self.tally[source, "records", ""] += count - 1
+        place = np.arange(count)
         number = numbers[np.searchsorted(firsts, place, side="right") - 1]
-        source = np.full(len(inner), batch.source[index])
-        self._process(Batch(inner, source, place, number), normalise)
+        # Records of one string share its offset: their order in it keeps them apart.
+        inner.offsets = inner.offsets + place - np.searchsorted(inner.offsets, inner.offsets)
+        return Batch(inner, np.full(count, source), np.full(count, line), number, place)
 
     def _reject(self, batch: Batch, index: int, reject: exact.Reject) -> None:
         reading = self._shared.readings[batch.source[index]]
@@ -240,7 +251,7 @@ class Worker(threading.Thread):
                 "first_seen_at": self._moment,
                 "job_id": self._shared.streams.jobs[code] if code >= 0 else None,
                 "stream_id": self._shared.streams.ids[stream],
-                "ordinal": position * self._shared.streams.signs[stream],
+                "ordinal": int(batch.place[index]) * self._shared.streams.signs[stream],
             }
         )
         self._reject_bytes += len(raw)
