@@ -60,7 +60,7 @@ def transcript(clone: Path) -> list[tuple[str, str, int]]:
         if kind == "python":
             (clone / f"snippet-{number}.py").write_text(text, encoding="utf-8")
             script.append(f'"{sys.executable}" snippet-{number}.py || exit 70')
-        for command, _ in session(text) if kind == "console" else ():
+        for command, _ in dialogue(text) if kind == "console" else ():
             commands.append(command)
             script += [command, f"printf '%s\\n' '{MARK}' $?"]
     ran = subprocess.run(
@@ -76,7 +76,7 @@ def transcript(clone: Path) -> list[tuple[str, str, int]]:
     return list(zip(commands, pieces[0:-1:2], map(int, pieces[1::2]), strict=True))
 
 
-def session(text: str) -> list[tuple[str, str]]:
+def dialogue(text: str) -> list[tuple[str, str]]:
     """The commands of a console block, each with what is printed below it."""
     found = [match.start() for match in re.finditer(r"^\$ ", text, re.MULTILINE)]
     parts = [text[low:high] for low, high in pairwise([*found, len(text)])]
@@ -94,7 +94,7 @@ def pattern(shown: str) -> str:
 
 def test_commands_print_what_is_shown(transcript: list[tuple[str, str, int]]) -> None:
     """Each command of the README prints the output shown below it."""
-    shown = [pair for kind, text in BLOCKS if kind == "console" for pair in session(text)]
+    shown = [pair for kind, text in BLOCKS if kind == "console" for pair in dialogue(text)]
     assert len(shown) >= 6
     for (command, wanted), (_, printed, _) in zip(shown, transcript, strict=True):
         assert re.fullmatch(pattern(wanted), printed), (command, printed)
