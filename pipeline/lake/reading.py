@@ -17,7 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.forms.block import Block
 from pipeline.forms.compression import Damaged, opened
 from pipeline.forms.documents import document_blocks
-from pipeline.forms.lines import Readable, line_blocks
+from pipeline.forms.lines import BLOCK_BYTES, Readable, line_blocks
 from pipeline.forms.recognise import Unrecognised, recognise
 from pipeline.sources import Source
 
@@ -176,9 +176,13 @@ class Reading:
             guard = _Guard(stream)
             guard.skip_mark()
             if self.form == "lines":
+                wanted = BLOCK_BYTES
+                if self.compression == "none":  # one byte more: the end is seen at once
+                    wanted = min(wanted, self.size + 1)
                 yield from line_blocks(
-                    guard, max_record_bytes, offset=guard.skipped, passing=passing
-                )
+                    guard, max_record_bytes, offset=guard.skipped, passing=passing,
+                    block_bytes=wanted,
+                )  # fmt: skip
             else:
                 yield from document_blocks(guard, max_record_bytes, offset=guard.skipped)
         self.damage, self.end = guard.damage, guard.passed
