@@ -178,7 +178,7 @@ def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterato
             for source in listed
         ]
         yield from one_table(pa.Table.from_pylist(rows), width)
-        yield from (f"{inert(s.path)}: {inert(s.problem)}" for s in listed if s.problem)
+        yield from (inert(s.problem) for s in listed if s.problem)
     if len(listed) < len(sources):
         yield ""
         yield f"{len(sources) - len(listed):,} sources without rejects: --format json lists all"

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline import exact
 from pipeline.forms.window import is_cut
-from pipeline.shapes import loads
+from pipeline.shapes import is_event, loads
 
 _LINES_LOOKED_AT = 100
 _SPACE = " \t\r\n"
@@ -93,10 +93,10 @@ def recognise(head: bytes, whole: bool) -> str:
         raise Unrecognised(f"a Jupyter notebook, {_LATER}")
     lines = text.split("\n", _LINES_LOOKED_AT)
     if text[0] in "{[":
-        verdict = _verdict(lines[0])
-        if isinstance(verdict, exact.Container):
+        container = _container(lines[0])
+        if container:
             return "documents"
-        if verdict is not None:
+        if container is not None:
             return "documents" if text[0] == "[" else "lines"
         if len(lines) == 1 and not whole:
             return "documents" if text[0] == "[" or _LIST_FIRST.match(text) else "lines"
@@ -116,6 +116,9 @@ def recognise(head: bytes, whole: bool) -> str:
     raise Unrecognised("a text without JSON")
 
 
+_STRANGE = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
+
+
 def _refuse_binary(head: bytes) -> None:
     for magic, name in _MAGIC:
         if head.startswith(magic):
@@ -127,8 +130,9 @@ def _refuse_binary(head: bytes) -> None:
         if max(even, odd) > 10 * max(1, min(even, odd)):
             raise Unrecognised("UTF-16 text: convert it to UTF-8")
         raise Unrecognised("binary data")
-    strange = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head[:4096])
-    if strange > len(head[:4096]) // 20:
+    start = head[:4096]
+    strange = len(start) - len(start.translate(None, _STRANGE))
+    if strange > len(start) // 20:
         raise Unrecognised("binary data")
 
 
@@ -157,19 +161,23 @@ def _begins_document(text: str, whole: bool) -> bool:
     return "\n" in text[:end] or not whole
 
 
-def _verdict(line: str) -> exact.Verdict | None:
-    """The verdict on a line that is a JSON object or array, else None."""
+def _container(line: str) -> bool | None:
+    """Whether a line holds events inside; None where it is no JSON object or array."""
     line = line.strip(_SPACE)
     try:
         value: Any = loads(line)
     except (ValueError, RecursionError):
         return None
-    return exact.judge(value, line) if isinstance(value, dict | list) else None
+    if isinstance(value, dict) and is_event(value):
+        return False
+    if not isinstance(value, dict | list):
+        return None
+    return isinstance(exact.judge(value, line), exact.Container)
 
 
 def _is_object(line: str) -> bool:
     line = line.strip(_SPACE)
-    return line[:1] == "{" and _verdict(line) is not None
+    return line[:1] == "{" and _container(line) is not None
 
 
 def _comma_ends(line: str) -> bool:
