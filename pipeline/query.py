@@ -27,7 +27,7 @@ from pipeline.sqlfiles import sql_root
 MIN_MEMORY = 192 << 20
 """The child alone, with an engine that can do little, needs so much [byte]."""
 
-_WATCH_SECONDS = 0.02
+_WATCH_SECONDS = 0.02 if sys.platform == "linux" else 0.2  # elsewhere each look starts `ps`
 _MENDS = {
     "ParserException": "write one SELECT in DuckDB's SQL",
     "BinderException": "change it (`tunelog views NAME` lists a view's columns)",

@@ -102,11 +102,9 @@ def _examine_table(
     node: dict[str, Any], ctes: frozenset[str], allowed: Lists, at: int | None
 ) -> None:
     *schema, name = [part.lower() for part in node["qualified_name"]["path"]]
-    if not schema and name in ctes:
-        return
-    if name in allowed["tables"] and schema in ([], ["main"], ["memory"], ["memory", "main"]):
-        return
-    if schema == ["information_schema"] and name in _CATALOG:
+    own = name in allowed["tables"] and schema in ([], ["main"], ["memory"], ["memory", "main"])
+    told = schema == ["information_schema"] and name in _CATALOG
+    if own or told or (not schema and name in ctes):
         return
     shown = ".".join(node["qualified_name"]["path"])
     hint = _nearest(name, allowed["tables"])
@@ -114,7 +112,7 @@ def _examine_table(
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name.lower(), sorted(known), 1)
+    close = difflib.get_close_matches(name.lower()[:60], sorted(known), 1, 0.7)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
@@ -151,11 +149,10 @@ def _explained(query: str) -> str:
 
 
 def limit_process(request: Request) -> None:
-    """Limits of the kernel that no query can raise.
+    """Set limits of the kernel that no query can raise.
 
-    File size 0 refuses every write to a file (pipes are none). The data limit is a net below the
-    parent's watch over resident memory, wide because an allocator reserves more than it uses; CPU
-    time is a net below the parent's deadline.
+    File size 0 refuses every write to a file; pipes are none. Data and CPU time are nets below the
+    parent's watch, wide because an allocator reserves more than it uses.
     """
     caps = {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
     if sys.platform == "linux":
@@ -292,8 +289,9 @@ def main() -> None:
         answer(request, out)
         out.flush()
     except BaseException as error:
-        text, at = error.args if isinstance(error, Refused) else (str(error)[:8000], None)
-        os.write(2, json.dumps([type(error).__name__, text, at]).encode())
+        text, at = error.args if isinstance(error, Refused) else (str(error), None)
+        # More than a pipe holds would wait for a parent that still waits for rows.
+        os.write(2, json.dumps([type(error).__name__, text[:8000], at]).encode())
         os._exit(1)
     os._exit(0)
 

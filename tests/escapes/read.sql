@@ -55,8 +55,8 @@ select (select token from '{secret_parquet}' limit 1)
 with inner_one as (with "{secret_parquet}" as (select 1) select 1) from inner_one, "{secret_parquet}"
 -- # symlink_in_the_lake
 from '{link}'
--- # symlink_through_read_text
-select content from read_text('{link}')
+-- # symlink_through_read_blob
+select content from read_blob('{link}')
 -- # path_out_of_the_lake
 from '{lake}/events/../../outside/secret.parquet'
 -- # ledger
@@ -110,7 +110,7 @@ select message from events union all select content from read_text('{secret}')
 -- # read_in_a_lateral_join
 select * from (values ('{secret}')) v(path), lateral (from read_text(path))
 -- # read_in_a_recursive_cte
-with recursive r as (select content from read_text('{secret}') union all select content from r) from r
+with recursive r as (select content from read_text('{secret}') union all select content from r where false) from r
 -- # http_url
 from 'http://127.0.0.1:9/secret.parquet'
 -- # https_function
