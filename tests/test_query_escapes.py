@@ -27,7 +27,7 @@ from escapes.place import (
 )
 
 from pipeline.errors import QueryError
-from pipeline.query import _lists, resident_bytes
+from pipeline.query import Stream, _Limits, _lists, resident_bytes
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,28 @@ def test_killed_child_is_no_short_answer(place: Place, childless: None) -> None:
         for _ in answer:
             for pid in children():
                 os.kill(pid, signal.SIGKILL)
+
+
+def test_late_error_is_no_short_answer(place: Place, childless: None) -> None:
+    """A query that fails after its first rows makes an error, not an answer with fewer rows."""
+    late = "select if(x = 500000, error('too late')::bigint, x) x from range(1000000) t(x)"
+    with pytest.raises(QueryError, match="too late"), place.stream(late) as answer:
+        list(answer)
+
+
+def test_failed_child_is_no_answer(childless: None) -> None:
+    """Rows that end as they should are no answer when the child says that it failed."""
+    program = """
+import os, pyarrow as pa
+with os.fdopen(1, "wb") as out, pa.ipc.new_stream(out, pa.schema([("x", pa.int64())])) as writer:
+    writer.write_batch(pa.record_batch({"x": pa.array([1])}))
+os.write(2, b'["InvalidInputException", "Invalid Input Error: it failed", null]')
+os._exit(1)
+"""
+    pipe = subprocess.PIPE
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, stderr=pipe)
+    with pytest.raises(QueryError, match="it failed"):
+        list(Stream(child, "", _Limits("1GB", 60)))
 
 
 def test_abandoned_stream(place: Place, childless: None) -> None:

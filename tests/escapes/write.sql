@@ -7,6 +7,8 @@ copy (select 1) to '{target}.parquet' (format parquet)
 copy (select 1) to '{target}.json' (format json)
 -- # copy_over_a_segment
 copy (select 1 as job_id) to '{segment}' (format parquet)
+-- # copy_over_a_segment_in_place
+copy (select 1 as job_id) to '{segment}' (format parquet, use_tmp_file false)
 -- # copy_over_a_segment_in_a_cte
 with w as (copy (select 1 as job_id) to '{segment}' (format parquet)) select * from w
 -- # copy_in_a_cte
