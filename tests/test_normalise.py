@@ -1,0 +1,264 @@
+"""The quick reader of records against the exact one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import events, examples, spelled
+
+from pipeline import exact
+from pipeline.contract import COUNTERS, METRICS
+from pipeline.forms.block import Block
+from pipeline.normalise import BODY, Normalised, Normaliser
+
+
+@pytest.fixture(scope="module")
+def normaliser() -> Iterator[Normaliser]:
+    """One engine for all examples."""
+    reader = Normaliser()
+    yield reader
+    reader.close()
+
+
+def block(raws: list[bytes]) -> Block:
+    """Records as a block of lines."""
+    lines = [raw + b"\n" for raw in raws]
+    bounds = np.cumsum([0, *map(len, lines)])
+    data = np.frombuffer(b"".join(lines), dtype=np.uint8)
+    return Block(data, bounds, 0, bounds[:-1])
+
+
+def told(said: Normalised) -> dict[int, dict[str, Any]]:
+    """What the quick reader says of each record it calls regular."""
+    columns = {name: column.to_pylist() for name, column in said.columns.items()}
+    return {
+        int(index): {name: column[row] for name, column in columns.items()}
+        for row, index in enumerate(said.index)
+    }
+
+
+def wanted(event: exact.Event) -> dict[str, Any]:
+    """What the exact reader says, in the same columns."""
+    row = {name: getattr(event, name) for name in BODY if hasattr(event, name)}
+    row |= {name: event.counters.get(name) for name in COUNTERS}
+    row |= {name: event.metrics.get(name) for name in METRICS}
+    return row | {
+        "other_metrics": event.other_metrics or None,
+        "misfits": event.misfits or None,
+        "job": event.job,
+    }
+
+
+def agree(normaliser: Normaliser, raws: list[bytes]) -> Normalised:
+    """Read records both ways; the quick reader's answer, found to equal the exact one's."""
+    said = normaliser(block(raws))
+    regular = told(said)
+    assert sorted([*regular, *(odd.index for odd in said.odd)]) == list(range(len(raws)))
+    for index, row in regular.items():
+        verdict = exact.read(raws[index])
+        assert isinstance(verdict, exact.Event), (raws[index], verdict)
+        full = dict.fromkeys(("other_metrics", "extra", "misfits", "job")) | row
+        assert full == wanted(verdict), raws[index]
+    for odd in said.odd:
+        assert repr(odd.verdict) == repr(exact.read(raws[odd.index]))
+    ids = normaliser.hashes([row["event_id"] for row in regular.values()])
+    assert ids.tolist() == said.id_hash.tolist()
+    return said
+
+
+# Pieces of records at the edge: each of these can stand where a regular one would.
+STRINGS = st.sampled_from(
+    [
+        '"info"', '"metrics"', '"ftevent-a"', '"ftevent-0000000000000000000000000000000a"',
+        '"ftevent-000000000000000000000000000000GG"', '"fine_tuning.job.event"', '"Step 1"',
+        '"a \\" b"', '"\\u0022"', '"\\u0069nfo"', '"\\ud83d\\ude00"', '"\\ud800"', '"{}"', '"["',
+        '"\\\\"', '"tab\\t"', '"raw\ttab"', '"\x00"', '"\\u0000"', '""', '"null"', '"true"',
+        '"\\"data\\": null"', '"größer"', "'single'", '"5"', '"x": 1', '"}{"', '"} {"', '"[1]"',
+    ]
+)  # fmt: skip
+NUMBERS = st.sampled_from(
+    [
+        "1", "0", "-0", "-0.0", "1.0", "1.5", "1e3", "1E+2", "1e400", "-1e400", "1e-400",
+        "9007199254740993", "9223372036854775807", "9223372036854775808", "18446744073709551616",
+        "123456789012345678901234567890", "0.1000000000000000055511151231257827", "5e-324",
+        "NaN", "nan", "NAN", "Infinity", "-Infinity", "inf", "-inf", "+1", "01", ".5", "1.", "0x10",
+        "1700000000", "1700000000.0", "1.7e9", "1700000000.5", "99999999", "253402300800", "1_0",
+    ]
+)  # fmt: skip
+WORDS = st.sampled_from(
+    ["null", "true", "false", "True", "None", "undefined", "{}", "[]", "[{}]", '{"a": 1}', ""]
+)
+KEYS = st.sampled_from(
+    [
+        '"id"', '"created_at"', '"level"', '"message"', '"type"', '"object"', '"data"', '"step"',
+        '"total_steps"', '"train_loss"', '"valid_loss"', '"x"', '"\\u0069d"', '"ID"', '"id "', "id",
+        '"train_loss "', '"job_id"', '"\\"x"', '"1"', "1", "'x'",
+    ]
+)  # fmt: skip
+SPACE = st.sampled_from([""] * 6 + [" ", "\t", "  ", "\r", "\x0c", "\u00a0", "\x0b"])
+ANY = st.one_of(STRINGS, NUMBERS, WORDS)
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> bytes:
+    """A record that is a regular event save for a few changes, valid JSON or not."""
+    outer = {
+        '"id"': '"ftevent-AbCdEfGhIjKlMnOpQrStUvWx"',
+        '"created_at"': "1700000000",
+        '"level"': '"info"',
+        '"message"': '"Step 1/2: training loss=0.50"',
+    }
+    if draw(st.booleans()):
+        outer |= {'"object"': '"fine_tuning.job.event"', '"type"': '"metrics"'}
+    inner = {'"step"': "1", '"train_loss"': "0.5"} if draw(st.booleans()) else {}
+    payload = draw(st.sampled_from(["object", "object", "null", "absent"]))
+    target = [list(outer.items()), list(inner.items())]
+    for _ in range(draw(st.integers(0, 3))):
+        members = target[draw(st.integers(0, 1 if payload == "object" else 0))]
+        change = draw(st.sampled_from(["value", "value", "key", "add", "repeat", "drop"]))
+        at = draw(st.integers(0, max(len(members) - 1, 0)))
+        if change == "add" or not members:
+            members.insert(at, (draw(KEYS), draw(ANY)))
+        elif change == "value":
+            members[at] = (members[at][0], draw(ANY))
+        elif change == "key":
+            members[at] = (draw(KEYS), members[at][1])
+        elif change == "repeat":
+            members.append((members[at][0], draw(ANY)))
+        else:
+            del members[at]
+    if draw(st.booleans()):
+        target[0] = draw(st.permutations(target[0]))
+
+    def joined(members: list[tuple[str, str]]) -> str:
+        colon = draw(st.sampled_from([": ", ":", " : ", ":\t"]))
+        comma = draw(st.sampled_from([", ", ",", " ,"]))
+        end = draw(st.sampled_from([""] * 9 + [",", ", ", ",\t", ",\r"]))
+        return "{" + comma.join(k + colon + v for k, v in members) + draw(SPACE) + end + "}"
+
+    if payload != "absent":
+        text = joined(target[1]) if payload == "object" else "null"
+        target[0].insert(draw(st.integers(0, len(target[0]))), ('"data"', text))
+    text = draw(SPACE) + joined(target[0]) + draw(SPACE)
+    text += draw(st.sampled_from([""] * 12 + ["}", ",", "x", "{}", "//", "\x00"]))
+    cut = draw(st.integers(0, 60))
+    return (text[:-cut] if 0 < cut < 4 else text).encode()
+
+
+@examples(400)
+@given(raws=st.lists(texts(), min_size=1, max_size=12))
+def test_regular_records_are_read_exactly(normaliser: Normaliser, raws: list[bytes]) -> None:
+    """What the quick reader calls regular it reads as the exact one does, at every edge of JSON."""
+    agree(normaliser, raws)
+
+
+@examples(100)
+@given(data=st.data())
+def test_events_are_read_exactly(normaliser: Normaliser, data: st.DataObject) -> None:
+    """Events of every kind of payload, in every spelling, are read the same both ways."""
+    raws = [
+        spelled(data.draw, data.draw(events(n, azure=data.draw(st.booleans())))).encode()
+        for n in range(data.draw(st.integers(1, 8)))
+    ]
+    agree(normaliser, raws)
+
+
+@examples(60)
+@given(
+    raws=st.lists(st.one_of(texts(), st.binary(max_size=30)), min_size=1, max_size=6),
+    foul=st.binary(min_size=1, max_size=3),
+    at=st.integers(0, 200),
+)
+def test_foul_bytes_stay_in_their_record(
+    normaliser: Normaliser, raws: list[bytes], foul: bytes, at: int
+) -> None:
+    """Bytes that are no UTF-8 spoil the record they stand in and none beside it."""
+    raws = [raw.replace(b"\n", b" ") for raw in raws]
+    raws[0] = raws[0][:at] + foul.replace(b"\n", b" ") + raws[0][at:]
+    agree(normaliser, raws)
+
+
+REGULAR = {
+    "object": "fine_tuning.job.event",
+    "id": "ftevent-AbCdEfGhIjKlMnOpQrStUvWx",
+    "created_at": 1_700_000_000,
+    "level": "info",
+    "message": "Step 1/2: training loss=0.50",
+    "type": "metrics",
+    "data": {"step": 1, "total_steps": 2, "train_loss": 0.5},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"data": None},
+        {"data": {}},
+        {"type": "message", "message": "Fine-tuning job started"},
+        {"level": "warn"},
+        {"id": f"ftevent-{5:032x}"},
+        {"data": dict.fromkeys(METRICS, 0.25)},
+    ],
+    ids=str,
+)
+def test_common_events_take_the_quick_way(normaliser: Normaliser, change: dict[str, Any]) -> None:
+    """Events as the APIs write them are regular: none of them waits for the exact reader."""
+    event = REGULAR | change
+    absent = {name: value for name, value in event.items() if name != "data"}
+    said = agree(normaliser, [json.dumps(event).encode(), json.dumps(absent).encode()])
+    assert len(said.index) == 2 and not said.odd
+
+
+def test_misfits_keep_their_place(normaliser: Normaliser) -> None:
+    """Strings that spell numbers are numbers; other values of metrics are misfits, kept in data."""
+    data = {"step": "7", "train_loss": " 0.5", "valid_loss": "n/a", "total_steps": 1.5,
+            "train_mean_reward": True, "full_valid_loss": None}  # fmt: skip
+    said = agree(normaliser, [json.dumps(REGULAR | {"data": data}).encode()])
+    (odd,) = said.odd
+    assert isinstance(odd.verdict, exact.Event)
+    assert odd.verdict.counters == {"step": 7} and odd.verdict.metrics == {"train_loss": 0.5}
+    assert sorted(odd.verdict.misfits) == ["total_steps", "train_mean_reward", "valid_loss"]
+    assert odd.verdict.other_metrics == {"total_steps": 1.5}
+    assert odd.verdict.data == json.dumps(data)
+
+
+def test_not_a_number_is_a_float(normaliser: Normaliser) -> None:
+    """Bare NaN and infinities, as Python writes them, are floats of their metric."""
+    data = {"train_loss": math.nan, "valid_loss": math.inf, "full_valid_loss": -math.inf}
+    said = agree_nan(normaliser, json.dumps(REGULAR | {"data": data}).encode())
+    assert math.isnan(said["train_loss"])
+    assert (said["valid_loss"], said["full_valid_loss"]) == (math.inf, -math.inf)
+
+
+def agree_nan(normaliser: Normaliser, raw: bytes) -> dict[str, float]:
+    """The metrics of one odd record."""
+    (odd,) = normaliser(block([raw])).odd
+    assert isinstance(odd.verdict, exact.Event)
+    return odd.verdict.metrics
+
+
+@pytest.mark.parametrize(
+    ("data", "leaves"),
+    [
+        ({"a": {"b": 1, "c": [2, 3]}}, {"a/b": 1, "a/c/0": 2, "a/c/1": 3}),
+        ({"a/b": 1, "c~d": 2}, {"a~1b": 1, "c~0d": 2}),
+        (
+            {"g": [{"name": "x", "v": 1}, {"name": "x", "v": 2}, {"v": 3}]},
+            {"g/x/v": 1, "g/x#2/v": 2, "g/2/v": 3},
+        ),
+        ({"t": "5", "f": True, "n": None, "e": [], "o": {}}, {}),
+    ],
+    ids=str,
+)
+def test_other_numbers(data: dict[str, Any], leaves: dict[str, float]) -> None:
+    """Every other number of a payload is a leaf under its path, lists by name or index."""
+    verdict = exact.read(json.dumps(REGULAR | {"data": data}).encode())
+    assert isinstance(verdict, exact.Event) and verdict.other_metrics == leaves
