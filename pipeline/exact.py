@@ -242,7 +242,7 @@ def _read_metrics(event: Event, data: dict[str, Any]) -> None:
                 event.other_metrics.update(_leaves(value, _escape(name)))
         elif name in COUNTERS:
             number = _number(value)
-            if number is not None and number == math.floor(number) and abs(number) < _INT64:
+            if number is not None and number % 1 == 0 and abs(number) < _INT64:
                 event.counters[name] = int(value) if isinstance(value, int) else int(number)
             elif value is not None:
                 event.misfits.append(name)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import events, examples, spelled
+from strategies import JSON_VALUES, events, examples, spelled
 
 from pipeline import exact
-from pipeline.contract import COUNTERS, METRICS
+from pipeline.contract import COUNTERS, EVENT_FIELDS, METRICS, REJECT_REASONS
 from pipeline.forms.block import Block
 from pipeline.normalise import BODY, Normalised, Normaliser
 
@@ -74,27 +74,23 @@ def agree(normaliser: Normaliser, raws: list[bytes]) -> Normalised:
 
 
 # Pieces of records at the edge: each of these can stand where a regular one would.
-STRINGS = st.sampled_from(
-    [
-        '"info"', '"metrics"', '"ftevent-a"', '"ftevent-0000000000000000000000000000000a"',
-        '"ftevent-000000000000000000000000000000GG"', '"fine_tuning.job.event"', '"Step 1"',
-        '"a \\" b"', '"\\u0022"', '"\\u0069nfo"', '"\\ud83d\\ude00"', '"\\ud800"', '"{}"', '"["',
-        '"\\\\"', '"tab\\t"', '"raw\ttab"', '"\x00"', '"\\u0000"', '""', '"null"', '"true"',
-        '"\\"data\\": null"', '"größer"', "'single'", '"5"', '"x": 1', '"}{"', '"} {"', '"[1]"',
-    ]
+STRINGS = (
+    '"info"', '"metrics"', '"ftevent-a"', '"ftevent-0000000000000000000000000000000a"',
+    '"ftevent-000000000000000000000000000000GG"', '"fine_tuning.job.event"', '"Step 1"',
+    '"a \\" b"', '"\\u0022"', '"\\u0069nfo"', '"\\ud83d\\ude00"', '"\\ud800"', '"{}"', '"["',
+    '"\\\\"', '"tab\\t"', '"raw\ttab"', '"\x00"', '"\\u0000"', '""', '"null"', '"true"',
+    '"\\"data\\": null"', '"größer"', "'single'", '"5"', '"x": 1', '"}{"', '"} {"', '"[1]"',
 )  # fmt: skip
-NUMBERS = st.sampled_from(
-    [
-        "1", "0", "-0", "-0.0", "1.0", "1.5", "1e3", "1E+2", "1e400", "-1e400", "1e-400",
-        "9007199254740993", "9223372036854775807", "9223372036854775808", "18446744073709551616",
-        "123456789012345678901234567890", "0.1000000000000000055511151231257827", "5e-324",
-        "NaN", "nan", "NAN", "Infinity", "-Infinity", "inf", "-inf", "+1", "01", ".5", "1.", "0x10",
-        "1700000000", "1700000000.0", "1.7e9", "1700000000.5", "99999999", "253402300800", "1_0",
-    ]
+NUMBERS = (
+    "1", "0", "-0", "-0.0", "1.0", "1.5", "1e3", "1E+2", "1e400", "-1e400", "1e-400",
+    "9007199254740993", "9223372036854775807", "9223372036854775808", "18446744073709551616",
+    "123456789012345678901234567890", "0.1000000000000000055511151231257827", "5e-324",
+    "NaN", "nan", "NAN", "Infinity", "-Infinity", "inf", "-inf", "+1", "01", ".5", "1.", "0x10",
+    "1700000000", "1700000000.0", "1.7e9", "1700000000.5", "99999999", "253402300800", "1_0",
 )  # fmt: skip
-WORDS = st.sampled_from(
-    ["null", "true", "false", "True", "None", "undefined", "{}", "[]", "[{}]", '{"a": 1}', ""]
-)
+WORDS = (
+    "null", "true", "false", "True", "None", "undefined", "{}", "[]", "[{}]", '{"a": 1}', "",
+)  # fmt: skip
 KEYS = st.sampled_from(
     [
         '"id"', '"created_at"', '"level"', '"message"', '"type"', '"object"', '"data"', '"step"',
@@ -103,7 +99,7 @@ KEYS = st.sampled_from(
     ]
 )  # fmt: skip
 SPACE = st.sampled_from([""] * 6 + [" ", "\t", "  ", "\r", "\x0c", "\u00a0", "\x0b"])
-ANY = st.one_of(STRINGS, NUMBERS, WORDS)
+ANY = st.sampled_from([*STRINGS, *NUMBERS, *WORDS])
 
 
 @st.composite
@@ -159,6 +155,24 @@ def test_regular_records_are_read_exactly(normaliser: Normaliser, raws: list[byt
     agree(normaliser, raws)
 
 
+@pytest.mark.parametrize("extra", ["", '"x": 1', '"x": "y"', '"x": null'])
+def test_each_word_in_each_place(normaliser: Normaliser, extra: str) -> None:
+    """No word in the place of a value is misread, nor where an unknown key makes up its quotes."""
+    event = dict(REGULAR)
+    places = [*((name, None) for name in event), *(("data", name) for name in event["data"])]
+    for word in (*STRINGS, *NUMBERS, *WORDS):
+        raws = []
+        for outer, inner in places:
+            changed = event | {outer: event["data"] | {inner: "@"} if inner else "@"}
+            text = json.dumps(changed).replace('"@"', word)
+            raws.append(text.encode())
+            if extra:
+                first, inside = "{" + extra + ", ", '"data": {' + extra + ", "
+                raws.append(text.replace("{", first, 1).encode())
+                raws.append(text.replace('"data": {', inside).encode())
+        agree(normaliser, raws)
+
+
 @examples(100)
 @given(data=st.data())
 def test_events_are_read_exactly(normaliser: Normaliser, data: st.DataObject) -> None:
@@ -183,6 +197,19 @@ def test_foul_bytes_stay_in_their_record(
     raws = [raw.replace(b"\n", b" ") for raw in raws]
     raws[0] = raws[0][:at] + foul.replace(b"\n", b" ") + raws[0][at:]
     agree(normaliser, raws)
+
+
+@examples(200)
+@given(
+    changes=st.dictionaries(st.sampled_from([*EVENT_FIELDS, "messages"]), JSON_VALUES, max_size=3),
+    data=st.dictionaries(st.sampled_from([*COUNTERS, *METRICS]), JSON_VALUES, max_size=3),
+)
+def test_any_json_gets_a_verdict(changes: dict[str, Any], data: dict[str, Any]) -> None:
+    """Whatever JSON a record is, it is judged: no value ends an ingest."""
+    verdict = exact.read(json.dumps(REGULAR | {"data": data} | changes).encode())
+    assert isinstance(verdict, exact.Verdict)
+    if isinstance(verdict, exact.Reject):
+        assert verdict.reason in REJECT_REASONS
 
 
 REGULAR = {

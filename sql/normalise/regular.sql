@@ -51,7 +51,7 @@ select
     end as null_payload,
     starts_with(e.id, 'ftevent-')
     and not (ord(e.message) between 45 and 57 or ord(e.message) in (91, 123))
-    and e.message not in ('', 'true', 'false', 'null', 'NaN', 'Infinity')
+    and lower(e.message) not in ('', 'true', 'false', 'null', 'nan', 'inf', 'infinity')
     and case
         when strlen(e.id) = 40 then regexp_full_match(e.id, 'ftevent-[0-9a-f]{32}')
         else true
