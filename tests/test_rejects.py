@@ -1,0 +1,253 @@
+"""What is no event is kept as a reject, whole, with its reason and its place."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xxhash
+from strategies import job_name
+from test_ingest import JOB, event, exchange, page
+
+from pipeline import exact, open_lake
+from pipeline.contract import REJECT_PREFIX_BYTES, REJECT_REASONS
+from pipeline.lake.lake import Lake
+
+GOOD = [event(0), event(1), event(2)]
+LIMIT = 200_000
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A bad record between good ones.
+
+    Attributes:
+        reason: the reject's.
+        raw: the record.
+        detail: what the reject says, in part.
+        last: it ends the file, without a line break.
+    """
+
+    reason: str
+    raw: bytes
+    detail: str
+    last: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+def bad(reason: str, detail: str, **fields: Any) -> Bad:
+    """An event with fields of the wrong kind; `...` for an absent one."""
+    some = {name: value for name, value in event(5, **fields).items() if value is not ...}
+    return Bad(reason, json.dumps(some).encode(), detail)
+
+
+DEEP = b'{"object": "fine_tuning.job.event", "data": ' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+CASES = [
+    Bad("invalid_utf8", json.dumps(event(5)).encode().replace(b"Step", b"St\xffp"), "byte 0xff"),
+    Bad("malformed_json", json.dumps(event(5)).encode()[:-1] + b",}", ""),
+    Bad("malformed_json", b"Traceback (most recent call last):", "Expecting value"),
+    Bad("malformed_json", json.dumps(event(5)).encode() * 2, "Extra data"),
+    Bad("cut_off", json.dumps(event(5)).encode()[:-20], "", last=True),
+    Bad("cut_off", '{"message": "größer'.encode()[:-3], "ends inside a character", last=True),
+    Bad("too_deep", DEEP, "nested deeper"),
+    Bad("too_large", json.dumps(event(5, message="x" * LIMIT)).encode(), "--max-record-bytes"),
+    Bad("not_an_object", b"17", "a number: 17"),
+    Bad("not_an_object", b'"text"', "a string"),
+    Bad("not_an_object", b"[1, 2]", "an array without objects"),
+    Bad("unknown_object", b'{"a": 1}', "an object with a"),
+    bad("missing_field", "id is absent", id=...),
+    bad("missing_field", "id is null", id=None),
+    bad("missing_field", "created_at is absent", created_at=...),
+    bad("missing_field", "level is absent", level=...),
+    bad("missing_field", "message is null", message=None),
+    bad("wrong_type", "id is a number", id=5),
+    bad("wrong_type", "level is an array", level=["info"]),
+    bad("wrong_type", "message is an object", message={"a": 1}),
+    bad("wrong_type", "type is a boolean", type=True),
+    bad("wrong_type", "data is an array", data=[1]),
+    bad("wrong_type", "data is a string", data="{}"),
+    bad("wrong_type", "created_at is a string", created_at="1700000000"),
+    bad("wrong_type", "created_at is a boolean", created_at=True),
+    bad("wrong_type", "not whole seconds", created_at=1.5),
+    bad("bad_time", "created_at is -1", created_at=-1),
+    bad("bad_time", "no Unix time in seconds", created_at=1_700_000_000_000_000),
+    bad("bad_time", "created_at is nan", created_at=float("nan")),
+    bad("lone_surrogate", "message holds", message="\ud800"),
+    bad("lone_surrogate", "level holds", level="\udfff"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_reason_place_and_bytes(tmp_path: Path, case: Bad) -> None:
+    """A bad record is one reject with its reason, place and bytes; its neighbours are events."""
+    before = b"".join(json.dumps(good).encode() + b"\r\n" for good in GOOD[:2])
+    after = b"" if case.last else b"\n" + json.dumps(GOOD[2]).encode() + b"\n"
+    (tmp_path / "dump.jsonl").write_bytes(before + case.raw + after)
+    with open_lake(tmp_path / "lake") as lake:
+        report = lake.ingest([tmp_path / "dump.jsonl"], max_record_bytes=LIMIT)
+        (source,) = report.sources
+        assert (source.events, source.rejects) == (2 if case.last else 3, {case.reason: 1})
+        assert report.reject_count == 1
+        (row,) = rejects(lake)
+    assert case.detail in row["detail"]
+    assert (row["reason"], row["position"]) == (case.reason, 2)
+    assert (row["byte_offset"], row["byte_length"]) == (len(before), len(case.raw))
+    if case.reason == "too_large":
+        assert row["raw"] == case.raw[:REJECT_PREFIX_BYTES]
+        assert row["raw_hash"] == xxhash.xxh3_128_hexdigest(case.raw)
+    else:
+        assert (row["raw"], row["raw_hash"]) == (case.raw, None)
+    assert row["job_id"] == JOB
+
+
+def test_job_conflict(tmp_path: Path) -> None:
+    """A stream whose evidence names two jobs is rejected whole, never merged."""
+    other = job_name(7)
+    (tmp_path / "dump.json").write_text(json.dumps(exchange(page(0, 1, 2), other)))
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([tmp_path / "dump.json"]).sources
+        assert (source.events, source.rejects) == (0, {"job_conflict": 3})
+        rows = rejects(lake)
+    assert [json.loads(row["raw"]) for row in rows] == page(0, 1, 2)["data"]
+    assert all(JOB in row["detail"] and other in row["detail"] for row in rows)
+
+
+def test_job_conflict_of_one_record(tmp_path: Path) -> None:
+    """A record that names another job than --job-id is rejected, its neighbours are not."""
+    texts = [json.dumps(event(1)), json.dumps(event(2, job_id=job_name(7)))]
+    (tmp_path / "dump.jsonl").write_text("\n".join(texts))
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([tmp_path / "dump.jsonl"], job_id=JOB).sources
+        assert (source.events, source.rejects) == (1, {"job_conflict": 1})
+        (row,) = rejects(lake)
+    assert (row["position"], row["raw"].decode()) == (1, texts[1])
+
+
+def test_corrupt_compression(tmp_path: Path) -> None:
+    """Of a cut-off gzip file the part before is kept, the damage is a reject at its place."""
+    text = b"".join(json.dumps(event(n)).encode() + b"\n" for n in range(2_000))
+    (tmp_path / "dump.gz").write_bytes(gzip.compress(text)[:-2_000])
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([tmp_path / "dump.gz"]).sources
+        assert source.rejects.pop("corrupt_compression") == 1
+        assert set(source.rejects) <= {"cut_off"}
+        assert 1_000 < source.events < 2_000
+        assert source.records == source.events + 1 + sum(source.rejects.values())
+        row = next(row for row in rejects(lake) if row["reason"] == "corrupt_compression")
+        ends = lake.sql('select max("offset") as last from lake_events')["last"][0]
+    assert row["byte_offset"] > ends and row["position"] == source.records - 1
+
+
+def test_every_reason_has_a_case() -> None:
+    """No reason of the closed list is without a bad record here."""
+    apart = {"job_conflict", "corrupt_compression"}
+    assert {case.reason for case in CASES} | apart == REJECT_REASONS.keys()
+
+
+def rejects(lake: Lake) -> list[dict[str, Any]]:
+    """The rejects of a lake, in the order of their sources."""
+    return lake.sql("select * from lake_rejects order by source_id, position").to_dicts()
+
+
+@pytest.fixture
+def blind(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Makes the reader reject what it will read later, as an earlier version might."""
+    read = exact.read
+
+    def poor(raw: bytes, *, last: bool = False) -> exact.Verdict:
+        verdict = read(raw, last=last)
+        if isinstance(verdict, exact.Event) and "unusual" in verdict.message:
+            return exact.Reject("wrong_type", "not understood yet")
+        return verdict
+
+    def switch(on: bool) -> None:
+        monkeypatch.setattr(exact, "read", poor if on else read)
+
+    return switch
+
+
+UNUSUAL = [event(n, message=f"an unusual {n}", level="Info") for n in (5, 6)]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "unattributed"])
+def test_replay(tmp_path: Path, blind: Callable[[bool], None], named: bool) -> None:
+    """Rejects that pass by now become events of their job, once; the others stay as they are."""
+    rows = [*(GOOD if named else GOOD[1:]), *UNUSUAL]
+    text = "\n".join(map(json.dumps, rows)) + "\n{oops}\n"
+    (tmp_path / "dump.jsonl").write_text(text)
+    blind(True)
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake.ingest([tmp_path / "dump.jsonl"]).reject_count == 3
+        blind(False)
+        report = lake.replay_rejects()
+        assert (report.tried, report.passed, report.still) == (3, 2, 1)
+        found = lake.view("events")
+        assert sorted(found["event_id"]) == sorted(row["id"] for row in rows)
+        assert found["job_id"].n_unique() == 1
+        assert [row["raw"] for row in rejects(lake)] == [b"{oops}"]
+        (source,) = lake.view("sources").to_dicts()
+        assert (source["events"], source["rejects"]) == (len(rows), 1)
+        again = lake.replay_rejects()
+        assert (again.tried, again.passed, again.still) == (1, 0, 1)
+        assert lake.view("events").equals(found)
+        with open_lake(tmp_path / "straight") as straight:
+            straight.ingest([tmp_path / "dump.jsonl"])
+            assert straight.view("events").equals(found)
+
+
+def test_replay_of_an_event_that_came_otherwise(
+    tmp_path: Path, blind: Callable[[bool], None]
+) -> None:
+    """A reject that passes, of an event that is there already, is counted as its duplicate."""
+    for name, rows in (("one", [*GOOD, UNUSUAL[0]]), ("two", [GOOD[0], UNUSUAL[0]])):
+        (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+    blind(True)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "one"])
+        blind(False)
+        lake.ingest([tmp_path / "two"])
+        assert lake.replay_rejects().passed == 1
+        assert len(lake.view("events")) == 4 and not rejects(lake)
+        rows = {Path(row["path"]).name: row for row in lake.view("sources").to_dicts()}
+    assert (rows["one"]["events"], rows["one"]["duplicates"]) == (3, 1)
+
+
+def test_replay_inside_one_recorded_body(tmp_path: Path, blind: Callable[[bool], None]) -> None:
+    """Of two rejects in one recorded body, the one that passes leaves the other in place."""
+    body = page(0, 1)
+    body["data"][:0] = [UNUSUAL[0], event(9, created_at=-1)]
+    (tmp_path / "dump").write_text(json.dumps(exchange(body)))
+    blind(True)
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake.ingest([tmp_path / "dump"]).reject_count == 2
+        blind(False)
+        assert lake.replay_rejects().passed == 1
+        assert [row["reason"] for row in rejects(lake)] == ["bad_time"]
+        assert len(lake.view("events")) == 3
+
+
+def test_rejects_repeat(tmp_path: Path) -> None:
+    """Ingesting a file with rejects again rejects nothing anew."""
+    (tmp_path / "dump.jsonl").write_text("\n".join([*map(json.dumps, GOOD), "{oops}", "17"]))
+    with open_lake(tmp_path / "lake") as lake:
+        for _ in range(2):
+            lake.ingest([tmp_path / "dump.jsonl"])
+            assert [row["reason"] for row in rejects(lake)] == ["malformed_json", "not_an_object"]
+
+
+def test_many_rejects(tmp_path: Path) -> None:
+    """More rejects than fit one batch are all there, in their places."""
+    lines = [json.dumps(event(0)), json.dumps(event(1)), *(f"{n} {{" for n in range(25_000))]
+    (tmp_path / "dump.jsonl").write_text("\n".join(lines) + "\n")
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake.ingest([tmp_path / "dump.jsonl"]).reject_count == 25_000
+        found = rejects(lake)
+    assert [row["raw"].decode() for row in found] == lines[2:]
+    assert [row["position"] for row in found] == list(range(2, 25_002))
