@@ -12,7 +12,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeVar
 
 from pipeline.forms.block import Block, Mark
@@ -63,6 +62,8 @@ class _Creation:
     job: str
     first: int
     """Where the job's records begin: `Validating ...` of the same second may stand before it."""
+    last: int
+    """Where they end in a run against time: there it may stand behind."""
 
 
 class Scout:
@@ -100,9 +101,9 @@ class Scout:
             found = _CREATION.search(text, begin, end)
             glimpse = _glimpse(block.position + index, text[begin:end])
             if found and glimpse and _is_event(text[begin:end]):
-                first = self._first(block, text, index, begin, glimpse)
-                self._creations.append(_Creation(glimpse, found[1].decode(), first))
-                ends.update((max(begin - 1, 0), begin, min(end, size - 1)))
+                low, high, *bytes_beside = self._tied(block, text, begin, end, glimpse)
+                self._creations.append(_Creation(glimpse, found[1].decode(), low, high))
+                ends.update((begin, *bytes_beside))
             at = text.find(_CREATED, end, size)
         if self._lines:
             self._job_objects(block, text)
@@ -124,18 +125,28 @@ class Scout:
             at = text.find(_JOB_OBJECT, end, len(block.data))
 
     @staticmethod
-    def _first(
-        block: Block, text: bytes | bytearray, index: int, begin: int, creation: _Glimpse
-    ) -> int:
-        """Where the records of a creation message's job begin, if they run with time."""
-        while index:
-            before, start, stop = block.record_at(begin - 1)
+    def _tied(
+        block: Block, text: bytes | bytearray, begin: int, end: int, creation: _Glimpse
+    ) -> tuple[int, int, int, int]:
+        """The records that the second of a creation message ties to it, on both sides.
+
+        Returns:
+            Positions of the first and the last of them, and a byte of the records beyond each.
+        """
+
+        def tied(byte: int) -> tuple[int, int, int] | None:
+            index, start, stop = block.record_at(byte)
             raw = text[start:stop]
-            glimpse = _glimpse(block.position + before, raw)
-            if _VALIDATING not in raw or glimpse is None or glimpse.time != creation.time:
-                break
-            index, begin = before, start
-        return block.position + index
+            glimpse = _glimpse(block.position + index, raw)
+            same = _VALIDATING in raw and glimpse is not None and glimpse.time == creation.time
+            return (block.position + index, start, stop) if same else None
+
+        first = last = creation.position
+        while begin > 0 and (found := tied(begin - 1)):
+            first, begin, _ = found
+        while end < len(block.data) and (found := tied(end)):
+            last, _, end = found
+        return first, last, max(begin - 1, 0), min(end, len(block.data) - 1)
 
     def streams(self) -> list[Stream]:
         """The source's streams, in order and without gaps."""
@@ -155,8 +166,9 @@ class Scout:
             direction = _direction(glimpses) or (1 if mark.run else -1)
             job = jobs[0] if jobs else None
             return [self._named(mark, first, stop - 1, direction < 0, job)]
-        edges = [first - 1, *(c.glimpse.position for c in creations), stop]
-        gaps = [_between(glimpses, low + 1, high, _position) for low, high in pairwise(edges)]
+        lows = [first, *(c.last + 1 for c in creations)]
+        highs = [*(c.first for c in creations), stop]
+        gaps = [_between(glimpses, *gap, _position) for gap in zip(lows, highs, strict=True)]
         votes = [_direction(gap) for gap in gaps]
         usual = sum(votes) or (1 if mark.run else -1)
         # begins[i]: where the stream of creation i begins; it ends where the next one does.
@@ -173,9 +185,9 @@ class Scout:
         for index in range(1, len(creations)):
             left, right = creations[index - 1], creations[index]
             ascending = _owner(gaps[index], votes[index], usual, left, right)
-            begins.append(right.first if ascending else left.glimpse.position + 1)
+            begins.append(right.first if ascending else left.last + 1)
             heads.append(right.job)
-        tail = creations[-1].glimpse.position + 1
+        tail = creations[-1].last + 1
         if tail < stop and (votes[-1] or usual) < 0 and _before(gaps[-1], creations[-1]):
             begins.append(tail)
             heads.append(None)

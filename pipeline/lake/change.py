@@ -13,6 +13,7 @@ from pipeline.lake import settle
 from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged, stage_table
 from pipeline.lake.store import Commit, Store
+from pipeline.sqlfiles import sql_text
 
 
 class Change:
@@ -80,7 +81,22 @@ class Change:
             query = "from one_file anti join leaving using (job_id)"
             self._commit.add(settle.rewrite(con, self._folder, "events", query))
             self._commit.remove(file)
+        self._rename_variants(con, jobs)
         ledger.rename_jobs(jobs, told_by)
+
+    def _rename_variants(self, con: Any, jobs: Mapping[str, str]) -> None:
+        """Let the variants of jobs follow their events, each content once."""
+        files = self._store.live("variants")
+        held = {job for f in files for job in pq.read_table(f, columns=["job_id"])[0].to_pylist()}
+        if not held & set(jobs):
+            return
+        con.register("names", pa.table({"old": list(jobs), "new": list(jobs.values())}))
+        con.read_parquet([str(file) for file in files]).create_view("variants", replace=True)
+        query = sql_text("lake/renamed_variants")
+        self._commit.add(settle.rewrite(con, self._folder, "variants", query))
+        con.unregister("names")
+        for file in files:
+            self._commit.remove(file)
 
     def _settle(
         self, con: Any, fresh: list[Staged], held: list[Path], jobs: list[str]

@@ -228,10 +228,13 @@ class Ledger:
         )
 
     def rename_jobs(self, names: Mapping[str, str], told_by: str) -> None:
-        """Give the streams of one job to another."""
+        """Give the streams of one job to another; `told_by` says how its name became known."""
         self._db.executemany(
             "update streams set job_id = ?, told_by = ? where job_id = ?",
-            ((new, told_by, old) for old, new in names.items()),
+            (
+                (new, "unknown" if new.startswith(UNATTRIBUTED_PREFIX) else told_by, old)
+                for old, new in names.items()
+            ),
         )
 
 

@@ -1,0 +1,408 @@
+"""Which job events belong to: every kind of evidence, every order of arrival."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import START, examples
+from test_laws import sound, workplace
+
+from pipeline import open_lake
+from pipeline.contract import UNATTRIBUTED_PREFIX
+from pipeline.errors import UsageError
+from pipeline.lake.lake import Lake
+
+A, B, C = (f"ftjob-{letter * 24}" for letter in "ABC")
+Events = list[dict[str, Any]]
+
+
+def job_events(job: str, count: int = 5, *, start: int = START, created: bool = True) -> Events:
+    """The events of a job, oldest first; ids tell nothing of the job to the reader."""
+    texts = [f"Created fine-tuning job: {job}"] if created else ["Fine-tuning job started"]
+    texts += [f"Step {n}/{count}: training loss=0.50" for n in range(1, count)]
+    return [
+        {
+            "object": "fine_tuning.job.event",
+            "id": f"ftevent-{job[-1]}{start + n:023}",
+            "created_at": start + n,
+            "level": "info",
+            "message": text,
+            "type": "message",
+            "data": {},
+        }
+        for n, text in enumerate(texts)
+    ]
+
+
+def lines(events: Events) -> str:
+    """Events as JSON lines."""
+    return "".join(json.dumps(event) + "\n" for event in events)
+
+
+def page(events: Events) -> dict[str, Any]:
+    """Events as a list page, newest first."""
+    return {"object": "list", "data": events[::-1], "has_more": False}
+
+
+def put(path: Path, content: Any) -> Path:
+    """A file of text, or of a value as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def jobs(lake: Lake) -> dict[str, list[str]]:
+    """Job -> ids of its events."""
+    sound(lake)
+    found: dict[str, list[str]] = {}
+    for job, event in lake.sql("select job_id, event_id from lake_events order by all").rows():
+        found.setdefault(job, []).append(event)
+    return found
+
+
+def ids(events: Events) -> list[str]:
+    """The ids of events, sorted."""
+    return sorted(event["id"] for event in events)
+
+
+def told(lake: Lake) -> list[tuple[str, str]]:
+    """(job, how it was told) of each stream with events."""
+    return lake.sql(
+        "select distinct streams.job_id, told_by from lake_streams as streams "
+        "semi join lake_events using (stream_id) order by all"
+    ).rows()
+
+
+NAMELESS = job_events(A, created=False)
+URL = f"https://api.openai.com/v1/fine_tuning/jobs/{A}/events"
+EXCHANGE = {"request": {"uri": URL}, "response": {"body": {"string": json.dumps(page(NAMELESS))}}}
+JOB_OBJECT = {"object": "fine_tuning.job", "id": A, "status": "running"}
+CHECKPOINT = {"object": "fine_tuning.job.checkpoint", "id": "c", "fine_tuning_job_id": A}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "flag", "how"),
+    [
+        ("x.jsonl", lines(NAMELESS), A, "flag"),
+        (f"{B}.jsonl", lines([{**event, "job_id": A} for event in NAMELESS]), None, "beside"),
+        ("x.json", EXCHANGE, None, "beside"),
+        ("x.json", {"job": JOB_OBJECT, "events": page(NAMELESS)}, None, "beside"),
+        ("x.json", {"checkpoints": [CHECKPOINT], "events": NAMELESS}, None, "beside"),
+        ("x.json", {"fine_tuning_job_id": A, "events": NAMELESS}, None, "beside"),
+        ("x.jsonl", lines([JOB_OBJECT, *NAMELESS]), None, "beside"),
+        ("x.jsonl", lines(job_events(A)), None, "creation"),
+        ("x.json", page(job_events(A)), None, "creation"),
+        ("x.json", job_events(A), None, "creation"),
+        (f"{A}.jsonl", lines(NAMELESS), None, "name"),
+        (f"{A}/page.json", page(NAMELESS), None, "name"),
+    ],
+)
+def test_evidence(tmp_path: Path, name: str, content: Any, flag: str | None, how: str) -> None:
+    """Each kind of evidence gives the events to the job it names, and is told."""
+    path = put(tmp_path / "dumps" / name, content)
+    with open_lake(tmp_path / "lake") as lake:
+        assert not lake.ingest([path], job_id=flag).reject_count
+        assert [*jobs(lake)] == [A] and len(jobs(lake)[A]) == 5
+        assert how in {by for _, by in told(lake)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "how"),
+    [
+        (f"{B}.jsonl", lines(job_events(A)), "creation"),
+        (f"{B}.json", EXCHANGE, "beside"),
+        (f"{B}/{A}.jsonl", lines(NAMELESS), "name"),
+        (f"{B}.jsonl", lines([JOB_OBJECT, *NAMELESS]), "beside"),
+    ],
+)
+def test_nearer_evidence_wins(tmp_path: Path, name: str, content: Any, how: str) -> None:
+    """What stands beside the events is nearer than their creation message, that than a name."""
+    path = put(tmp_path / name, content)
+    with open_lake(tmp_path / "lake") as lake:
+        assert not lake.ingest([path]).reject_count
+        assert [*jobs(lake)] == [A] and told(lake) == [(A, how)]
+
+
+def test_name_beats_shared_ids(tmp_path: Path) -> None:
+    """A stream whose name tells a job keeps it, though another job holds the same events."""
+    one = put(tmp_path / "one" / f"{A}.jsonl", lines(NAMELESS))
+    two = put(tmp_path / "two" / f"{B}.jsonl", lines(NAMELESS[:3]))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([one])
+        lake.ingest([two])
+        assert {job: len(found) for job, found in jobs(lake).items()} == {A: 5, B: 3}
+
+
+CONTRARY = {
+    "creation": ("x.jsonl", lines(job_events(A))),
+    "url": ("x.json", EXCHANGE),
+    "name": (f"{A}.jsonl", lines(NAMELESS)),
+    "object": ("x.jsonl", lines([JOB_OBJECT, *NAMELESS])),
+}
+
+
+@pytest.mark.parametrize("kind", CONTRARY)
+def test_flag_against_evidence(tmp_path: Path, kind: str) -> None:
+    """--job-id against what a dump says of itself is refused, changes nothing; --force lets it."""
+    name, content = CONTRARY[kind]
+    path = put(tmp_path / name, content)
+    with open_lake(tmp_path / "lake") as lake:
+        with pytest.raises(UsageError, match=rf"^[^\n]*names job {A}[^\n]*{B}[^\n]*--force$"):
+            lake.ingest([path], job_id=B)
+        assert jobs(lake) == {} and lake.view("sources").is_empty()
+        lake.ingest([path], job_id=B, force=True)
+        assert [*jobs(lake)] == [B] and told(lake) == [(B, "flag")]
+
+
+def test_flag_with_evidence(tmp_path: Path) -> None:
+    """--job-id that says what the dump says is no contradiction."""
+    path = put(tmp_path / f"{A}.jsonl", lines(job_events(A)))
+    with open_lake(tmp_path / "lake") as lake:
+        assert not lake.ingest([path], job_id=A).reject_count
+        assert [*jobs(lake)] == [A]
+
+
+@pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
+@pytest.mark.parametrize("count", [2, 40])
+def test_many_jobs_in_one_file(tmp_path: Path, newest_first: bool, count: int) -> None:
+    """A JSONL of many jobs one after another is cut at their creation messages, either way up."""
+    all_jobs = [f"ftjob-{n:024}" for n in range(count)]
+    streams = [job_events(job, 4, start=START + 100 * n) for n, job in enumerate(all_jobs)]
+    for n, stream in enumerate(streams):
+        for event in stream:
+            event["id"] = f"ftevent-{n:012}{event['created_at']:012}"
+    rows = [event for s in streams for event in (s[::-1] if newest_first else s)]
+    path = put(tmp_path / "x.jsonl", lines(rows))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        assert jobs(lake) == {job: ids(s) for job, s in zip(all_jobs, streams, strict=True)}
+        assert lake.sql("select distinct newest_first from lake_streams").rows() == [
+            (newest_first,)
+        ]
+
+
+@pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
+def test_validating_beside_created(tmp_path: Path, newest_first: bool) -> None:
+    """`Validating` that stands before `Created` of the same second belongs to the same job."""
+    streams = []
+    for job, start in ((A, START), (B, START + 100)):
+        events = job_events(job, 4, start=start)
+        events[1] |= {"message": "Validating training file: file-abc", "created_at": start}
+        events[:2] = events[1::-1]
+        streams.append(events)
+    rows = [event for s in streams for event in (s[::-1] if newest_first else s)]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines(rows))])
+        assert jobs(lake) == {A: ids(streams[0]), B: ids(streams[1])}
+        assert lake.view("events")["message"][1].startswith("Validating")
+
+
+@pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
+def test_jobs_that_begin_in_one_second(tmp_path: Path, newest_first: bool) -> None:
+    """Jobs whose times overlap are still cut where their creation messages stand."""
+    streams = [job_events(job, 6, start=START) for job in (A, B, C)]
+    rows = [event for s in streams for event in (s[::-1] if newest_first else s)]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines(rows))])
+        assert jobs(lake) == {j: ids(s) for j, s in zip((A, B, C), streams, strict=True)}
+
+
+def test_pages_one_after_another(tmp_path: Path) -> None:
+    """Pages of one file are streams of their own; those that share an event are one job."""
+    one, two = job_events(A, 6), job_events(B, 6, start=START + 50)
+    texts = [json.dumps(page(part)) for part in (one[2:], one[:3], two)]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.json", "\n".join(texts))])
+        assert jobs(lake) == {A: ids(one), B: ids(two)}
+        assert told(lake) == [(A, "creation"), (A, "shared"), (B, "creation")]
+
+
+def test_pages_on_lines(tmp_path: Path) -> None:
+    """Pages that stand on lines among events are streams of their own."""
+    one, two = job_events(A, 4), job_events(B, 4, start=START + 50)
+    text = lines(one) + json.dumps(page(two)) + "\n" + json.dumps(EXCHANGE) + "\n"
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", text)])
+        assert jobs(lake) == {A: sorted({*ids(one), *ids(NAMELESS)}), B: ids(two)}
+
+
+def azure(events: Events, *, metrics: bool) -> Events:
+    """Events with Azure's ids: those of metrics are their time twice, so tell no job."""
+    for event in events:
+        ticks = f"{(event['created_at'] + 62_135_596_800) * 10**7:015x}"
+        digest = xxhash.xxh3_128_hexdigest(json.dumps(event).encode())
+        event["id"] = f"ftevent-0{ticks}{ticks}0" if metrics else f"ftevent-{digest}"
+    return events
+
+
+def test_times_as_ids_link_nothing(tmp_path: Path) -> None:
+    """Azure's ids of metrics events, which two jobs can share, link no stream to a job."""
+    named = azure(job_events(A), metrics=True)
+    loose = azure(job_events(B, created=False)[1:], metrics=True)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "a.jsonl", lines(named))])
+        lake.ingest([put(tmp_path / "b.jsonl", lines(loose))])
+        found = jobs(lake)
+    assert found.pop(A) == ids(named)
+    ((job, events),) = found.items()
+    assert job.startswith(UNATTRIBUTED_PREFIX) and events == ids(loose)
+
+
+def test_azure_ids_of_messages_link(tmp_path: Path) -> None:
+    """Azure's ids of other events are unique, so they link."""
+    named = azure(job_events(A), metrics=False)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "b.jsonl", lines(named[2:]))])
+        lake.ingest([put(tmp_path / "a.jsonl", lines(named))])
+        assert jobs(lake) == {A: ids(named)}
+
+
+def test_unattributed(tmp_path: Path) -> None:
+    """Events that nothing names are kept as a job of their own, the same from any file."""
+    names = []
+    for name, content in (("one/x.jsonl", lines(NAMELESS)), ("two/y.json", page(NAMELESS))):
+        path = put(tmp_path / name, content)
+        with open_lake(path.parent / "lake") as lake:
+            lake.ingest([path])
+            ((job, events),) = jobs(lake).items()
+            assert events == ids(NAMELESS)
+            assert len(lake.view("unattributed_events")) == 5
+            assert told(lake) == [(job, "unknown")]
+            names.append(job)
+    assert names[0] == names[1] and names[0].startswith(UNATTRIBUTED_PREFIX)
+
+
+def test_adoption(tmp_path: Path) -> None:
+    """A stream that arrives again under its job adopts the copy that had none."""
+    whole = job_events(A, 8)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "late.jsonl", lines(whole[3:]))])
+        assert [*jobs(lake)] != [A]
+        lake.ingest([put(tmp_path / "early.jsonl", lines(whole[:4]))])
+        assert jobs(lake) == {A: ids(whole)}
+        assert told(lake) == [(A, "creation"), (A, "shared")]
+        assert lake.view("unattributed_events").is_empty()
+
+
+def test_variants_follow_their_job(tmp_path: Path) -> None:
+    """Contents that lost while their job had no name are variants of the job that adopts it."""
+    whole = job_events(A, 6)
+    other = {**whole[4], "data": {"step": 4}}
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "0.jsonl", lines([*whole[3:], other]))])
+        lake.ingest([put(tmp_path / "1.jsonl", lines([*whole, other]))])
+        assert jobs(lake) == {A: ids(whole)}
+        (variant,) = lake.view("variants").to_dicts()
+        assert (variant["job_id"], json.loads(variant["event"])) == (A, whole[4])
+
+
+def test_adoption_by_a_link(tmp_path: Path) -> None:
+    """Nameless streams that share events are one job, and all get the name of any of them."""
+    whole = job_events(A, 9)
+    parts = [whole[5:], whole[3:6], whole[:4]]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "0.jsonl", lines(parts[0]))])
+        lake.ingest([put(tmp_path / "1.jsonl", lines(parts[1]))])
+        ((job, events),) = jobs(lake).items()
+        assert job.startswith(UNATTRIBUTED_PREFIX) and events == ids(whole[3:])
+        lake.ingest([put(tmp_path / "2.jsonl", lines(parts[2]))])
+        assert jobs(lake) == {A: ids(whole)}
+
+
+@examples(12)
+@given(
+    cuts=st.lists(st.tuples(st.integers(0, 9), st.integers(2, 6)), min_size=1, max_size=4),
+    order=st.permutations(range(6)),
+    together=st.booleans(),
+    upside=st.lists(st.booleans(), min_size=6, max_size=6),
+)
+def test_attribution_needs_no_order(
+    cuts: list[tuple[int, int]], order: list[int], together: bool, upside: list[bool]
+) -> None:
+    """Streams find their job by shared events in whatever order they arrive."""
+    whole, other = job_events(A, 12), job_events(B, 4, start=START + 500)
+    parts = [whole[:3], *(whole[at : at + size] for at, size in cuts), other]
+    wanted = grouped(parts[:-1])
+    with workplace() as folder:
+        paths = [
+            put(folder / f"{n}.jsonl", lines(part[::-1] if upside[n] else part))
+            for n, part in enumerate(parts)
+        ]
+        arriving = [paths[n] for n in order if n < len(paths)]
+        with open_lake(folder / "lake") as lake:
+            for batch in [arriving] if together else [[path] for path in arriving]:
+                lake.ingest(batch)
+            found = jobs(lake)
+            assert found.pop(B) == ids(other)
+            assert sorted(found.values()) == wanted
+            assert found[A] == next(group for group in wanted if whole[0]["id"] in group)
+
+
+def grouped(parts: list[Events]) -> list[list[str]]:
+    """The ids of streams, those that share an id together."""
+    groups: list[set[str]] = []
+    for part in parts:
+        group = {event["id"] for event in part}
+        for other in [g for g in groups if g & group]:
+            groups.remove(other)
+            group |= other
+        groups.append(group)
+    return sorted(sorted(group) for group in groups)
+
+
+def test_two_jobs_share_an_event(tmp_path: Path) -> None:
+    """A nameless stream that shares events with two jobs is given to neither."""
+    one, two = job_events(A), job_events(B, start=START + 50)
+    loose = [one[3], two[3]]
+    for order in ("abc", "bac"):
+        folder = tmp_path / order
+        contents = {"a": lines(one), "b": lines(two), "c": lines(loose)}
+        with open_lake(folder / "lake") as lake:
+            for name in order:
+                lake.ingest([put(folder / f"{name}.jsonl", contents[name])])
+            found = jobs(lake)
+            assert {len(found[A]), len(found[B])} == {5} and len(found) == 3
+
+
+def test_assign(tmp_path: Path) -> None:
+    """Assign gives a source's nameless events to a job, by path or id, and only once."""
+    path = put(tmp_path / "x.jsonl", lines(NAMELESS))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        assert lake.assign(str(path), A) == 5
+        assert jobs(lake) == {A: ids(NAMELESS)} and told(lake) == [(A, "assigned")]
+        source = lake.view("sources")["source_id"][0]
+        with pytest.raises(UsageError, match=f"belong to {A} already: add --force"):
+            lake.assign(source, B)
+        with pytest.raises(UsageError, match="nowhere: no such source"):
+            lake.assign("nowhere", B)
+        assert lake.assign(source, B, force=True) == 5
+        assert jobs(lake) == {B: ids(NAMELESS)}
+
+
+def test_assign_joins_what_the_job_has(tmp_path: Path) -> None:
+    """Events assigned to a job that has them already become duplicates of its own."""
+    named = azure(job_events(A), metrics=True)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "a.jsonl", lines(named))])
+        path = put(tmp_path / "b.jsonl", lines(named[2:]))
+        lake.ingest([path])
+        assert len(jobs(lake)) == 2
+        lake.assign(str(path), A)
+        assert jobs(lake) == {A: ids(named)}
+        rows = {Path(row["path"]).name: row for row in lake.view("sources").to_dicts()}
+    assert (rows["b.jsonl"]["events"], rows["b.jsonl"]["duplicates"]) == (0, 3)
+
+
+def test_job_field_of_an_event(tmp_path: Path) -> None:
+    """A job id field in an event decides over the stream's other evidence."""
+    rows = [*job_events(A, 3), *({**event, "job_id": B} for event in NAMELESS)]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines(rows))])
+        assert {job: len(found) for job, found in jobs(lake).items()} == {A: 3, B: 5}
