@@ -114,7 +114,7 @@ try:
     run("", [], "select count(*) from range(1000000000000) t(x) where hash(x) = 1")
 except KeyboardInterrupt:
     import subprocess
-    print(subprocess.run(["ps", "-eo", "ppid=,args="], capture_output=True, text=True).stdout)
+    print(subprocess.run(["ps", "-wweo", "ppid=,args="], capture_output=True, text=True).stdout)
 """
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

@@ -67,7 +67,7 @@ def line_blocks(
             position += len(block)
             offset += cut
         carry = bytes(view[cut:size])
-        if len(carry) > max_record_bytes:
+        if len(carry) > max_record_bytes + 1:  # one may be the \r of its end
             block, length, carry = _skip_line(stream, carry, position, offset, block_bytes)
             yield block
             position += 1
