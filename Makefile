@@ -37,7 +37,7 @@ bench: $(STAMP)  ## speed and memory against peers, as ratios of one run
 
 docs: $(STAMP)  ## write the generated pages anew
 	$(BIN)/python -m pipeline.cli.reference > docs/cli.md
-	$(BIN)/python -m pipeline.views > docs/views.md
+	$(BIN)/python -m pipeline.view_reference > docs/views.md
 
 wheel: $(STAMP)  ## build dist/*.whl
 	$(BIN)/python -m build --no-isolation --outdir dist
