@@ -7,7 +7,6 @@ container of events, or plainly something else.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -80,7 +80,7 @@ def test_deep() -> None:
     event = json.dumps(an_event())
     for depth in (99, 101, 500, 5_000, 200_000):
         deep = "[" * depth + "]" * depth
-        records = records_of(f'[{event}, {deep}, {event}] {event}')
+        records = records_of(f"[{event}, {deep}, {event}] {event}")
         assert records.kinds[0] == "Event" and records.kinds[-2:] == ["Event", "Event"]
         assert len(records.raws) == 4
         records = records_of("[" * depth + event + "]" * depth)
@@ -91,7 +91,7 @@ def test_deep() -> None:
         assert records_of("[" * depth).kinds in (["cut_off"], ["too_deep"])
 
 
-@given(st.binary(max_size=200) | st.text("[]{},:\"\\ \ne1tE", max_size=60))
+@given(st.binary(max_size=200) | st.text('[]{},:"\\ \ne1tE', max_size=60))
 @settings(max_examples=300)
 def test_any_bytes(raw: bytes | str) -> None:
     """Any bytes end in records, never in a crash, and whatever the size of blocks in the same."""
@@ -138,7 +138,7 @@ def test_streaming(wrap: str) -> None:
 def test_large_records() -> None:
     """A record over the limit is told by a prefix, length and hash; those around it are read."""
     long = an_event(2, message="x" * 300_000)
-    nested = an_event(3, data={"a": [{"b": "]}\\\"" * 60_000}]})
+    nested = an_event(3, data={"a": [{"b": ']}\\"' * 60_000}]})
     big = dict(reversed(an_event(4, message="y" * 300_000).items()))
     raws = [json.dumps(x) for x in (an_event(1), long, an_event(5), nested, big, an_event(6))]
     for text in ("[" + ", ".join(raws) + "]", "\n".join(raws)):

@@ -84,9 +84,7 @@ class Walker:
             # All is read, yet the document is not whole: its bracket that never closes tells.
             yield waiting.lone(start, opening.encode(), 1, "", scope, cut=cut)
 
-    def _element(
-        self, at: int, scope: Scope, *, lazy: bool = False, among: bool = False
-    ) -> _Walk:
+    def _element(self, at: int, scope: Scope, *, lazy: bool = False, among: bool = False) -> _Walk:
         """A document, or an element of an array.
 
         Args:

@@ -112,7 +112,8 @@ def escapes(*groups: str) -> list[Any]:
 
 def children(parent: int | None = None) -> set[int]:
     """Query processes that a process (this one) started and that have not ended."""
-    told = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    asked = ["ps", "-wweo", "pid=,ppid=,args="]
+    told = subprocess.run(asked, capture_output=True, text=True).stdout
     lines = [line.split(None, 2) for line in told.splitlines()]
     mine = str(parent or os.getpid())
     return {int(pid) for pid, owner, args in lines if owner == mine and "query_child" in args}
