@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import open_lake
+from pipeline.views import checks
 
 JOB = f"ftjob-{'A' * 24}"
 
@@ -55,3 +56,96 @@ def test_repeats_inside_a_recorded_body(tmp_path: Path, line: bool) -> None:
         (source,) = lake.ingest([tmp_path / "dump"]).sources
         assert (source.events, source.duplicates) == (4 + line, 1)
         assert sorted(lake.view("events")["event_id"]) == [event(n)["id"] for n in range(4 + line)]
+
+
+LONG = [event(n) for n in range(12)]
+
+
+def lines(*values: Any) -> str:
+    """Values as JSON lines."""
+    return "".join(json.dumps(value) + "\n" for value in values)
+
+
+@pytest.mark.parametrize("name", [f"{JOB}.jsonl", "nameless.jsonl"], ids=["named", "nameless"])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (lines(*LONG[:3]), lines(*LONG[3:])),
+        (lines(*LONG[:3]), lines(LONG[3]), lines(*LONG[4:])),
+        (lines(*LONG[:3])[:-1], "\n" + lines(*LONG[3:])),
+        (lines(*LONG[:3])[:-30], lines(*LONG[:3])[-30:] + lines(*LONG[3:])),
+        (lines(*LONG[:3])[:-30], lines(*LONG[:3])[-30:-10], lines(*LONG[:3])[-10:], lines(LONG[3])),
+        (lines(*LONG[:3]).replace("\n", "\r\n"), lines(*LONG[3:])),
+        (lines(*LONG[:3]) + "\n\n", "\n" + lines(*LONG[3:])),
+        (lines(LONG[0], page(1, 2, 3)), lines(*LONG[4:]), lines(page(3, 4), LONG[5])),
+        (lines(*LONG[:3]) + "{oops}\n", lines(LONG[3]) + "{oops}\n"),
+        ("\ufeff" + lines(*LONG[:3]), lines(*LONG[3:])),
+        (lines(*LONG[:2], LONG[1]), lines(LONG[0], LONG[2])),
+        (lines(*LONG[:2], {"messages": []}), lines({"messages": []}, {"object": "file"})),
+    ],
+    ids=["lines", "twice", "no last break", "cut off", "cut off twice", "CRLF", "blank lines",
+         "pages on lines", "rejects", "BOM", "repeats", "ignored"],
+)  # fmt: skip
+def test_a_file_that_grows(tmp_path: Path, parts: tuple[str, ...], name: str) -> None:
+    """A file ingested as it grows gives what it gives when it is ingested whole."""
+    path = tmp_path / name
+    if name == "nameless.jsonl":
+        parts = tuple(part.replace("Created fine-tuning job", "Creating") for part in parts)
+    asked = (
+        "select * exclude (source_id, stream_id) from lake_events order by all",
+        'select "position", byte_offset, reason, raw from lake_rejects order by all',
+        "select records, events, duplicates, rejects, ignored_kinds, blank from lake_sources",
+    )
+    answers = []
+    for folder, steps in (("grown", parts), ("whole", ("".join(parts),))):
+        path.write_bytes(b"")
+        with open_lake(tmp_path / folder) as lake:
+            for step, part in enumerate(steps):
+                with path.open("ab") as file:
+                    file.write(part.encode())
+                (source,) = lake.ingest([path]).sources
+                assert source.status == ("grown" if step else "new")
+            answers.append([lake.sql(query).rows() for query in asked])
+            for check in checks():
+                assert lake.sql(check.query.rstrip().rstrip(";")).is_empty(), check.name
+    assert answers[0] == answers[1]
+
+
+def test_growth_of_what_was_assigned(tmp_path: Path) -> None:
+    """What is new in a file that nothing names goes to the job its beginning was assigned to."""
+    path = tmp_path / "poll.jsonl"
+    path.write_text(lines(*LONG[1:3]))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        lake.assign(str(path), JOB)
+        path.write_text(lines(*LONG[1:5]))
+        assert lake.ingest([path]).sources[0].status == "grown"
+        assert lake.view("events")["job_id"].to_list() == [JOB] * 4
+        told = lake.sql("select job_id, told_by, last_position from lake_streams").rows()
+        assert told == [(JOB, "assigned", 3)]
+
+
+def test_growth_reads_only_what_is_new(tmp_path: Path) -> None:
+    """Of a file that grew only the new records are reported and counted once."""
+    path = tmp_path / "poll.jsonl"
+    path.write_text(lines(*LONG[:3]))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        path.write_text(lines(*LONG[:5]))
+        (source,) = lake.ingest([path]).sources
+        assert (source.status, source.records, source.events) == ("grown", 2, 2)
+        (row,) = lake.view("sources").to_dicts()
+        assert (row["records"], row["events"], row["bytes"]) == (5, 5, path.stat().st_size)
+        assert lake.ingest([path]).sources[0].status == "known"
+
+
+def test_a_file_that_changed(tmp_path: Path) -> None:
+    """A file whose old content is not its beginning is a new source; the old one stays."""
+    path = tmp_path / "dump.jsonl"
+    path.write_text(lines(*LONG[:3]))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        path.write_text(lines(*LONG[4:], *LONG[:1]))
+        (source,) = lake.ingest([path], job_id=JOB).sources
+        assert (source.status, source.events, source.duplicates) == ("new", 8, 1)
+        assert len(lake.view("sources")) == 2 and len(lake.view("events")) == 11

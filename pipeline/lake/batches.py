@@ -47,14 +47,21 @@ class Streams:
         self.jobs: list[str] = []
         self._code: dict[str, int] = {}
         self.conflicts: dict[int, str] = {}
+        self._inside: Counter[tuple[str, int]] = Counter()
         self._lock = threading.RLock()
 
-    def add(self, reading: Reading, found: Sequence[Stream]) -> Ints:
-        """Number the next streams of a reading; their numbers."""
+    def add(self, reading: Reading, found: Sequence[Stream], line: int | None = None) -> Ints:
+        """Number the streams of a reading, or of one line of it; their numbers.
+
+        Their ids stay what they are when the file grows.
+        """
         with self._lock:
-            start, ordinal = len(self.ids), len(reading.streams)
-            reading.streams.extend(found)
-            for stream in found:
+            start = len(self.ids)
+            for ordinal, stream in enumerate(found):
+                name = f"{ordinal}"
+                if line is not None:
+                    name = f"{line}.{self._inside[reading.source_id, line]}"
+                    self._inside[reading.source_id, line] += 1
                 if stream.conflict and stream.told_by != "flag":
                     told = f"{stream.job} ({stream.told_by}) and {stream.conflict}"
                     self.conflicts[len(self.ids)] = f"its evidence names {told}"
@@ -62,8 +69,8 @@ class Streams:
                 else:
                     self.codes.append(PENDING if stream.job is None else self.code(stream.job))
                 self.signs.append(-1 if stream.newest_first else 1)
-                self.ids.append(f"{reading.source_id}/{ordinal}")
-                ordinal += 1
+                self.ids.append(f"{reading.source_id}/{name}")
+                reading.streams[self.ids[-1]] = stream
             return np.arange(start, len(self.ids))
 
     def code(self, job: str) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow.dataset as ds
 import xxhash
 
+from pipeline.errors import LakeError
 from pipeline.lake.reading import Reading
 from pipeline.lake.store import Commit, Store
 
@@ -29,35 +33,74 @@ def recognise_growth(store: Store, reading: Reading) -> None:
         or reading.source.file is None
     ):
         return
-    digest = xxhash.xxh3_128()
+    digest, lines = xxhash.xxh3_128(), 0
     with reading.source.file.open("rb") as file:
         left = old["byte_count"]
         while left and (piece := file.read(min(left, _PIECE))):
             digest.update(piece)
+            lines += piece.count(b"\n")
             left -= len(piece)
-        ended = piece.endswith(b"\n") or file.read(1) in (b"\n", b"\r")
+        open_line = not piece.endswith(b"\n")
+        ended = not open_line or file.read(1) in (b"\n", b"\r")
     if digest.hexdigest() != old["content_hash"]:
         return
-    last = old["records"] - 1
     if not ended:
-        if not _is_reject(store, old["source_id"], last):
+        if not _is_reject(store, old["source_id"], lines):
             return  # a whole record went on: what it was is not what it is
-        reading.reread = last
+        reading.reread = lines
     reading.status, reading.grown_from = "grown", dict(old)
     reading.source_id = old["source_id"]
-    reading.first = old["records"] if ended else last
+    # Lines, not records: a page on a line is as many records as it has events.
+    reading.first = lines + (ended and open_line)
 
 
 def still_grown(store: Store, reading: Reading) -> bool:
-    """Whether the streams of the old part are what they were, now that the rest is known."""
+    """Whether the streams of the old part are what they were, now that the rest is known.
+
+    A stream that nothing in the file names goes on under the job it was given since.
+    """
     if reading.form != "lines":
         return False
-    for row, stream in zip(store.ledger.streams(reading.source_id), reading.streams, strict=False):
-        if row["first_position"] != stream.first:
-            return False
-        if stream.job is not None and row["job_id"] != stream.job:
+    held = {row["stream_id"]: row for row in store.ledger.streams(reading.source_id)}
+    whole = {name for name in held if name.rpartition("/")[2].isdigit()}
+    if not whole <= reading.streams.keys():
+        return False
+    for name, stream in reading.streams.items():
+        row = held.get(name)
+        if row is None:
+            if stream.first < reading.first:
+                return False
+        elif (row["first_position"], bool(row["newest_first"])) != (
+            stream.first, stream.newest_first,
+        ) or stream.job not in (None, row["job_id"]):  # fmt: skip
             return False
     return True
+
+
+def overtaken(store: Store, reading: Reading) -> bool:
+    """Whether another process has committed the same content since it was looked at.
+
+    Raises:
+        LakeError: it has committed another growth of the file.
+    """
+    row = store.ledger.source(reading.source_id)
+    if row is None or reading.grown_from is None:
+        return row is not None
+    if row["content_hash"] == reading.grown_from["content_hash"]:
+        return False
+    if row["content_hash"] != reading.content_hash:
+        raise LakeError(f"{reading.path}: another ingest read on in it meanwhile: ingest it again")
+    return True
+
+
+def held_streams(store: Store, readings: Sequence[Reading]) -> dict[str, Mapping[str, Any]]:
+    """What the ledger says of the streams of grown sources: stream id -> row."""
+    return {
+        row["stream_id"]: dict(row)
+        for reading in readings
+        if reading.grown_from is not None
+        for row in store.ledger.streams(reading.source_id)
+    }
 
 
 def carry_on(row: dict[str, Any], reading: Reading) -> None:
@@ -67,6 +110,8 @@ def carry_on(row: dict[str, Any], reading: Reading) -> None:
         return
     for name in _COUNTED:
         row[name] += old[name]
+    kinds = Counter(json.loads(old["ignored_kinds"])) + Counter(json.loads(row["ignored_kinds"]))
+    row["ignored_kinds"] = json.dumps(kinds, sort_keys=True)
     if reading.reread is not None:
         row["records"] -= 1
         row["rejects"] -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,14 @@ from typing import Any
 from pipeline.contract import DEFAULT_MAX_RECORD_BYTES
 from pipeline.lake import settle
 from pipeline.lake.change import Change
-from pipeline.lake.growth import carry_on, drop_rejects, recognise_growth, still_grown
+from pipeline.lake.growth import (
+    carry_on,
+    drop_rejects,
+    held_streams,
+    overtaken,
+    recognise_growth,
+    still_grown,
+)
 from pipeline.lake.intake import Intake, Taken
 from pipeline.lake.reading import Reading
 from pipeline.lake.segments import Staged
@@ -161,17 +168,17 @@ def _commit(
     """Settle what was staged with what the lake holds, and commit it."""
     with store.ledger.writing(waiting):
         commit = Commit(store, folder, "ingest")
-        raced = {
-            r.source_id for r in readings if r.status == "new" and store.ledger.source(r.source_id)
-        }
+        raced = {r.source_id for r in readings if overtaken(store, r)}
         if raced:  # another process committed the same content meanwhile
             taken = _without_sources(folder, taken, raced)
             for reading in readings:
                 if reading.source_id in raced:
                     reading.status = "known"
             readings = [r for r in readings if r.source_id not in raced]
+        taken.ties = {name: row["job_id"] for name, row in held_streams(store, readings).items()}
         change = Change(store, folder, commit)
         settled, names = change.bring(taken)
+        held = held_streams(store, readings)
         drop_rejects(store, commit, readings)
         for staged in taken.rejects:
             commit.add(staged)
@@ -184,7 +191,7 @@ def _commit(
             carry_on(row, reading)
             rows.append(row)
             contents.append((reading.content_hash, reading.hint, reading.source_id))
-            streams.extend(_stream_rows(reading, names))
+            streams.extend(_stream_rows(reading, names, held))
         store.ledger.put_sources(rows)
         store.ledger.put_contents(contents)
         store.ledger.put_streams(streams)
@@ -217,8 +224,8 @@ def _report(reading: Reading, settled: settle.Settled, names: settle.Names) -> S
     rejects, ignored = sum(reading.rejects.values()), sum(reading.ignored.values())
     duplicates = settled.fresh[reading.source_id]
     jobs = set(reading.jobs)
-    for ordinal, stream in enumerate(reading.streams):
-        job = stream.job or names.streams.get(f"{reading.source_id}/{ordinal}")
+    for stream_id, stream in reading.streams.items():
+        job = stream.job or names.streams.get(stream_id)
         if job:
             jobs.add(job)
     return SourceReport(
@@ -257,7 +264,9 @@ def _source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[
     }
 
 
-def _stream_rows(reading: Reading, names: settle.Names) -> list[dict[str, Any]]:
+def _stream_rows(
+    reading: Reading, names: settle.Names, held: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     rows = [
         {
             "stream_id": f"{reading.source_id}/{job}",
@@ -270,12 +279,13 @@ def _stream_rows(reading: Reading, names: settle.Names) -> list[dict[str, Any]]:
         }
         for job in sorted(reading.jobs)  # records that name their job themselves
     ]
-    for ordinal, stream in enumerate(reading.streams):
-        stream_id = f"{reading.source_id}/{ordinal}"
-        job, told_by = stream.job, stream.told_by
+    for stream_id, stream in reading.streams.items():
+        job, told_by, before = stream.job, stream.told_by, held.get(stream_id)
         if job is None:
-            job = names.streams.get(stream_id, stream_id)
+            job = names.streams.get(stream_id) or (before["job_id"] if before else stream_id)
             told_by = "shared" if stream_id in names.shared else "unknown"
+        if before and before["job_id"] == job:
+            told_by = before["told_by"]
         rows.append(
             {
                 "stream_id": stream_id,

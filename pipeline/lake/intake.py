@@ -29,12 +29,14 @@ class Taken:
         pending: files of events whose job is not: job_id holds the stream's id.
         rejects: files of rejects.
         hashes: uint64[n], of (job, event id), for the events whose job is known.
+        ties: pending stream -> job that its earlier part has in the lake.
     """
 
     events: list[Staged] = field(default_factory=list)
     pending: list[Staged] = field(default_factory=list)
     rejects: list[Staged] = field(default_factory=list)
     hashes: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    ties: dict[str, str] = field(default_factory=dict)
 
 
 ANY_REPEAT = np.zeros(2, np.uint64)
@@ -58,7 +60,7 @@ class Intake:
         """Read a scouted source; `advance` is told the bytes of each block."""
         source = len(self._shared.readings)
         self._shared.readings.append(reading)
-        found, reading.streams = reading.streams, []
+        found, reading.streams = list(reading.streams.values()), {}
         numbers = self._shared.streams.add(reading, found)
         firsts = np.array([s.first for s in found], dtype=np.int64)
         for block in reading.blocks(self._max):
@@ -149,7 +151,7 @@ def _damage(reading: Reading) -> dict[str, object]:
     position = reading.records + reading.first
     reading.records += 1
     reading.rejects["corrupt_compression"] += 1
-    last = max(len(reading.streams) - 1, 0)
+    last = next(reversed(reading.streams), f"{reading.source_id}/0")
     return {
         "source_id": reading.source_id,
         "position": position,
@@ -161,6 +163,6 @@ def _damage(reading: Reading) -> dict[str, object]:
         "raw_hash": None,
         "first_seen_at": now(),
         "job_id": None,
-        "stream_id": f"{reading.source_id}/{last}",
+        "stream_id": last,
         "ordinal": position,
     }

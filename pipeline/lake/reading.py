@@ -39,7 +39,8 @@ class Reading:
     form: str = ""
     compression: str = "none"
     source_id: str = ""
-    streams: list[Stream] = field(default_factory=list)
+    streams: dict[str, Stream] = field(default_factory=dict)
+    """Stream id -> stream."""
     first: int = 0
     """Position from which records are new: above 0 only where a known file grew."""
     grown_from: dict[str, Any] | None = None
@@ -134,9 +135,10 @@ class Reading:
                 blocks.append(block)
         if self._content is not None:
             self._blocks = blocks
-        self.streams = scout.streams()
+        found = enumerate(scout.streams())
+        self.streams = {f"{self.source_id}/{n}": stream for n, stream in found}
         contrary = next(
-            (s.conflict for s in self.streams if s.told_by == "flag" and s.conflict), None
+            (s.conflict for s in self.streams.values() if s.told_by == "flag" and s.conflict), None
         )
         if contrary and not force:
             raise UsageError(

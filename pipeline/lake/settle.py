@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,12 +64,16 @@ class Names:
 
 
 def name_streams(
-    con: duckdb.DuckDBPyConnection, unattributed: Iterable[str], has_pending: bool
+    con: duckdb.DuckDBPyConnection,
+    unattributed: Iterable[str],
+    has_pending: bool,
+    ties: Mapping[str, str],
 ) -> Names:
     """Name pending streams, and rename unattributed jobs, by the event ids they share.
 
     Reads the views `fresh` (staged, job known), `pending` (staged, job_id is the stream's id),
-    `held` (the whole lake) and `unnamed` (rows of the lake's unattributed jobs).
+    `held` (the whole lake) and `unnamed` (rows of the lake's unattributed jobs). `ties` are pending
+    streams that go on where a job of the lake left off.
     """
     links = _Union()
     old = set(unattributed)
@@ -78,7 +82,7 @@ def name_streams(
     streams = [row[0] for row in con.execute("select distinct job_id from pending").fetchall()]
     streams = streams if has_pending else []
     for stream in streams:
-        links.join(stream, stream)
+        links.join(stream, ties.get(stream, stream))
     names = Names()
     first = {job: key for job, *key in con.execute(sql_text("lake/first_events")).fetchall()}
     for members in links.groups():

@@ -218,7 +218,7 @@ class Worker(threading.Thread):
         found = scout.streams()
         firsts = np.array([s.first for s in found])
         lying = [replace(stream, first=line, last=line) for stream in found]
-        numbers = self._shared.streams.add(reading, lying)
+        numbers = self._shared.streams.add(reading, lying, line)
         count = len(inner)
         self.tally[source, "records", ""] += count - 1
         place = np.arange(count)
