@@ -26,7 +26,7 @@ class Ledger:
             raise LakeError(f"{path.parent}: no lake here: make one with `tunelog ingest`")
         try:
             self._db = sqlite3.connect(
-                path if writable else f"file:{path}?mode=ro",
+                path if writable else _read_only(path),
                 uri=not writable, isolation_level=None, timeout=_WAIT_SECONDS,
                 check_same_thread=False,
             )  # fmt: skip
@@ -199,6 +199,10 @@ class Ledger:
         """Drop the record of removed segments whose files are gone."""
         self._db.executemany("delete from segments where name = ?", ((name,) for name in names))
 
+    def named_segments(self) -> set[str]:
+        """Names of all segments, live or removed."""
+        return {row[0] for row in self._db.execute("select name from segments")}
+
     def removed_before(self, moment: datetime) -> list[tuple[str, str]]:
         """(kind, name) of segments removed before a moment."""
         query = "select kind, name from segments where removed_at < ?"
@@ -236,6 +240,17 @@ class Ledger:
                 for old, new in names.items()
             ),
         )
+
+
+def _read_only(path: Path) -> str:
+    """A URI for a ledger in a folder that may not be written.
+
+    Without other writers' unfinished business beside it, it is read as a file that nobody
+    changes: SQLite would want to make its lock files.
+    """
+    busy = path.with_name(f"{path.name}-wal")
+    quiet = not busy.exists() or busy.stat().st_size == 0
+    return f"{path.as_uri()}?mode=ro" + ("&immutable=1" if quiet else "")
 
 
 def now() -> datetime:

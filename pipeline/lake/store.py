@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline import views
 from pipeline.contract import DATA_TABLES, TABLES
+from pipeline.errors import LakeError
 from pipeline.lake.ledger import Ledger, now
 from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
 
@@ -66,7 +67,12 @@ class Store:
     def workspace(self) -> Iterator[Path]:
         """A folder below `tmp/` for unfinished files; gone afterwards."""
         folder = self.path / "tmp" / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        folder.mkdir(mode=0o700)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise LakeError(
+                f"{self.path}: the lake cannot be written ({error.strerror}): make it writable"
+            ) from error
         try:
             yield folder
         finally:
@@ -79,17 +85,22 @@ class Store:
         part.replace(self.path / "open.sql")
 
     def collect_garbage(self) -> int:
-        """Delete files replaced more than a day ago; how many."""
+        """Delete files replaced, left unfinished or never named more than a day ago; how many."""
         moment = now() - _KEPT
         gone = []
-        for kind, name in self.ledger.removed_before(moment):
-            (self.folder(kind) / name).unlink(missing_ok=True)
-            gone.append(name)
         with self.ledger.writing():
+            for kind, name in self.ledger.removed_before(moment):
+                (self.folder(kind) / name).unlink(missing_ok=True)
+                gone.append(name)
             self.ledger.forget_segments(gone)
-        for left in (self.path / "tmp").iterdir():
-            if datetime.fromtimestamp(left.stat().st_mtime, tz=moment.tzinfo) < moment:
-                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+            # A crash after publishing leaves segments that no commit ever named.
+            named = self.ledger.named_segments() | {self._empty(kind).name for kind in TABLES}
+            lying = [path for name in _FOLDERS for path in (self.path / name).iterdir()]
+            for path in lying:
+                touched = datetime.fromtimestamp(path.stat().st_mtime, tz=moment.tzinfo)
+                if path.name not in named and touched < moment:
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+                    gone.append(path.name)
         return len(gone)
 
 

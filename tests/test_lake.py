@@ -1,0 +1,453 @@
+"""The lake as a store: commits, crashes, concurrent writers, snapshots, compaction."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from strategies import START, job_name
+from test_ingest import JOB, LONG, event, lines
+from test_laws import ALL, analytical, differences, sound, workplace
+
+from pipeline import open_lake
+from pipeline.contract import LAKE_VERSION
+from pipeline.errors import LakeError, UsageError
+from pipeline.lake import compact, growth
+from pipeline.lake.ledger import Ledger
+from pipeline.lake.store import Commit, Store
+
+ROOT = Path(__file__).parents[1]
+
+
+def dump(folder: Path, number: int, count: int = 5) -> Path:
+    """A file with the events of a job of its own."""
+    rows = [event(n, id=f"ftevent-{number:012}{n:012}") for n in range(1, count + 1)]
+    path = folder / "dumps" / f"{job_name(number)}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(lines(*rows))
+    return path
+
+
+def garbage(lake: Path) -> set[Path]:
+    """Segments on disk that no row of the ledger names."""
+    with sqlite3.connect(lake / "ledger.db") as db:
+        named = {name for (name,) in db.execute("select name from segments")}
+    folders = [lake / kind for kind in ("events", "rejects", "variants")]
+    return {path for folder in folders for path in folder.iterdir() if path.name not in named}
+
+
+INGEST = """
+import sys, time
+from pipeline import open_lake
+with open_lake(sys.argv[1]) as lake:
+    while time.time() < float(sys.argv[2]):
+        pass
+    for path in sys.argv[3:]:
+        report = lake.ingest([path])
+        print(report.sources[0].status, report.sources[0].events)
+"""
+
+
+def ingest_in_processes(lake: Path, works: list[list[Path]]) -> list[list[str]]:
+    """Ingest files from several processes at once; what each printed."""
+    begin = str(time.time() + 1.5)
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", INGEST, str(lake), begin, *map(str, paths)],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        )
+        for paths in works
+    ]  # fmt: skip
+    answers = [process.communicate(timeout=60)[0].splitlines() for process in running]
+    assert [process.returncode for process in running] == [0] * len(running)
+    return answers
+
+
+def test_two_processes_with_different_files(tmp_path: Path) -> None:
+    """Two processes that ingest at once both get all their events in, commit by commit."""
+    works = [[dump(tmp_path, n) for n in range(low, low + 5)] for low in (0, 5)]
+    answers = ingest_in_processes(tmp_path / "lake", works)
+    assert answers == [["new 5"] * 5] * 2
+    with open_lake(tmp_path / "lake") as lake:
+        sound(lake)
+        assert len(lake.view("events")) == 50
+        assert lake.view("jobs")["job_id"].to_list() == [job_name(n) for n in range(10)]
+        assert lake.sql("select count(*) as n from lake_commits")["n"][0] == 10
+
+
+def test_two_processes_with_the_same_files(tmp_path: Path) -> None:
+    """Of two processes that ingest the same files at once, each file is new to one only."""
+    paths = [dump(tmp_path, n) for n in range(4)]
+    answers = ingest_in_processes(tmp_path / "lake", [paths, paths])
+    for one, two in zip(*answers, strict=True):
+        assert {one, two} <= {"new 5", "known 0"} and one != two
+    with open_lake(tmp_path / "lake") as lake:
+        sound(lake)
+        assert len(lake.view("events")) == 20
+
+
+def test_the_same_content_committed_meanwhile(tmp_path: Path) -> None:
+    """A file that another process commits between reading and committing is known, not doubled."""
+    good, other = dump(tmp_path, 1), dump(tmp_path, 2)
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
+        store = lake._store
+        writing = store.ledger.writing
+
+        def late(waiting: Any = None) -> Any:
+            store.ledger.writing = writing  # type: ignore[method-assign]
+            rival.ingest([good])
+            return writing(waiting)
+
+        store.ledger.writing = late  # type: ignore[method-assign]
+        report = lake.ingest([good, other])
+        assert [(s.status, s.events) for s in report.sources] == [("known", 0), ("new", 5)]
+        sound(lake)
+        assert len(lake.view("events")) == 10
+
+
+@pytest.mark.parametrize("further", [False, True])
+def test_growth_committed_meanwhile(tmp_path: Path, further: bool) -> None:
+    """Growth that another process commits first is known; another growth of it is told."""
+    path = tmp_path / f"{JOB}.jsonl"
+    path.write_text(lines(*LONG[:3]))
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
+        lake.ingest([path])
+        path.write_text(lines(*LONG[:5]))
+        store = lake._store
+        writing = store.ledger.writing
+
+        def late(waiting: Any = None) -> Any:
+            store.ledger.writing = writing  # type: ignore[method-assign]
+            if further:
+                path.write_text(lines(*LONG[:6]))
+            rival.ingest([path])
+            return writing(waiting)
+
+        store.ledger.writing = late  # type: ignore[method-assign]
+        if further:
+            with pytest.raises(LakeError, match="read on in it meanwhile: ingest it again"):
+                lake.ingest([path])
+        else:
+            assert lake.ingest([path]).sources[0].status == "known"
+        sound(lake)
+        assert len(lake.view("events")) == (6 if further else 5)
+        assert lake.ingest([path]).sources[0].status == "known"
+
+
+def test_a_second_writer_waits_and_says_so(tmp_path: Path) -> None:
+    """An ingest that finds the lake held calls `waiting` once, waits, and then commits."""
+    path = dump(tmp_path, 1)
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
+        held, told = threading.Event(), []
+
+        def hold() -> None:
+            with rival._store.ledger.writing():
+                held.set()
+                done.wait(10)
+
+        done = threading.Event()
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(10)
+
+        def waiting() -> None:
+            told.append(True)
+            done.set()
+
+        assert lake.ingest([path], waiting=waiting).sources[0].events == 5
+        thread.join()
+        assert told == [True]
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("place", ["publish", "snapshots", "commit"])
+def test_a_crash_before_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A crash between publishing segments and committing them leaves the lake as it was."""
+    first, second = dump(tmp_path, 1), dump(tmp_path, 2)
+    broken = tmp_path / "dumps" / "broken.jsonl"
+    broken.write_text(second.read_text() + "{oops}\n")
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([first])
+        before, script = analytical(lake, ALL), (lake.path / "open.sql").read_text()
+
+        def crash(*_: object, **__: object) -> None:
+            raise Crash
+
+        with monkeypatch.context() as patch:
+            if place == "publish":
+                add = Commit.add
+
+                def add_and_crash(self: Commit, staged: Any) -> None:
+                    add(self, staged)
+                    if staged is not None and staged.kind == "rejects":
+                        raise Crash
+
+                patch.setattr(Commit, "add", add_and_crash)
+            else:
+                owner, name = (
+                    (Commit, "_snapshot") if place == "snapshots" else (Ledger, "put_streams")
+                )
+                patch.setattr(owner, name, crash)
+            with pytest.raises(Crash):
+                lake.ingest([broken])
+    assert garbage(tmp_path / "lake")
+    with open_lake(tmp_path / "lake") as lake:
+        sound(lake)
+        assert not differences(analytical(lake, ALL), before)
+        assert (lake.path / "open.sql").read_text() == script
+        (source,) = lake.ingest([broken]).sources
+        assert (source.status, source.events) == ("new", 5)
+        sound(lake)
+        assert len(lake.view("events")) == 10
+        lake._store.collect_garbage()
+        left = garbage(lake.path)
+        for path in left:
+            os.utime(path, (START, START))
+        assert lake._store.collect_garbage() == len(left)
+        sound(lake)
+        assert len(lake.view("events")) == 10 and not garbage(lake.path)
+    assert not list((tmp_path / "lake" / "tmp").iterdir())
+
+
+def test_a_killed_process(tmp_path: Path) -> None:
+    """A process killed while it holds the write lock holds nobody up and leaves no half commit."""
+    paths = [dump(tmp_path, n) for n in (1, 2)]
+    code = (
+        "import os, sys\n"
+        "from pipeline import open_lake\n"
+        "from pipeline.lake.store import Commit\n"
+        "Commit.finish = lambda self: os.kill(os.getpid(), 9)\n"
+        "open_lake(sys.argv[1]).ingest([sys.argv[2]])\n"
+    )
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest(paths[:1])
+        command = [sys.executable, "-c", code, str(lake.path), str(paths[1])]
+        assert subprocess.run(command, cwd=ROOT, check=False).returncode == -9
+        assert len(lake.view("events")) == 5
+        assert lake.ingest(paths).sources[1].events == 5
+        sound(lake)
+
+
+def test_a_newer_lake_is_refused(tmp_path: Path) -> None:
+    """A lake of a newer version is refused in one line that says what to do, and not touched."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([dump(tmp_path, 1)])
+    with sqlite3.connect(tmp_path / "lake" / "ledger.db") as db:
+        db.execute("update meta set value = ? where key = 'lake_version'", (LAKE_VERSION + 1,))
+    with pytest.raises(LakeError, match=r"^[^\n]*newer tunelog[^\n]*: upgrade tunelog$"):
+        open_lake(tmp_path / "lake")
+
+
+def test_no_lake_here(tmp_path: Path) -> None:
+    """Opening without making finds no lake, and makes nothing."""
+    with pytest.raises(LakeError, match="no lake here"):
+        open_lake(tmp_path / "lake", create=False)
+    assert not (tmp_path / "lake").exists()
+
+
+READ_ONLY = """
+import os, sys
+from pipeline import open_lake
+from pipeline.errors import LakeError
+
+def ask(path, dump):
+    with open_lake(path, create=False) as lake:
+        print(len(lake.view("events")), len(lake.view("sources")))
+        try:
+            print(lake.ingest([dump]).sources[0].status)
+        except LakeError as error:
+            print(error)
+
+ask(sys.argv[1], sys.argv[3])  # as root, so that all modules are at hand
+if os.geteuid() == 0:
+    os.setuid(65534)
+ask(sys.argv[2], sys.argv[3])
+"""
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that any user may enter."""
+    with workplace() as folder:
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_a_read_only_lake_is_readable(reachable: Path) -> None:
+    """A lake that may not be written answers all the same, and refuses an ingest in one line."""
+    path, more = dump(reachable, 1), dump(reachable, 2)
+    for name in ("writable", "sealed"):
+        with open_lake(reachable / name) as lake:
+            lake.ingest([path])
+    for folder, _, files in os.walk(reachable / "sealed"):
+        for name in files:
+            (Path(folder) / name).chmod(0o444)
+        Path(folder).chmod(0o555)
+    command = [sys.executable, "-c", READ_ONLY]
+    command += [str(reachable / "writable"), str(reachable / "sealed"), str(more)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    for folder, _, _ in os.walk(reachable / "sealed"):
+        Path(folder).chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    *_, status, counts, refusal = done.stdout.splitlines()
+    assert (status, counts) == ("new", "5 1")
+    assert str(reachable / "sealed") in refusal
+
+
+def test_the_same_file_again(tmp_path: Path) -> None:
+    """The same content is skipped under any path, and read again under another job."""
+    path = tmp_path / "dump.jsonl"
+    path.write_text(lines(*LONG[1:4]))
+    copy = tmp_path / "copy.jsonl"
+    copy.write_text(path.read_text())
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        segments = sorted((lake.path / "events").iterdir())
+        assert [s.status for s in lake.ingest([path, copy]).sources] == ["known", "known"]
+        assert sorted((lake.path / "events").iterdir()) == segments
+        assert lake.ingest([copy], job_id=JOB).sources[0].status == "new"
+        assert lake.view("events")["job_id"].unique().to_list() == [JOB]
+
+
+def test_compaction(tmp_path: Path) -> None:
+    """Compaction leaves few files, the same views, and old files for a day to open readers."""
+    with open_lake(tmp_path / "lake") as lake:
+        for number in range(6):
+            path = dump(tmp_path, number)
+            path.write_text(path.read_text() + f"{{oops {number}\n")
+            lake.ingest([path])
+        before, rejects = analytical(lake, ALL), lake.view("rejects")
+        reader = lake.connect()
+        wanted = reader.sql("select count(*), sum(step) from events").fetchall()
+        assert lake.compact() == 12
+        assert not differences(analytical(lake, ALL), before)
+        assert lake.view("rejects").equals(rejects)
+        sound(lake)
+        assert [len(lake._store.live(kind)) for kind in ("events", "rejects")] == [1, 1]
+        assert reader.sql("select count(*), sum(step) from events").fetchall() == wanted
+        jobs = duckdb.read_parquet(str(lake._store.live("events")[0])).project("job_id").fetchall()
+        assert jobs == sorted(jobs)
+        again = lake.ingest([tmp_path / "dumps"])
+        assert {source.status for source in again.sources} == {"known"}
+
+
+def test_compaction_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lake with too many segments compacts itself at the end of an ingest."""
+    monkeypatch.setattr(compact, "MOST_SEGMENTS", 4)
+    with open_lake(tmp_path / "lake") as lake:
+        for number in range(12):
+            lake.ingest([dump(tmp_path, number)])
+            assert len(lake._store.live("events")) <= 5
+        sound(lake)
+        assert len(lake.view("events")) == 60
+
+
+def test_old_files_are_collected_after_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that were replaced, and what was left unfinished, go after a day and not before."""
+    with open_lake(tmp_path / "lake") as lake:
+        for number in range(3):
+            lake.ingest([dump(tmp_path, number)])
+        left = lake.path / "tmp" / "left.parquet"
+        left.write_text("unfinished")
+        lake.compact()
+        assert len(list((lake.path / "events").iterdir())) == 4 and left.exists()
+        os.utime(left, (START, START))
+        with sqlite3.connect(lake.path / "ledger.db") as db:
+            db.execute("update segments set removed_at = '2020-01-01T00:00:00+00:00' "
+                       "where removed_at is not null")  # fmt: skip
+        lake._store.collect_garbage()
+        assert len(list((lake.path / "events").iterdir())) == 1 and not left.exists()
+        assert len(lake.view("events")) == 15
+        sound(lake)
+
+
+def test_connections_are_snapshots(tmp_path: Path) -> None:
+    """A connection shows the lake of its moment, whatever is committed, mended or compacted."""
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
+        lake.ingest([dump(tmp_path, 1)])
+        con = lake.connect()
+        assert len(lake.view("events")) == 5
+        rival.ingest([dump(tmp_path, 2)])
+        rival.assign(str(dump(tmp_path, 1)), job_name(3), force=True)
+        rival.compact()
+        asked = "select job_id, count(*) as n from events group by all order by all"
+        assert con.sql(asked).fetchall() == [(job_name(1), 5)]
+        assert lake.sql(asked).rows() == [(job_name(1), 5)]
+        lake.refresh()
+        assert lake.sql(asked).rows() == [(job_name(2), 5), (job_name(3), 5)]
+
+
+def test_the_script_shows_the_latest(tmp_path: Path) -> None:
+    """open.sql makes the views of the latest commit in any DuckDB."""
+    with open_lake(tmp_path / "lake") as lake:
+        for number in range(2):
+            lake.ingest([dump(tmp_path, number)])
+            with duckdb.connect() as con:
+                con.execute((lake.path / "open.sql").read_text())
+                found = con.execute("select count(*) from events").fetchone()
+            assert found == (5 * (number + 1),)
+
+
+def test_asking(tmp_path: Path) -> None:
+    """`sql` takes parameters, `view` gives the order of the grain, a wrong name is told."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([dump(tmp_path, 2), dump(tmp_path, 1)])
+        asked = lake.sql("select count(*) as n from events where job_id = $job", job=job_name(1))
+        assert asked["n"].to_list() == [5]
+        assert lake.view("jobs")["job_id"].to_list() == [job_name(1), job_name(2)]
+        with pytest.raises(UsageError, match="nothing: no such view"):
+            lake.view("nothing")
+
+
+def test_a_ledger_that_is_none(tmp_path: Path) -> None:
+    """A ledger that is no database is told in one line."""
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "ledger.db").write_text("no database, whatever its name says" * 99)
+    with pytest.raises(LakeError, match=r"^[^\n]*ledger\.db: [^\n]*: is this a tunelog lake"):
+        open_lake(tmp_path / "lake")
+
+
+def test_segments_are_read_only(tmp_path: Path) -> None:
+    """No live segment may be written by anyone."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([dump(tmp_path, 1)])
+        assert all(path.stat().st_mode & 0o222 == 0 for path in lake._store.live("events"))
+
+
+def test_growth_and_store_are_apart(tmp_path: Path) -> None:
+    """A store opened on nothing known sees no growth in a new file."""
+    store = Store(tmp_path / "lake", create=True)
+    assert store.ledger.source_at(str(dump(tmp_path, 1))) is None
+    assert growth.held_streams(store, []) == {}
+    store.ledger.close()
+
+
+def test_nan_and_quotes_survive_a_commit(tmp_path: Path) -> None:
+    """Odd texts in ids, names and payloads go through every rewrite of the lake unharmed."""
+    odd = event(1, id='ftevent-it\'s "odd" \u2028', message="'; drop table x; --", level="o'k")
+    path = tmp_path / "it's [a] *.jsonl"
+    path.write_text(json.dumps(odd) + "\n" + json.dumps(event(2)) + "\n")
+    with open_lake(tmp_path / "la'ke") as lake:
+        lake.ingest([path])
+        lake.assign(str(path), "it's a job")
+        lake.ingest([dump(tmp_path, 1)])
+        lake.compact()
+        found = [json.loads(line) for line in lake.export_events("it's a job")]
+        assert found[1:] == [odd, event(2)]
