@@ -1,0 +1,132 @@
+"""The tree keeps its shape: imports run one way, modules stay small, the wheel ships its SQL."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.contract import EVENT_COLUMNS, TABLES
+
+ROOT = Path(__file__).parents[1]
+LAYERS = (
+    {"contract", "errors", "sqlfiles"},
+    {"shapes"},
+    {"exact"},
+    {"forms", "sources"},
+    {"attribution", "normalise"},
+    {"views"},
+    {"lake"},
+    {"query", "query_child", "synth", "view_reference"},
+    {"cli"},
+)
+"""Parts of the package, each layer knowing those before it only."""
+MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
+NAMES = {part: number for number, layer in enumerate(LAYERS) for part in layer}
+
+
+def part_of(path: Path) -> str:
+    """The part of the package a module belongs to."""
+    first = path.relative_to(ROOT / "pipeline").parts[0]
+    return first.removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The parts of the package that a module imports when it runs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        names = []
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline"):
+            assert node.module
+            names = (
+                [f"pipeline.{alias.name}" for alias in node.names]
+                if node.module == "pipeline"
+                else [node.module]
+            )
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("pipeline")]
+        for name in names:
+            if name != "pipeline":
+                yield name.split(".")[1]
+
+
+def test_every_part_has_its_layer() -> None:
+    """No part of the package is without a layer, and no layer names a part that is gone."""
+    parts = {part_of(path) for path in MODULES} - {"__init__"}
+    assert parts == NAMES.keys()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    """A module imports its own part and parts of earlier layers, nothing beside or above."""
+    part = part_of(path)
+    if part == "__init__":
+        return
+    wrong = [
+        name
+        for name in imported(path)
+        if name != part and name in NAMES and NAMES[name] >= NAMES[part]
+    ]
+    assert wrong == []
+
+
+def test_modules_stay_small_and_named() -> None:
+    """No module of the package is longer than about 300 lines or has a name that says nothing."""
+    assert not {path.stem for path in MODULES} & {"utils", "helpers", "core", "common", "misc"}
+    long = {
+        str(p.relative_to(ROOT)): n for p in MODULES if (n := len(p.read_text().split("\n"))) > 330
+    }
+    assert long == {}
+
+
+def test_sql_stays_in_files() -> None:
+    """No text in a module holds SQL of more than one line."""
+    wrong = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(text, str) and "\n" in text and "\nfrom " in text.lower():
+                wrong.append((path.name, node.lineno))
+    assert wrong == []
+
+
+def test_the_contract_describes_its_columns() -> None:
+    """Every column of the events has a meaning, and none is described that is not there."""
+    assert list(EVENT_COLUMNS) == TABLES["events"].names
+
+
+def test_the_wheel_ships_the_tracked_sql(tmp_path: Path) -> None:
+    """A wheel built from the checkout holds exactly the tracked SQL, word for word."""
+    listed = subprocess.run(
+        ["git", "ls-files", "sql"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode or not listed.stdout:
+        pytest.skip("no git checkout")
+    pytest.importorskip("hatchling")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        shipped = {
+            name.removeprefix("pipeline/"): archive.read(name)
+            for name in archive.namelist()
+            if name.startswith("pipeline/sql/")
+        }
+        modules = {name for name in archive.namelist() if name.endswith(".py")}
+    tracked = [name for name in listed.stdout.split() if (ROOT / name).exists()]
+    assert shipped == {name: (ROOT / name).read_bytes() for name in tracked}
+    assert modules == {str(path.relative_to(ROOT)) for path in MODULES}
