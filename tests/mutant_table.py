@@ -1,0 +1,218 @@
+"""The faults that `tests.mutants` plants: at least one for each law and each reject reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A deliberate fault.
+
+    Attributes:
+        law: what it breaks.
+        fault: what it does, in words.
+        file: where it goes.
+        old: the text it replaces, once in the file.
+        new: the text in its place.
+        test: the test that must fail.
+    """
+
+    law: str
+    fault: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+LAWS = "tests/test_laws.py::test_"
+PLACES = "tests/test_rejects.py::test_reason_place_and_bytes"
+READERS = "tests/test_normalise.py::test_"
+JOBS = "tests/test_attribution.py::test_"
+STORE = "tests/test_lake.py::test_"
+WORKER = "pipeline/lake/worker.py"
+EXACT = "pipeline/exact.py"
+IDENTITY = "pipeline/lake/identity.py"
+SCOUT = "pipeline/attribution.py"
+INGEST = "pipeline/lake/ingest.py"
+
+MUTANTS = (
+    # -- conservation
+    Mutant("conservation", "blank lines are not counted", WORKER,
+           'self.tally[source, "blank", ""] += 1', "pass", LAWS + "conservation"),
+    Mutant("conservation", "duplicates are counted as events", INGEST,
+           "duplicates = settled.fresh[reading.source_id]", "duplicates = 0",
+           LAWS + "conservation"),
+    Mutant("conservation", "a row lost to a later file stays counted", "pipeline/lake/change.py",
+           "lost = settled.held.copy()", "lost = type(settled.held)()", LAWS + "identity"),
+    Mutant("conservation", "events of one body go with any of their repeats",
+           "sql/lake/without_losers.sql", "    and one_file.position = losers.position\n", "",
+           "tests/test_ingest.py::test_repeats_inside_a_recorded_body"),
+    Mutant("conservation", "a grown file is read on from its records, not its lines",
+           "pipeline/lake/growth.py", "reading.first = lines + (ended and open_line)",
+           'reading.first = old["records"]', "tests/test_ingest.py::test_a_file_that_grows"),
+    Mutant("conservation", "the reject of a once cut-off line stays", INGEST,
+           "        drop_rejects(store, commit, readings)\n", "",
+           "tests/test_ingest.py::test_a_file_that_grows"),
+    # -- lossless
+    Mutant("lossless", "unknown fields are left out", IDENTITY,
+           "    if extra:\n", "    if False:\n", LAWS + "lossless"),
+    Mutant("lossless", "a null payload becomes an absent one", "pipeline/normalise.py",
+           'pc.if_else(pa.array(null), "null", texts) if null.any() else texts', "texts",
+           READERS + "common_events_take_the_quick_way"),
+    Mutant("lossless", "rejected bytes are stripped", WORKER,
+           'raw = raw[:-1] if raw.endswith(b"\\n") else raw', 'raw = raw.rstrip(b"}\\n")',
+           LAWS + "lossless"),
+    Mutant("lossless", "unknown fields are not kept", EXACT,
+           "    if odd:\n        event.extra", "    if False:\n        event.extra",
+           LAWS + "lossless"),
+    Mutant("lossless", "the export does not name its jobs", "pipeline/lake/export.py",
+           'if row["job_id"] != job:', "if False:", LAWS + "lossless"),
+    # -- repeat
+    Mutant("repeat", "a job given does not count", INGEST,
+           "store.ledger.known(reading.content_hash, reading.hint)",
+           'store.ledger.known(reading.content_hash, "")', STORE + "the_same_file_again"),
+    Mutant("repeat", "what the lake holds is not looked at", "pipeline/lake/change.py",
+           "if held or taken.pending or names.jobs or settle.repeats(taken.hashes):",
+           "if taken.pending or names.jobs or settle.repeats(taken.hashes):", LAWS + "repeat"),
+    # -- order of arrival
+    Mutant("order of arrival", "of contents equal in meaning the first stays",
+           "sql/lake/losers.sql", "order by coalesce(place, 0), same, is_held desc",
+           "order by coalesce(place, 0), is_held desc, same", LAWS + "order_of_arrival"),
+    Mutant("order of arrival", "who came first wins", "sql/lake/losers.sql",
+           "order by coalesce(place, 0), same, is_held desc", "order by is_held desc, place",
+           LAWS + "order_of_arrival"),
+    Mutant("order of arrival", "earlier nameless events are not adopted",
+           "pipeline/lake/settle.py", "            elif member != job:\n",
+           "            elif False:\n", JOBS + "attribution_needs_no_order"),
+    # -- split
+    Mutant("split", "file names tell nothing", "pipeline/sources.py",
+           "            return jobs.pop() if len(jobs) == 1 else None\n        if folder",
+           "            return None\n        if folder", LAWS + "split"),
+    # -- identity
+    Mutant("identity", "{} differs from absent", IDENTITY, "(None, {})", "(None,)",
+           LAWS + "identity"),
+    Mutant("identity", "1 differs from 1.0", IDENTITY, "        return int(value)\n",
+           "        return value\n", LAWS + "identity"),
+    Mutant("identity", "the smallest content wins", "pipeline/lake/settle.py",
+           "group.sort(key=lambda entry: entry[0], reverse=True)",
+           "group.sort(key=lambda entry: entry[0])", LAWS + "identity"),
+    Mutant("identity", "contents that differ in data only count as equal",
+           "sql/lake/contested.sql", "given.data, given.extra\n    ) as same",
+           "given.extra\n    ) as same", LAWS + "identity"),
+    Mutant("identity", "a variant is kept each time it comes", "pipeline/lake/change.py",
+           "if tuple(row[k] for k in keys) not in kept]", "]", LAWS + "repeat_of_variants"),
+    # -- order in time
+    Mutant("order in time", "newest-first streams are not turned", "pipeline/lake/batches.py",
+           "self.signs.append(-1 if stream.newest_first else 1)", "self.signs.append(1)",
+           LAWS + "conservation"),
+    Mutant("order in time", "queued ranks after started", "sql/views/staging/stg_events.sql",
+           "when 'queued' then 3", "when 'queued' then 5", LAWS + "order_in_time"),
+    Mutant("order in time", "steps of messages are not read", "sql/views/staging/stg_events.sql",
+           "when lifecycle in ('step', 'checkpoint')", "when lifecycle = 'checkpoint'",
+           LAWS + "order_in_time"),
+    # -- late keys
+    Mutant("late keys", "unknown numbers are dropped", EXACT,
+           "        else:\n            event.other_metrics.update(_leaves(value, _escape(name)))",
+           "", LAWS + "late_keys"),
+    Mutant("late keys", "unknown keys pass for none", "pipeline/normalise.py",
+           "    regular &= shape.quotes == _expected_quotes(said)\n", "", LAWS + "late_keys"),
+    # -- the quick reader
+    Mutant("one verdict", "a bare word passes for a message", "sql/normalise/regular.sql",
+           "lower(e.message) not in", "e.message not in", READERS + "each_word_in_each_place"),
+    Mutant("one verdict", "trailing commas pass", "pipeline/normalise.py",
+           "    if len(commas):\n", "    if False:\n",
+           READERS + "regular_records_are_read_exactly"),
+    Mutant("one verdict", "true passes for 1", "pipeline/normalise.py",
+           "np.flatnonzero(boolean & regular)", "np.flatnonzero(boolean & ~boolean)",
+           READERS + "each_word_in_each_place"),
+    Mutant("one verdict", "a step loses its last digits", "pipeline/normalise.py",
+           "_EXACT = 2.0**53", "_EXACT = 2.0**70", READERS + "each_word_in_each_place"),
+    Mutant("one verdict", "an unknown level passes", "pipeline/normalise.py",
+           '    regular &= said["level"].fill_null(-1).to_numpy() >= 0\n', "",
+           READERS + "each_word_in_each_place"),
+    Mutant("one verdict", "infinite steps end the ingest", EXACT,
+           "number is not None and number % 1 == 0", "number is not None and int(number) == number",
+           READERS + "each_word_in_each_place"),
+    # -- one of each reject reason
+    Mutant("invalid_utf8", "foul bytes are replaced", EXACT,
+           'raw.decode("utf-8")', 'raw.decode("utf-8", "replace")', PLACES),
+    Mutant("malformed_json", "broken lines count as cut off", EXACT,
+           'else "malformed_json"', 'else "cut_off"', PLACES),
+    Mutant("cut_off", "a cut-off line counts as broken", EXACT,
+           'reason = "cut_off" if last and', 'reason = "cut_off" if False and', PLACES),
+    Mutant("too_deep", "depth counts as broken", EXACT,
+           'Reject("too_deep", "nested deeper than Python\'s json follows")',
+           'Reject("malformed_json", "nested deeper")', PLACES),
+    Mutant("too_large", "long lines pass", "pipeline/forms/lines.py",
+           "            if len(raw) > max_record_bytes:\n", "            if False:\n", PLACES),
+    Mutant("not_an_object", "a bare number is ignored", EXACT,
+           'return Reject("not_an_object", f"{_kind(value)}: {text[:60]}")',
+           'return Ignored("scalar")', PLACES),
+    Mutant("unknown_object", "any object is ignored", EXACT,
+           'return Reject("unknown_object", _keys(value))', 'return Ignored("object")', PLACES),
+    Mutant("missing_field", "a null field is wrong, not missing", EXACT,
+           "if value.get(name) is None and not", "if name not in value and not", PLACES),
+    Mutant("wrong_type", "true passes for a time", EXACT,
+           "if isinstance(created_at, bool) or not isinstance(created_at, int | float):",
+           "if not isinstance(created_at, int | float):", PLACES),
+    Mutant("bad_time", "times before 1970 pass", EXACT,
+           "if not (0 <= created_at <= _LAST_TIME):", "if not (created_at <= _LAST_TIME):", PLACES),
+    Mutant("lone_surrogate", "half a pair passes", EXACT,
+           "        if not _storable(content):\n", "        if False:\n", PLACES),
+    Mutant("job_conflict", "contrary evidence is merged", "pipeline/lake/batches.py",
+           'if stream.conflict and stream.told_by != "flag":', "if False:",
+           "tests/test_rejects.py::test_job_conflict"),
+    Mutant("corrupt_compression", "damage is not told", "pipeline/lake/intake.py",
+           "if reading.damage:", "if False:", "tests/test_rejects.py::test_corrupt_compression"),
+    Mutant("rejects", "the offset is the position", WORKER,
+           '"byte_offset": int(batch.block.offsets[index])', '"byte_offset": position', PLACES),
+    Mutant("rejects", "replayed rejects stay", "sql/lake/still_rejected.sql",
+           "anti join passed using (source_id, position, byte_offset)", "",
+           "tests/test_rejects.py::test_replay"),
+    Mutant("rejects", "replay does not count", "pipeline/lake/mend.py",
+           "store.ledger.recount({s: (n[0], 0, -n[0]) for s, n in counts.items()})", "pass",
+           "tests/test_rejects.py::test_replay"),
+    # -- attribution
+    Mutant("attribution", "a name is nearer than a creation message", SCOUT,
+           '("creation", created),\n                    ("name", self._hint),',
+           '("name", self._hint),\n                    ("creation", created),',
+           JOBS + "nearer_evidence_wins"),
+    Mutant("attribution", "contrary evidence does not stop --job-id", "pipeline/lake/reading.py",
+           "if contrary and not force:", "if False:", JOBS + "flag_against_evidence"),
+    Mutant("attribution", "files are taken to run with time", SCOUT,
+           "        return 1 if low.time < high.time else -1\n", "        return 1\n",
+           JOBS + "many_jobs_in_one_file"),
+    Mutant("attribution", "Validating does not stay with Created", SCOUT,
+           "same = _VALIDATING in raw", "same = False", JOBS + "validating_beside_created"),
+    Mutant("attribution", "time stamps used as ids link jobs", "sql/lake/shared_ids.sql",
+           "            and event_id[10:24] <> event_id[25:39]\n", "",
+           JOBS + "times_as_ids_link_nothing"),
+    Mutant("attribution", "variants stay behind", "pipeline/lake/change.py",
+           "        self._rename_variants(con, jobs)\n", "",
+           JOBS + "variants_follow_their_job"),
+    Mutant("attribution", "a field of the event names no job", EXACT,
+           '(value[k] for k in JOB_FIELDS if', "(value[k] for k in () if",
+           JOBS + "job_field_of_an_event"),
+    # -- the store
+    Mutant("store", "a failed commit stays", "pipeline/lake/ledger.py",
+           'self._db.execute("rollback")', 'self._db.execute("commit")',
+           STORE + "a_crash_before_the_commit"),
+    Mutant("store", "a rival's commit goes unseen", "pipeline/lake/growth.py",
+           "return row is not None\n", "return False\n",
+           STORE + "the_same_content_committed_meanwhile"),
+    Mutant("store", "a rival's reading on goes unseen", "pipeline/lake/growth.py",
+           '    if row["content_hash"] == reading.grown_from["content_hash"]:\n',
+           "    if True:\n", STORE + "growth_committed_meanwhile"),
+    Mutant("store", "newer lakes are opened", "pipeline/lake/ledger.py",
+           "if row and int(row[0]) > LAKE_VERSION:", "if False:",
+           STORE + "a_newer_lake_is_refused"),
+    Mutant("store", "compaction keeps the old files live", "pipeline/lake/compact.py",
+           "                commit.remove(file)\n", "                pass\n", STORE + "compaction"),
+    Mutant("store", "old files go at once", "pipeline/lake/store.py",
+           "_KEPT = timedelta(hours=24)", "_KEPT = timedelta(hours=-1)", STORE + "compaction"),
+    Mutant("store", "segments of a crash stay for ever", "pipeline/lake/store.py",
+           "if path.name not in named and touched < moment:", "if False:",
+           STORE + "a_crash_before_the_commit"),
+)  # fmt: skip
