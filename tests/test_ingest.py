@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,52 @@ def test_a_file_that_changed(tmp_path: Path) -> None:
         (source,) = lake.ingest([path], job_id=JOB).sources
         assert (source.status, source.events, source.duplicates) == ("new", 8, 1)
         assert len(lake.view("sources")) == 2 and len(lake.view("events")) == 11
+
+
+@pytest.mark.parametrize("packing", ["", ".gz"])
+def test_a_file_of_many_blocks(tmp_path: Path, packing: str) -> None:
+    """A file far larger than a block gives every event its job, place and offset."""
+    texts, offsets, bad, at = [], [], [], 0
+    for number in range(60_000):
+        job = f"ftjob-{number // 20_000:024}"
+        ident = f"ftevent-{number:024}"
+        message = f"Step {number}/9: training loss=0.50"
+        if number % 20_000 == 0:
+            message = f"Created fine-tuning job: {job}"
+        text = json.dumps(event(1, id=ident, created_at=1_700_000_000 + number, message=message))
+        if number % 7_000 == 5:
+            text = f"{{oops {number}"
+            bad.append((number, at, text))
+        else:
+            offsets.append((job, ident, number, at))
+        texts.append(text)
+        at += len(text) + 1
+    content = ("\n".join(texts) + "\n").encode()
+    assert len(content) > 10 << 20
+    path = tmp_path / f"dump.jsonl{packing}"
+    path.write_bytes(gzip.compress(content, 1) if packing else content)
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([path]).sources
+        assert (source.records, source.events) == (60_000, len(offsets))
+        asked = 'select job_id, event_id, position, "offset" from lake_events order by position'
+        assert lake.sql(asked).rows() == offsets
+        asked = "select position, byte_offset, raw from lake_rejects order by position"
+        assert [(n, o, raw.decode()) for n, o, raw in lake.sql(asked).rows()] == bad
+
+
+def test_pages_on_lines_keep_their_line(tmp_path: Path) -> None:
+    """What stands inside a page on a line has that line's position and its own offset."""
+    body = page(1, 2)
+    body["data"].append(event(3, created_at=-1))
+    text = lines(event(0)) + json.dumps(body) + "\n" + lines(event(4))
+    (tmp_path / f"{JOB}.jsonl").write_text(text)
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([tmp_path / f"{JOB}.jsonl"]).sources
+        assert (source.records, source.events, source.rejects) == (5, 4, {"bad_time": 1})
+        asked = 'select position, "offset" from lake_events order by created_at'
+        first, one, two, last = lake.sql(asked).rows()
+        assert [first[0], one[0], two[0], last[0]] == [0, 1, 1, 2]
+        for (_, offset), number in ((one, 1), (two, 2)):
+            assert json.loads(text[offset : text.index("}}", offset) + 2]) == event(number)
+        ((position, offset),) = lake.sql("select position, byte_offset from lake_rejects").rows()
+        assert position == 1 and text[offset:].startswith(json.dumps(body["data"][2]))
