@@ -69,19 +69,33 @@ class _Creation:
 class Scout:
     """Sees all blocks of a source in order, then tells its streams."""
 
-    def __init__(self, *, lines: bool, hint: str | None = None, told: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        lines: bool,
+        hint: str | None = None,
+        told: str | None = None,
+        sparing: bool = False,
+    ) -> None:
         """Prepare for one source.
 
         Args:
             lines: the source is one run of lines, without document marks.
             hint: job id in the file or folder name.
             told: job id the user gave for all of it.
+            sparing: look for job objects between lines only if the first block has one. Who
+                reads the lines must tell of others: `job_objects` says if they were looked for.
         """
         self._lines = lines
+        self._sparing = sparing
+        self.job_objects = lines
         self._marks = [Mark(0, run=True)] if lines else []
         self._hint, self._told = hint, told
         self._creations: list[_Creation] = []
         self._glimpses: list[_Glimpse] = []
+        self._decided: list[Stream] = []
+        self._open: list[Mark] = []
+        self._seen_marks = 0
         self._end = 0
 
     def see(self, block: Block) -> None:
@@ -105,8 +119,9 @@ class Scout:
                 self._creations.append(_Creation(glimpse, found[1].decode(), low, high))
                 ends.update((begin, *bytes_beside))
             at = text.find(_CREATED, end, size)
-        if self._lines:
+        if self.job_objects:
             self._job_objects(block, text)
+            self.job_objects = not self._sparing or len(self._marks) > 1
         for byte in sorted(ends):
             index, begin, end = block.record_at(byte)
             glimpse = _glimpse(block.position + index, text[begin:end])
@@ -119,9 +134,8 @@ class Scout:
         at = text.find(_JOB_OBJECT, 0, len(block.data))
         while at >= 0:
             index, begin, end = block.record_at(at)
-            name = _JOB_ID.search(text, begin, end)
-            if name and _JOB.search(text, begin, end):
-                self._marks.append(Mark(block.position + index, (name[1].decode(),), run=True))
+            if name := named_by(text[begin:end]):
+                self._marks.append(Mark(block.position + index, (name,), run=True))
             at = text.find(_JOB_OBJECT, end, len(block.data))
 
     @staticmethod
@@ -150,9 +164,25 @@ class Scout:
 
     def streams(self) -> list[Stream]:
         """The source's streams, in order and without gaps."""
+        return self._between_marks(self._marks)
+
+    def so_far(self) -> list[Stream]:
+        """The streams of what was seen, as far as it tells: `streams` may tell otherwise.
+
+        Asked again, only the last stream is looked at anew; those before it stay as they are.
+        """
+        self._open += self._marks[self._seen_marks :]
+        self._seen_marks = len(self._marks)
+        *decided, last = self._between_marks(self._open)
+        self._decided += decided
+        mark = next(m for m in reversed(self._open) if m.position <= last.first)
+        self._open = [Mark(last.first, mark.jobs, mark.run)]
+        return [*self._decided, last]
+
+    def _between_marks(self, marks: Sequence[Mark]) -> list[Stream]:
         streams: list[Stream] = []
-        starts = [mark.position for mark in self._marks]
-        for mark, stop in zip(self._marks, [*starts[1:], self._end], strict=True):
+        starts = [mark.position for mark in marks]
+        for mark, stop in zip(marks, [*starts[1:], self._end], strict=True):
             if mark.position < stop:
                 streams.extend(self._cut(mark, stop))
         return streams
@@ -226,6 +256,14 @@ class Scout:
         evidence = (*beside, created, self._hint) if self._told else (*beside, created)
         conflict = next((name for name in evidence if name and name != job), None)
         return Stream(first, last, down, job, told_by, conflict)
+
+
+def named_by(raw: bytes | bytearray) -> str | None:
+    """The job whose object a line is."""
+    if _JOB_OBJECT not in raw or not _JOB.search(raw):
+        return None
+    name = _JOB_ID.search(raw)
+    return name[1].decode() if name else None
 
 
 def _is_event(raw: bytes | bytearray) -> bool:

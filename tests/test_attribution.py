@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import random
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 from strategies import START, examples
 from test_laws import sound, workplace
 
 from pipeline import open_lake
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
+from pipeline.forms.lines import line_blocks
+from pipeline.lake import reading
 from pipeline.lake.lake import Lake
 
 A, B, C = (f"ftjob-{letter * 24}" for letter in "ABC")
@@ -406,3 +412,47 @@ def test_job_field_of_an_event(tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([put(tmp_path / "x.jsonl", lines(rows))])
         assert {job: len(found) for job, found in jobs(lake).items()} == {A: 3, B: 5}
+
+
+ARRANGED = st.lists(
+    st.tuples(
+        st.integers(2, 30),  # events of the job
+        st.sampled_from(["up", "up", "up", "down", "shuffled"]),
+        st.sampled_from(["created", "created", "nameless", "object before", "object behind"]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+PLACED = ("events", "lake_streams")
+
+
+@examples(60)
+@given(parts=ARRANGED, block_bytes=st.sampled_from([300, 1_000, 5_000]), seed=st.integers(0, 9))
+def test_read_on_sight(parts: list[tuple[int, str, str]], block_bytes: int, seed: int) -> None:
+    """A large file is read once where that tells its jobs, and whatever is in it, told the same."""
+    rows: Events = []
+    for number, (count, order, named) in enumerate(parts):
+        job = f"ftjob-{number:024d}"
+        start = START + 10_000 * number
+        some = job_events(job, count, start=start, created=named == "created")
+        if order != "up":
+            some = some[::-1]
+        if order == "shuffled":
+            random.Random(seed).shuffle(some)
+        beside = {"object": "fine_tuning.job", "id": job}
+        before, behind = named == "object before", named == "object behind"
+        rows += [beside] * before + some + [beside] * behind
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = put(Path(folder) / "x.jsonl", lines(rows))
+        patch.setattr(reading, "_SMALL_BYTES", 0)
+        patch.setattr(reading, "line_blocks", partial(line_blocks, block_bytes=block_bytes))
+        seen = []
+        for on_sight in (True, False):
+            patch.setattr(reading.Reading, "is_large", on_sight)
+            with open_lake(Path(folder) / f"lake-{on_sight}") as lake:
+                lake.ingest([path])
+                seen.append([lake.sql(f"from {name} order by all") for name in PLACED])
+        for here, there in zip(*seen, strict=True):
+            assert_frame_equal(here, there)

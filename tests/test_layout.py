@@ -19,6 +19,7 @@ LAYERS = (
     {"shapes"},
     {"exact"},
     {"forms", "sources"},
+    {"marks"},
     {"attribution", "normalise"},
     {"views"},
     {"lake"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -117,6 +118,8 @@ def main(args: Sequence[str] | None = None) -> None:
         args: The arguments, those of the process by default.
     """
     _lossless_streams()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no algebra here: its threads only spin
+    gc.set_threshold(50_000)  # imports make many objects and drop none
     sys.exit(run(list(sys.argv[1:] if args is None else args)))
 
 

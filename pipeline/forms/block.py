@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +11,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 _NEWLINE = 10
-_PIECE = 1 << 20
+_PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,7 @@ class Block:
         oversize: records over the size limit, by index.
         unterminated: the last record is the end of its source and lacks a line break.
         open_ends: the same of records anywhere, in a block joined from several sources.
+        buffer: what `data` is the beginning of, where that is at hand.
     """
 
     data: npt.NDArray[np.uint8]
@@ -69,6 +68,7 @@ class Block:
     oversize: dict[int, Oversize] = field(default_factory=dict)
     unterminated: bool = False
     open_ends: set[int] = field(default_factory=set)
+    buffer: bytes | bytearray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -76,7 +76,9 @@ class Block:
     @property
     def text(self) -> bytes | bytearray:
         """All bytes of the block, at least: `data` says where it ends."""
-        return self.data.tobytes()
+        if self.buffer is None:
+            self.buffer = self.data.tobytes()
+        return self.buffer
 
     def raw(self, index: int) -> bytes:
         """The bytes of one record."""
@@ -84,62 +86,55 @@ class Block:
 
     def record_at(self, byte: int) -> tuple[int, int, int]:
         """The record around a byte of `data`: its index, where it begins, where it ends."""
-        index = int(np.searchsorted(self.bounds, byte, side="right")) - 1
+        index = int(self.bounds.searchsorted(byte, "right")) - 1
         return index, int(self.bounds[index]), int(self.bounds[index + 1])
 
 
-class LineBlock(Block):
-    """A block of whole lines, which finds its bounds only when asked for them."""
+class Lines(Block):
+    """All lines of some content, not empty; where they lie is found only when that is asked."""
 
-    def __init__(self, buffer: Any, size: int, position: int, offset: int) -> None:
-        """Take the first `size` bytes of a buffer; its last line may lack a line break."""
-        self._buffer, self._size, self._offset = buffer, size, offset
-        self.data = np.frombuffer(buffer, dtype=np.uint8, count=size)
-        self.position = position
+    def __init__(self, content: bytes, offset: int = 0) -> None:
+        """Take the content; `offset` is where it begins in its source [byte]."""
+        self.buffer, self.position, self.offset = content, 0, offset
         self.marks, self.oversize, self.open_ends = [], {}, set()
-        self.unterminated = False
-        self._open = bool(self.data[-1] != _NEWLINE)
-        self._count = sum(np.count_nonzero(p == _NEWLINE) for p in self._pieces()) + self._open
-        self._at, self._lines = 0, 0
-
-    def _pieces(self) -> Iterator[npt.NDArray[np.uint8]]:
-        # Pieces that stay in the processor's cache together with what is made of them.
-        return (self.data[low : low + _PIECE] for low in range(0, self._size, _PIECE))
+        self.data = np.frombuffer(content, dtype=np.uint8)
+        self.unterminated = not content.endswith(b"\n")
+        self._content = content
+        self._count = content.count(b"\n") + self.unterminated
 
     def __len__(self) -> int:
-        return int(self._count)
-
-    @property
-    def text(self) -> bytes | bytearray:
-        """The buffer the block was cut from, without a copy where that can be."""
-        if not isinstance(self._buffer, bytes | bytearray):
-            self._buffer = self.data.tobytes()
-        return self._buffer
+        return self._count
 
     @cached_property
     def bounds(self) -> Ints:  # type: ignore[override]
         """Where lines begin and end."""
-        bounds = np.zeros(self._count + 1, dtype=np.int64)
-        at = 1
-        for number, piece in enumerate(self._pieces()):
-            breaks = np.flatnonzero(piece == _NEWLINE)
-            np.add(breaks, number * _PIECE + 1, out=bounds[at : at + len(breaks)])
-            at += len(breaks)
-        bounds[-1] = self._size
-        return bounds
+        return line_bounds(self.data)
 
     @cached_property
     def offsets(self) -> Ints:  # type: ignore[override]
         """Where lines begin in the source."""
-        return self.bounds[:-1] + self._offset
+        return self.bounds[:-1] + self.offset
 
     def record_at(self, byte: int) -> tuple[int, int, int]:
-        """The line around a byte; quickest where bytes are asked for in order."""
-        text = self.text
-        begin = text.rfind(b"\n", 0, byte) + 1
-        end = text.find(b"\n", byte, self._size) + 1 or self._size
-        low, high = sorted((begin, self._at))
-        between = int(np.count_nonzero(self.data[low:high] == _NEWLINE))
-        self._lines += between if begin > self._at else -between
-        self._at = begin
-        return self._lines, begin, end
+        """The line around a byte."""
+        begin = self._content.rfind(b"\n", 0, byte) + 1
+        end = self._content.find(b"\n", byte) + 1 or len(self._content)
+        return self._content.count(b"\n", 0, begin), begin, end
+
+
+def line_block(buffer: bytearray, size: int, position: int, offset: int) -> Block:
+    """The lines in the first `size` bytes of a buffer; the last may lack its line break."""
+    data = np.frombuffer(buffer, dtype=np.uint8, count=size)
+    bounds = line_bounds(data)
+    return Block(data, bounds, position, bounds[:-1] + offset, buffer=buffer)
+
+
+def line_bounds(data: npt.NDArray[np.uint8]) -> Ints:
+    """Where lines begin and end; the last may lack its line break."""
+    size = len(data)
+    # Pieces that stay in the processor's cache together with what is made of them.
+    ends = [np.flatnonzero(data[at : at + _PIECE] == _NEWLINE) for at in range(0, size, _PIECE)]
+    for number, found in enumerate(ends):
+        found += number * _PIECE + 1
+    bounds = np.concatenate([np.zeros(1, dtype=np.int64), *ends])
+    return bounds if bounds[-1] == size else np.append(bounds, size)

@@ -61,6 +61,11 @@ def opened(file: Path | BinaryIO) -> tuple[Stream, str]:
     return ahead, "none"
 
 
+def is_compressed(head: bytes) -> bool:
+    """Whether content that begins so is compressed."""
+    return head.startswith((_GZIP, _ZSTD)) or _skippable(head)
+
+
 class _Ahead:
     """A stream of which some bytes were read already."""
 

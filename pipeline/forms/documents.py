@@ -32,11 +32,11 @@ def document_blocks(
     return Walker(window, max_record_bytes, block_bytes).source()
 
 
-def expanded(block: Block, index: int) -> Block:
+def expanded(raw: bytes, offset: int) -> Block:
     """The records inside one record that holds events: a page on a line, say.
 
     Returns:
         A block whose positions count from 0.
     """
-    (inner,) = walker(block.raw(index), int(block.offsets[index])).source()
+    (inner,) = walker(raw, offset).source()
     return inner

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
 import xxhash
 
 from pipeline.contract import REJECT_PREFIX_BYTES
-from pipeline.forms.block import Block, LineBlock, Oversize
+from pipeline.forms.block import Block, Lines, Oversize, line_block
 
 BLOCK_BYTES = 8 << 20
 
@@ -22,13 +21,43 @@ class Readable(Protocol):
         """Up to `size` bytes; none at the end."""
 
 
+def lines_of(content: bytes, max_record_bytes: int, *, offset: int = 0) -> Block:
+    """Some content, not empty, as one block of lines; see `line_blocks`."""
+    block = Lines(content, offset)
+    _note_oversize(block, max_record_bytes)
+    return block
+
+
+class _Memory:
+    """Buffers for blocks, taken again when nothing looks into them: fresh pages are slow."""
+
+    def __init__(self) -> None:
+        self._buffers: list[bytearray] = []
+
+    def take(self, size: int) -> bytearray:
+        """A buffer of at least some size."""
+        for buffer in self._buffers:
+            if len(buffer) >= size and _is_free(buffer):
+                return buffer
+        self._buffers = [b for b in self._buffers if len(b) >= size]
+        self._buffers.append(bytearray(size + size // 8))
+        return self._buffers[-1]
+
+
+def _is_free(buffer: bytearray) -> bool:
+    try:
+        buffer.append(buffer.pop())  # refused while an array looks into it
+    except BufferError:
+        return False
+    return True
+
+
 def line_blocks(
     stream: Readable,
     max_record_bytes: int,
     *,
     offset: int = 0,
     block_bytes: int = BLOCK_BYTES,
-    passing: bool = False,
 ) -> Iterator[Block]:
     """Cut a byte stream at its line breaks, block by block.
 
@@ -40,41 +69,36 @@ def line_blocks(
         max_record_bytes: longer lines become `Oversize` [byte].
         offset: what the stream's first byte counts as [byte].
         block_bytes: how much to read at once [byte].
-        passing: a block is used before the next is asked for, so they may share their memory.
     """
     position = 0
     carry = b""
-    shared = bytearray()
+    memory = _Memory()
     while True:
-        # Fresh pages cost more than reading into them: take used ones, the same or the pool's.
         wanted = len(carry) + block_bytes
-        if not passing:
-            buffer: Any = pa.allocate_buffer(wanted)
-        else:
-            if len(shared) < wanted:
-                shared = bytearray(wanted + len(carry))
-            buffer = shared
-        view = memoryview(buffer).cast("B")
-        view[: len(carry)] = carry
-        got = _read_into(stream, view[len(carry) : wanted])
+        buffer = memory.take(wanted)
+        with memoryview(buffer) as view:
+            view[: len(carry)] = carry
+            got = _read_into(stream, view[len(carry) : wanted])
         if not got:
             break
         size = len(carry) + got
-        cut = _last_break(view[:size]) + 1
+        cut = buffer.rfind(b"\n", 0, size) + 1
+        carry = bytes(buffer[cut:size])
         if cut:
-            block = _block(buffer, cut, position, offset, max_record_bytes)
-            yield block
+            block = line_block(buffer, cut, position, offset)
+            _note_oversize(block, max_record_bytes)
             position += len(block)
             offset += cut
-        carry = bytes(view[cut:size])
+            yield block
+            del block
         if len(carry) > max_record_bytes + 1:  # one may be the \r of its end
             block, length, carry = _skip_line(stream, carry, position, offset, block_bytes)
             yield block
             position += 1
             offset += length
     if carry:
-        block = _block(bytearray(carry), len(carry), position, offset, max_record_bytes)
-        block.unterminated = not carry.endswith(b"\n")
+        block = lines_of(carry, max_record_bytes, offset=offset)
+        block.position = position
         yield block
 
 
@@ -88,25 +112,13 @@ def _read_into(stream: Readable, view: memoryview) -> int:
     return len(piece)
 
 
-def _last_break(view: memoryview) -> int:
-    """Where the last line break is, -1 where there is none."""
-    step = 1 << 16
-    for low in range(len(view) - step, -step, -step):
-        found = bytes(view[max(low, 0) : low + step]).rfind(b"\n")
-        if found >= 0:
-            return max(low, 0) + found
-    return -1
-
-
-def _block(buffer: Any, cut: int, position: int, offset: int, max_record_bytes: int) -> Block:
-    block = LineBlock(buffer, cut, position, offset)
-    if cut > max_record_bytes:
+def _note_oversize(block: Block, max_record_bytes: int) -> None:
+    if len(block.data) > max_record_bytes:
         lengths = np.diff(block.bounds)
         for index in map(int, np.flatnonzero(lengths > max_record_bytes)):
             raw = block.raw(index).rstrip(b"\r\n")
             if len(raw) > max_record_bytes:
                 block.oversize[index] = Oversize(len(raw), xxhash.xxh3_128_hexdigest(raw))
-    return block
 
 
 def _skip_line(

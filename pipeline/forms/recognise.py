@@ -83,6 +83,9 @@ def recognise(head: bytes, whole: bool) -> str:
         Unrecognised: it is neither; the text says in words what it is.
     """
     _refuse_binary(head)
+    line, ended, _ = head.partition(b"\n")
+    if line.startswith(b"{") and (ended or whole) and _holds_an_event(line):
+        return "lines"  # the usual case, told without looking further
     # Structure is ASCII: a byte a character keeps invalid UTF-8 for the verdict on its record.
     text = head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip(_SPACE)
     if not text:
@@ -114,6 +117,13 @@ def recognise(head: bytes, whole: bool) -> str:
         return "lines"
     _refuse_text(text, bracketed=False)
     raise Unrecognised("a text without JSON")
+
+
+def _holds_an_event(line: bytes) -> bool:
+    try:
+        return is_event(loads(line.decode("latin-1")))
+    except (ValueError, RecursionError):
+        return False
 
 
 _STRANGE = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))

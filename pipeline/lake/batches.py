@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -10,13 +9,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.attribution import Stream
-from pipeline.forms.block import Block, Ints
+from pipeline.forms.block import Block, Ints, Lines, Oversize, line_bounds
 from pipeline.lake.reading import Reading
+from pipeline.normalise import records
 
 PENDING, CONFLICT = -1, -2
 """Codes of streams whose job is not known yet, and of those whose evidence names two."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block of one source.
+
+    Attributes:
+        block: its records.
+        source: number of the source.
+        firsts: positions where its streams begin, those before the block included.
+        numbers: of these streams.
+        since: position from which records are wanted.
+        line: position of all its records, where they lie inside one.
+    """
+
+    block: Block
+    source: int
+    firsts: Sequence[int]
+    numbers: Sequence[int]
+    since: int = 0
+    line: int | None = None
 
 
 @dataclass
@@ -50,15 +73,25 @@ class Streams:
         self._inside: Counter[tuple[str, int]] = Counter()
         self._lock = threading.RLock()
 
-    def add(self, reading: Reading, found: Sequence[Stream], line: int | None = None) -> Ints:
-        """Number the streams of a reading, or of one line of it; their numbers.
+    def add(
+        self,
+        reading: Reading,
+        found: Sequence[Stream],
+        *,
+        ordinal: int = 0,
+        line: int | None = None,
+    ) -> Sequence[int]:
+        """Number the streams of a reading, from some ordinal on, or of one line of it.
 
         Their ids stay what they are when the file grows.
+
+        Returns:
+            Their numbers.
         """
         with self._lock:
             start = len(self.ids)
-            for ordinal, stream in enumerate(found):
-                name = f"{ordinal}"
+            for number, stream in enumerate(found, ordinal):
+                name = f"{number}"
                 if line is not None:
                     name = f"{line}.{self._inside[reading.source_id, line]}"
                     self._inside[reading.source_id, line] += 1
@@ -70,8 +103,12 @@ class Streams:
                     self.codes.append(PENDING if stream.job is None else self.code(stream.job))
                 self.signs.append(-1 if stream.newest_first else 1)
                 self.ids.append(f"{reading.source_id}/{name}")
-                reading.streams[self.ids[-1]] = stream
-            return np.arange(start, len(self.ids))
+                reading.streams.setdefault(self.ids[-1], stream)
+            return range(start, len(self.ids))
+
+    def code_of(self, stream: Ints) -> Ints:
+        """The codes of the jobs of streams."""
+        return np.array(self.codes, dtype=np.int64)[stream]
 
     def code(self, job: str) -> int:
         """The code of a job."""
@@ -90,56 +127,122 @@ class Shared:
         folder: for staged files.
         readings: by number, as `Batch.source` counts them.
         streams: by number, as `Batch.stream` counts them.
-        batches: the work; None ends a worker.
-        lock: for what several workers change.
-        equal: how often a stream held an event without id so far.
+        oversize: (source, position) -> a record over the size limit.
+        keys: known keys of payloads that the engine was asked for.
     """
 
     folder: Path
-    batches: queue.Queue[Batch | None]
     readings: list[Reading] = field(default_factory=list)
     streams: Streams = field(default_factory=Streams)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    equal: Counter[tuple[int, str]] = field(default_factory=Counter)
+    oversize: dict[tuple[int, int], Oversize] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
+
+    def note_oversize(self, batch: Batch) -> None:
+        """Remember what a batch keeps only a prefix of."""
+        for index, over in batch.block.oversize.items():
+            self.oversize[int(batch.source[index]), int(batch.position[index])] = over
 
 
-def tail(batch: Batch, skip: int) -> Batch:
-    """A batch without its first records."""
-    block = batch.block
-    skip = min(skip, len(block))
-    rest = Block(
-        block.data, block.bounds[skip:], block.position + skip, block.offsets[skip:],
-        oversize={i - skip: o for i, o in block.oversize.items() if i >= skip},
-        unterminated=block.unterminated,
-    )  # fmt: skip
-    if len(rest):
-        low = int(rest.bounds[0])
-        rest.data, rest.bounds = rest.data[low:], rest.bounds - low
+def rows(batch: Batch, shared: Shared) -> pa.RecordBatch:
+    """A batch as the engine reads it; all its records have a job, or none has."""
+    streams, block = shared.streams, batch.block
+    code = streams.code_of(batch.stream)
+    last = np.zeros(len(block), dtype=bool)
+    last[list(block.open_ends)] = True
+    last[-1] |= block.unterminated
+    stream_id = _coded(batch.stream, streams.ids)
+    known = code >= 0
+    provenance = {
+        "job_id": _coded(np.where(known, code, 0), streams.jobs) if known.any() else stream_id,
+        "stream_id": stream_id,
+        "source_id": _coded(batch.source, [r.source_id for r in shared.readings]),
+        "position": pa.array(batch.position),
+        "offset": pa.array(block.offsets),
+        "ordinal": pa.array(batch.place * np.array(streams.signs)[batch.stream]),
+        "source": pa.array(batch.source.astype(np.int32)),
+        "stream": pa.array(batch.stream.astype(np.int32)),
+        "last": pa.array(last),
+    }
+    return records(block, provenance, doubt=code == CONFLICT)
+
+
+def _coded(codes: Ints, words: list[str]) -> pa.DictionaryArray:
+    """Codes, which come in runs, as a dictionary column that holds only the words in use."""
+    turns = np.flatnonzero(np.diff(codes, prepend=codes[:1] - 1))
+    used, indices = np.unique(codes[turns], return_inverse=True)
+    lengths = np.diff(turns, append=len(codes))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(np.repeat(indices.astype(np.int32), lengths)),
+        pa.array([words[int(i)] for i in used]),
+    )
+
+
+def chosen(batch: Batch, mask: npt.NDArray[np.bool_]) -> Batch:
+    """Some records of a batch."""
+    block, index = batch.block, np.flatnonzero(mask)
+    size = np.diff(block.bounds)
+    number = dict(zip(index.tolist(), range(len(index)), strict=True))
+    part = Block(
+        block.data[np.repeat(mask, size)],
+        np.concatenate([[0], np.cumsum(size[mask])]),
+        block.position,
+        block.offsets[mask],
+        oversize={number[i]: over for i, over in block.oversize.items() if i in number},
+        open_ends={number[i] for i in block.open_ends if i in number},
+        unterminated=block.unterminated and bool(mask[-1]),
+    )
     return Batch(
-        rest, batch.source[skip:], batch.position[skip:], batch.stream[skip:], batch.place[skip:]
+        part, batch.source[mask], batch.position[mask], batch.stream[mask], batch.place[mask]
     )
 
 
-def joined(parts: list[Batch]) -> Batch:
-    """Many small batches as one. Records that may be cut off keep that by ending their batch."""
-    sizes = np.cumsum([0, *(len(p.block.data) for p in parts)])
-    bounds = [p.block.bounds[:-1] + low for p, low in zip(parts, sizes[:-1], strict=True)]
-    block = Block(
-        np.concatenate([p.block.data for p in parts]),
-        np.concatenate([*bounds, sizes[-1:]]),
-        0,
-        np.concatenate([p.block.offsets for p in parts]),
-    )
-    counts = np.cumsum([0, *(len(p.block) for p in parts)])
-    for part, low in zip(parts, counts[:-1], strict=True):
-        for index, over in part.block.oversize.items():
-            block.oversize[int(low) + index] = over
-        if part.block.unterminated:
-            block.open_ends.add(int(low) + len(part.block) - 1)
-    return Batch(
-        block,
-        np.concatenate([p.source for p in parts]),
-        np.concatenate([p.position for p in parts]),
-        np.concatenate([p.stream for p in parts]),
-        np.concatenate([p.place for p in parts]),
-    )
+def joined(parts: Sequence[Part]) -> Batch:
+    """Parts as one batch."""
+    counts = [len(part.block) for part in parts]
+    starts = np.cumsum([0, *counts[:-1]])
+    first = np.array([part.block.position for part in parts]) - starts
+    place = np.arange(sum(counts)) + np.repeat(first, counts)
+    position = place
+    if any(part.line is not None for part in parts):
+        lines = [-1 if part.line is None else part.line for part in parts]
+        line = np.repeat(lines, counts)
+        position = np.where(line < 0, place, line)
+    if all(len(part.numbers) == 1 for part in parts):
+        stream = np.repeat([part.numbers[0] for part in parts], counts)
+    else:
+        stream = np.concatenate(
+            [
+                np.array(part.numbers)[np.searchsorted(part.firsts, place[low:high], "right") - 1]
+                for part, low, high in zip(parts, starts, [*starts[1:], len(place)], strict=True)
+            ]
+        )
+    source = np.repeat([part.source for part in parts], counts)
+    block = parts[0].block if len(parts) == 1 else _one(parts, counts)
+    batch = Batch(block, source, position, stream, place)
+    if any(part.since > part.block.position for part in parts):
+        batch = chosen(batch, place >= np.repeat([part.since for part in parts], counts))
+    return batch
+
+
+def _one(parts: Sequence[Part], counts: Sequence[int]) -> Block:
+    """The blocks of parts as one. Records that may be cut off keep that."""
+    blocks = [part.block for part in parts]
+    sizes = np.cumsum([0, *(len(block.data) for block in blocks)])
+    data = np.concatenate([block.data for block in blocks])
+    ends = np.cumsum(counts)
+    if all(isinstance(block, Lines) for block in blocks):
+        open_ends = [high for b, high in zip(blocks, sizes[1:], strict=True) if b.unterminated]
+        bounds = np.union1d(line_bounds(data), open_ends).astype(np.int64)
+        skipped = np.array([block.offset for block in blocks]) - sizes[:-1]  # type: ignore[attr-defined]
+        offsets = bounds[:-1] + np.repeat(skipped, counts)
+    else:
+        moved = [b.bounds[:-1] + low for b, low in zip(blocks, sizes[:-1], strict=True)]
+        bounds = np.concatenate([*moved, sizes[-1:]])
+        offsets = np.concatenate([block.offsets for block in blocks])
+    whole = Block(data, bounds, 0, offsets)
+    for block, end in zip(blocks, map(int, ends), strict=True):
+        for index, over in block.oversize.items():
+            whole.oversize[end - len(block) + index] = over
+        if block.unterminated:
+            whole.open_ends.add(end - 1)
+    return whole

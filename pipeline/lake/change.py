@@ -36,13 +36,12 @@ class Change:
         jobs = sorted({job for staged in fresh for job in staged.jobs})
         held = [self._store.folder("events") / name for name in ledger.segments_of(jobs)]
         settled = settle.Settled()
-        if held or taken.pending or names.jobs or settle.repeats(taken.hashes):
-            con = con or settle.engine(self._folder)
+        con = con or settle.engine(self._folder)
+        if held or taken.pending or names.jobs or settle.repeats(con, fresh):
             settled, fresh = self._settle(con, fresh, held, jobs)
         for staged in fresh:
             self._commit.add(staged)
-        if con:
-            con.close()
+        con.close()
         self._commit.add(stage_table(self._folder, "variants", self._new_variants(settled)))
         return settled, names
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow.dataset as ds
 import xxhash
 
 from pipeline.errors import LakeError
@@ -61,11 +60,12 @@ def still_grown(store: Store, reading: Reading) -> bool:
     """
     if reading.form != "lines":
         return False
+    found = {f"{reading.source_id}/{n}": stream for n, stream in enumerate(reading.found or [])}
     held = {row["stream_id"]: row for row in store.ledger.streams(reading.source_id)}
     whole = {name for name in held if name.rpartition("/")[2].isdigit()}
-    if not whole <= reading.streams.keys():
+    if not whole <= found.keys():
         return False
-    for name, stream in reading.streams.items():
+    for name, stream in found.items():
         row = held.get(name)
         if row is None:
             if stream.first < reading.first:
@@ -122,6 +122,8 @@ def drop_rejects(store: Store, commit: Commit, readings: list[Reading]) -> None:
     gone = {(r.source_id, r.reread) for r in readings if r.reread is not None}
     if not gone:
         return
+    import pyarrow.dataset as ds
+
     for file in store.live("rejects"):
         table = ds.dataset(file).to_table()
         keys = zip(table["source_id"].to_pylist(), table["position"].to_pylist(), strict=True)
@@ -131,5 +133,7 @@ def drop_rejects(store: Store, commit: Commit, readings: list[Reading]) -> None:
 
 
 def _is_reject(store: Store, source_id: str, position: int) -> bool:
+    import pyarrow.dataset as ds  # slow to import, rarely needed
+
     wanted = (ds.field("source_id") == source_id) & (ds.field("position") == position)
     return any(ds.dataset(file).count_rows(filter=wanted) for file in store.live("rejects"))

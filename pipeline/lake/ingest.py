@@ -20,7 +20,7 @@ from pipeline.lake.growth import (
     still_grown,
 )
 from pipeline.lake.intake import Intake, Taken
-from pipeline.lake.reading import Reading
+from pipeline.lake.reading import Misjudged, Reading
 from pipeline.lake.segments import Staged
 from pipeline.lake.store import Commit, Store
 from pipeline.sources import discover
@@ -85,32 +85,34 @@ def ingest(
 ) -> IngestReport:
     """Read sources into a lake; see `Lake.ingest`."""
     sources = list(discover(paths))
-    readings: list[Reading] = []
-    with store.workspace() as folder:
-        intake = Intake(folder, max_record_bytes)
-        meter = _Meter(sources, progress)
+    version = store.ledger.version()
+
+    def read(folder: Path, *, on_sight: bool) -> tuple[list[Reading], Taken]:
+        intake, meter = Intake(folder, max_record_bytes), _Meter(sources, progress)
+        readings: list[Reading] = []
+        seen: set[str] = set()
         try:
-            seen: set[str] = set()
             for source in sources:
-                reading = Reading(source, told=job_id)
-                readings.append(reading)
-                if source.problem:
-                    reading.status, reading.problem = "refused", source.problem
-                    continue
+                reading = Reading(source, told=job_id, force=force)
                 _open(store, reading, folder, seen)
                 if reading.status in ("new", "grown"):
-                    reading.scout(max_record_bytes, force=force)
-                if reading.status == "grown" and not still_grown(store, reading):
-                    reading.start_afresh()
+                    _scout(store, reading, max_record_bytes, on_sight=on_sight)
                 if reading.status in ("new", "grown"):
                     intake.take(reading, meter.advance)
+                readings.append(reading)
                 meter.done(reading.size)
-            taken = intake.finish()
+            return readings, intake.finish()
         except BaseException:
             intake.abandon()
             raise
-        read = [r for r in readings if r.status in ("new", "grown")]
-        reports = _commit(store, folder, read, taken, waiting) if read else {}
+
+    with store.workspace() as folder:
+        try:
+            readings, taken = read(folder, on_sight=True)
+        except Misjudged:
+            readings, taken = read(folder, on_sight=False)
+        fresh = [r for r in readings if r.status in ("new", "grown")]
+        reports = _commit(store, folder, fresh, taken, version, waiting) if fresh else {}
     return IngestReport([reports.get(id(r)) or _plain_report(r) for r in readings])
 
 
@@ -140,6 +142,9 @@ class _Meter:
 
 def _open(store: Store, reading: Reading, folder: Path, seen: set[str]) -> None:
     """Tell whether a source is new, known, or a known file that grew."""
+    if reading.source.problem:
+        reading.status, reading.problem = "refused", reading.source.problem
+        return
     try:
         reading.fingerprint(folder)
     except OSError as error:
@@ -154,6 +159,16 @@ def _open(store: Store, reading: Reading, folder: Path, seen: set[str]) -> None:
     seen.add(reading.source_id)
 
 
+def _scout(store: Store, reading: Reading, max_record_bytes: int, *, on_sight: bool) -> None:
+    """Tell what a source is and whose, unless its jobs can be told as it is read."""
+    reading.recognise()
+    if reading.status == "refused" or (on_sight and reading.is_large and reading.status == "new"):
+        return
+    reading.scout(max_record_bytes)
+    if reading.status == "grown" and not still_grown(store, reading):
+        reading.start_afresh()
+
+
 def _plain_report(reading: Reading) -> SourceReport:
     return SourceReport(reading.path, reading.status, reading.problem)
 
@@ -163,12 +178,23 @@ def _commit(
     folder: Path,
     readings: list[Reading],
     taken: Taken,
+    version: int,
     waiting: Callable[[], None] | None,
 ) -> dict[int, SourceReport]:
-    """Settle what was staged with what the lake holds, and commit it."""
+    """Settle what was staged with what the lake holds, and commit it.
+
+    Args:
+        store: the lake.
+        folder: for staged files.
+        readings: what was read.
+        taken: what was staged of it.
+        version: of the lake before anything was read.
+        waiting: called when another process holds the lock.
+    """
     with store.ledger.writing(waiting):
+        others = store.ledger.version() != version
         commit = Commit(store, folder, "ingest")
-        raced = {r.source_id for r in readings if overtaken(store, r)}
+        raced = {r.source_id for r in readings if overtaken(store, r)} if others else set()
         if raced:  # another process committed the same content meanwhile
             taken = _without_sources(folder, taken, raced)
             for reading in readings:
@@ -217,7 +243,7 @@ def _without_sources(folder: Path, taken: Taken, dropped: set[str]) -> Taken:
                 left.append(staged)
         return left
 
-    return Taken(kept(taken.events), kept(taken.pending), kept(taken.rejects), taken.hashes)
+    return Taken(kept(taken.events), kept(taken.pending), kept(taken.rejects))
 
 
 def _report(reading: Reading, settled: settle.Settled, names: settle.Names) -> SourceReport:

@@ -13,10 +13,10 @@ from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.lake import settle
 from pipeline.lake.change import Change
-from pipeline.lake.intake import ANY_REPEAT, Taken
+from pipeline.lake.intake import Taken
+from pipeline.lake.odd import event_row
 from pipeline.lake.segments import stage_table
 from pipeline.lake.store import Commit, Store
-from pipeline.lake.worker import event_row
 from pipeline.sqlfiles import sql_text
 
 
@@ -62,7 +62,7 @@ def assign(store: Store, source: str, job: str, *, force: bool = False) -> int:
         change.rename(con, dict.fromkeys(sorted(wanted), job), "assigned", fresh)
         con.close()
         moved = sum(staged.rows for staged in fresh)
-        settled, _ = change.bring(Taken(events=fresh, hashes=ANY_REPEAT))
+        settled, _ = change.bring(Taken(events=fresh))
         change.recount(settled, set())
         commit.finish()
     store.write_script()
@@ -111,7 +111,6 @@ def replay(store: Store) -> ReplayReport:
             taken = Taken(
                 events=[s for s in [stage_table(folder, "events", named)] if s],
                 pending=[s for s in [stage_table(folder, "events", pending)] if s],
-                hashes=ANY_REPEAT,
             )
             settled, names = Change(store, folder, commit).bring(taken)
             Change(store, folder, commit).recount(settled, set())

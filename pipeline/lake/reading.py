@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,15 +16,20 @@ from pipeline.attribution import Scout, Stream
 from pipeline.contract import READER_VERSION
 from pipeline.errors import UsageError
 from pipeline.forms.block import Block
-from pipeline.forms.compression import Damaged, opened
+from pipeline.forms.compression import Damaged, is_compressed, opened
 from pipeline.forms.documents import document_blocks
-from pipeline.forms.lines import BLOCK_BYTES, Readable, line_blocks
+from pipeline.forms.lines import Readable, line_blocks, lines_of
 from pipeline.forms.recognise import Unrecognised, recognise
 from pipeline.sources import Source
 
 _HEAD_BYTES = 1 << 20
 _SMALL_BYTES = 4 << 20
 """Sources up to this size are read once and kept [byte]."""
+_MARK = b"\xef\xbb\xbf"
+
+
+class Misjudged(Exception):
+    """A later block tells another job than was told of an earlier one."""
 
 
 @dataclass
@@ -32,6 +38,7 @@ class Reading:
 
     source: Source
     told: str | None = None
+    force: bool = False
     status: str = "new"
     problem: str | None = None
     content_hash: str = ""
@@ -39,8 +46,12 @@ class Reading:
     form: str = ""
     compression: str = "none"
     source_id: str = ""
+    found: list[Stream] | None = None
+    """The streams that the content tells; None before it was scouted."""
+    job_objects: bool = True
+    """Job objects between its lines were looked for."""
     streams: dict[str, Stream] = field(default_factory=dict)
-    """Stream id -> stream."""
+    """Stream id -> stream, of all that were read, those inside records included."""
     first: int = 0
     """Position from which records are new: above 0 only where a known file grew."""
     grown_from: dict[str, Any] | None = None
@@ -97,13 +108,14 @@ class Reading:
             self.source.file = copy
         else:
             with self.source.file.open("rb", buffering=0) as file:
-                while piece := file.read(_SMALL_BYTES):
+                wanted = min(os.fstat(file.fileno()).st_size + 1, _SMALL_BYTES)
+                while piece := file.read(wanted):
                     digest.update(piece)
                     self.size += len(piece)
-                    if len(piece) == self.size:
-                        self._content = piece
-            if self._content is not None and len(self._content) != self.size:
-                self._content = None
+                    if len(piece) < wanted:
+                        break
+            if self.size == len(piece) < _SMALL_BYTES:
+                self._content = piece
         self.content_hash = digest.hexdigest()
         self.source_id = self._new_id()
 
@@ -116,43 +128,84 @@ class Reading:
         key = f"{self.content_hash}|{self.hint}|{READER_VERSION}"
         return xxhash.xxh3_64_hexdigest(key.encode("utf-8", "surrogateescape"))
 
-    def scout(self, max_record_bytes: int, *, force: bool) -> None:
-        """Recognise the form and find the streams.
-
-        Raises:
-            UsageError: `--job-id` contradicts what the source says of itself.
-        """
+    def recognise(self) -> None:
+        """Tell the form of the content."""
         try:
             self.form = self._recognise()
         except Unrecognised as error:
             self.status, self.problem = "refused", f"{self.path}: {error}"
-            return
-        scout = Scout(lines=self.form == "lines", hint=self.source.job_hint, told=self.told)
+
+    @property
+    def is_large(self) -> bool:
+        """It is lines, and not kept in memory: better read once than twice."""
+        return self.form == "lines" and self._content is None
+
+    def scout(self, max_record_bytes: int) -> None:
+        """Find the streams.
+
+        Raises:
+            UsageError: `--job-id` contradicts what the source says of itself.
+        """
+        scout = self._scout()
         blocks: list[Block] = []
-        for block in self._read(max_record_bytes, passing=self._content is None):
+        for block in self._read(max_record_bytes):
             scout.see(block)
             if self._content is not None:
                 blocks.append(block)
         if self._content is not None:
-            self._blocks = blocks
-        found = enumerate(scout.streams())
-        self.streams = {f"{self.source_id}/{n}": stream for n, stream in found}
-        contrary = next(
-            (s.conflict for s in self.streams.values() if s.told_by == "flag" and s.conflict), None
-        )
-        if contrary and not force:
+            self._blocks, self._content = blocks, None
+        self._found(scout)
+
+    def attributed(self, max_record_bytes: int) -> Iterator[tuple[Block, Sequence[Stream]]]:
+        """The source's blocks, each with the streams known so far: it lies within them.
+
+        Where it was not scouted, each block waits for the next one, which may tell more of it.
+
+        Raises:
+            Misjudged: what was told of a block turned out wrong; scout, and read again.
+            UsageError: as `scout`.
+        """
+        if self.found is None:
+            scout, waiting = self._scout(sparing=True), None
+            told: Sequence[Stream] = []
+            for block in self._read(max_record_bytes):
+                scout.see(block)
+                self.job_objects = scout.job_objects
+                if waiting is not None:
+                    now = scout.so_far()
+                    if now[-1].newest_first and not told:  # names follow what they name
+                        break
+                    told = _agreed(told, now)
+                    yield waiting, told
+                waiting = block
+            else:
+                found = self._found(scout)
+                if waiting is not None:
+                    if told and found[: len(told) - 1] != told[:-1]:
+                        raise Misjudged
+                    yield waiting, _agreed(told, found)
+                return
+            del waiting, block
+            self.job_objects = True
+            self.scout(max_record_bytes)
+        found = self.found or []
+        for block in self._blocks if self._blocks is not None else self._read(max_record_bytes):
+            yield block, found
+        self._blocks = None
+
+    def _scout(self, *, sparing: bool = False) -> Scout:
+        hint, told = self.source.job_hint, self.told
+        return Scout(lines=self.form == "lines", hint=hint, told=told, sparing=sparing)
+
+    def _found(self, scout: Scout) -> list[Stream]:
+        self.found = scout.streams()
+        contrary = [s.conflict for s in self.found if s.told_by == "flag" and s.conflict]
+        if contrary and not self.force:
             raise UsageError(
-                f"{self.path}: names job {contrary} itself, but --job-id says {self.told}: "
+                f"{self.path}: names job {contrary[0]} itself, but --job-id says {self.told}: "
                 "leave --job-id out, or add --force"
             )
-
-    def blocks(self, max_record_bytes: int) -> Iterator[Block]:
-        """The source's records, again."""
-        if self._blocks is not None:
-            yield from self._blocks
-            self._blocks = self._content = None
-        else:
-            yield from self._read(max_record_bytes)
+        return self.found
 
     def _open(self) -> BinaryIO:
         if self._content is not None:
@@ -161,6 +214,8 @@ class Reading:
         return self.source.file.open("rb", buffering=0)
 
     def _recognise(self) -> str:
+        if self._content is not None and not is_compressed(self._content):
+            return recognise(self._content[:_HEAD_BYTES], len(self._content) <= _HEAD_BYTES)
         with self._open() as file:
             stream, self.compression = opened(file)
             guard = _Guard(stream)
@@ -172,22 +227,27 @@ class Reading:
             raise Unrecognised(f"{guard.damage}: nothing in it can be read")
         return recognise(head, whole)
 
-    def _read(self, max_record_bytes: int, *, passing: bool = False) -> Iterator[Block]:
+    def _read(self, max_record_bytes: int) -> Iterator[Block]:
+        if self._content is not None and self.form == "lines" and self.compression == "none":
+            skipped = 3 if self._content.startswith(_MARK) else 0
+            yield lines_of(self._content[skipped:], max_record_bytes, offset=skipped)
+            return
         with self._open() as file:
             stream, _ = opened(file)
             guard = _Guard(stream)
             guard.skip_mark()
-            if self.form == "lines":
-                wanted = BLOCK_BYTES
-                if self.compression == "none":  # one byte more: the end is seen at once
-                    wanted = min(wanted, self.size + 1)
-                yield from line_blocks(
-                    guard, max_record_bytes, offset=guard.skipped, passing=passing,
-                    block_bytes=wanted,
-                )  # fmt: skip
-            else:
-                yield from document_blocks(guard, max_record_bytes, offset=guard.skipped)
+            cut = line_blocks if self.form == "lines" else document_blocks
+            yield from cut(guard, max_record_bytes, offset=guard.skipped)
         self.damage, self.end = guard.damage, guard.passed
+
+
+def _agreed(told: Sequence[Stream], now: Sequence[Stream]) -> Sequence[Stream]:
+    """The streams as known now, if they only add to what was told."""
+    if told and replace(now[len(told) - 1], last=told[-1].last) != told[-1]:
+        raise Misjudged
+    if now[-1].newest_first:  # what names it may be yet to come
+        raise Misjudged
+    return now
 
 
 class _Guard:
@@ -227,7 +287,7 @@ class _Guard:
         head = b""
         while len(head) < 3 and (piece := self.read(3 - len(head))):
             head += piece
-        if head == b"\xef\xbb\xbf":
+        if head == _MARK:
             self.skipped = 3
         else:
             self._ahead = head

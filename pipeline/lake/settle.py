@@ -10,7 +10,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -182,12 +181,11 @@ class Settled:
     variants: list[dict[str, Any]] = field(default_factory=list)
 
 
-def repeats(hashes: npt.NDArray[np.uint64]) -> bool:
-    """Whether any identity may occur twice among the staged rows."""
-    if len(hashes) < 2:
-        return False
-    ordered = np.sort(hashes)
-    return bool((ordered[1:] == ordered[:-1]).any())
+def repeats(con: duckdb.DuckDBPyConnection, fresh: Sequence[Staged]) -> bool:
+    """Whether any identity may occur twice among staged events."""
+    over(con, "fresh", [staged.path for staged in fresh])
+    hashes = np.sort(con.sql(sql_text("lake/identities")).fetchnumpy()["identity"])
+    return bool((hashes[1:] == hashes[:-1]).any())
 
 
 def settle(con: duckdb.DuckDBPyConnection, moment: Any) -> Settled:

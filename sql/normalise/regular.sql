@@ -1,59 +1,111 @@
--- Question: what does each record say, and do its quotes and words leave nothing to chance?
--- Grain:    one row per record, in the order of the input
--- Reads:    records (raw)
--- Caveat:   an answer only for records that `normalise.py` then finds regular; the others are
---           read exactly, one by one. Names in braces are lists over contract.py's metrics.
+-- Question: which records do the engine and JSON read alike, beyond doubt, and as what event?
+-- Grain:    one row per regular record
+-- Reads:    records (normalise.RECORDS; raw is null where a record's outer shape is not regular)
+-- Caveat:   every other record is handed to `odd`, which reads it exactly. Names in braces are
+--           lists over the known keys that a payload is asked for.
 --
--- `plain` holds the texts to forms that no other JSON type has, so that the count of quotes can
--- tell whether there is anything beyond the known fields.
+-- A known key brings two quotes, a text two more. An unknown or repeated key, a null, a number sent
+-- as a string, a quote inside a text each bring more. Nothing takes any away, given that the texts
+-- have forms that no other JSON type has. (Casts are tries: the engine may run them on rows that
+-- the filter has dropped.)
 with parsed as (
     select
-        raw,
-        json_transform(
+        *,
+        try(json_transform(
             raw,
             '{
                 "object": "VARCHAR", "id": "VARCHAR", "created_at": "DOUBLE", "level": "VARCHAR",
-                "message": "VARCHAR", "type": "VARCHAR", "data": {payload}
+                "message": "VARCHAR", "type": "VARCHAR", "data": { {keys} }
             }'
-        ) as e
+        )) as e
     from records
 ),
 
 named as (
     select
         *,
-        e.data as d
+        e.data as d,
+        case e.level
+            when 'info' then 'info'::level_word
+            when 'warn' then 'warn'::level_word
+            when 'error' then 'error'::level_word
+        end as level,
+        case e.type
+            when 'metrics' then 'metrics'::type_word
+            when 'message' then 'message'::type_word
+            when 'moderation_checks' then 'moderation_checks'::type_word
+        end as type,
+        case
+            when e.object = 'fine_tuning.job.event' then 'fine_tuning.job.event'::object_word
+        end as object,
+        case
+            when payload is null then contains(raw, '"data": null') or contains(raw, '"data":null')
+            else false
+        end as null_payload
     from parsed
 )
 
 select
-    hash(e.id) as id_hash,
+    job_id,
     e.id as event_id,
-    e.created_at as created_at,
+    make_timestamptz(try_cast(e.created_at * 1e6 as bigint)) as created_at,
+    level,
+    type,
     e.message as message,
-    (case e.level when 'info' then 0 when 'warn' then 1 when 'error' then 2 end)::tinyint as level,
-    (
-        case
-            when e.type is null then null
-            when e.type = 'metrics' then 1
-            when e.type = 'message' then 0
-            else -1
-        end
-    )::tinyint as type,
-    (case when e.object = 'fine_tuning.job.event' then 0 when e.object is null then null else -1 end)
-    ::tinyint as object,
-    (strlen(e.id) = 40)::tinyint as dialect,
-    d is not null as has_payload,
+    try_cast(d.step as bigint) as step,
+    try_cast(d.total_steps as bigint) as total_steps,
     {metrics},
+    null::map(varchar, double) as other_metrics,
+    case when null_payload then 'null' else payload end as data,
+    null::varchar as extra,
+    null::varchar[] as misfits,
+    object,
     case
-        when d is null then contains(raw, '"data": null') or contains(raw, '"data":null')
-        else false
-    end as null_payload,
-    starts_with(e.id, 'ftevent-')
-    and not (ord(e.message) between 45 and 57 or ord(e.message) in (91, 123))
-    and lower(e.message) not in ('', 'true', 'false', 'null', 'nan', 'inf', 'infinity')
-    and case
-        when strlen(e.id) = 40 then regexp_full_match(e.id, 'ftevent-[0-9a-f]{32}')
-        else true
-    end as plain
+        when strlen(e.id) = 40 then 'azure'::dialect_word else 'openai'::dialect_word
+    end as dialect,
+    stream_id,
+    source_id,
+    position,
+    "offset",
+    ordinal
 from named
+where
+    case
+        when
+            quotes
+            = 14  -- the keys id, created_at, level, message, three of them with texts
+            + 4 * (e.type is not null)::integer
+            + 4 * (e.object is not null)::integer
+            + 2 * (payload is not null or null_payload)::integer
+            + 2 * ({given})
+            and (payload is not null) = (d is not null)
+            and level is not null
+            and (type is not null or e.type is null)
+            and (object is not null or e.object is null)
+            and starts_with(e.id, 'ftevent-')
+            -- An Azure id is the prefix and 32 hexadecimal digits; no other dialect's is as long.
+            and case
+                when strlen(e.id) = 40 then regexp_full_match(e.id, 'ftevent-[0-9a-f]{32}')
+                else true
+            end
+            -- A text that is no number, list, object, or word of JSON.
+            and strlen(e.message) > 9
+            and e.message >= ':'
+            and e.message < '{'
+            and not (e.message >= '[' and e.message < chr(92))
+            and e.created_at between 1e8 and 9e9
+            and e.created_at = floor(e.created_at)
+            and coalesce(d.step = floor(d.step) and abs(d.step) < 9007199254740992, true)
+            and coalesce(
+                d.total_steps = floor(d.total_steps) and abs(d.total_steps) < 9007199254740992, true
+            )
+            -- Bare NaN and infinities.
+            and isfinite({sum})
+            -- The engine reads true as 1 and false as 0.
+            and case
+                when {truths} then not (contains(payload, 'true') or contains(payload, 'false'))
+                else true
+            end
+            then true
+        else odd(bytes, source, stream, position, "offset", ordinal, last)
+    end

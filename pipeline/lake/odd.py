@@ -1,0 +1,224 @@
+"""Records that the engine does not read: judged one by one, kept as what they are."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import exact
+from pipeline.attribution import Scout, named_by
+from pipeline.contract import COUNTERS, EVENTS, METRICS, REJECT_PREFIX_BYTES, REJECTS
+from pipeline.forms.documents import expanded
+from pipeline.lake.batches import CONFLICT, PENDING, Part, Shared
+from pipeline.lake.ledger import now
+from pipeline.lake.reading import Misjudged
+from pipeline.lake.segments import SegmentWriter, Staged
+
+_ROWS = 20_000
+_BYTES = 8 << 20
+
+
+class Record(NamedTuple):
+    """One record and where it stands."""
+
+    raw: bytes
+    source: int
+    stream: int
+    position: int
+    offset: int
+    ordinal: int
+    last: bool
+
+
+class OddRecords:
+    """Takes odd records from several threads; writes staged files of what they are.
+
+    Attributes:
+        tally: (source, kind of count, name) -> how often.
+        late: events with known metrics that the engine was not asked for.
+        error: what stopped the reading.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        """Prepare to stage."""
+        self._shared = shared
+        self._lock = threading.Lock()
+        self._writers = {kind: SegmentWriter(shared.folder, "events") for kind in (False, True)}
+        self._rejected = SegmentWriter(shared.folder, "rejects")
+        self._rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
+        self._rejects: list[dict[str, Any]] = []
+        self._waiting = 0
+        self._inner: list[Part] = []
+        self._equal: Counter[tuple[int, str]] = Counter()
+        self._moment = now()
+        self.tally: Counter[tuple[int, str, str]] = Counter()
+        self.late = 0
+        self.error: BaseException | None = None
+
+    def read(
+        self,
+        raw: bytes,
+        source: int,
+        stream: int,
+        position: int,
+        offset: int,
+        ordinal: int,
+        last: bool,
+    ) -> bool:
+        """Read one record; a `normalise.OddReader`."""
+        try:
+            with self._lock:
+                if self.error is None:
+                    self._judge(Record(raw, source, stream, position, offset, ordinal, last))
+        except BaseException as error:  # raised through the engine it would keep both alive
+            self.error = error
+        return False
+
+    def inner(self) -> list[Part]:
+        """The records that were found inside others since the last call."""
+        with self._lock:
+            inner, self._inner = self._inner, []
+        return inner
+
+    def finish(self) -> tuple[Staged | None, Staged | None, Staged | None]:
+        """Files of events whose job is known, of others, and of rejects."""
+        self._flush()
+        return self._writers[False].finish(), self._writers[True].finish(), self._rejected.finish()
+
+    def _judge(self, record: Record) -> None:
+        source = record.source
+        over = self._shared.oversize.get((source, record.position))
+        if over is not None:
+            detail = f"{over.length} bytes: raise --max-record-bytes to read it"
+            return self._reject(record, exact.Reject("too_large", detail))
+        if not self._shared.readings[source].job_objects and named_by(record.raw):
+            raise Misjudged
+        verdict = exact.read(record.raw, last=record.last)
+        if isinstance(verdict, exact.Event):
+            return self._event(record, verdict)
+        if isinstance(verdict, exact.Reject):
+            return self._reject(record, verdict)
+        if isinstance(verdict, exact.Container):
+            self._inner.append(self._expanded(record))
+        elif isinstance(verdict, exact.Ignored):
+            self.tally[source, "ignored", verdict.kind] += 1
+        else:
+            self.tally[source, "blank", ""] += 1
+        return None
+
+    def _event(self, record: Record, event: exact.Event) -> None:
+        streams, stream = self._shared.streams, record.stream
+        reading = self._shared.readings[record.source]
+        code = streams.codes[stream]
+        stream_id, told = streams.ids[stream], streams.jobs[code] if code >= 0 else None
+        if event.job is not None:
+            if reading.told and event.job != reading.told and code != CONFLICT:
+                detail = f"the record names {event.job}, --job-id {reading.told}"
+                return self._reject(record, exact.Reject("job_conflict", detail))
+            code = streams.code(event.job)
+            if event.job != told:
+                stream_id = f"{reading.source_id}/{event.job}"
+                self.tally[record.source, "jobs", event.job] += 1
+        if code == CONFLICT:
+            detail = streams.conflicts[stream]
+            return self._reject(record, exact.Reject("job_conflict", detail))
+        if event.dialect == "legacy" and event.event_id.startswith("hash-"):
+            # Equal events of one stream are told apart by their number.
+            self._equal[stream, event.event_id] += 1
+            number = self._equal[stream, event.event_id]
+            event.event_id += f"-{number}" if number > 1 else ""
+        pending = code == PENDING
+        row = event_row(
+            event, streams.ids[stream] if pending else streams.jobs[code], stream_id,
+            reading.source_id, record.position, record.offset, record.ordinal,
+        )  # fmt: skip
+        self._rows[pending].append(row)
+        self.late += not self._shared.keys.issuperset(event.metrics)
+        return self._wait(record)
+
+    def _expanded(self, record: Record) -> Part:
+        """The events inside one record: a page on a line, say."""
+        reading, line = self._shared.readings[record.source], record.position
+        inner = expanded(record.raw, record.offset)
+        scout = Scout(lines=False, hint=reading.source.job_hint, told=reading.told)
+        scout.see(inner)
+        found = scout.streams()
+        lying = [replace(stream, first=line, last=line) for stream in found]
+        numbers = self._shared.streams.add(reading, lying, line=line)
+        self.tally[record.source, "records", ""] += len(inner) - 1
+        # Records of one string share its offset: their order in it keeps them apart.
+        repeats = np.arange(len(inner)) - np.searchsorted(inner.offsets, inner.offsets)
+        inner.offsets = inner.offsets + repeats
+        return Part(inner, record.source, [s.first for s in found], numbers, line=line)
+
+    def _reject(self, record: Record, reject: exact.Reject) -> None:
+        streams = self._shared.streams
+        self.tally[record.source, "rejects", reject.reason] += 1
+        over = self._shared.oversize.get((record.source, record.position))
+        raw = record.raw.removesuffix(b"\n")
+        if over:
+            raw = raw[:REJECT_PREFIX_BYTES]
+        code = streams.codes[record.stream]
+        self._rejects.append(
+            {
+                "source_id": self._shared.readings[record.source].source_id,
+                "position": record.position,
+                "byte_offset": record.offset,
+                "byte_length": over.length if over else len(raw),
+                "reason": reject.reason,
+                "detail": reject.detail.encode("utf-8", "backslashreplace").decode(),
+                "raw": raw,
+                "raw_hash": over.hash if over else None,
+                "first_seen_at": self._moment,
+                "job_id": streams.jobs[code] if code >= 0 else None,
+                "stream_id": streams.ids[record.stream],
+                "ordinal": record.ordinal,
+            }
+        )
+        self._wait(record)
+
+    def _wait(self, record: Record) -> None:
+        self._waiting += len(record.raw)
+        rows = sum(map(len, (*self._rows.values(), self._rejects)))
+        if self._waiting > _BYTES or rows > _ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        for pending, rows in self._rows.items():
+            self._writers[pending].write(pa.Table.from_pylist(rows, schema=EVENTS))
+            rows.clear()
+        self._rejected.write(pa.Table.from_pylist(self._rejects, schema=REJECTS))
+        self._rejects.clear()
+        self._waiting = 0
+
+
+def event_row(
+    event: exact.Event, job: str, stream: str, source: str, position: int, offset: int, ordinal: int
+) -> dict[str, Any]:
+    """An event that was read exactly, as a row of the contract."""
+    return {
+        "job_id": job,
+        "event_id": event.event_id,
+        "created_at": event.created_at * 1_000_000,
+        "level": event.level,
+        "type": event.type,
+        "message": event.message,
+        **{name: event.counters.get(name) for name in COUNTERS},
+        **{name: event.metrics.get(name) for name in METRICS},
+        "other_metrics": list(event.other_metrics.items()) or None,
+        "data": event.data,
+        "extra": event.extra,
+        "misfits": event.misfits or None,
+        "object": event.object,
+        "dialect": event.dialect,
+        "stream_id": stream,
+        "source_id": source,
+        "position": position,
+        "offset": offset,
+        "ordinal": ordinal,
+    }

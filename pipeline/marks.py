@@ -1,0 +1,162 @@
+"""What the bytes of records tell before they are parsed: quotes, brackets, payloads."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.forms.block import Block, Ints
+
+_QUOTE, _COMMA, _OPEN, _CLOSE = b'",{}'
+_WHITE = np.isin(np.arange(256), (9, 10, 13, 32))
+_PIECE = 1 << 18
+"""Bytes that stay in the processor's cache together with what is made of them."""
+_INLINE = 12
+"""Texts up to this length lie inside an Arrow string view [byte]."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The outer shape of a block's n records.
+
+    Attributes:
+        quotes: int32[n], quotes per record.
+        flat: bool[n], UTF-8, one object with at most one flat object inside, and no comma before
+            a bracket (the engine lets it pass, JSON does not).
+        nested: bool[n], flat with that inner object: the payload.
+        inner: int64[2, n], where the payload begins and ends in the block [byte].
+    """
+
+    quotes: npt.NDArray[np.int32]
+    flat: npt.NDArray[np.bool_]
+    nested: npt.NDArray[np.bool_]
+    inner: Ints
+
+    def payloads(self, block: Block) -> pa.Array:
+        """The payloads' texts as sent, NULL where there is none; no byte is copied."""
+        begin = self.inner[0]
+        length = np.where(self.nested, self.inner[1] - begin, 0)
+        views = np.zeros((len(block), 4), dtype=np.int32)  # length, first bytes, buffer, offset
+        views[:, 0] = length
+        views[:, 3] = begin
+        data = block.data
+        for place in range(4):
+            at = np.minimum(begin + place, len(data) - 1)
+            views.view(np.uint8)[:, 4 + place] = data[at]
+        short = np.flatnonzero(length <= _INLINE)
+        places = np.arange(_INLINE)
+        at = np.minimum(begin[short, None] + places, len(data) - 1)
+        inline = np.where(places < length[short, None], data[at], 0).astype(np.uint8)
+        views[short, 1:] = inline.view(np.int32)
+        buffers = [_bits(self.nested), pa.py_buffer(views), pa.py_buffer(data)]
+        return pa.Array.from_buffers(pa.string_view(), len(block), buffers)
+
+    def texts(self, block: Block) -> pa.Array:
+        """The records that are flat, NULL for the others; no byte is copied."""
+        buffers = [_bits(self.flat), *_whole(block)]
+        return pa.Array.from_buffers(pa.string(), len(block), buffers)
+
+
+def all_bytes(block: Block) -> pa.Array:
+    """The bytes of all records, without a copy."""
+    return pa.Array.from_buffers(pa.binary(), len(block), [None, *_whole(block)])
+
+
+def marks(block: Block) -> Marks:
+    """Look at a block of at least one record."""
+    data, bounds = block.data, block.bounds
+    quotes, brackets = _count(data, bounds)
+    kinds = data[brackets]
+    commas = _trailing_commas(data, brackets[(kinds & 0x07) == 0x05])  # ] is 0x5d, } is 0x7d
+    first = np.searchsorted(brackets, bounds)
+    count = np.diff(first)
+    first = first[:-1]
+    kinds = np.concatenate([kinds, np.zeros(4, dtype=np.uint8)])
+    nested = count == 4
+    flat = nested | (count == 2)
+    flat &= kinds[first] == _OPEN
+    flat &= kinds[first + 1] == np.where(nested, _OPEN, _CLOSE)
+    flat &= ~nested | ((kinds[first + 2] == _CLOSE) & (kinds[first + 3] == _CLOSE))
+    if len(commas):
+        flat[np.searchsorted(bounds, commas, side="right") - 1] = False
+    flat[_foul(block)] = False
+    flat[list(block.oversize)] = False
+    nested &= flat
+    brackets = np.concatenate([brackets, np.zeros(4, dtype=brackets.dtype)])
+    inner = np.stack([brackets[first + 1], brackets[first + 2] + 1])
+    return Marks(quotes, flat, nested, inner)
+
+
+def _count(data: npt.NDArray[np.uint8], bounds: Ints) -> tuple[npt.NDArray[np.int32], Ints]:
+    """Quotes per record, and where brackets stand."""
+    cuts = np.unique(np.searchsorted(bounds, np.arange(0, len(data), _PIECE)))
+    quotes = np.zeros(len(bounds) - 1, dtype=np.int32)
+    brackets = []
+    for low, high in zip(cuts, [*cuts[1:], len(bounds) - 1], strict=True):
+        begin = bounds[low]
+        piece = data[begin : bounds[high]]
+        if not len(piece):
+            continue
+        quotes[low:high] = np.diff(_ones_before(piece == _QUOTE, bounds[low : high + 1] - begin))
+        hit = piece | 0x20  # [ ] { }, and nothing else, pass the next three lines as zero
+        hit -= _OPEN
+        hit &= 0xFD
+        found = np.flatnonzero(hit == 0)
+        found += begin
+        brackets.append(found)
+    return quotes, np.concatenate(brackets) if brackets else np.empty(0, dtype=np.int64)
+
+
+def _ones_before(ones: npt.NDArray[np.bool_], at: Ints) -> npt.NDArray[np.int32]:
+    """How many ones stand before each place: whole words counted at once, then part of one."""
+    words = np.zeros(len(ones) // 64 + 1, dtype=np.uint64)
+    bits = np.packbits(ones, bitorder="little")
+    words.view(np.uint8)[: len(bits)] = bits
+    before = np.zeros(len(words), dtype=np.int32)
+    np.cumsum(np.bitwise_count(words[:-1]), out=before[1:], dtype=np.int32)
+    word = at >> 6
+    mask = (np.uint64(1) << (at & 63).astype(np.uint64)) - np.uint64(1)
+    counts: npt.NDArray[np.int32] = before[word] + np.bitwise_count(words[word] & mask)
+    return counts
+
+
+def _trailing_commas(data: npt.NDArray[np.uint8], closing: Ints) -> Ints:
+    """Where a comma stands before a closing bracket."""
+    before = closing[closing > 0] - 1
+    ends = data[before]
+    commas = before[ends == _COMMA]
+    while len(before := before[_WHITE[ends] & (before > 0)] - 1):
+        ends = data[before]
+        commas = np.append(commas, before[ends == _COMMA])
+    return commas
+
+
+def _foul(block: Block) -> list[int]:
+    """Indices of records that are not UTF-8."""
+    if block.text.isascii():
+        return []
+    try:
+        codecs.utf_8_decode(block.data.data, "strict", True)
+        return []
+    except UnicodeDecodeError:
+        return [index for index in range(len(block)) if not _decodes(block.raw(index))]
+
+
+def _decodes(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _bits(mask: npt.NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(mask, bitorder="little"))
+
+
+def _whole(block: Block) -> list[pa.Buffer]:
+    return [pa.py_buffer(block.bounds.astype(np.int32)), pa.py_buffer(block.data)]

@@ -1,0 +1,14 @@
+-- Question: which words may stand in the coded columns of a regular event?
+-- Grain:    one type per column
+-- Reads:    nothing
+-- Caveat:   events with other words are read exactly. The filter must stay above the parsing:
+--           pushed below it, each of its terms would parse the record again.
+create type level_word as enum ('info', 'warn', 'error');
+create type type_word as enum ('message', 'metrics', 'moderation_checks');
+create type object_word as enum ('fine_tuning.job.event');
+create type dialect_word as enum ('openai', 'azure');
+set disabled_optimizers = 'filter_pushdown';
+set preserve_insertion_order = false;
+set memory_limit = '1GB';
+set autoinstall_known_extensions = false;
+set autoload_known_extensions = false;

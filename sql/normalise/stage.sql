@@ -1,0 +1,14 @@
+-- Question: which of the records are regular events, as a segment?
+-- Grain:    one row per regular record
+-- Reads:    regular.sql
+-- Caveat:   row groups are as large as in segments.py: few enough rows that one job's curve is
+--           quick.
+copy (
+{regular}
+) to '{target}' (
+    format parquet,
+    parquet_version v2,
+    compression zstd,
+    compression_level 1,
+    row_group_size 30720
+)
