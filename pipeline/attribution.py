@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from pipeline.forms.block import Block, Mark
+from pipeline.glimpses import Glance, Glimpse, between, direction_of, position_of
 
 _CREATED = b'"Created fine-tun'
 _CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
 _JOB_OBJECT = b'"fine_tuning.job"'
 _JOB = re.compile(rb'"object"\s*:\s*"fine_tuning\.job"')
 _JOB_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9_.-]+)"')
-_TIME = re.compile(rb'"created_at"\s*:\s*(\d+)')
-_STEP = re.compile(rb'"step"\s*:\s*(\d+)')
 _VALIDATING = b'"Validating '
 
 
-@dataclass(frozen=True)
-class Stream:
+class Stream(NamedTuple):
     """Records of one source that belong to one job.
 
     Attributes:
@@ -47,18 +43,8 @@ class Stream:
     conflict: str | None = None
 
 
-@dataclass(frozen=True)
-class _Glimpse:
-    """Place in time of one record; (time, step) grows with time inside a job."""
-
-    position: int
-    time: int
-    step: int
-
-
-@dataclass(frozen=True)
-class _Creation:
-    glimpse: _Glimpse
+class _Creation(NamedTuple):
+    glimpse: Glimpse
     job: str
     first: int
     """Where the job's records begin: `Validating ...` of the same second may stand before it."""
@@ -92,7 +78,7 @@ class Scout:
         self._marks = [Mark(0, run=True)] if lines else []
         self._hint, self._told = hint, told
         self._creations: list[_Creation] = []
-        self._glimpses: list[_Glimpse] = []
+        self._glimpses: list[Glimpse] = []
         self._decided: list[Stream] = []
         self._open: list[Mark] = []
         self._seen_marks = 0
@@ -105,17 +91,17 @@ class Scout:
             return
         self._marks.extend(block.marks)
         text, size = block.text, len(block.data)
+        glance = Glance(block)
         ends = {0, size - 1}
         for mark in block.marks:
             at = int(block.bounds[mark.position - block.position])
             ends.update((at, max(at - 1, 0)))
         at = text.find(_CREATED, 0, size)
         while at >= 0:
-            index, begin, end = block.record_at(at)
+            begin, end, glimpse = glance(at)
             found = _CREATION.search(text, begin, end)
-            glimpse = _glimpse(block.position + index, text[begin:end])
             if found and glimpse and _is_event(text[begin:end]):
-                low, high, *bytes_beside = self._tied(block, text, begin, end, glimpse)
+                low, high, *bytes_beside = self._tied(glance, begin, end, glimpse)
                 self._creations.append(_Creation(glimpse, found[1].decode(), low, high))
                 ends.update((begin, *bytes_beside))
             at = text.find(_CREATED, end, size)
@@ -123,8 +109,7 @@ class Scout:
             self._job_objects(block, text)
             self.job_objects = not self._sparing or len(self._marks) > 1
         for byte in sorted(ends):
-            index, begin, end = block.record_at(byte)
-            glimpse = _glimpse(block.position + index, text[begin:end])
+            glimpse = glance(byte)[2]
             if glimpse:
                 self._glimpses.append(glimpse)
         self._end = block.position + count
@@ -139,28 +124,26 @@ class Scout:
             at = text.find(_JOB_OBJECT, end, len(block.data))
 
     @staticmethod
-    def _tied(
-        block: Block, text: bytes | bytearray, begin: int, end: int, creation: _Glimpse
-    ) -> tuple[int, int, int, int]:
+    def _tied(glance: Glance, begin: int, end: int, creation: Glimpse) -> tuple[int, int, int, int]:
         """The records that the second of a creation message ties to it, on both sides.
 
         Returns:
             Positions of the first and the last of them, and a byte of the records beyond each.
         """
 
-        def tied(byte: int) -> tuple[int, int, int] | None:
-            index, start, stop = block.record_at(byte)
-            raw = text[start:stop]
-            glimpse = _glimpse(block.position + index, raw)
-            same = _VALIDATING in raw and glimpse is not None and glimpse.time == creation.time
-            return (block.position + index, start, stop) if same else None
+        def tied(byte: int) -> tuple[int, int, Glimpse] | None:
+            start, stop, glimpse = glance(byte)
+            same = glimpse is not None and glimpse.time == creation.time
+            if glimpse is None or not same or _VALIDATING not in glance.text[start:stop]:
+                return None
+            return start, stop, glimpse
 
         first = last = creation.position
         while begin > 0 and (found := tied(begin - 1)):
-            first, begin, _ = found
-        while end < len(block.data) and (found := tied(end)):
-            last, _, end = found
-        return first, last, max(begin - 1, 0), min(end, len(block.data) - 1)
+            begin, first = found[0], found[2].position
+        while end < glance.size and (found := tied(end)):
+            end, last = found[1], found[2].position
+        return first, last, max(begin - 1, 0), min(end, glance.size - 1)
 
     def streams(self) -> list[Stream]:
         """The source's streams, in order and without gaps."""
@@ -189,17 +172,17 @@ class Scout:
 
     def _cut(self, mark: Mark, stop: int) -> list[Stream]:
         first = mark.position
-        creations = _between(self._creations, first, stop, lambda c: c.glimpse.position)
-        glimpses = _between(self._glimpses, first, stop, _position)
+        creations = between(self._creations, first, stop, lambda c: c.glimpse.position)
+        glimpses = between(self._glimpses, first, stop, position_of)
         jobs = list(dict.fromkeys(c.job for c in creations))
         if not creations or (not mark.run and len(jobs) == 1):
-            direction = _direction(glimpses) or (1 if mark.run else -1)
+            direction = direction_of(glimpses) or (1 if mark.run else -1)
             job = jobs[0] if jobs else None
             return [self._named(mark, first, stop - 1, direction < 0, job)]
         lows = [first, *(c.last + 1 for c in creations)]
         highs = [*(c.first for c in creations), stop]
-        gaps = [_between(glimpses, *gap, _position) for gap in zip(lows, highs, strict=True)]
-        votes = [_direction(gap) for gap in gaps]
+        gaps = [between(glimpses, *gap, position_of) for gap in zip(lows, highs, strict=True)]
+        votes = [direction_of(gap) for gap in gaps]
         usual = sum(votes) or (1 if mark.run else -1)
         # begins[i]: where the stream of creation i begins; it ends where the next one does.
         begins = [first]
@@ -224,13 +207,13 @@ class Scout:
         streams = []
         for low, high, head in zip(begins, [*begins[1:], stop], heads, strict=True):
             if low < high:
-                inside = _between(glimpses, low, high, _position)
-                down = (_direction(inside) or usual) < 0
+                inside = between(glimpses, low, high, position_of)
+                down = (direction_of(inside) or usual) < 0
                 streams.append(self._named(mark, low, high - 1, down, head))
         return streams
 
     @staticmethod
-    def _leads(gap: Sequence[_Glimpse], vote: int, usual: int, creation: _Creation) -> bool:
+    def _leads(gap: Sequence[Glimpse], vote: int, usual: int, creation: _Creation) -> bool:
         """Whether what stands before the first creation message belongs to its job."""
         return bool(gap) and ((vote or usual) < 0 or not _before(gap, creation))
 
@@ -274,43 +257,8 @@ def _is_event(raw: bytes | bytearray) -> bool:
         return False
 
 
-def _glimpse(position: int, raw: bytes | bytearray) -> _Glimpse | None:
-    time = _TIME.search(raw)
-    if time is None:
-        return None
-    step = _STEP.search(raw)
-    # Bounded: a hostile number of a million digits must not cost a second here.
-    return _Glimpse(position, int(time[1][:18]), int(step[1][:18]) if step else -1)
-
-
-_T = TypeVar("_T")
-
-
-def _between(
-    items: Sequence[_T], low: int, high: int, position: Callable[[_T], int]
-) -> Sequence[_T]:
-    """Items, sorted by position, that lie in [low, high)."""
-    return items[bisect_left(items, low, key=position) : bisect_left(items, high, key=position)]
-
-
-def _position(glimpse: _Glimpse) -> int:
-    return glimpse.position
-
-
-def _direction(glimpses: Sequence[_Glimpse]) -> int:
-    """1 where time grows, -1 where it falls, 0 where nothing tells."""
-    if len(glimpses) < 2:
-        return 0
-    low, high = glimpses[0], glimpses[-1]
-    if low.time != high.time:
-        return 1 if low.time < high.time else -1
-    if low.step >= 0 and high.step >= 0 and low.step != high.step:
-        return 1 if low.step < high.step else -1
-    return 0
-
-
 def _owner(
-    gap: Sequence[_Glimpse], vote: int, usual: int, left: _Creation, right: _Creation
+    gap: Sequence[Glimpse], vote: int, usual: int, left: _Creation, right: _Creation
 ) -> bool:
     """Whether the records between two creation messages belong to the left one."""
     if vote:
@@ -320,6 +268,6 @@ def _owner(
     return fits_left if fits_left != fits_right else usual > 0
 
 
-def _before(gap: Sequence[_Glimpse], creation: _Creation) -> bool:
+def _before(gap: Sequence[Glimpse], creation: _Creation) -> bool:
     """Whether records are older than a creation message, so of another job."""
     return any(g.time < creation.glimpse.time for g in gap)

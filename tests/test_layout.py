@@ -19,7 +19,7 @@ LAYERS = (
     {"shapes"},
     {"exact"},
     {"forms", "sources"},
-    {"marks"},
+    {"glimpses", "marks"},
     {"attribution", "normalise"},
     {"views"},
     {"lake"},

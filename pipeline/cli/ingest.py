@@ -18,7 +18,7 @@ from pipeline.errors import ExitCode
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pipeline.lake.ingest import IngestReport, SourceReport
+    from pipeline.lake.reports import IngestReport, SourceReport
 
 Progress = Callable[[int, int | None], None]
 

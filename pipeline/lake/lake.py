@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from pipeline.lake.ingest import IngestReport, Progress
+    from pipeline.lake.ingest import Progress
     from pipeline.lake.mend import ReplayReport
+    from pipeline.lake.reports import IngestReport
 
 
 def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,7 +147,7 @@ class OddRecords:
         scout = Scout(lines=False, hint=reading.source.job_hint, told=reading.told)
         scout.see(inner)
         found = scout.streams()
-        lying = [replace(stream, first=line, last=line) for stream in found]
+        lying = [stream._replace(first=line, last=line) for stream in found]
         numbers = self._shared.streams.add(reading, lying, line=line)
         self.tally[record.source, "records", ""] += len(inner) - 1
         # Records of one string share its offset: their order in it keeps them apart.

@@ -6,7 +6,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -243,7 +243,7 @@ class Reading:
 
 def _agreed(told: Sequence[Stream], now: Sequence[Stream]) -> Sequence[Stream]:
     """The streams as known now, if they only add to what was told."""
-    if told and replace(now[len(told) - 1], last=told[-1].last) != told[-1]:
+    if told and now[len(told) - 1]._replace(last=told[-1].last) != told[-1]:
         raise Misjudged
     if now[-1].newest_first:  # what names it may be yet to come
         raise Misjudged

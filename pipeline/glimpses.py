@@ -1,0 +1,73 @@
+"""Where single records stand in time, told by a glance at their bytes."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from pipeline.forms.block import Block
+
+_TIME = re.compile(rb'"created_at"\s*:\s*(\d+)')
+_STEP = re.compile(rb'"step"\s*:\s*(\d+)')
+
+_T = TypeVar("_T")
+
+
+class Glimpse(NamedTuple):
+    """Place in time of one record; (time, step) grows with time inside a job."""
+
+    position: int
+    time: int
+    step: int
+
+
+class Glance:
+    """Looks at records of a block, at each once."""
+
+    def __init__(self, block: Block) -> None:
+        self._block, self.text, self.size = block, block.text, len(block.data)
+        self._seen: dict[int, tuple[int, int, Glimpse | None]] = {}
+
+    def __call__(self, byte: int) -> tuple[int, int, Glimpse | None]:
+        """The record around a byte: where it begins and ends, and its place in time."""
+        index, begin, end = self._block.record_at(byte)
+        if begin not in self._seen:
+            raw = self.text[begin:end]
+            self._seen[begin] = begin, end, glimpse_of(self._block.position + index, raw)
+        return self._seen[begin]
+
+
+def glimpse_of(position: int, raw: bytes | bytearray) -> Glimpse | None:
+    """The place in time of one record, None where it tells none."""
+    time = _TIME.search(raw)
+    if time is None:
+        return None
+    step = _STEP.search(raw)
+    # Bounded: a hostile number of a million digits must not cost a second here.
+    return Glimpse(position, int(time[1][:18]), int(step[1][:18]) if step else -1)
+
+
+def between(
+    items: Sequence[_T], low: int, high: int, position: Callable[[_T], int]
+) -> Sequence[_T]:
+    """Items, sorted by position, that lie in [low, high)."""
+    return items[bisect_left(items, low, key=position) : bisect_left(items, high, key=position)]
+
+
+def position_of(glimpse: Glimpse) -> int:
+    """The key by which `between` finds glimpses."""
+    return glimpse.position
+
+
+def direction_of(glimpses: Sequence[Glimpse]) -> int:
+    """1 where time grows, -1 where it falls, 0 where nothing tells."""
+    if len(glimpses) < 2:
+        return 0
+    low, high = glimpses[0], glimpses[-1]
+    if low.time != high.time:
+        return 1 if low.time < high.time else -1
+    if low.step >= 0 and high.step >= 0 and low.step != high.step:
+        return 1 if low.step < high.step else -1
+    return 0

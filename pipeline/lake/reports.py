@@ -1,0 +1,145 @@
+"""What became of sources: reports for people, rows for the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.lake import settle
+from pipeline.lake.reading import Reading
+from pipeline.lake.store import Commit
+
+
+@dataclass
+class SourceReport:
+    """What became of one source.
+
+    Attributes:
+        path: as shown to people.
+        status: new, known (skipped), grown (new records of a known file) or refused.
+        problem: one line, for refused sources.
+        records: records read = events + duplicates + rejects + ignored + blank.
+        variants: duplicates whose content differs from what the lake keeps.
+        rejects: reason -> count.
+        ignored: kind -> count.
+        jobs: jobs its events belong to.
+    """
+
+    path: str
+    status: str
+    problem: str | None = None
+    records: int = 0
+    events: int = 0
+    duplicates: int = 0
+    variants: int = 0
+    rejects: dict[str, int] = field(default_factory=dict)
+    ignored: dict[str, int] = field(default_factory=dict)
+    blank: int = 0
+    jobs: list[str] = field(default_factory=list)
+
+
+@dataclass
+class IngestReport:
+    """What became of all sources."""
+
+    sources: list[SourceReport]
+
+    @property
+    def reject_count(self) -> int:
+        """Rejected records, over all sources."""
+        return sum(sum(source.rejects.values()) for source in self.sources)
+
+    @property
+    def refused(self) -> list[SourceReport]:
+        """Sources that could not be read at all."""
+        return [source for source in self.sources if source.status == "refused"]
+
+
+def plain_report(reading: Reading) -> SourceReport:
+    """The report on a source of which nothing was read."""
+    return SourceReport(reading.path, reading.status, reading.problem)
+
+
+def report(reading: Reading, settled: settle.Settled, names: settle.Names) -> SourceReport:
+    """The report on a source that was read."""
+    rejects, ignored = sum(reading.rejects.values()), sum(reading.ignored.values())
+    duplicates = settled.fresh[reading.source_id]
+    jobs = set(reading.jobs)
+    for stream_id, stream in reading.streams.items():
+        job = stream.job or names.streams.get(stream_id)
+        if job:
+            jobs.add(job)
+    return SourceReport(
+        path=reading.path,
+        status=reading.status,
+        problem=reading.problem,
+        records=reading.records,
+        events=reading.records - reading.blank - ignored - rejects - duplicates,
+        duplicates=duplicates,
+        variants=sum(v["source_id"] == reading.source_id for v in settled.variants),
+        rejects=dict(reading.rejects),
+        ignored=dict(reading.ignored),
+        blank=reading.blank,
+        jobs=sorted(jobs),
+    )
+
+
+def source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[str, Any]:
+    """The row of a source in the ledger."""
+    return {
+        "source_id": reading.source_id,
+        "path": reading.stored_path,
+        "content_hash": reading.content_hash,
+        "bytes": reading.size,
+        "form": reading.form,
+        "compression": reading.compression,
+        "job_hint": reading.hint or None,
+        "records": report.records,
+        "events": report.events,
+        "duplicates": report.duplicates,
+        "rejects": sum(report.rejects.values()),
+        "ignored": sum(report.ignored.values()),
+        "blank": report.blank,
+        "ignored_kinds": json.dumps(report.ignored, sort_keys=True),
+        "commit_id": commit.id,
+        "ingested_at": commit.moment.isoformat(),
+    }
+
+
+def stream_rows(
+    reading: Reading, names: settle.Names, held: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows of its streams; `held` are those they have already."""
+    rows = [
+        {
+            "stream_id": f"{reading.source_id}/{job}",
+            "source_id": reading.source_id,
+            "first_position": 0,
+            "last_position": reading.first + reading.records - 1,
+            "newest_first": 0,
+            "job_id": job,
+            "told_by": "beside",
+        }
+        for job in sorted(reading.jobs)  # records that name their job themselves
+    ]
+    for stream_id, stream in reading.streams.items():
+        job, told_by, before = stream.job, stream.told_by, held.get(stream_id)
+        if job is None:
+            job = names.streams.get(stream_id) or (before["job_id"] if before else stream_id)
+            told_by = "shared" if stream_id in names.shared else "unknown"
+        if before and before["job_id"] == job:
+            told_by = before["told_by"]
+        rows.append(
+            {
+                "stream_id": stream_id,
+                "source_id": reading.source_id,
+                "first_position": stream.first,
+                "last_position": stream.last,
+                "newest_first": int(stream.newest_first),
+                "job_id": job,
+                "told_by": told_by,
+            }
+        )
+    return rows
