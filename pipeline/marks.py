@@ -93,7 +93,7 @@ def marks(block: Block) -> Marks:
 
 def _count(data: npt.NDArray[np.uint8], bounds: Ints) -> tuple[npt.NDArray[np.int32], Ints]:
     """Quotes per record, and where brackets stand."""
-    cuts = np.unique(np.searchsorted(bounds, np.arange(0, len(data), _PIECE)))
+    cuts = sorted(set(np.searchsorted(bounds, np.arange(0, len(data), _PIECE)).tolist()))
     quotes = np.zeros(len(bounds) - 1, dtype=np.int32)
     brackets = []
     for low, high in zip(cuts, [*cuts[1:], len(bounds) - 1], strict=True):

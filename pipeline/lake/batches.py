@@ -169,11 +169,11 @@ def rows(batch: Batch, shared: Shared) -> pa.RecordBatch:
 def _coded(codes: Ints, words: list[str]) -> pa.DictionaryArray:
     """Codes, which come in runs, as a dictionary column that holds only the words in use."""
     turns = np.flatnonzero(np.diff(codes, prepend=codes[:1] - 1))
-    used, indices = np.unique(codes[turns], return_inverse=True)
-    lengths = np.diff(turns, append=len(codes))
+    used: dict[int, int] = {}
+    indices = [used.setdefault(code, len(used)) for code in codes[turns].tolist()]
     return pa.DictionaryArray.from_arrays(
-        pa.array(np.repeat(indices.astype(np.int32), lengths)),
-        pa.array([words[int(i)] for i in used]),
+        pa.array(np.repeat(np.array(indices, dtype=np.int32), np.diff(turns, append=len(codes)))),
+        pa.array([words[code] for code in used]),
     )
 
 
@@ -231,8 +231,9 @@ def _one(parts: Sequence[Part], counts: Sequence[int]) -> Block:
     data = np.concatenate([block.data for block in blocks])
     ends = np.cumsum(counts)
     if all(isinstance(block, Lines) for block in blocks):
-        open_ends = [high for b, high in zip(blocks, sizes[1:], strict=True) if b.unterminated]
-        bounds = np.union1d(line_bounds(data), open_ends).astype(np.int64)
+        last = [int(h) for b, h in zip(blocks, sizes[1:], strict=True) if b.unterminated]
+        open_ends = [end for end in last if end < len(data)]  # the other is found by itself
+        bounds = np.sort(np.append(line_bounds(data), np.array(open_ends, dtype=np.int64)))
         skipped = np.array([block.offset for block in blocks]) - sizes[:-1]  # type: ignore[attr-defined]
         offsets = bounds[:-1] + np.repeat(skipped, counts)
     else:

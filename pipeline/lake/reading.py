@@ -107,13 +107,16 @@ class Reading:
                     self.size += file.write(piece)
             self.source.file = copy
         else:
-            with self.source.file.open("rb", buffering=0) as file:
-                wanted = min(os.fstat(file.fileno()).st_size + 1, _SMALL_BYTES)
-                while piece := file.read(wanted):
+            handle = os.open(self.source.file, os.O_RDONLY)
+            try:
+                wanted = min(os.fstat(handle).st_size + 1, _SMALL_BYTES)
+                while piece := os.read(handle, wanted):
                     digest.update(piece)
                     self.size += len(piece)
                     if len(piece) < wanted:
                         break
+            finally:
+                os.close(handle)
             if self.size == len(piece) < _SMALL_BYTES:
                 self._content = piece
         self.content_hash = digest.hexdigest()

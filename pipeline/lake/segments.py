@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
@@ -53,10 +52,10 @@ class SegmentWriter:
         self._writer: pq.ParquetWriter | None = None
         self._path = folder / f"{kind}-{uuid.uuid4().hex}.parquet"
         self._rows = 0
-        self._jobs: dict[str, int] = {}
+        self._jobs: Counter[str] = Counter()
 
     def write(self, table: pa.Table) -> None:
-        """Add rows as one row group. Coded columns may come as dictionaries."""
+        """Add rows as one row group."""
         if not len(table):
             return
         if self._writer is None:
@@ -75,8 +74,7 @@ class SegmentWriter:
         self._writer.write_table(table, row_group_size=ROW_GROUP)
         self._rows += len(table)
         if self.kind == "events":
-            for job, count in counts(table["job_id"]).items():
-                self._jobs[job] = self._jobs.get(job, 0) + count
+            self._jobs.update(counts(table["job_id"]))
 
     def finish(self) -> Staged | None:
         """Close the file; None where nothing was written."""
@@ -93,18 +91,9 @@ class SegmentWriter:
             self._path.unlink(missing_ok=True)
 
 
-def counts(column: pa.ChunkedArray) -> dict[str, int]:
+def counts(column: pa.ChunkedArray) -> Counter[str]:
     """How often each value occurs in a text column."""
-    coded = column.combine_chunks()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = pa.concat_arrays(coded.chunks)
-    if not pa.types.is_dictionary(coded.type):
-        coded = coded.dictionary_encode()
-    codes: npt.NDArray[np.int64] = np.bincount(
-        coded.indices.to_numpy(), minlength=len(coded.dictionary)
-    )
-    words = coded.dictionary.to_pylist()
-    return {word: int(count) for word, count in zip(words, codes, strict=True) if count}
+    return Counter(value for chunk in column.chunks for value in chunk.to_pylist())
 
 
 def stage_table(folder: Path, kind: str, rows: list[dict[str, object]]) -> Staged | None:

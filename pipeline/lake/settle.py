@@ -184,7 +184,7 @@ class Settled:
 def repeats(con: duckdb.DuckDBPyConnection, fresh: Sequence[Staged]) -> bool:
     """Whether any identity may occur twice among staged events."""
     over(con, "fresh", [staged.path for staged in fresh])
-    hashes = np.sort(con.sql(sql_text("lake/identities")).fetchnumpy()["identity"])
+    hashes = np.sort(con.sql(sql_text("lake/identities")).to_arrow_table()["identity"].to_numpy())
     return bool((hashes[1:] == hashes[:-1]).any())
 
 
