@@ -223,19 +223,15 @@ class Scout:
             beside = ()
         if len(beside) > 1:  # several names: the creation message decides, or nothing does
             beside = (created,) if created in beside else ()
-        told_by, job = next(
-            (
-                (by, name)
-                for by, name in (
-                    ("flag", self._told),
-                    ("beside", beside[0] if beside else None),
-                    ("creation", created),
-                    ("name", self._hint),
-                )
-                if name
-            ),
-            ("unknown", None),
-        )
+        told_by, job = "unknown", None
+        if self._told:
+            told_by, job = "flag", self._told
+        elif beside:
+            told_by, job = "beside", beside[0]
+        elif created:
+            told_by, job = "creation", created
+        elif self._hint:
+            told_by, job = "name", self._hint
         evidence = (*beside, created, self._hint) if self._told else (*beside, created)
         conflict = next((name for name in evidence if name and name != job), None)
         return Stream(first, last, down, job, told_by, conflict)

@@ -179,8 +179,7 @@ MUTANTS = (
            "tests/test_rejects.py::test_replay"),
     # -- attribution
     Mutant("attribution", "a name is nearer than a creation message", SCOUT,
-           '("creation", created),\n                    ("name", self._hint),',
-           '("name", self._hint),\n                    ("creation", created),',
+           "        elif created:\n", "        elif created and not self._hint:\n",
            JOBS + "nearer_evidence_wins"),
     Mutant("attribution", "contrary evidence does not stop --job-id", "pipeline/lake/reading.py",
            "if contrary and not self.force:", "if False:", JOBS + "flag_against_evidence"),

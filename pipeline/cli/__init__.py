@@ -119,7 +119,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     _lossless_streams()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no algebra here: its threads only spin
-    gc.set_threshold(50_000)  # imports make many objects and drop none
+    gc.set_threshold(200_000)  # imports and reports make many objects and drop none
     sys.exit(run(list(sys.argv[1:] if args is None else args)))
 
 

@@ -99,7 +99,7 @@ class Lines(Block):
         self.marks, self.oversize, self.open_ends = [], {}, set()
         self.data = np.frombuffer(content, dtype=np.uint8)
         self.unterminated = not content.endswith(b"\n")
-        self._content = content
+        self._content, self._at, self._line = content, 0, 0
         self._count = content.count(b"\n") + self.unterminated
 
     def __len__(self) -> int:
@@ -116,10 +116,15 @@ class Lines(Block):
         return self.bounds[:-1] + self.offset
 
     def record_at(self, byte: int) -> tuple[int, int, int]:
-        """The line around a byte."""
+        """The line around a byte; quickest for one close to the last that was asked for."""
         begin = self._content.rfind(b"\n", 0, byte) + 1
         end = self._content.find(b"\n", byte) + 1 or len(self._content)
-        return self._content.count(b"\n", 0, begin), begin, end
+        if begin >= self._at:
+            self._line += self._content.count(b"\n", self._at, begin)
+        else:
+            self._line -= self._content.count(b"\n", begin, self._at)
+        self._at = begin
+        return self._line, begin, end
 
 
 def line_block(buffer: bytearray, size: int, position: int, offset: int) -> Block:

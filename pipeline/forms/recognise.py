@@ -38,6 +38,8 @@ _MAGIC = (
     (b"\xfe\xff", "UTF-16 text: convert it to UTF-8"),
 )
 
+_MAGICS = tuple(magic for magic, _ in _MAGIC)
+
 _BRACKETED = (
     (
         r"(?:.*\n){0,20}?.*(?:FineTun\w*Event\(|SyncCursorPage\[|[\[{(]\s*'(?:object|data|id)': )",
@@ -121,7 +123,7 @@ def recognise(head: bytes, whole: bool) -> str:
 
 def _holds_an_event(line: bytes) -> bool:
     try:
-        return is_event(loads(line.decode("latin-1")))
+        return is_event(json.loads(line.decode("latin-1")))
     except (ValueError, RecursionError):
         return False
 
@@ -130,9 +132,8 @@ _STRANGE = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
 
 
 def _refuse_binary(head: bytes) -> None:
-    for magic, name in _MAGIC:
-        if head.startswith(magic):
-            raise Unrecognised(name)
+    if head.startswith(_MAGICS):
+        raise Unrecognised(next(name for magic, name in _MAGIC if head.startswith(magic)))
     if head[257:262] == b"ustar":
         raise Unrecognised("a tar archive: unpack it first")
     if b"\0" in head[:4096]:

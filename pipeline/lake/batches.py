@@ -108,7 +108,7 @@ class Streams:
 
     def code_of(self, stream: Ints) -> Ints:
         """The codes of the jobs of streams."""
-        return np.array(self.codes, dtype=np.int64)[stream]
+        return _looked_up(self.codes, stream)
 
     def code(self, job: str) -> int:
         """The code of a job."""
@@ -126,6 +126,7 @@ class Shared:
     Attributes:
         folder: for staged files.
         readings: by number, as `Batch.source` counts them.
+        source_ids: theirs.
         streams: by number, as `Batch.stream` counts them.
         oversize: (source, position) -> a record over the size limit.
         keys: known keys of payloads that the engine was asked for.
@@ -133,6 +134,7 @@ class Shared:
 
     folder: Path
     readings: list[Reading] = field(default_factory=list)
+    source_ids: list[str] = field(default_factory=list)
     streams: Streams = field(default_factory=Streams)
     oversize: dict[tuple[int, int], Oversize] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
@@ -155,15 +157,22 @@ def rows(batch: Batch, shared: Shared) -> pa.RecordBatch:
     provenance = {
         "job_id": _coded(np.where(known, code, 0), streams.jobs) if known.any() else stream_id,
         "stream_id": stream_id,
-        "source_id": _coded(batch.source, [r.source_id for r in shared.readings]),
+        "source_id": _coded(batch.source, shared.source_ids),
         "position": pa.array(batch.position),
         "offset": pa.array(block.offsets),
-        "ordinal": pa.array(batch.place * np.array(streams.signs)[batch.stream]),
+        "ordinal": pa.array(batch.place * _looked_up(streams.signs, batch.stream)),
         "source": pa.array(batch.source.astype(np.int32)),
         "stream": pa.array(batch.stream.astype(np.int32)),
         "last": pa.array(last),
     }
     return records(block, provenance, doubt=code == CONFLICT)
+
+
+def _looked_up(table: Sequence[int], number: Ints) -> Ints:
+    """The entries of a long table for numbers that lie close together."""
+    low = int(number.min())
+    near: Ints = np.array(table[low : int(number.max()) + 1], dtype=np.int64)
+    return near[number - low]
 
 
 def _coded(codes: Ints, words: list[str]) -> pa.DictionaryArray:

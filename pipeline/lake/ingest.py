@@ -55,7 +55,7 @@ def ingest(
         try:
             for source in sources:
                 reading = Reading(source, told=job_id, force=force)
-                _open(store, reading, folder, seen)
+                _open(store, reading, folder, seen, version)
                 if reading.status in ("new", "grown"):
                     _scout(store, reading, max_record_bytes, on_sight=on_sight)
                 if reading.status in ("new", "grown"):
@@ -101,7 +101,7 @@ class _Meter:
             self._progress(self._done, self._total)
 
 
-def _open(store: Store, reading: Reading, folder: Path, seen: set[str]) -> None:
+def _open(store: Store, reading: Reading, folder: Path, seen: set[str], version: int) -> None:
     """Tell whether a source is new, known, or a known file that grew."""
     if reading.source.problem:
         reading.status, reading.problem = "refused", reading.source.problem
@@ -112,10 +112,11 @@ def _open(store: Store, reading: Reading, folder: Path, seen: set[str]) -> None:
         reading.status = "refused"
         reading.problem = f"{reading.path}: {error.strerror or error}: make it readable"
         return
-    known = store.ledger.known(reading.content_hash, reading.hint)
-    if known or reading.source_id in seen:
+    if reading.source_id in seen or (
+        version and store.ledger.known(reading.content_hash, reading.hint)
+    ):
         reading.status = "known"
-    else:
+    elif version:  # in an empty lake, nothing grows
         recognise_growth(store, reading)
     seen.add(reading.source_id)
 

@@ -55,6 +55,7 @@ class Intake:
         """
         source = len(self._shared.readings)
         self._shared.readings.append(reading)
+        self._shared.source_ids.append(reading.source_id)
         numbers: list[int] = []
         firsts: list[int] = []
         for block, streams in reading.attributed(self._max):

@@ -102,7 +102,7 @@ def source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[s
         "rejects": sum(report.rejects.values()),
         "ignored": sum(report.ignored.values()),
         "blank": report.blank,
-        "ignored_kinds": json.dumps(report.ignored, sort_keys=True),
+        "ignored_kinds": json.dumps(report.ignored, sort_keys=True) if report.ignored else "{}",
         "commit_id": commit.id,
         "ingested_at": commit.moment.isoformat(),
     }
