@@ -119,6 +119,8 @@ class Lines(Block):
         """The line around a byte; quickest for one close to the last that was asked for."""
         begin = self._content.rfind(b"\n", 0, byte) + 1
         end = self._content.find(b"\n", byte) + 1 or len(self._content)
+        if end == len(self._content):
+            return self._count - 1, begin, end
         if begin >= self._at:
             self._line += self._content.count(b"\n", self._at, begin)
         else:
