@@ -39,6 +39,8 @@ _COLUMNS = (
     "select table_name, column_name, data_type, comment from duckdb_columns() order by column_index"
 )
 
+_LISTED = re.compile(rf"view {_PREFIX}(\w+) as\nselect \* from read_parquet\(\[\n(.*?)\n\]\)", re.S)
+
 # Footers of immutable segments are worth keeping: they are read by every query.
 _SETTINGS = "set TimeZone = 'UTC';\nset parquet_metadata_cache = true;\n"
 
@@ -216,6 +218,19 @@ def _closure(only: Iterable[str] | None) -> set[str]:
         found.add(name)
         left.extend(read for read in reads[name] if read in reads and read not in found)
     return found
+
+
+def named_files(text: str) -> dict[str, set[str]]:
+    """Table -> the files that the text of a script names, as literals."""
+    return {
+        table: {line.strip().removesuffix(",") for line in listed.splitlines()}
+        for table, listed in _LISTED.findall(text)
+    }
+
+
+def literals(paths: Iterable[str]) -> set[str]:
+    """Paths as a script names them."""
+    return {_literal(path) for path in paths}
 
 
 def _literal(path: str) -> str:

@@ -34,6 +34,8 @@ STORE = "tests/test_lake.py::test_"
 ODD = "pipeline/lake/odd.py"
 REGULAR = "sql/normalise/regular.sql"
 MARKS = "pipeline/marks.py"
+LOOKS = "tests/test_verify.py::test_"
+VERIFY = "pipeline/lake/verify.py"
 EXACT = "pipeline/exact.py"
 IDENTITY = "pipeline/lake/identity.py"
 SCOUT = "pipeline/attribution.py"
@@ -223,4 +225,25 @@ MUTANTS = (
     Mutant("store", "segments of a crash stay for ever", "pipeline/lake/store.py",
            "if path.name not in named and touched < moment:", "if False:",
            STORE + "a_crash_before_the_commit"),
+    # -- verification
+    Mutant("verify", "contents are not hashed", VERIFY,
+           "    return f\"its content was changed: its hash is {digest} now\""
+           " if digest != path.stem else None\n",
+           "    return None\n", LOOKS + "each_damage_is_found"),
+    Mutant("verify", "files are not looked for", VERIFY,
+           "if (folder, path.name) not in named", "if False", LOOKS + "each_damage_is_found"),
+    Mutant("verify", "snapshots are not compared", VERIFY,
+           "yield from self._snapshots(con)", "pass", LOOKS + "each_damage_is_found"),
+    Mutant("verify", "no rule about rows is tried", VERIFY,
+           "for check in views.checks():", "for check in ():", LOOKS + "each_damage_is_found"),
+    Mutant("verify", "commits under way are strays", VERIFY,
+           "                strays = self._unnamed()\n", "                pass\n",
+           LOOKS + "a_commit_under_way_is_no_stray"),
+    Mutant("store", "open.sql stays behind after a crash", "pipeline/lake/store.py",
+           "        if writable and self.ledger.version():\n", "        if False:\n",
+           LOOKS + "a_crash_before_open_sql_is_mended"),
+    Mutant("store", "an overtaken writer leaves the older open.sql", "pipeline/lake/store.py",
+           "        while (version := self.ledger.version()) != self.script_version():",
+           "        for version in [self.ledger.version()]:",
+           LOOKS + "the_last_writer_of_open_sql_is_the_latest"),
 )  # fmt: skip

@@ -20,7 +20,7 @@ from strategies import Dump, comparable, dumps, examples, job_name, shuffled, we
 from pipeline import open_lake, views
 from pipeline.lake.lake import Lake
 
-EXEMPT = {"sources", "rejects", "unattributed_events", "variants"}
+EXEMPT = {"sources", "rejects", "unattributed_events", "variants", "history"}
 PROVENANCE = {"stream_id", "source_id", "position", "offset", "ordinal"}
 ALL = [v.name for v in views.catalogue() if v.layer == "marts" and v.name not in EXEMPT]
 FEW = ["events", "loss_curves"]

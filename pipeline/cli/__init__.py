@@ -25,6 +25,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rejects": ("pipeline.cli.mend:rejects", "List records that are no events, or retry them."),
     "assign": ("pipeline.cli.mend:assign", "Tell which job a source's events belong to."),
     "compact": ("pipeline.cli.mend:compact", "Merge the lake's segments into few."),
+    "history": (
+        "pipeline.cli.audit:history",
+        "List the commits: when, by what, what they changed.",
+    ),
+    "verify": ("pipeline.cli.audit:verify", "Look whether the lake is whole and keeps its rules."),
     "synth": ("pipeline.cli.synth_cmd:synth", "Write realistic event dumps to try things on."),
 }
 """Every command: where it is defined and what it does, in the order of the help."""

@@ -110,7 +110,7 @@ def _verdict(report: IngestReport, lake_dir: str, allowed: int) -> ExitCode:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress | None]:
+def progress_bar(what: str = "ingest") -> Iterator[Progress | None]:
     """A progress bar on standard error that leaves no trace; None where that is no terminal."""
     if not sys.stderr.isatty():
         yield None
@@ -118,9 +118,9 @@ def progress_bar() -> Iterator[Progress | None]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeElapsedColumn
 
-    columns = ("ingest", BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    columns = (what, BarColumn(), DownloadColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("ingest", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

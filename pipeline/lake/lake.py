@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.lake.ingest import Progress
     from pipeline.lake.mend import ReplayReport
     from pipeline.lake.reports import IngestReport
+    from pipeline.lake.verify import Verification
 
 
 def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
@@ -119,6 +120,26 @@ class Lake:
         from pipeline.lake.export import events
 
         return events(self.connect(), job_id)
+
+    def verify(
+        self, *, progress: Progress | None = None, waiting: Callable[[], None] | None = None
+    ) -> Verification:
+        """Look whether all that the lake holds is there, whole, and by its rules.
+
+        Every segment against its hash and the ledger, every rule of `sql/checks` on the rows,
+        SQLite's own check of the ledger, the ledger's snapshots and `open.sql` against the
+        ledger, and files that nothing names. Nothing is changed.
+
+        Args:
+            progress: told the bytes read and to read.
+            waiting: called once if a file can be judged only when another process has committed.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        from pipeline.lake.verify import verify
+
+        return verify(self._store, progress=progress, waiting=waiting)
 
     # -- changing -------------------------------------------------------------------------------
 

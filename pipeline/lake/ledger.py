@@ -15,6 +15,7 @@ from pipeline.sqlfiles import sql_text
 
 _WAIT_SECONDS = 3600
 _SNAPSHOTS = ("sources", "streams", "commits")
+_BATCH_ROWS = 10_000
 
 
 class Ledger:
@@ -158,8 +159,34 @@ class Ledger:
 
     def snapshot(self, table: str) -> list[dict[str, Any]]:
         """All rows of `sources`, `streams` or `commits`."""
-        assert table in _SNAPSHOTS
-        return [dict(row) for row in self._db.execute(f"select * from {table} order by 1")]
+        return [row for rows in self.batches(table) for row in rows]
+
+    def batches(self, table: str) -> Iterator[list[dict[str, Any]]]:
+        """The rows of `sources`, `streams`, `commits` or `segment_jobs`, some at a time."""
+        assert table in (*_SNAPSHOTS, "segment_jobs")
+        cursor = self._db.execute(f"select * from {table} order by 1")
+        while rows := cursor.fetchmany(_BATCH_ROWS):
+            yield [dict(row) for row in rows]
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """See one state of the ledger, whatever is committed meanwhile."""
+        self._db.execute("begin")
+        try:
+            yield
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+
+    def faults(self) -> Iterator[str]:
+        """What SQLite itself finds wrong with the database, and rows that refer to nothing."""
+        for (text,) in self._db.execute("pragma integrity_check"):
+            if text != "ok":
+                yield text
+        for table, _, parent, _ in self._db.execute("pragma foreign_key_check"):
+            yield f"a row of {table} refers to a row of {parent} that is not there"
+        for row in self._db.execute(sql_text("verify/contents")):
+            yield f"content {row[0]} counts as known by source {row[2]}, which is not there"
 
     # -- writing, inside `writing` --------------------------------------------------------------
 
@@ -202,6 +229,16 @@ class Ledger:
     def named_segments(self) -> set[str]:
         """Names of all segments, live or removed."""
         return {row[0] for row in self._db.execute("select name from segments")}
+
+    def named_files(self) -> set[tuple[str, str]]:
+        """Folder and name of all segments, live or removed."""
+        found = self._db.execute("select kind, name from segments")
+        return {("ledger" if kind in _SNAPSHOTS else kind, name) for kind, name in found}
+
+    def live_segments(self) -> list[sqlite3.Row]:
+        """The live segments of all tables, as the ledger has them."""
+        query = "select * from segments where removed_at is null order by kind, commit_id, name"
+        return self._db.execute(query).fetchall()
 
     def removed_before(self, moment: datetime) -> list[tuple[str, str]]:
         """(kind, name) of segments removed before a moment."""

@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
 
 _FOLDERS = ("events", "rejects", "variants", "ledger", "tmp")
 _SNAPSHOTS = ("sources", "streams", "commits")
+_SCRIPT_END = "-- whole, as of commit "
 _KEPT = timedelta(hours=24)
 """How long a file stays after it was replaced: readers may have it open."""
 
@@ -40,13 +41,18 @@ class Store:
         self.ledger = Ledger(self.path / "ledger.db", create=create, writable=writable)
         if create:
             for kind, schema in TABLES.items():
-                empty = self._empty(kind)
+                empty = self.empty(kind)
                 if not empty.exists():
                     part = self.path / "tmp" / f"{kind}-{uuid.uuid4().hex}"
                     pq.write_table(schema.empty_table(), part)
                     part.replace(empty)
+        self.writable = writable
+        if writable and self.ledger.version():
+            with suppress(OSError):  # a full disk keeps nobody from reading
+                self.write_script()
 
-    def _empty(self, kind: str) -> Path:
+    def empty(self, kind: str) -> Path:
+        """The file that stands for a table without rows."""
         return self.path / "ledger" / f"no-{kind}.parquet"
 
     def folder(self, kind: str) -> Path:
@@ -60,7 +66,7 @@ class Store:
     def files(self) -> dict[str, list[str]]:
         """Table -> its live files; an empty file where it has none."""
         return {
-            kind: [str(path) for path in self.live(kind) or [self._empty(kind)]] for kind in TABLES
+            kind: [str(path) for path in self.live(kind) or [self.empty(kind)]] for kind in TABLES
         }
 
     @contextmanager
@@ -78,11 +84,35 @@ class Store:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    @property
+    def script(self) -> Path:
+        """`open.sql`."""
+        return self.path / "open.sql"
+
     def write_script(self) -> None:
-        """Write `open.sql` over the live files."""
-        part = self.path / "tmp" / f"open-{uuid.uuid4().hex}.sql"
-        part.write_text(views.script(self.files()), encoding="utf-8")
-        part.replace(self.path / "open.sql")
+        """Bring `open.sql` up to the latest commit.
+
+        Of several writers the last to look finds its own commit or a later one; what a crash left
+        behind is made good when the lake is opened next.
+        """
+        while (version := self.ledger.version()) != self.script_version():
+            part = self.path / "tmp" / f"open-{uuid.uuid4().hex}.sql"
+            with part.open("w", encoding="utf-8") as file:
+                file.write(f"{views.script(self.files())}\n{_SCRIPT_END}{version}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.script)
+
+    def script_version(self) -> int | None:
+        """The commit that `open.sql` shows; None where there is none, or not all of it."""
+        try:
+            with self.script.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 64))
+                last = file.read().decode("utf-8", "replace")
+        except OSError:
+            return None
+        _, found, number = last.rpartition(_SCRIPT_END)
+        return int(number) if found and number.endswith("\n") and number.strip().isdigit() else None
 
     def collect_garbage(self) -> int:
         """Delete files replaced, left unfinished or never named more than a day ago; how many."""
@@ -94,7 +124,7 @@ class Store:
                 gone.append(name)
             self.ledger.forget_segments(gone)
             # A crash after publishing leaves segments that no commit ever named.
-            named = self.ledger.named_segments() | {self._empty(kind).name for kind in TABLES}
+            named = self.ledger.named_segments() | {self.empty(kind).name for kind in TABLES}
             lying = [path for name in _FOLDERS for path in (self.path / name).iterdir()]
             for path in lying:
                 touched = datetime.fromtimestamp(path.stat().st_mtime, tz=moment.tzinfo)
@@ -147,7 +177,7 @@ class Commit:
             sync_folder(folder)
 
     def _snapshot(self, table: str) -> Staged | None:
-        rows = [_from_ledger(row) for row in self.ledger.snapshot(table)]
+        rows = [from_ledger(row) for row in self.ledger.snapshot(table)]
         if not rows:
             return None
         path = self._folder / f"{table}-{self.id}.parquet"
@@ -156,7 +186,7 @@ class Commit:
         return Staged(path, table, len(rows))
 
 
-def _from_ledger(row: Mapping[str, Any]) -> dict[str, Any]:
+def from_ledger(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the ledger under the contract's names and types."""
     values = dict(row)
     for name in ("ingested_at", "committed_at"):
