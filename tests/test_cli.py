@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from inspect import cleandoc
 from pathlib import Path
 
 import click
@@ -430,9 +431,13 @@ def test_examples_run(name: str, tunelog: Run, tmp_path: Path) -> None:
     dump(tmp_path / "dumps" / "page-3.json", events(JOB)[1:])
     dump(tmp_path / "events.jsonl", events(JOB))
     (tmp_path / "question.sql").write_text("from jobs")
-    tunelog("ingest", "events.jsonl", "dumps/" if name == "assign" else "events.jsonl")
+    for lake in ("lake", "team-lake"):
+        tunelog("ingest", "dumps/" if name == "assign" else "events.jsonl", "--lake", lake)
+    text = cleandoc(commands()[name].help or "")
+    lines = re.findall(r"^  (?=\S)(.*tunelog .+)$", text, re.MULTILINE)
+    assert lines
     shim = f'tunelog() {{ "{sys.executable}" -m pipeline.cli "$@"; }}'
-    for line in re.findall(r"^  (?=\S)(.*tunelog .+)$", commands()[name].help or "", re.MULTILINE):
+    for line in lines:
         done = subprocess.run(
             ["bash", "-c", f"set -eo pipefail\n{shim}\n{line}"],
             cwd=tmp_path,
