@@ -36,6 +36,7 @@ REGULAR = "sql/normalise/regular.sql"
 MARKS = "pipeline/marks.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
+MANY = "tests/test_compaction.py::test_"
 EXACT = "pipeline/exact.py"
 IDENTITY = "pipeline/lake/identity.py"
 SCOUT = "pipeline/attribution.py"
@@ -246,4 +247,14 @@ MUTANTS = (
            "        while (version := self.ledger.version()) != self.script_version():",
            "        for version in [self.ledger.version()]:",
            LOOKS + "the_last_writer_of_open_sql_is_the_latest"),
+    # -- many small commits
+    Mutant("small commits", "every snapshot is written whole", "pipeline/lake/store.py",
+           "anew = whole or", "anew = True or", MANY + "snapshots_grow_with_what_is_new"),
+    Mutant("small commits", "changed rows are not written anew", "pipeline/lake/store.py",
+           "table in self.ledger.rewritten or", "", MANY + "rows_that_change_are_written_anew"),
+    Mutant("small commits", "snapshots pile up", "pipeline/lake/store.py",
+           " or len(parts) >= MOST_PARTS", "", MANY + "many_small_ingests"),
+    Mutant("small commits", "replaced files stay although nobody wants them",
+           "pipeline/lake/store.py", "removed_before(now() - keep)", "removed_before(moment)",
+           MANY + "keep_nothing"),
 )  # fmt: skip

@@ -76,17 +76,26 @@ def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
 
 
 @click.command()
+@click.option(
+    "--keep",
+    metavar="HOURS",
+    type=click.FloatRange(min=0),
+    default=24.0,
+    show_default=True,
+    help="Delete files replaced longer ago than this.",
+)
 @lake_option
-def compact(lake_dir: str) -> None:
+def compact(keep: float, lake_dir: str) -> None:
     """Merge the lake's segments into few, sorted by job and time.
 
     An ingest does it by itself when there are many; the data stay the same, queries of one job get
-    quicker.
+    quicker. Readers go on with the files that were replaced, as long as those are kept; --keep 0
+    is for a lake that nobody reads at the moment.
 
     \b
     Examples:
       tunelog compact
-      tunelog compact --lake team-lake
+      tunelog compact --lake team-lake --keep 0
     """
-    merged = open_existing(lake_dir).compact()
+    merged = open_existing(lake_dir).compact(keep_hours=keep)
     note(f"{lake_dir}: {merged:,} segments merged")

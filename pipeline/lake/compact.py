@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from pipeline.contract import DATA_TABLES
@@ -20,12 +21,13 @@ def compact_if_worth(store: Store) -> int:
     return compact(store)
 
 
-def compact(store: Store, *, everything: bool = False) -> int:
+def compact(store: Store, *, everything: bool = False, keep_hours: float = 24) -> int:
     """Merge segments; readers go on with the old files for a day.
 
     Args:
         store: the lake.
         everything: merge all segments, not only where there are too many.
+        keep_hours: how long files that were replaced stay [h].
     """
     merged = 0
     with store.workspace() as folder, store.ledger.writing():
@@ -43,9 +45,9 @@ def compact(store: Store, *, everything: bool = False) -> int:
                 commit.remove(file)
             merged += len(chosen)
         con.close()
-        commit.finish()
+        commit.finish(whole=everything)
     store.write_script()
-    store.collect_garbage()
+    store.collect_garbage(timedelta(hours=keep_hours))
     return merged
 
 

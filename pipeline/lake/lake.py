@@ -203,10 +203,14 @@ class Lake:
         self._forget()
         return report
 
-    def compact(self) -> int:
-        """Merge all segments into few, sorted by job and time; how many were merged."""
+    def compact(self, *, keep_hours: float = 24) -> int:
+        """Merge all segments into few, sorted by job and time; how many were merged.
+
+        Args:
+            keep_hours: how long files that were replaced stay, for readers that have them open [h].
+        """
         from pipeline.lake.compact import compact
 
-        merged = compact(self._store, everything=True)
+        merged = compact(self._store, everything=True, keep_hours=keep_hours)
         self._forget()
         return merged

@@ -16,6 +16,12 @@ from pipeline.sqlfiles import sql_text
 _WAIT_SECONDS = 3600
 _SNAPSHOTS = ("sources", "streams", "commits")
 _BATCH_ROWS = 10_000
+_BROUGHT = {
+    "sources": "select * from sources where commit_id = ? order by 1",
+    "streams": "select streams.* from sources join streams using (source_id)"
+    " where sources.commit_id = ? order by 1",
+    "commits": "select * from commits where commit_id = ?",
+}
 
 
 class Ledger:
@@ -23,6 +29,8 @@ class Ledger:
 
     def __init__(self, path: Path, *, create: bool, writable: bool = True) -> None:
         """Open `ledger.db`, making it if asked to."""
+        self.rewritten: set[str] = set()
+        """Tables in which the commit under way has changed rows of earlier ones."""
         if not path.exists() and not create:
             raise LakeError(f"{path.parent}: no lake here: make one with `tunelog ingest`")
         try:
@@ -157,9 +165,12 @@ class Ledger:
         query = "select * from sources where source_id = ?1 or path = ?1 or path like '%/' || ?1"
         return self._db.execute(query, (wanted,)).fetchall()
 
-    def snapshot(self, table: str) -> list[dict[str, Any]]:
-        """All rows of `sources`, `streams` or `commits`."""
-        return [row for rows in self.batches(table) for row in rows]
+    def snapshot(self, table: str, commit_id: int | None = None) -> list[dict[str, Any]]:
+        """The rows of `sources`, `streams` or `commits`: all, or those that a commit brought."""
+        if commit_id is None:
+            return [row for rows in self.batches(table) for row in rows]
+        query = _BROUGHT[table]
+        return [dict(row) for row in self._db.execute(query, (commit_id,))]
 
     def batches(self, table: str) -> Iterator[list[dict[str, Any]]]:
         """The rows of `sources`, `streams`, `commits` or `segment_jobs`, some at a time."""
@@ -192,6 +203,7 @@ class Ledger:
 
     def begin_commit(self, command: str) -> int:
         """Open a commit; its totals are filled in by `end_commit`."""
+        self.rewritten = set()
         return int(
             self._db.execute(
                 "insert into commits (committed_at, command, sources, events, rejects)"
@@ -241,12 +253,14 @@ class Ledger:
         return self._db.execute(query).fetchall()
 
     def removed_before(self, moment: datetime) -> list[tuple[str, str]]:
-        """(kind, name) of segments removed before a moment."""
-        query = "select kind, name from segments where removed_at < ?"
+        """(kind, name) of segments removed up to a moment."""
+        query = "select kind, name from segments where removed_at <= ?"
         return [tuple(row) for row in self._db.execute(query, (moment.isoformat(),))]
 
     def put_sources(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert sources, or replace their earlier selves."""
+        if any(self.source(row["source_id"]) for row in rows):
+            self.rewritten |= {"sources", "streams"}
         self._db.executemany(sql_text("lake/put_source"), rows)
 
     def put_contents(self, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -262,6 +276,7 @@ class Ledger:
 
     def recount(self, changes: Mapping[str, tuple[int, int, int]]) -> None:
         """Add to the counts of sources: source id -> (events, duplicates, rejects)."""
+        self.rewritten |= {"sources"} if changes else set()
         self._db.executemany(
             "update sources set events = events + ?, duplicates = duplicates + ?,"
             " rejects = rejects + ? where source_id = ?",
@@ -270,6 +285,7 @@ class Ledger:
 
     def rename_jobs(self, names: Mapping[str, str], told_by: str) -> None:
         """Give the streams of one job to another; `told_by` says how its name became known."""
+        self.rewritten |= {"streams"} if names else set()
         self._db.executemany(
             "update streams set job_id = ?, told_by = ? where job_id = ?",
             (

@@ -22,9 +22,11 @@ from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
 
 _FOLDERS = ("events", "rejects", "variants", "ledger", "tmp")
 _SNAPSHOTS = ("sources", "streams", "commits")
-_SCRIPT_END = "-- whole, as of commit "
 _KEPT = timedelta(hours=24)
 """How long a file stays after it was replaced: readers may have it open."""
+MOST_PARTS = 64
+"""A snapshot of more files than these is written whole."""
+_SCRIPT_END = "-- whole, as of commit "
 
 
 class Store:
@@ -114,12 +116,16 @@ class Store:
         _, found, number = last.rpartition(_SCRIPT_END)
         return int(number) if found and number.endswith("\n") and number.strip().isdigit() else None
 
-    def collect_garbage(self) -> int:
-        """Delete files replaced, left unfinished or never named more than a day ago; how many."""
+    def collect_garbage(self, keep: timedelta = _KEPT) -> int:
+        """Delete files replaced, left unfinished or never named more than a day ago; how many.
+
+        Args:
+            keep: how long files that were replaced stay.
+        """
         moment = now() - _KEPT
         gone = []
         with self.ledger.writing():
-            for kind, name in self.ledger.removed_before(moment):
+            for kind, name in self.ledger.removed_before(now() - keep):
                 (self.folder(kind) / name).unlink(missing_ok=True)
                 gone.append(name)
             self.ledger.forget_segments(gone)
@@ -166,18 +172,28 @@ class Commit:
         self.add(writer.finish())
         self.remove(path)
 
-    def finish(self) -> None:
-        """Complete the counts, write the ledger's snapshots, make the names durable."""
+    def finish(self, *, whole: bool = False) -> None:
+        """Complete the counts, write the ledger's snapshots, make the names durable.
+
+        A snapshot is a file for each commit with the rows it brought, as long as earlier rows are
+        what they were and there are not too many files: a whole one each time would make the work,
+        and the room, of many small commits grow with their square.
+
+        Args:
+            whole: write the snapshots whole.
+        """
         self.ledger.end_commit(self.id)
         for table in _SNAPSHOTS:
-            for old in self._store.live(table):
-                self.remove(old)
-            self.add(self._snapshot(table))
+            parts = self._store.live(table)
+            anew = whole or table in self.ledger.rewritten or len(parts) >= MOST_PARTS
+            for part in parts if anew else ():
+                self.remove(part)
+            self.add(self._snapshot(table, None if anew else self.id))
         for folder in self._touched:
             sync_folder(folder)
 
-    def _snapshot(self, table: str) -> Staged | None:
-        rows = [from_ledger(row) for row in self.ledger.snapshot(table)]
+    def _snapshot(self, table: str, commit_id: int | None) -> Staged | None:
+        rows = [from_ledger(row) for row in self.ledger.snapshot(table, commit_id)]
         if not rows:
             return None
         path = self._folder / f"{table}-{self.id}.parquet"

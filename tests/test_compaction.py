@@ -1,0 +1,138 @@
+"""Many small ingests: few files, little work for each, and readers that go on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from test_lake import JOB, event
+
+from pipeline import open_lake
+from pipeline.cli import run
+from pipeline.lake import compact, store
+from pipeline.lake.lake import Lake
+
+FEW = 6
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a few files are many."""
+    monkeypatch.setattr(compact, "MOST_SEGMENTS", FEW)
+    monkeypatch.setattr(store, "MOST_PARTS", FEW)
+
+
+def a_page(folder: Path, number: int) -> Path:
+    """A page of a poll: three events, of which the one before brought the first; or a reject."""
+    path = folder / f"page-{number}.json"
+    data = [event(n) for n in range(2 * number, 2 * number + 3)]
+    if number % 3 == 0:
+        data.append({"object": "fine_tuning.job.event", "id": f"broken-{number}"})
+    path.write_text(json.dumps({"object": "list", "data": data, "has_more": True}))
+    return path
+
+
+def live(lake: Lake) -> dict[str, int]:
+    """How many files each table has."""
+    return {kind: len(files) for kind, files in lake._store.files().items()}
+
+
+def snapshot_rows(lake: Lake, table: str) -> int:
+    """Rows that were ever written to snapshots of a table."""
+    with sqlite3.connect(lake.path / "ledger.db") as db:
+        query = "select sum(row_count) from segments where kind = ?"
+        return int(db.execute(query, (table,)).fetchone()[0])
+
+
+@pytest.mark.usefixtures("few")
+def test_many_small_ingests(tmp_path: Path) -> None:
+    """A poll of many pages leaves few files of each table, while connections old and new answer."""
+    pages, failed, asked = 21, [], 0
+    done = threading.Event()
+
+    def read() -> None:
+        nonlocal asked
+        try:
+            with open_lake(tmp_path / "lake", create=False) as lake:
+                first = lake.connect()
+                ((before,),) = first.sql("select count(*) from events").fetchall()
+                while not done.is_set():
+                    assert first.sql("select count(*) from events").fetchall() == [(before,)]
+                    assert first.sql("from sources").fetchall()
+                    lake.refresh()
+                    (n, ids) = lake.sql(
+                        "select count(*), count(distinct event_id) from events"
+                    ).row(0)
+                    assert n == ids and n >= before
+                    asked += 1
+        except BaseException as error:
+            failed.append(error)
+
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([a_page(tmp_path, 0)], job_id=JOB)
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            for number in range(1, pages):
+                lake.ingest([a_page(tmp_path, number)], job_id=JOB)
+                assert max(live(lake).values()) <= FEW + 1
+        finally:
+            done.set()
+            reader.join()
+        assert not failed and asked > 1
+        assert len(lake.view("events")) == 2 * pages + 1
+        assert len(lake.view("rejects")) == pages / 3
+        assert len(lake.view("sources")) == pages
+        assert lake.verify().findings == []
+
+
+@pytest.mark.usefixtures("few")
+def test_snapshots_grow_with_what_is_new(tmp_path: Path) -> None:
+    """A commit writes the rows it brought, and now and then all; not all each time."""
+    with open_lake(tmp_path / "lake") as lake:
+        for number in range(16):
+            lake.ingest([a_page(tmp_path, number + 1)], job_id=f"ftjob-{number:024}")
+        whole = sum(range(16)) / 2
+        assert snapshot_rows(lake, "sources") < whole
+        assert snapshot_rows(lake, "streams") < whole
+        assert lake.verify().findings == []
+
+
+def test_rows_that_change_are_written_anew(tmp_path: Path) -> None:
+    """Where a commit changes the rows of earlier ones, views show them as they are now."""
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.json"
+    one.write_text(json.dumps(event(1)) + "\n")
+    two.write_text(json.dumps([event(1, message="better", data={"step": 1, "more": [1, 2, 3]})]))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([one])
+        assert lake.view("sources")["jobs"].to_list() == [1]
+        lake.assign(str(one), JOB)
+        assert live(lake)["streams"] == 1 and live(lake)["sources"] == 1
+        lake.ingest([two], job_id=JOB)
+        assert live(lake)["sources"] == 1, "the better copy took the first source's event"
+        assert sorted(lake.view("sources")["events"]) == [0, 1]
+        one.write_text(one.read_text() + json.dumps(event(2)) + "\n")
+        lake.ingest([one])
+        assert lake.view("sources")["records"].sum() == 3
+        assert lake.verify().findings == []
+
+
+def test_keep_nothing(tmp_path: Path) -> None:
+    """`compact --keep 0` leaves on disk what is live, and what another command is writing."""
+    path = tmp_path / "lake"
+    with open_lake(path) as lake:
+        for number in range(3):
+            lake.ingest([a_page(tmp_path, number)], job_id=JOB)
+    (path / "tmp" / "busy").mkdir()
+    assert run(["compact", "--lake", str(path)]) == 0
+    assert len(list((path / "events").iterdir())) == 4
+    assert run(["compact", "--lake", str(path), "--keep", "0"]) == 0
+    assert [len(list((path / kind).iterdir())) for kind in ("events", "rejects")] == [1, 1]
+    assert len([p for p in (path / "ledger").iterdir() if "no-" not in p.name]) == 3
+    assert (path / "tmp" / "busy").exists()
+    with open_lake(path) as lake:
+        assert lake.verify().findings == []
+        assert len(lake.view("events")) == 7
