@@ -7,65 +7,39 @@
 --   (from_message) are rounded and stand only where no payload gave that metric for the step. NaN
 --   and infinities are shown as they are. Azure's times are synthetic: one second a step.
 create or replace view loss_curves as
-with shared as not materialized (
-    -- few steps have more than one event: only those pay for the ordering
+with joined as (
     select
         job_id,
         step,
-        true as is_shared
+        max(created_at) over so_far as created_at,
+        min(created_at) over so_far as first_created_at,
+        last_value(total_steps ignore nulls) over so_far as total_steps,
+        last_value(train_loss ignore nulls) over so_far as train_loss,
+        last_value(train_mean_token_accuracy ignore nulls) over so_far as train_mean_token_accuracy,
+        last_value(valid_loss ignore nulls) over so_far as valid_loss,
+        last_value(valid_mean_token_accuracy ignore nulls) over so_far as valid_mean_token_accuracy,
+        last_value(full_valid_loss ignore nulls) over so_far as full_valid_loss,
+        last_value(full_valid_mean_token_accuracy ignore nulls) over so_far
+            as full_valid_mean_token_accuracy,
+        last_value(train_mean_reward ignore nulls) over so_far as train_mean_reward,
+        last_value(valid_mean_reward ignore nulls) over so_far as valid_mean_reward,
+        last_value(full_valid_mean_reward ignore nulls) over so_far as full_valid_mean_reward,
+        last_value(full_valid_mean_parse_error ignore nulls) over so_far
+            as full_valid_mean_parse_error,
+        last_value(reasoning_tokens_mean ignore nulls) over so_far as reasoning_tokens_mean,
+        last_value(valid_reasoning_tokens_mean ignore nulls) over so_far
+            as valid_reasoning_tokens_mean,
+        last_value(completion_tokens_mean ignore nulls) over so_far as completion_tokens_mean,
+        last_value(mean_unresponsive_rewards ignore nulls) over so_far as mean_unresponsive_rewards,
+        bool_or(from_message) over so_far as from_message,
+        count(*) over so_far as events,
+        lead(event_id) over so_far is null as is_whole
     from stg_metrics
-    group by job_id, step
-    having count(*) > 1
-),
-
-single_steps as (
-    select
-        metrics.*,
-        metrics.created_at as first_created_at,
-        1 as events
-    from stg_metrics as metrics
-    left join shared on metrics.job_id = shared.job_id and metrics.step = shared.step
-    where shared.is_shared is null
-),
-
-shared_events as (
-    select
-        metrics.*,
-        {
-            'a': not metrics.from_message,
-            'b': metrics.created_at,
-            'c': metrics.ordinal,
-            'd': metrics.event_id
-        } as place
-    from stg_metrics as metrics
-    inner join shared on metrics.job_id = shared.job_id and metrics.step = shared.step
-),
-
-shared_steps as (
-    select
-        job_id,
-        step,
-        max(created_at) as created_at,
-        min(created_at) as first_created_at,
-        arg_max(total_steps, place) as total_steps,
-        arg_max(train_loss, place) as train_loss,
-        arg_max(train_mean_token_accuracy, place) as train_mean_token_accuracy,
-        arg_max(valid_loss, place) as valid_loss,
-        arg_max(valid_mean_token_accuracy, place) as valid_mean_token_accuracy,
-        arg_max(full_valid_loss, place) as full_valid_loss,
-        arg_max(full_valid_mean_token_accuracy, place) as full_valid_mean_token_accuracy,
-        arg_max(train_mean_reward, place) as train_mean_reward,
-        arg_max(valid_mean_reward, place) as valid_mean_reward,
-        arg_max(full_valid_mean_reward, place) as full_valid_mean_reward,
-        arg_max(full_valid_mean_parse_error, place) as full_valid_mean_parse_error,
-        arg_max(reasoning_tokens_mean, place) as reasoning_tokens_mean,
-        arg_max(valid_reasoning_tokens_mean, place) as valid_reasoning_tokens_mean,
-        arg_max(completion_tokens_mean, place) as completion_tokens_mean,
-        arg_max(mean_unresponsive_rewards, place) as mean_unresponsive_rewards,
-        count(*) as events,
-        bool_or(from_message) as from_message
-    from shared_events
-    group by job_id, step
+    window
+        so_far as (
+            partition by job_id, step
+            order by not from_message, created_at, ordinal, event_id
+        )
 )
 
 select
@@ -90,11 +64,8 @@ select
     from_message,
     events,
     first_created_at
-from (
-    from single_steps
-    union all by name
-    from shared_steps
-)
+from joined
+where is_whole
 ;
 
 comment on view loss_curves is
