@@ -13,6 +13,7 @@ import oracle
 import oracle_curves
 import oracle_jobs
 import oracle_marts
+import oracle_training
 import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
@@ -24,6 +25,8 @@ MARTS = {
     "metrics": oracle_curves.metrics,
     "metric_keys": oracle_curves.metric_keys,
     "loss_curves": oracle_curves.loss_curves,
+    "attempts": oracle_training.attempts,
+    "loss_curve_attempts": oracle_training.loss_curve_attempts,
     "warnings": oracle_marts.warnings,
     "errors": oracle_marts.errors,
     "error_timeline": oracle_marts.error_timeline,
