@@ -53,6 +53,8 @@ def _section(view: View) -> Iterator[str]:
     yield f"\n## {view.name}\n"
     yield f"{view.question}\n"
     yield f"One row per {', '.join(view.grain)}. Reads {', '.join(view.reads)}. {_note(view)}\n"
+    if view.parameters:
+        yield f"With parameters: `from {view.name}({view.parameters})`.\n"
     yield "| column | type | unit | meaning |"
     yield "| --- | --- | --- | --- |"
     for column in view.columns:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Check", "Column", "View", "catalogue", "checks", "create", "script", "sql_root"]
 
 _PREFIX = "lake_"
-_FIELD = re.compile(r"^(Grain|Order|Reads|Caveat|Source): *(.*)$")
+_FIELD = re.compile(r"^(Grain|Order|Reads|Parameters|Caveat|Source): *(.*)$")
 
 _USAGE = """\
 -- The views of this lake, for any DuckDB from 1.4 on. Made anew by each commit: do not edit.
@@ -71,6 +71,8 @@ class View:
         grain: columns that tell its rows apart.
         order: columns to sort its rows by for reading; they tell the rows apart as well.
         reads: views and ``lake_...`` tables it is made from.
+        parameters: what it takes when it is called as a table function of its name, with the
+            defaults by which the view itself is made; empty where it takes none.
         caveat: what to know before trusting it.
         source: where its formula or its facts come from; empty where it has none.
         columns: its columns, in order.
@@ -82,6 +84,7 @@ class View:
     grain: tuple[str, ...]
     order: tuple[str, ...]
     reads: tuple[str, ...]
+    parameters: str
     caveat: str
     source: str
     columns: tuple[Column, ...]
@@ -286,6 +289,7 @@ def _view(file: _File, columns: Sequence[Column]) -> View:
         grain=grain,
         order=_names(file.fields.get("Order", "")) or grain,
         reads=file.reads,
+        parameters=file.fields.get("Parameters", ""),
         caveat=file.fields["Caveat"],
         source=file.fields.get("Source", ""),
         columns=tuple(columns),

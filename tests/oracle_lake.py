@@ -27,6 +27,7 @@ MARTS = {
     "loss_curves": oracle_curves.loss_curves,
     "attempts": oracle_training.attempts,
     "loss_curve_attempts": oracle_training.loss_curve_attempts,
+    "loss_curves_smoothed": oracle_training.loss_curves_smoothed,
     "warnings": oracle_marts.warnings,
     "errors": oracle_marts.errors,
     "error_timeline": oracle_marts.error_timeline,
@@ -96,10 +97,12 @@ def comparable(
 
 
 def plain(value: Any) -> Any:
-    """A value as it is compared: instants as seconds, whole numbers as integers."""
+    """A value as it is compared: instants as seconds, whole numbers as integers, 10 digits."""
     if isinstance(value, datetime):
         return int(value.astimezone(UTC).timestamp())
     if isinstance(value, int | float) and not isinstance(value, bool):
+        # the last digits depend on the order in which numbers are added
+        value = float(f"{value:.10g}") if isinstance(value, float) else value
         return int(value) if math.isfinite(value) and value == int(value) else float(value)
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from oracle import Event
@@ -84,4 +85,42 @@ def loss_curve_attempts(events: list[Event]) -> list[Row]:
             for row in loss_curves(part):
                 canonical = latest[row["step"]] == number
                 rows.append(row | {"job_id": job, "attempt": number, "is_canonical": canonical})
+    return rows
+
+
+SMOOTHED = (
+    "train_loss",
+    "valid_loss",
+    "full_valid_loss",
+    "train_mean_reward",
+    "valid_mean_reward",
+    "full_valid_mean_reward",
+)
+
+
+def loss_curves_smoothed(events: list[Event], smoothing: float = 0.6) -> list[Row]:
+    """One row per job, metric and step."""
+    rows = []
+    curves = sorted(loss_curves(events), key=lambda row: (row["job_id"], row["step"]))
+    for metric in SMOOTHED:
+        states: dict[str, tuple[float, int]] = {}
+        for curve in curves:
+            value = curve[metric]
+            if value is None:
+                continue
+            last, count = states.get(curve["job_id"], (0.0, 0))
+            if math.isfinite(value):
+                last, count = smoothing * last + (1 - smoothing) * value, count + 1
+                states[curve["job_id"]] = last, count
+            smoothed = last / (1 - smoothing**count) if math.isfinite(value) else None
+            rows.append(
+                {
+                    "job_id": curve["job_id"],
+                    "metric": metric,
+                    "step": curve["step"],
+                    "value": value,
+                    "smoothed": smoothed,
+                    "point": count if math.isfinite(value) else None,
+                }
+            )
     return rows

@@ -60,6 +60,7 @@ def catalogue_table() -> pa.Table:
                 "question": view.question,
                 "grain": ", ".join(view.grain),
                 "reads": ", ".join(view.reads),
+                "parameters": view.parameters,
                 "caveat": view.caveat,
                 "source": view.source,
             }
@@ -100,6 +101,7 @@ def description(view: View, width: int) -> Iterator[str]:
         "one row per": ", ".join(view.grain),
         "order": ", ".join(view.order),
         "reads": ", ".join(view.reads),
+        "called as": f"{view.name}({view.parameters})" if view.parameters else "",
         "caveat": view.caveat,
         "source": view.source,
     }
