@@ -208,7 +208,8 @@ MUTANTS = (
            JOBS + "job_field_of_an_event"),
     # -- the store
     Mutant("store", "a failed commit stays", "pipeline/lake/ledger.py",
-           'self._db.execute("rollback")', 'self._db.execute("commit")',
+           '                self._db.execute("rollback")\n            raise',
+           '                self._db.execute("commit")\n            raise',
            STORE + "a_crash_before_the_commit"),
     Mutant("store", "a rival's commit goes unseen", "pipeline/lake/growth.py",
            "return row is not None\n", "return False\n",

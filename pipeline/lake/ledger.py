@@ -259,9 +259,11 @@ class Ledger:
 
     def put_sources(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert sources, or replace their earlier selves."""
-        if any(self.source(row["source_id"]) for row in rows):
-            self.rewritten |= {"sources", "streams"}
+        (before,) = self._db.execute("select count(*) from sources").fetchone()
         self._db.executemany(sql_text("lake/put_source"), rows)
+        (after,) = self._db.execute("select count(*) from sources").fetchone()
+        if after - before < len(rows):
+            self.rewritten |= {"sources", "streams"}
 
     def put_contents(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Remember contents as known: (content hash, hint, source id)."""
