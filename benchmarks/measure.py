@@ -39,6 +39,7 @@ def run(command: Sequence[str]) -> Run:
         RuntimeError: it failed; its last words are in the message.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
     with TemporaryFile() as output, TemporaryFile() as notes:
         began = time.perf_counter()
         process = subprocess.Popen(command, stdout=output, stderr=notes, env=environment)
