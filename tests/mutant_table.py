@@ -36,6 +36,7 @@ REGULAR = "sql/normalise/regular.sql"
 MARKS = "pipeline/marks.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
+SHOWN = "tests/test_hostile_output.py::test_"
 MANY = "tests/test_compaction.py::test_"
 EXACT = "pipeline/exact.py"
 IDENTITY = "pipeline/lake/identity.py"
@@ -258,4 +259,14 @@ MUTANTS = (
     Mutant("small commits", "replaced files stay although nobody wants them",
            "pipeline/lake/store.py", "removed_before(now() - keep)", "removed_before(moment)",
            MANY + "keep_nothing"),
+    # -- output
+    Mutant("output", "formulas stay formulas", "pipeline/cli/spreadsheet.py",
+           '_BEGINNING.sub("\'", text)', "text", SHOWN + "spreadsheets_find_no_formula"),
+    Mutant("output", "a cell within a cell is forgotten", "pipeline/cli/spreadsheet.py",
+           "(?:^|(?<=[;\\t\\r\\n]))", "(?:^)", SHOWN + "no_text_is_a_formula"),
+    Mutant("output", "Markdown is not escaped", "pipeline/cli/table.py",
+           r'return _MARKDOWN.sub(r"\\\1", text)', "return text", SHOWN + "people_see_inert_text"),
+    Mutant("output", "controls reach tables", "pipeline/cli/cells.py",
+           '"" if t is None else inert(t) for t', '"" if t is None else t for t',
+           SHOWN + "people_see_inert_text"),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.cli.output import FORMATS, chosen_format
+from pipeline.cli.output import FORMATS, SPREADSHEET, chosen_format
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def lake_option(command: F) -> F:
 def output_options(*formats: str, default: str = "table") -> Callable[[F], F]:
     """Add ``--format`` and ``--output``; where ``--format`` is not given, the file's name tells it.
 
+    ``--spreadsheet``, where there is csv, makes the format `SPREADSHEET` of it.
+
     Args:
         *formats: Those the command can write, all by default.
         default: The format where nothing tells it.
@@ -50,7 +52,12 @@ def output_options(*formats: str, default: str = "table") -> Callable[[F], F]:
     names = formats or FORMATS
 
     def tell(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
-        format = chosen_format(value, ctx.params.get("output"), default)
+        safe = bool(ctx.meta.get(SPREADSHEET))
+        format = chosen_format(value, ctx.params.get("output"), "csv" if safe else default)
+        if safe and format == "csv":
+            return SPREADSHEET
+        if safe:
+            raise click.UsageError(f"--spreadsheet makes csv, not {format}: leave one out", ctx)
         if format not in names:
             raise click.BadParameter(f"{format!r} is not one of {', '.join(names)}.", ctx, param)
         return format
@@ -69,9 +76,26 @@ def output_options(*formats: str, default: str = "table") -> Callable[[F], F]:
             callback=tell,
             help=f"What to print.  [default: {default}]",
         )
-        return format(file(command))
+        command = format(file(command))
+        return spreadsheet_option(command) if "csv" in names else command
 
     return add
+
+
+def spreadsheet_option(command: F) -> F:
+    """Add ``--spreadsheet``, which the callback of ``--format`` reads."""
+
+    def keep(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        ctx.meta[SPREADSHEET] = value
+
+    return click.option(
+        "--spreadsheet",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=keep,
+        help="CSV that is safe to open in a spreadsheet: no text becomes a formula.",
+    )(command)
 
 
 def job_option(command: F) -> F:

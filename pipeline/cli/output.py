@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMATS = ("table", "csv", "json", "jsonl", "parquet", "markdown")
+SPREADSHEET = "spreadsheet"
+"""CSV in which no text is a formula: what `--spreadsheet` makes of csv."""
 
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]|^\s|\s$|^$')
 
@@ -46,7 +48,7 @@ def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
 
     Args:
         rows: What to write.
-        format: One of `FORMATS`.
+        format: One of `FORMATS`, or `SPREADSHEET`.
         output: File to write, which appears only when it is whole; None or ``-`` for standard
             output.
 
@@ -161,6 +163,16 @@ def _csv(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> N
         out.writelines(f"{show(line)}\n" for line in lines)
 
 
+def _spreadsheet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
+    from pipeline.cli.spreadsheet import safe_cell, safe_cells
+
+    show: Callable[[str], str] = inert if out.isatty() else str
+    out.write(show(",".join(safe_cell(field.name) for field in schema)) + "\n")
+    for batch in batches:
+        columns = ([cell or "" for cell in safe_cells(column)] for column in batch.columns)
+        out.writelines(f"{show(','.join(row))}\n" for row in zip(*columns, strict=True))
+
+
 def _quoted(text: str | None) -> str:
     # NULL is nothing at all, the empty text is a pair of quotes.
     if text is None:
@@ -204,4 +216,10 @@ def _markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO)
     write_markdown(schema, batches, out)
 
 
-_WRITERS = {"csv": _csv, "json": _json, "jsonl": _jsonl, "markdown": _markdown}
+_WRITERS = {
+    "csv": _csv,
+    SPREADSHEET: _spreadsheet,
+    "json": _json,
+    "jsonl": _jsonl,
+    "markdown": _markdown,
+}

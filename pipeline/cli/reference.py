@@ -34,6 +34,11 @@ not fit are named on standard error, and a single row that does not fit is print
 line. Text from events never reaches a terminal as control characters: tables and Markdown
 spell them out (`\\x1b`), JSON escapes them, CSV spells them out where a terminal reads it and
 leaves them in files and pipes.
+
+CSV is exact, so a spreadsheet that opens it runs the formulas that somebody wrote into a message
+(`=cmd|...`). `--spreadsheet` writes CSV that is safe to open: as
+[OWASP](https://owasp.org/www-community/attacks/CSV_Injection) advises, text that begins like a
+formula gets an apostrophe before it, and all text is in quotes. Numbers and times are as in CSV.
 """
 
 
