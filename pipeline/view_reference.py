@@ -52,7 +52,8 @@ def _lines() -> Iterator[str]:
 def _section(view: View) -> Iterator[str]:
     yield f"\n## {view.name}\n"
     yield f"{view.question}\n"
-    yield f"One row per {', '.join(view.grain)}. Reads {', '.join(view.reads)}. {_note(view)}\n"
+    reads = f" Reads {', '.join(view.reads)}." if view.reads else ""
+    yield f"One row per {', '.join(view.grain)}.{reads} {_note(view)}\n"
     if view.parameters:
         yield f"With parameters: `from {view.name}({view.parameters})`.\n"
     yield "| column | type | unit | meaning |"

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import oracle
 import oracle_curves
+import oracle_detectors
 import oracle_jobs
 import oracle_marts
 import oracle_training
@@ -38,6 +39,14 @@ MARTS = {
     "data_quality": oracle_curves.data_quality,
     "unattributed_events": oracle_marts.unattributed_events,
 }
+
+DETECTORS = {
+    "loss_spikes": oracle_detectors.loss_spikes,
+    "divergences": oracle_detectors.divergences,
+    "overfitting": oracle_detectors.overfitting,
+    "stalls": oracle_detectors.stalls,
+}
+"""Need curves of some length, and are tried on such (test_detectors)."""
 
 
 def table(events: list[oracle.Event]) -> pa.Table:

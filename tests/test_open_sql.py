@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -28,9 +32,27 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '{"object": "fine_tuning.job.event", "id": "ftevent-nameless", "created_at": 1700000000, '
         '"level": "info", "message": "Fine-tuning job started"}\n'
     )
+    troubled = nameless.with_name("troubled.jsonl")
+    troubled.write_text("".join(json.dumps(event) + "\n" for event in troubles()))
     with open_lake(path) as lake:
-        lake.ingest([SAMPLES, BROKEN, nameless])
+        lake.ingest([SAMPLES, BROKEN, nameless, troubled])
     return path
+
+
+def troubles() -> Iterator[dict[str, Any]]:
+    """A job that stalls, whose loss leaps, and then is no number."""
+    message = "Created fine-tuning job: ftjob-TroubledTroubledTroubled"
+    for step in range(50):
+        yield {
+            "object": "fine_tuning.job.event",
+            "id": f"ftevent-troubled{step}",
+            "created_at": 1700000000 + 5 * step + (9000 if step > 40 else 0),
+            "level": "info",
+            "message": f"Step {step}" if step else message,
+            "data": {"step": step, "train_loss": {30: 9.0, 45: math.inf}.get(step, 1.0)}
+            if step
+            else {},
+        }
 
 
 @pytest.fixture(scope="module")

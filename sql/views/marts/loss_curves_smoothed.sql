@@ -10,7 +10,15 @@
 --   last = s * last + (1 - s) * y; smoothed = last / (1 - s^n) at the n-th finite point. Equal to
 --   polars.Expr.ewm_mean(alpha=1 - s, adjust=True, ignore_nulls=True).
 create or replace macro loss_curves_smoothed(smoothing := 0.6) as table
-with points as (
+with weights as (
+    select
+        s,
+        -- a point weighs s^-n in its block of points, which keeps that weight below 1e150
+        greatest(1, floor(-150 / log10(greatest(s, 1e-150))))::bigint as block
+    from (select smoothing::double as s)
+),
+
+points as (
     unpivot (
         select
             job_id,
@@ -29,16 +37,13 @@ with points as (
 
 numbered as (
     select
-        job_id,
-        metric,
-        step,
-        value,
+        points.*,
         isfinite(value) as is_finite,
         row_number() over (partition by job_id, metric, isfinite(value) order by step) - 1 as n,
-        smoothing::double as s,
-        -- a point weighs s^-n in its block of points, which keeps that weight below 1e150
-        greatest(1, floor(-150 / log10(greatest(s, 1e-150))))::bigint as block
+        weights.s,
+        weights.block
     from points
+    cross join weights
 ),
 
 weighed as (

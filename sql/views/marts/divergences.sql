@@ -1,0 +1,110 @@
+-- Where did a loss stop being a number, or rise and stay far above its best?
+--
+-- Grain: job_id, kind, metric, first_step
+-- Reads: loss_curves, loss_curves_smoothed, thresholds
+-- Caveat: rising is told of the training loss only, and needs a run of points: what begins in the
+--   last few steps of a curve is not seen. A spike is no divergence: half the points of a run have
+--   to be above the threshold themselves, not only their average.
+-- Source: a heuristic: smoothed loss above a multiple of its minimum so far.
+create or replace view divergences as
+with limits as (
+    select
+        max(value) filter (where threshold = 'warm_up') as warm_up,
+        max(value) filter (where threshold = 'ratio') as ratio,
+        max(value) filter (where threshold = 'least_rise') as least_rise,
+        max(value) filter (where threshold = 'persistence') as persistence
+    from thresholds
+    where detector = 'divergences'
+),
+
+non_finite as (
+    unpivot (
+        select
+            job_id,
+            step,
+            train_loss,
+            valid_loss,
+            full_valid_loss
+        from loss_curves
+        where
+            not isfinite(train_loss)
+            or not isfinite(valid_loss)
+            or not isfinite(full_valid_loss)
+    )
+    on train_loss, valid_loss, full_valid_loss
+    into name metric value value
+),
+
+smoothed as (
+    select
+        curves.*,
+        limits.*,
+        max(curves.smoothed) filter (where curves.point = limits.warm_up)
+            over (partition by curves.job_id) as start_loss,
+        min(curves.smoothed) filter (where curves.point >= limits.warm_up) over so_far as least
+    from loss_curves_smoothed(
+        smoothing := (
+            select max(value) from thresholds
+            where detector = 'divergences' and threshold = 'smoothing'
+        )
+    ) as curves
+    cross join limits
+    where curves.metric = 'train_loss' and curves.point is not null
+    window
+        so_far as (
+            partition by curves.job_id order by curves.step
+            rows between unbounded preceding and current row
+        )
+),
+
+risen as (
+    select
+        *,
+        greatest(ratio * least, least + least_rise * abs(start_loss)) as threshold,
+        point - row_number() over (partition by job_id order by point) as run
+    from smoothed
+    where smoothed > greatest(ratio * least, least + least_rise * abs(start_loss))
+)
+
+select
+    job_id,
+    'non_finite' as kind,
+    metric,
+    min(step) as first_step,
+    max(step) as last_step,
+    count(*) as points,
+    arg_min(value, step) as worst,
+    null::double as threshold
+from non_finite
+where not isfinite(value)
+group by job_id, metric
+
+union all
+
+select
+    job_id,
+    'rising' as kind,
+    metric,
+    min(step) as first_step,
+    max(step) as last_step,
+    count(*) as points,
+    max(smoothed) as worst,
+    min(threshold) as threshold
+from risen
+group by job_id, metric, run
+having count(*) >= any_value(persistence) and median(value) > min(threshold)
+;
+
+comment on view divergences is
+    'Where did a loss stop being a number, or rise and stay far above its best?';
+comment on column divergences.job_id is 'fine-tuning job [id]';
+comment on column divergences.kind is
+    'non_finite (NaN or infinite, a row for a metric) or rising (a row for a run) [text]';
+comment on column divergences.metric is 'train_loss, valid_loss or full_valid_loss [text]';
+comment on column divergences.first_step is 'first step concerned [step]';
+comment on column divergences.last_step is 'last step concerned [step]';
+comment on column divergences.points is 'points concerned [point]';
+comment on column divergences.worst is
+    'greatest smoothed loss of the run, or the first value that is no number [1]';
+comment on column divergences.threshold is
+    'smoothed loss above which it counted, NULL for non_finite [1]';

@@ -1,0 +1,109 @@
+-- Where did the training loss jump far above what was usual just before, and did it come back?
+--
+-- Grain: job_id, first_step
+-- Reads: loss_curves, thresholds
+-- Caveat: usual is the median of the points just before. What counts as far is told by the noise
+--   of the job's whole curve, relative to the usual loss, and not below a share of the loss at the
+--   start. Spikes near to one another are one. NaN and infinities are passed over: divergences
+--   has them.
+-- Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993): 1.4826 * MAD, the
+--   median absolute deviation, estimates the standard deviation of normal noise.
+create or replace view loss_spikes as
+with limits as (
+    select
+        max(value) filter (where threshold = 'window')::bigint as past,
+        max(value) filter (where threshold = 'warm_up') as warm_up,
+        max(value) filter (where threshold = 'deviations') as deviations,
+        max(value) filter (where threshold = 'least_rise') as least_rise,
+        max(value) filter (where threshold = 'learnt') as learnt,
+        max(value) filter (where threshold = 'merge') as merge
+    from thresholds
+    where detector = 'loss_spikes'
+),
+
+points as (
+    select
+        curves.job_id,
+        curves.step,
+        curves.train_loss,
+        limits.*,
+        row_number() over by_step as n,
+        median(curves.train_loss) over before as usual,
+        lead(curves.train_loss) over by_step as loss_after
+    from loss_curves as curves
+    cross join limits
+    where isfinite(curves.train_loss)
+    window
+        by_step as (partition by curves.job_id order by curves.step),
+        before as (
+            partition by curves.job_id
+            order by curves.step
+            rows between limits.past preceding and 1 preceding
+        )
+),
+
+levels as (
+    select
+        *,
+        max(usual) filter (where n = warm_up + 1) over (partition by job_id) as start_loss,
+        1.4826 * median(abs(train_loss - usual) / abs(usual)) filter (where usual <> 0)
+            over (partition by job_id) as noise
+    from points
+),
+
+outliers as (
+    select
+        *,
+        greatest(
+            usual + least_rise * abs(start_loss),
+            usual + deviations * noise * abs(usual),
+            case when abs(usual) < learnt * abs(start_loss) then start_loss end
+        ) as threshold
+    from levels
+    where n > warm_up and train_loss > threshold
+),
+
+neighbours as (
+    select
+        *,
+        coalesce(n - lag(n) over by_step > merge, true) as is_first
+    from outliers
+    window by_step as (partition by job_id order by n)
+),
+
+spikes as (
+    select
+        *,
+        count(*) filter (where is_first) over (partition by job_id order by n) as spike
+    from neighbours
+)
+
+select
+    job_id,
+    min(step) as first_step,
+    max(step) as last_step,
+    arg_max(step, {'loss': train_loss, 'earlier': -step}) as peak_step,
+    max(train_loss) as peak_loss,
+    arg_min(usual, n) as usual_loss,
+    arg_min(threshold, n) as threshold,
+    (peak_loss - usual_loss) / arg_min(nullif(noise * abs(usual), 0), n) as deviations,
+    count(*) as points,
+    coalesce(arg_max(loss_after, n) <= (peak_loss + usual_loss) / 2, false) as is_recovered
+from spikes
+group by job_id, spike
+;
+
+comment on view loss_spikes is
+    'Where did the training loss jump far above what was usual just before, and did it come back?';
+comment on column loss_spikes.job_id is 'fine-tuning job [id]';
+comment on column loss_spikes.first_step is 'first step above the threshold [step]';
+comment on column loss_spikes.last_step is 'last step above it [step]';
+comment on column loss_spikes.peak_step is 'step of the greatest loss [step]';
+comment on column loss_spikes.peak_loss is 'the greatest training loss of the spike [1]';
+comment on column loss_spikes.usual_loss is 'median training loss just before it [1]';
+comment on column loss_spikes.threshold is 'training loss above which its first step counted [1]';
+comment on column loss_spikes.deviations is
+    'height of the peak in standard deviations of the job''s noise, NULL without noise [1]';
+comment on column loss_spikes.points is 'points above the threshold [point]';
+comment on column loss_spikes.is_recovered is
+    'true where the next point is half-way back or nearer; false at the end of the curve [bool]';

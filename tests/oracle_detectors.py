@@ -1,0 +1,223 @@
+"""The detectors in plain Python: one function a view, rows as dicts, thresholds as numbers."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from datetime import UTC, datetime
+from itertools import pairwise
+from statistics import median
+
+from oracle import Event
+from oracle_curves import Row, by_job, loss_curves
+from oracle_marts import is_error, phase_of
+from oracle_training import loss_curves_smoothed
+
+Points = list[tuple[int, float]]
+
+
+def curves_of(events: list[Event], metric: str) -> dict[str, Points]:
+    """Step and finite value of a metric, by step, of each job."""
+    curves: dict[str, Points] = defaultdict(list)
+    for row in sorted(loss_curves(events), key=lambda row: row["step"]):
+        if row[metric] is not None and math.isfinite(row[metric]):
+            curves[row["job_id"]].append((row["step"], row[metric]))
+    return curves
+
+
+def loss_spikes(events: list[Event]) -> list[Row]:
+    """One row per spike."""
+    rows = []
+    for job, points in curves_of(events, "train_loss").items():
+        losses = [loss for _, loss in points]
+        usual = [median(losses[max(0, n - 30) : n]) if n else None for n in range(len(losses))]
+        start = usual[10] if len(losses) > 10 else None
+        off = [abs(y - m) / abs(m) for y, m in zip(losses, usual, strict=True) if m]
+        noise = 1.4826 * median(off) if off else None
+        groups: list[list[int]] = []
+        for n in range(10, len(losses)):
+            if losses[n] > above(usual[n], start, noise):
+                if groups and n - groups[-1][-1] <= 5:
+                    groups[-1].append(n)
+                else:
+                    groups.append([n])
+        for group in groups:
+            first, last = group[0], group[-1]
+            peak = max(group, key=lambda n: (losses[n], -n))
+            spread = (noise or 0) * abs(usual[first])
+            half = (losses[peak] + usual[first]) / 2
+            rows.append(
+                {
+                    "job_id": job,
+                    "first_step": points[first][0],
+                    "last_step": points[last][0],
+                    "peak_step": points[peak][0],
+                    "peak_loss": losses[peak],
+                    "usual_loss": usual[first],
+                    "threshold": above(usual[first], start, noise),
+                    "deviations": (losses[peak] - usual[first]) / spread if spread else None,
+                    "points": len(group),
+                    "is_recovered": last + 1 < len(losses) and losses[last + 1] <= half,
+                }
+            )
+    return rows
+
+
+def above(usual: float | None, start: float | None, noise: float | None) -> float:
+    """The loss above which a point is a spike."""
+    assert usual is not None and start is not None
+    limits = [usual + 0.3 * abs(start)]
+    if noise is not None:
+        limits.append(usual + 6 * noise * abs(usual))
+    if abs(usual) < 0.05 * abs(start):
+        limits.append(start)
+    return max(limits)
+
+
+def divergences(events: list[Event]) -> list[Row]:
+    """One row per metric that is no number somewhere, and per run of risen losses."""
+    rows = []
+    odd: dict[tuple[str, str], Points] = defaultdict(list)
+    for row in sorted(loss_curves(events), key=lambda row: row["step"]):
+        for metric in ("train_loss", "valid_loss", "full_valid_loss"):
+            if row[metric] is not None and not math.isfinite(row[metric]):
+                odd[row["job_id"], metric].append((row["step"], row[metric]))
+    for (job, metric), found in odd.items():
+        rows.append(
+            finding(job, "non_finite", metric, [step for step, _ in found], found[0][1], None)
+        )
+    curves: dict[str, list[Row]] = defaultdict(list)
+    for row in loss_curves_smoothed(events, 0.9):
+        if row["metric"] == "train_loss" and row["smoothed"] is not None:
+            curves[row["job_id"]].append(row)
+    for job, points in curves.items():
+        runs: list[list[tuple[Row, float]]] = [[]]
+        least = math.inf
+        for point in points[9:]:
+            least = min(least, point["smoothed"])
+            limit = max(2 * least, least + 0.25 * abs(points[9]["smoothed"]))
+            if point["smoothed"] > limit:
+                runs[-1].append((point, limit))
+            elif runs[-1]:
+                runs.append([])
+        for run in runs:
+            limit = min((limit for _, limit in run), default=0)
+            if len(run) >= 10 and median(point["value"] for point, _ in run) > limit:
+                steps = [point["step"] for point, _ in run]
+                worst = max(point["smoothed"] for point, _ in run)
+                rows.append(finding(job, "rising", "train_loss", steps, worst, limit))
+    return rows
+
+
+def finding(
+    job: str, kind: str, metric: str, steps: list[int], worst: float, threshold: float | None
+) -> Row:
+    """A row of `divergences`."""
+    return {
+        "job_id": job,
+        "kind": kind,
+        "metric": metric,
+        "first_step": steps[0],
+        "last_step": steps[-1],
+        "points": len(steps),
+        "worst": worst,
+        "threshold": threshold,
+    }
+
+
+def overfitting(events: list[Event]) -> list[Row]:
+    """One row per job with enough evaluations."""
+    given = {name: curves_of(events, name) for name in ("valid_loss", "full_valid_loss")}
+    rows = []
+    for job in {event.job_id for event in events}:
+        enough = [name for name in sorted(given) if len(given[name].get(job, [])) >= 5]
+        if enough:
+            rows.append({"job_id": job} | verdict(enough[0], given[enough[0]][job]))
+    return rows
+
+
+def verdict(metric: str, points: Points) -> Row:
+    """What `overfitting` says of one curve."""
+    losses = [loss for _, loss in points]
+    span = max(3, len(losses) // 10)
+    noise = 1.4826 / math.sqrt(2) * median(abs(b - a) for a, b in pairwise(losses))
+    best, best_step = math.inf, 0
+    excesses: list[float | None] = []
+    since: list[int] = []
+    error = math.nan
+    for n in range(span - 1, len(losses)):
+        error = median(losses[n - span + 1 : n + 1])
+        if error < best:
+            best, best_step = error, points[n][0]
+        excesses.append(100 * (error / best - 1) if best > 0 else None)
+        limit = max(best * 0.2, 0.05, 3 * 1.2533 * noise / math.sqrt(span))
+        since = [*since, points[n][0]] if error - best > limit else []
+    last = excesses[-1]
+    needed = 2 if last is not None and last > 50 else max(3, span)
+    bands = ((100, "severe"), (50, "marked"))
+    names = [name for limit, name in bands if last is not None and last > limit]
+    is_overfit = len(since) >= needed
+    return {
+        "is_overfit": is_overfit,
+        "severity": "none" if not is_overfit else names[0] if names else "mild",
+        "metric": metric,
+        "evaluations": len(losses),
+        "best_step": best_step,
+        "best_loss": best,
+        "last_step": points[-1][0],
+        "last_loss": error,
+        "generalisation_loss": last,
+        "worst_generalisation_loss": max((e for e in excesses if e is not None), default=None),
+        "persistence": len(since),
+        "risen_since_step": since[0] if since else None,
+        "noise": noise,
+    }
+
+
+def stalls(events: list[Event]) -> list[Row]:
+    """One row per standstill."""
+    rows = []
+    clock = max(event.time for event in events)
+    for job, own in by_job(events).items():
+        steps = [e for e in own if e.lifecycle == "step" and not e.synthetic]
+        gaps = [after.time - before.time for before, after in pairwise(steps)]
+        if len(gaps) < 10:
+            continue
+        usual = median(gaps)
+        limit = max(20 * usual, 1800)
+        stops = [(a, b, b.time - a.time) for a, b in pairwise(steps)]
+        rows += [stall(job, "gap", a, b, gap, usual, limit) for a, b, gap in stops if gap > limit]
+        told = [e for e in own if e.lifecycle not in ("step", "checkpoint", "other") or error(e)]
+        ended = any(
+            is_error(e) or phase_of(e) in ("finalising", "ended") or e.lifecycle == "failed"
+            for e in told
+        )
+        planned = max((e.total_steps for e in steps if e.total_steps is not None), default=None)
+        if not ended and (planned is None or steps[-1].order_step < planned):
+            silent = clock - max(event.time for event in [steps[-1], *told])
+            if limit < silent < 259_200:
+                rows.append(stall(job, "silent", steps[-1], None, silent, usual, limit))
+                rows[-1]["until"] = datetime.fromtimestamp(clock, UTC)
+    return rows
+
+
+def error(event: Event) -> bool:
+    """Whether an event has the level of an error."""
+    return event.level.lower() == "error"
+
+
+def stall(
+    job: str, kind: str, before: Event, after: Event | None, gap: float, usual: float, limit: float
+) -> Row:
+    """A row of `stalls`."""
+    return {
+        "job_id": job,
+        "kind": kind,
+        "after_step": before.order_step,
+        "next_step": after.order_step if after else None,
+        "after_step_at": before.created_at,
+        "until": after.created_at if after else None,
+        "seconds": float(gap),
+        "usual_seconds": float(usual),
+        "threshold": float(limit),
+    }

@@ -1,0 +1,162 @@
+"""The detectors against their oracles, on curves with faults, and on what is no fault."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import oracle
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from oracle_lake import DETECTORS, comparable, files, rows, table
+
+from pipeline import synth, views
+
+START = 1_700_000_000
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The detectors over events that a test gives."""
+    with duckdb.connect() as con:
+        views.create(con, files(tmp_path_factory.mktemp("lake")), only=DETECTORS)
+        con.register("given_events", table([]))
+        con.execute("create or replace view lake_events as from given_events")
+        yield con
+
+
+def metrics_event(job: str, step: int, time: int, **metrics: float) -> oracle.Event:
+    """An event of a step."""
+    raw = {
+        "id": f"ftevent-{job}{step}",
+        "created_at": START + time,
+        "level": "info",
+        "message": f"Step {step}",
+        "type": "metrics",
+        "data": {"step": step, "total_steps": 500} | metrics,
+    }
+    return oracle.event(raw, f"ftjob-{job}", step)
+
+
+FACTORS = st.floats(0.7, 1.3)
+FAULTS = st.sampled_from([1.0] * 30 + [2.5, 6.0, 40.0, 1e-5, math.nan, math.inf])
+
+
+@st.composite
+def curves(draw: st.DrawFn) -> list[oracle.Event]:
+    """A few jobs whose losses fall with noise, leap, rise for good, or are no numbers."""
+    events = []
+    for job in draw(st.sampled_from(["a", "ab"])):
+        start, length = draw(st.floats(0.01, 5)), draw(st.integers(8, 70))
+        turn, growth = draw(st.integers(5, 90)), draw(st.sampled_from([0.0, 0.05, 0.4]))
+        noise = draw(st.lists(FACTORS, min_size=length, max_size=length))
+        faults = draw(st.lists(FAULTS, min_size=length, max_size=length))
+        gap, time, every = draw(st.integers(0, 30)), 0, draw(st.sampled_from([1, 2, 7]))
+        for step in range(1, length + 1):
+            time += gap if draw(st.integers(0, 20)) else 100 * gap
+            usual = start / (1 + step / 10) * (1 + growth * max(0, step - turn))
+            numbers = {"train_loss": usual * noise[step - 1] * faults[step - 1]}
+            if step % every == 0:
+                numbers["valid_loss"] = usual * noise[-step]
+            if step % (2 * every) == 0:
+                numbers["full_valid_loss"] = usual * 1.1
+            events.append(metrics_event(job, step, time, **numbers))
+    return events
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(events=curves())
+def test_detectors_equal_the_oracle(
+    con: duckdb.DuckDBPyConnection, events: list[oracle.Event]
+) -> None:
+    """Whatever the curves are, every detector has exactly the rows that plain Python computes."""
+    con.register("given_events", table(events))
+    for view, detector in DETECTORS.items():
+        found, wanted = comparable(rows(con, f"from {view}"), detector(events))
+        assert found == wanted, view
+
+
+def alarms(con: duckdb.DuckDBPyConnection, events: list[oracle.Event]) -> set[tuple[str, str]]:
+    """View and job of every alarm."""
+    con.register("given_events", table(events))
+    found: set[tuple[str, str]] = set()
+    for view in DETECTORS:
+        where = "where is_overfit" if view == "overfitting" else ""
+        found |= {(view, row["job_id"]) for row in rows(con, f"select job_id from {view} {where}")}
+    return found
+
+
+def test_clean_jobs_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
+    """Two hundred whole jobs, half of them losses learnt by heart and restarts, raise none."""
+    events, overfit = [], set()
+    for job in synth.jobs(20, 200, outcome="succeeded"):
+        if job.overfit_step is not None:
+            overfit.add(("overfitting", job.job_id))
+        events += [oracle.event(raw, job.job_id, n) for n, raw in enumerate(job.events)]
+    assert alarms(con, events) - overfit == set()
+
+
+def curve(*, count: int = 120, **changes: Any) -> list[oracle.Event]:
+    """A job whose loss falls from 3 to 1, with the given losses or seconds at some steps."""
+    losses = {step: 1 + 2 / (1 + step / 15) + 0.1 * math.sin(9 * step) for step in range(count)}
+    times = {step: 2 * step + step % 3 for step in range(count)}
+    losses |= changes.get("losses", {})
+    late = changes.get("late", {})
+    return [
+        metrics_event(
+            "x",
+            step + 1,
+            times[step] + sum(wait for at, wait in late.items() if step >= at),
+            train_loss=losses[step],
+            valid_loss=losses[step] * changes.get("valid", lambda _: 1.0)(step),
+        )
+        for step in range(count)
+    ]
+
+
+def test_planted_faults_are_found(con: duckdb.DuckDBPyConnection) -> None:
+    """A leap, a loss that stays high, NaN, a rising validation loss and a pause are each found."""
+    assert alarms(con, curve()) == set()
+    assert alarms(con, curve(losses={60: 4.0, 61: 2.9})) == {("loss_spikes", "ftjob-x")}
+    high = dict.fromkeys(range(80, 120), 3.5)
+    assert ("divergences", "ftjob-x") in alarms(con, curve(losses=high))
+    assert ("divergences", "ftjob-x") in alarms(con, curve(losses={7: math.nan}))
+    rising = curve(valid=lambda step: 1 + max(0, step - 60) / 60)
+    assert alarms(con, rising) == {("overfitting", "ftjob-x")}
+    assert alarms(con, curve(late={50: 4000})) == {("stalls", "ftjob-x")}
+
+
+def test_tiny_losses_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
+    """Losses learnt by heart, far below what matters, may leap by any ratio and rise tenfold."""
+    tiny = {step: 2.0**-20 * (3 + step * 7 % 6) for step in range(40, 120)}
+    leaps = tiny | {70: 0.4, 95: 0.9}
+    events = curve(losses=leaps, valid=lambda step: 1.0 if step < 40 else 1.0 + step)
+    assert alarms(con, events) == set()
+
+
+def test_synthetic_times_tell_no_stall(con: duckdb.DuckDBPyConnection) -> None:
+    """Azure's step times are counted up: a gap in them is no stall."""
+    late = curve(late={50: 90_000})
+    for event in late:
+        event.event_id = f"ftevent-{event.step:032x}"
+    assert ("stalls", "ftjob-x") not in alarms(con, late)
+
+
+def test_thresholds_are_read_from_their_view(con: duckdb.DuckDBPyConnection) -> None:
+    """Another `thresholds` view sets every detector, with nothing else made anew."""
+    events = curve(losses={60: 2.2})
+    assert alarms(con, events) == set()
+    con.execute("create or replace table defaults as from thresholds")
+    con.execute(
+        "create or replace view thresholds as select * replace (case threshold "
+        "when 'least_rise' then 0.1 when 'deviations' then 2 else value end as value) from defaults"
+    )
+    try:
+        assert ("loss_spikes", "ftjob-x") in alarms(con, events)
+    finally:
+        con.execute("create or replace view thresholds as from defaults")
