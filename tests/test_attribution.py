@@ -377,11 +377,13 @@ def test_two_jobs_share_an_event(tmp_path: Path) -> None:
 
 
 def test_assign(tmp_path: Path) -> None:
-    """Assign gives a source's nameless events to a job, by path or id, and only once."""
+    """Assign gives a source's nameless events to one job, by path or id, however often asked."""
     path = put(tmp_path / "x.jsonl", lines(NAMELESS))
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([path])
         assert lake.assign(str(path), A) == 5
+        assert jobs(lake) == {A: ids(NAMELESS)} and told(lake) == [(A, "assigned")]
+        assert lake.assign(str(path), A) == 0
         assert jobs(lake) == {A: ids(NAMELESS)} and told(lake) == [(A, "assigned")]
         source = lake.view("sources")["source_id"][0]
         with pytest.raises(UsageError, match=f"belong to {A} already: add --force"):

@@ -103,10 +103,10 @@ def test_the_same_content_committed_meanwhile(tmp_path: Path) -> None:
         store = lake._store
         writing = store.ledger.writing
 
-        def late(waiting: Any = None) -> Any:
+        def late(waiting: Any = None, **task: str) -> Any:
             store.ledger.writing = writing  # type: ignore[method-assign]
             rival.ingest([good])
-            return writing(waiting)
+            return writing(waiting, **task)
 
         store.ledger.writing = late  # type: ignore[method-assign]
         report = lake.ingest([good, other])
@@ -126,12 +126,12 @@ def test_growth_committed_meanwhile(tmp_path: Path, further: bool) -> None:
         store = lake._store
         writing = store.ledger.writing
 
-        def late(waiting: Any = None) -> Any:
+        def late(waiting: Any = None, **task: str) -> Any:
             store.ledger.writing = writing  # type: ignore[method-assign]
             if further:
                 path.write_text(lines(*LONG[:6]))
             rival.ingest([path])
-            return writing(waiting)
+            return writing(waiting, **task)
 
         store.ledger.writing = late  # type: ignore[method-assign]
         if further:
@@ -145,13 +145,13 @@ def test_growth_committed_meanwhile(tmp_path: Path, further: bool) -> None:
 
 
 def test_a_second_writer_waits_and_says_so(tmp_path: Path) -> None:
-    """An ingest that finds the lake held calls `waiting` once, waits, and then commits."""
+    """An ingest that finds the lake held tells once by whom, waits, and then commits."""
     path = dump(tmp_path, 1)
     with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
         held, told = threading.Event(), []
 
         def hold() -> None:
-            with rival._store.ledger.writing():
+            with rival._store.ledger.writing(task="compact"):
                 held.set()
                 done.wait(10)
 
@@ -160,13 +160,13 @@ def test_a_second_writer_waits_and_says_so(tmp_path: Path) -> None:
         thread.start()
         held.wait(10)
 
-        def waiting() -> None:
-            told.append(True)
+        def waiting(holder: str) -> None:
+            told.append(holder)
             done.set()
 
         assert lake.ingest([path], waiting=waiting).sources[0].events == 5
         thread.join()
-        assert told == [True]
+        assert len(told) == 1 and told[0].startswith(f"process {os.getpid()} (compact, since ")
 
 
 class Crash(BaseException):

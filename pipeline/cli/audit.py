@@ -9,7 +9,13 @@ import click
 
 from pipeline.cli.ask import ask, view_query
 from pipeline.cli.ingest import progress_bar
-from pipeline.cli.options import find_view, lake_option, open_existing, output_options
+from pipeline.cli.options import (
+    find_view,
+    lake_option,
+    open_existing,
+    output_options,
+    waiting_note,
+)
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
 from pipeline.errors import ExitCode
@@ -39,7 +45,7 @@ def verify(lake_dir: str, format: str, output: str | None) -> ExitCode:
     with progress_bar("verify") as progress:
         found = open_existing(lake_dir).verify(
             progress=progress,
-            waiting=lambda: note(f"{lake_dir}: another command writes this lake: waiting for it"),
+            waiting=waiting_note(lake_dir),
         )
     schema = pa.schema([(name, pa.string()) for name in ("rule", "place", "problem", "advice")])
     rows = pa.Table.from_pylist(list(map(asdict, found.findings)), schema)

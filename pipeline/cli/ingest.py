@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import Size, lake_option, output_options
+from pipeline.cli.options import Size, lake_option, output_options, waiting_note
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import inert, note, terminal_width
 from pipeline.errors import ExitCode
@@ -82,7 +82,7 @@ def ingest(
             force=force,
             max_record_bytes=max_record_bytes,
             progress=progress,
-            waiting=lambda: note(f"{lake_dir}: another command writes this lake: waiting for it"),
+            waiting=waiting_note(lake_dir),
         )
     if format == "table":
         with destination(output) as out:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from pipeline.cli.ask import ask, view_query
-from pipeline.cli.options import find_view, lake_option, nearest, open_existing, output_options
+from pipeline.cli.options import (
+    find_view,
+    lake_option,
+    nearest,
+    open_existing,
+    output_options,
+    waiting_note,
+)
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
@@ -43,7 +50,7 @@ def rejects(
     if replay:
         import pyarrow as pa
 
-        report = open_existing(lake_dir).replay_rejects()
+        report = open_existing(lake_dir).replay_rejects(waiting=waiting_note(lake_dir))
         row = {"tried": report.tried, "passed": report.passed, "still": report.still}
         write_rows(pa.Table.from_pylist([row]).to_reader(), format, output)
         return
@@ -71,7 +78,7 @@ def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
     Examples:
       tunelog assign dumps/page-3.json ftjob-abc123
     """
-    moved = open_existing(lake_dir).assign(source, job, force=force)
+    moved = open_existing(lake_dir).assign(source, job, force=force, waiting=waiting_note(lake_dir))
     note(f"{source}: {moved:,} events moved to {job}")
 
 
@@ -97,5 +104,5 @@ def compact(keep: float, lake_dir: str) -> None:
       tunelog compact
       tunelog compact --lake team-lake --keep 0
     """
-    merged = open_existing(lake_dir).compact(keep_hours=keep)
+    merged = open_existing(lake_dir).compact(keep_hours=keep, waiting=waiting_note(lake_dir))
     note(f"{lake_dir}: {merged:,} segments merged")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pipeline.cli.output import FORMATS, SPREADSHEET, chosen_format
+from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,6 +134,11 @@ def open_existing(directory: str) -> Lake:
     lake = open_lake(directory, create=False)
     click.get_current_context().call_on_close(lake.close)
     return lake
+
+
+def waiting_note(directory: str) -> Callable[[str], None]:
+    """What tells the person that another process holds the lake."""
+    return lambda holder: note(f"{directory}: {holder} writes this lake: waiting for it")
 
 
 def whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,23 +15,30 @@ MOST_SEGMENTS = 64
 """More live segments of a table than these are merged."""
 
 
-def compact_if_worth(store: Store) -> int:
+def compact_if_worth(store: Store, waiting: Callable[[str], None] | None = None) -> int:
     """Merge small segments where a table has too many; how many were merged."""
     if all(len(store.ledger.live(kind)) <= MOST_SEGMENTS for kind in DATA_TABLES):
         return 0
-    return compact(store)
+    return compact(store, waiting=waiting)
 
 
-def compact(store: Store, *, everything: bool = False, keep_hours: float = 24) -> int:
+def compact(
+    store: Store,
+    *,
+    everything: bool = False,
+    keep_hours: float = 24,
+    waiting: Callable[[str], None] | None = None,
+) -> int:
     """Merge segments; readers go on with the old files for a day.
 
     Args:
         store: the lake.
         everything: merge all segments, not only where there are too many.
         keep_hours: how long files that were replaced stay [h].
+        waiting: told who holds the lake, if another process does.
     """
     merged = 0
-    with store.workspace() as folder, store.ledger.writing():
+    with store.workspace() as folder, store.ledger.writing(waiting, task="compact"):
         commit = Commit(store, folder, "compact")
         con = settle.engine(folder)
         for kind in DATA_TABLES:

@@ -42,7 +42,7 @@ def ingest(
     force: bool = False,
     max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
     progress: Progress | None = None,
-    waiting: Callable[[], None] | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> IngestReport:
     """Read sources into a lake; see `Lake.ingest`."""
     sources = list(discover(paths))
@@ -74,6 +74,7 @@ def ingest(
             readings, taken = read(folder, on_sight=False)
         fresh = [r for r in readings if r.status in ("new", "grown")]
         reports = _commit(store, folder, fresh, taken, version, waiting) if fresh else {}
+    store.write_script()
     return IngestReport([reports.get(id(r)) or plain_report(r) for r in readings])
 
 
@@ -137,7 +138,7 @@ def _commit(
     readings: list[Reading],
     taken: Taken,
     version: int,
-    waiting: Callable[[], None] | None,
+    waiting: Callable[[str], None] | None,
 ) -> dict[int, SourceReport]:
     """Settle what was staged with what the lake holds, and commit it.
 
@@ -182,7 +183,6 @@ def _commit(
         own = {row["source_id"] for row in rows}
         change.recount(settled, own)
         commit.finish()
-    store.write_script()
     return reports
 
 

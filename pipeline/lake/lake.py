@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import views
 from pipeline.contract import DEFAULT_MAX_RECORD_BYTES
 from pipeline.errors import UsageError
+from pipeline.lake.faults import told_of
 from pipeline.lake.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
     Raises:
         LakeError: there is no lake, or it cannot be used.
     """
-    return Lake(Path(path), create=create)
+    with told_of(Path(path).absolute()):
+        return Lake(Path(path), create=create)
 
 
 class Lake:
@@ -122,7 +124,7 @@ class Lake:
         return events(self.connect(), job_id)
 
     def verify(
-        self, *, progress: Progress | None = None, waiting: Callable[[], None] | None = None
+        self, *, progress: Progress | None = None, waiting: Callable[[str], None] | None = None
     ) -> Verification:
         """Look whether all that the lake holds is there, whole, and by its rules.
 
@@ -151,7 +153,7 @@ class Lake:
         force: bool = False,
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
         progress: Progress | None = None,
-        waiting: Callable[[], None] | None = None,
+        waiting: Callable[[str], None] | None = None,
     ) -> IngestReport:
         """Read event dumps into the lake, all in one commit.
 
@@ -161,7 +163,7 @@ class Lake:
             force: let `job_id` stand against what the dumps say themselves.
             max_record_bytes: longer records become rejects [byte].
             progress: told the bytes done and, where known, to do.
-            waiting: called once if another process holds the lake.
+            waiting: told once who holds the lake, if another process does.
 
         Raises:
             UsageError: no such path, or `job_id` contradicts a dump.
@@ -170,47 +172,70 @@ class Lake:
         from pipeline.lake.compact import compact_if_worth
         from pipeline.lake.ingest import ingest
 
-        report = ingest(
-            self._store, [str(path) for path in paths], job_id=job_id, force=force,
-            max_record_bytes=max_record_bytes, progress=progress, waiting=waiting,
-        )  # fmt: skip
-        compact_if_worth(self._store)
+        with told_of(self.path):
+            report = ingest(
+                self._store, [str(path) for path in paths], job_id=job_id, force=force,
+                max_record_bytes=max_record_bytes, progress=progress, waiting=waiting,
+            )  # fmt: skip
+            compact_if_worth(self._store, waiting)
         self._forget()
         return report
 
-    def assign(self, source: str, job: str, *, force: bool = False) -> int:
+    def assign(
+        self,
+        source: str,
+        job: str,
+        *,
+        force: bool = False,
+        waiting: Callable[[str], None] | None = None,
+    ) -> int:
         """Give the unattributed events of a source to a job; how many events moved.
 
         Args:
             source: source id or path.
             job: job id.
             force: move events that have a job already, too.
+            waiting: told once who holds the lake, if another process does.
 
         Raises:
-            UsageError: no such source, or all of it has a job.
+            UsageError: no such source, or all of it has another job.
+            LakeError: the lake cannot be written.
         """
         from pipeline.lake.mend import assign
 
-        moved = assign(self._store, source, job, force=force)
+        with told_of(self.path):
+            moved = assign(self._store, source, job, force=force, waiting=waiting)
         self._forget()
         return moved
 
-    def replay_rejects(self) -> ReplayReport:
-        """Read the rejects again with this version; those that pass become events, once."""
+    def replay_rejects(self, *, waiting: Callable[[str], None] | None = None) -> ReplayReport:
+        """Read the rejects again with this version; those that pass become events, once.
+
+        Raises:
+            LakeError: the lake cannot be written.
+        """
         from pipeline.lake.mend import replay
 
-        report = replay(self._store)
+        with told_of(self.path):
+            report = replay(self._store, waiting=waiting)
         self._forget()
         return report
 
-    def compact(self, *, keep_hours: float = 24) -> int:
+    def compact(
+        self, *, keep_hours: float = 24, waiting: Callable[[str], None] | None = None
+    ) -> int:
         """Merge all segments into few, sorted by job and time; how many were merged.
 
         Args:
             keep_hours: how long files that were replaced stay, for readers that have them open [h].
+            waiting: told who holds the lake, if another process does.
+
+        Raises:
+            LakeError: the lake cannot be written.
         """
         from pipeline.lake.compact import compact
 
-        merged = compact(self._store, everything=True, keep_hours=keep_hours)
+        with told_of(self.path):
+            merged = compact(self._store, everything=True, keep_hours=keep_hours, waiting=waiting)
         self._forget()
         return merged

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -35,43 +36,59 @@ class ReplayReport:
     still: int
 
 
-def assign(store: Store, source: str, job: str, *, force: bool = False) -> int:
+def assign(
+    store: Store,
+    source: str,
+    job: str,
+    *,
+    force: bool = False,
+    waiting: Callable[[str], None] | None = None,
+) -> int:
     """Give the events of a source's streams to a job; see `Lake.assign`."""
     found = store.ledger.find_sources(source)
     if len(found) != 1:
         what = "no such source" if not found else f"{len(found)} sources are called so"
         raise UsageError(f"{source}: {what}: `tunelog show sources` lists their ids and paths")
     source_id = found[0]["source_id"]
-    with store.workspace() as folder, store.ledger.writing():
+    with store.workspace() as folder, store.ledger.writing(waiting, task="assign"):
         streams = store.ledger.streams(source_id)
         wanted = {
             row["job_id"]
             for row in streams
             if row["job_id"] != job and (force or row["job_id"].startswith(UNATTRIBUTED_PREFIX))
         }
-        if not wanted:
-            jobs = ", ".join(sorted({row["job_id"] for row in streams}))
+        jobs = {row["job_id"] for row in streams}
+        if not wanted and job not in jobs:
             raise UsageError(
-                f"{source}: its events belong to {jobs} already: add --force to move them"
+                f"{source}: its events belong to {', '.join(sorted(jobs))} already: "
+                "add --force to move them"
             )
-        commit = Commit(store, folder, f"assign {source_id} {job}")
-        con = settle.engine(folder)
-        change = Change(store, folder, commit)
-        fresh: list[Any] = []
-        # What is one unattributed job is one stream seen in several files: all of it moves.
-        change.rename(con, dict.fromkeys(sorted(wanted), job), "assigned", fresh)
-        con.close()
-        moved = sum(staged.rows for staged in fresh)
-        settled, _ = change.bring(Taken(events=fresh))
-        change.recount(settled, set())
-        commit.finish()
+        moved = 0
+        if wanted:
+            commit = Commit(store, folder, f"assign {source_id} {job}")
+            moved = _move(store, folder, commit, wanted, job)
+            commit.finish()
     store.write_script()
     return moved
 
 
-def replay(store: Store) -> ReplayReport:
+def _move(store: Store, folder: Path, commit: Commit, old: set[str], job: str) -> int:
+    """Give the events of some jobs to another; how many."""
+    con = settle.engine(folder)
+    change = Change(store, folder, commit)
+    fresh: list[Any] = []
+    # What is one unattributed job is one stream seen in several files: all of it moves.
+    change.rename(con, dict.fromkeys(sorted(old), job), "assigned", fresh)
+    con.close()
+    moved = sum(staged.rows for staged in fresh)
+    settled, _ = change.bring(Taken(events=fresh))
+    change.recount(settled, set())
+    return moved
+
+
+def replay(store: Store, *, waiting: Callable[[str], None] | None = None) -> ReplayReport:
     """Read all rejects again; see `Lake.replay_rejects`."""
-    with store.workspace() as folder, store.ledger.writing():
+    with store.workspace() as folder, store.ledger.writing(waiting, task="rejects --replay"):
         files = store.live("rejects")
         commit = Commit(store, folder, "replay")
         con = settle.engine(folder)

@@ -36,22 +36,37 @@ class Store:
         """Open a lake, or make it."""
         self.path = path.absolute()
         if create:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for name in _FOLDERS:
-                (self.path / name).mkdir(exist_ok=True, mode=0o700)
+            self._make()
         writable = os.access(self.path, os.W_OK)
         self.ledger = Ledger(self.path / "ledger.db", create=create, writable=writable)
-        if create:
-            for kind, schema in TABLES.items():
-                empty = self.empty(kind)
-                if not empty.exists():
-                    part = self.path / "tmp" / f"{kind}-{uuid.uuid4().hex}"
-                    pq.write_table(schema.empty_table(), part)
-                    part.replace(empty)
         self.writable = writable
         if writable and self.ledger.version():
             with suppress(OSError):  # a full disk keeps nobody from reading
                 self.write_script()
+
+    def _make(self) -> None:
+        """Make what a lake needs beside its ledger, which comes last: with it, it is a lake."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in _FOLDERS:
+            (self.path / name).mkdir(exist_ok=True, mode=0o700)
+        for kind, schema in TABLES.items():
+            empty = self.empty(kind)
+            if not empty.exists():
+                content = pa.BufferOutputStream()
+                pq.write_table(schema.empty_table(), content)
+                self._put(empty, content.getvalue())
+        if not (self.path / "ledger.db").exists():
+            for folder in (self.path / "ledger", self.path, self.path.parent):
+                sync_folder(folder)
+
+    def _put(self, path: Path, content: bytes | pa.Buffer) -> None:
+        """Put a whole file in its place, durable before it has its name."""
+        part = self.path / "tmp" / f"{path.stem}-{uuid.uuid4().hex}{path.suffix}"
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
 
     def empty(self, kind: str) -> Path:
         """The file that stands for a table without rows."""
@@ -67,8 +82,11 @@ class Store:
 
     def files(self) -> dict[str, list[str]]:
         """Table -> its live files; an empty file where it has none."""
+        live = self.ledger.live_by_kind()
         return {
-            kind: [str(path) for path in self.live(kind) or [self.empty(kind)]] for kind in TABLES
+            kind: [str(self.folder(kind) / name) for name in live.get(kind, ())]
+            or [str(self.empty(kind))]
+            for kind in TABLES
         }
 
     @contextmanager
@@ -98,12 +116,8 @@ class Store:
         behind is made good when the lake is opened next.
         """
         while (version := self.ledger.version()) != self.script_version():
-            part = self.path / "tmp" / f"open-{uuid.uuid4().hex}.sql"
-            with part.open("w", encoding="utf-8") as file:
-                file.write(f"{views.script(self.files())}\n{_SCRIPT_END}{version}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.script)
+            content = f"{views.script(self.files())}\n{_SCRIPT_END}{version}\n"
+            self._put(self.script, content.encode())
 
     def script_version(self) -> int | None:
         """The commit that `open.sql` shows; None where there is none, or not all of it."""
@@ -124,7 +138,7 @@ class Store:
         """
         moment = now() - _KEPT
         gone = []
-        with self.ledger.writing():
+        with self.ledger.writing(task="compact"):
             for kind, name in self.ledger.removed_before(now() - keep):
                 (self.folder(kind) / name).unlink(missing_ok=True)
                 gone.append(name)
@@ -198,7 +212,8 @@ class Commit:
             return None
         path = self._folder / f"{table}-{self.id}.parquet"
         content = pa.Table.from_pylist(rows, schema=TABLES[table])
-        pq.write_table(content, path, compression="zstd", store_schema=False)
+        with path.open("wb", buffering=1 << 20) as file:
+            pq.write_table(content, file, compression="zstd", store_schema=False)
         return Staged(path, table, len(rows))
 
 

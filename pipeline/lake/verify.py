@@ -77,7 +77,7 @@ def verify(
     store: Store,
     *,
     progress: Progress | None = None,
-    waiting: Callable[[], None] | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> Verification:
     """Look at all of a lake; see `Lake.verify`."""
     verifier = _Verifier(store, progress, waiting)
@@ -96,7 +96,7 @@ class _Verifier:
     """One look at a lake: at the state of one moment, and at files that may be too new for it."""
 
     def __init__(
-        self, store: Store, progress: Progress | None, waiting: Callable[[], None] | None
+        self, store: Store, progress: Progress | None, waiting: Callable[[str], None] | None
     ) -> None:
         self._store, self._progress, self._waiting = store, progress, waiting
         self.outcome = Verification()

@@ -1,0 +1,50 @@
+"""What disks and engines report, as one line that names the lake and says what to do."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import LakeError
+
+_ADVICE = {
+    errno.ENOSPC: "make room on the disk, then repeat the command",
+    errno.EDQUOT: "make room in your quota, then repeat the command",
+    errno.EIO: "check the disk, then repeat the command",
+    errno.EROFS: "the disk is mounted read-only: mount it writable",
+    errno.EACCES: "make it writable for you",
+    errno.EPERM: "make it writable for you",
+}
+_OTHERWISE = "see that the disk is sound and has room, then repeat the command"
+
+
+@contextmanager
+def told_of(lake: Path) -> Iterator[None]:
+    """Let failures of the disk below a lake pass as `LakeError`.
+
+    Errors that name a file outside the lake pass as they are.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and not Path(error.filename).is_relative_to(lake):
+            raise
+        advice = _ADVICE.get(error.errno or 0, _OTHERWISE)
+        place = error.filename if error.filename is not None else lake
+        raise LakeError(f"{place}: {error.strerror or _line(error)}: {advice}") from error
+    except sqlite3.Error as error:
+        raise LakeError(f"{lake / 'ledger.db'}: {_line(error)}: {_OTHERWISE}") from error
+    except Exception as error:
+        engine = sys.modules.get("duckdb")
+        if engine is None or not isinstance(error, engine.IOException):
+            raise
+        raise LakeError(f"{lake}: {_line(error)}: {_OTHERWISE}") from error
+
+
+def _line(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")

@@ -1,0 +1,157 @@
+"""What is asked of the ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from pipeline.contract import READER_VERSION, UNATTRIBUTED_PREFIX
+from pipeline.sqlfiles import sql_text
+
+_SNAPSHOTS = ("sources", "streams", "commits")
+_BATCH_ROWS = 10_000
+_BROUGHT = {
+    "sources": "select * from sources where commit_id = ? order by 1",
+    "streams": "select streams.* from sources join streams using (source_id)"
+    " where sources.commit_id = ? order by 1",
+    "commits": "select * from commits where commit_id = ?",
+}
+
+
+class Questions:
+    """The reading half of the ledger: what was committed, as rows and names."""
+
+    _db: sqlite3.Connection
+
+    def version(self) -> int:
+        """Id of the latest commit, 0 in an empty lake."""
+        return int(
+            self._db.execute("select coalesce(max(commit_id), 0) from commits").fetchone()[0]
+        )
+
+    def live(self, kind: str) -> list[str]:
+        """Names of the live segments of a table, in order of commit."""
+        query = (
+            "select name from segments where kind = ? and removed_at is null"
+            " order by commit_id, name"
+        )
+        return [row[0] for row in self._db.execute(query, (kind,))]
+
+    def live_by_kind(self) -> dict[str, list[str]]:
+        """Table -> names of its live segments, all of one moment, in order of commit."""
+        query = (
+            "select kind, name from segments where removed_at is null"
+            " order by kind, commit_id, name"
+        )
+        found: dict[str, list[str]] = {}
+        for kind, name in self._db.execute(query):
+            found.setdefault(kind, []).append(name)
+        return found
+
+    def rows(self, kind: str) -> int:
+        """Live rows of a table."""
+        query = (
+            "select coalesce(sum(row_count), 0) from segments where kind = ? and removed_at is null"
+        )
+        return int(self._db.execute(query, (kind,)).fetchone()[0])
+
+    def segments_of(self, jobs: Sequence[str]) -> list[str]:
+        """Live events segments that hold rows of any of the jobs."""
+        self._db.execute("create temp table if not exists asked (job_id text primary key)")
+        self._db.execute("delete from asked")
+        self._db.executemany("insert or ignore into asked values (?)", ((job,) for job in jobs))
+        return [row[0] for row in self._db.execute(sql_text("lake/segments_of"))]
+
+    def unattributed(self) -> list[str]:
+        """Jobs whose name is not known yet."""
+        query = (
+            "select distinct job_id from segment_jobs join segments using (name)"
+            " where removed_at is null and job_id glob ?"
+        )
+        return [row[0] for row in self._db.execute(query, (f"{UNATTRIBUTED_PREFIX}*",))]
+
+    def known(self, content_hash: str, hint: str) -> sqlite3.Row | None:
+        """The source this content was read as under this hint, if it was."""
+        return self._db.execute(
+            "select sources.* from contents join sources using (source_id)"
+            " where contents.content_hash = ? and hint = ? and reader_version = ?",
+            (content_hash, hint, READER_VERSION),
+        ).fetchone()
+
+    def source_at(self, path: str) -> sqlite3.Row | None:
+        """The latest source read from a path."""
+        return self._db.execute(
+            "select * from sources where path = ? order by commit_id desc limit 1", (path,)
+        ).fetchone()
+
+    def source(self, source_id: str) -> sqlite3.Row | None:
+        """One source."""
+        return self._db.execute(
+            "select * from sources where source_id = ?", (source_id,)
+        ).fetchone()
+
+    def streams(self, source_id: str) -> list[sqlite3.Row]:
+        """The streams of a source, in order."""
+        query = "select * from streams where source_id = ? order by first_position"
+        return self._db.execute(query, (source_id,)).fetchall()
+
+    def find_sources(self, wanted: str) -> list[sqlite3.Row]:
+        """Sources by id, by path, or by the end of a path."""
+        query = "select * from sources where source_id = ?1 or path = ?1 or path like '%/' || ?1"
+        return self._db.execute(query, (wanted,)).fetchall()
+
+    def snapshot(self, table: str, commit_id: int | None = None) -> list[dict[str, Any]]:
+        """The rows of `sources`, `streams` or `commits`: all, or those that a commit brought."""
+        if commit_id is None:
+            return [row for rows in self.batches(table) for row in rows]
+        query = _BROUGHT[table]
+        return [dict(row) for row in self._db.execute(query, (commit_id,))]
+
+    def batches(self, table: str) -> Iterator[list[dict[str, Any]]]:
+        """The rows of `sources`, `streams`, `commits` or `segment_jobs`, some at a time."""
+        assert table in (*_SNAPSHOTS, "segment_jobs")
+        cursor = self._db.execute(f"select * from {table} order by 1")
+        while rows := cursor.fetchmany(_BATCH_ROWS):
+            yield [dict(row) for row in rows]
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """See one state of the ledger, whatever is committed meanwhile."""
+        self._db.execute("begin")
+        try:
+            yield
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+
+    def faults(self) -> Iterator[str]:
+        """What SQLite itself finds wrong with the database, and rows that refer to nothing."""
+        for (text,) in self._db.execute("pragma integrity_check"):
+            if text != "ok":
+                yield text
+        for table, _, parent, _ in self._db.execute("pragma foreign_key_check"):
+            yield f"a row of {table} refers to a row of {parent} that is not there"
+        for row in self._db.execute(sql_text("verify/contents")):
+            yield f"content {row[0]} counts as known by source {row[2]}, which is not there"
+
+    def named_segments(self) -> set[str]:
+        """Names of all segments, live or removed."""
+        return {row[0] for row in self._db.execute("select name from segments")}
+
+    def named_files(self) -> set[tuple[str, str]]:
+        """Folder and name of all segments, live or removed."""
+        found = self._db.execute("select kind, name from segments")
+        return {("ledger" if kind in _SNAPSHOTS else kind, name) for kind, name in found}
+
+    def live_segments(self) -> list[sqlite3.Row]:
+        """The live segments of all tables, as the ledger has them."""
+        query = "select * from segments where removed_at is null order by kind, commit_id, name"
+        return self._db.execute(query).fetchall()
+
+    def removed_before(self, moment: datetime) -> list[tuple[str, str]]:
+        """(kind, name) of segments removed up to a moment."""
+        query = "select kind, name from segments where removed_at <= ?"
+        return [tuple(row) for row in self._db.execute(query, (moment.isoformat(),))]
