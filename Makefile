@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants bench wheel clean docs
+.PHONY: demo test lint mutants torture bench wheel clean docs
 .DEFAULT_GOAL := demo
 
 $(STAMP): requirements.txt pyproject.toml
@@ -31,6 +31,9 @@ lint: $(STAMP)  ## style, types
 
 mutants: $(STAMP)  ## break the code on purpose: the tests must notice
 	$(BIN)/python -m tests.mutants
+
+torture: $(STAMP)  ## crashes, power cuts, races: the long forms, figures into docs/reliability.md
+	$(BIN)/python -m tests.torture
 
 bench: $(STAMP)  ## speed and memory against peers, as ratios of one run
 	$(BIN)/python -m benchmarks.run

@@ -38,6 +38,7 @@ LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
 SHOWN = "tests/test_hostile_output.py::test_"
 MANY = "tests/test_compaction.py::test_"
+CRASH = "tests/crash/test_crash.py::test_"
 EXACT = "pipeline/exact.py"
 IDENTITY = "pipeline/lake/identity.py"
 SCOUT = "pipeline/attribution.py"
@@ -269,4 +270,42 @@ MUTANTS = (
     Mutant("output", "controls reach tables", "pipeline/cli/cells.py",
            '"" if t is None else inert(t) for t', '"" if t is None else t for t',
            SHOWN + "people_see_inert_text"),
+    # -- crashes, power cuts, races
+    Mutant("crash", "a commit becomes true in two halves", "pipeline/lake/store.py",
+           "        self.ledger.end_commit(self.id)\n",
+           "        self.ledger.end_commit(self.id)\n        self.ledger._db.execute('commit')\n"
+           "        self.ledger._db.execute('begin immediate')\n", CRASH + "killed_and_refused"),
+    Mutant("crash", "a lake has its ledger first", "pipeline/lake/store.py",
+           "        if create:\n            self._make()\n",
+           "        self.path.mkdir(exist_ok=True)\n"
+           "        Ledger(self.path / 'ledger.db', create=create).close()\n"
+           "        if create:\n            self._make()\n", CRASH + "killed_and_refused"),
+    Mutant("crash", "open.sql is left to the next commit", INGEST,
+           "    store.write_script()\n", "    if read:\n        store.write_script()\n",
+           CRASH + "killed_and_refused"),
+    Mutant("crash", "assign cannot be repeated", "pipeline/lake/mend.py",
+           "if not wanted and job not in jobs:", "if not wanted:", CRASH + "killed_and_refused"),
+    Mutant("crash", "a full disk is told without a path", "pipeline/lake/faults.py",
+           'raise LakeError(f"{place}: {error.strerror', 'raise LakeError(f"{error.strerror',
+           CRASH + "killed_and_refused"),
+    Mutant("crash", "commits are reported before they are true", "pipeline/cli/ingest.py",
+           "    with open_lake(lake_dir) as lake, progress_bar() as progress:\n",
+           "    print('done', flush=True)\n"
+           "    with open_lake(lake_dir) as lake, progress_bar() as progress:\n",
+           CRASH + "killed_at_random"),
+    Mutant("power", "segments are not synced", "pipeline/lake/segments.py",
+           "        os.fsync(file.fileno())\n    name", "    name", CRASH + "power_cuts"),
+    Mutant("power", "the ledger is not synced", "pipeline/lake/ledger.py",
+           "pragma synchronous = full", "pragma synchronous = off", CRASH + "power_cuts"),
+    Mutant("races", "the lock is taken with the first change only", "pipeline/lake/ledger.py",
+           'self._db.execute("begin immediate")\n        except',
+           'self._db.execute("begin")\n        except', CRASH + "races"),
+    Mutant("races", "what rivals committed meanwhile is not looked at", "pipeline/lake/change.py",
+           "held = [self._store.folder(\"events\") / name for name in ledger.segments_of(jobs)]",
+           "held = []", CRASH + "races"),
+    Mutant("races", "a rival's commit of the same content goes unseen", "pipeline/lake/growth.py",
+           "return row is not None\n", "return False\n", CRASH + "races"),
+    Mutant("races", "who waits does not say for whom", "pipeline/lake/ledger.py",
+           "                waiting(holder)\n", '                waiting("another process")\n',
+           CRASH + "who_waits_says_for_whom"),
 )  # fmt: skip

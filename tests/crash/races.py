@@ -68,7 +68,7 @@ class Race:
         """Let them run until every writer has ingested every dump."""
         others = [threading.Thread(target=self._read) for _ in range(readers)]
         others.append(threading.Thread(target=self._compact))
-        racing = [threading.Thread(target=self._ingest, args=(seed + n,)) for n in range(writers)]
+        racing = [threading.Thread(target=self._ingest, args=(seed, n)) for n in range(writers)]
         for thread in others + racing:
             thread.start()
         for thread in racing:
@@ -86,10 +86,11 @@ class Race:
             result.wrong.append(f"{result.waits - result.named} waited without saying for whom")
         return result
 
-    def _ingest(self, seed: int) -> None:
-        """Ingest all dumps, in an order and in portions of its own."""
-        draw = random.Random(seed)
+    def _ingest(self, seed: int, number: int) -> None:
+        """Ingest the dumps, in an order and in portions of its own, or every second at once."""
+        draw = random.Random(seed + number)
         left = [str(path.relative_to(self.folder)) for path in self.dumps]
+        left = left if self._portions else left[number % 2 :: 2]
         draw.shuffle(left)
         while left:
             count = draw.randint(1, max(len(left) // 2, 1)) if self._portions else len(left)
@@ -158,11 +159,11 @@ def races(
 
     Args:
         folder: to work in.
-        writers: processes that ingest all dumps.
+        writers: processes that ingest.
         readers: processes that ask meanwhile; one more compacts.
         jobs: of the dumps.
         events: of each job.
         seed: of the orders and portions.
-        portions: a writer takes several commands for it.
+        portions: a writer takes several commands for all dumps, not one for every second.
     """
     return Race(folder, jobs, events, portions=portions).run(writers, readers, seed)

@@ -1,0 +1,207 @@
+"""`python -m tests.torture [PART...]`: the long forms; their figures go into docs/reliability.md.
+
+Parts run side by side, cut into units of some minutes, each in a process of its own. A unit that
+finds something wrong ends the run with exit code 1; its part's figures stay as they were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).parents[1]
+REPORT = ROOT / "docs" / "reliability.md"
+sys.path[:0] = [str(ROOT / "tests" / "crash"), str(ROOT / "tests")]
+
+import power  # noqa: E402
+from commands import COMMANDS  # noqa: E402
+from kills import random_kills  # noqa: E402
+from races import races  # noqa: E402
+from sweep import ERRORS, KILL, Sweep  # noqa: E402
+
+Figures = dict[str, Any]
+KILLS, EVENTS, CUTS, CONTROLS, INPUTS = 1_000, 1_000_000, 100, 20, 100_000
+SHARES = 4
+"""Into how many units kills and power cuts are cut."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece of a part: what to run, with what."""
+
+    part: str
+    run: Callable[..., tuple[Figures, list[str]]]
+    options: dict[str, Any]
+
+
+def sweep_unit(folder: Path, command: int, fault: str) -> tuple[Figures, list[str]]:
+    """One fault at every changing call of one command."""
+    tally: Counter[str] = Counter()
+    with Sweep(COMMANDS[command], folder) as sweep:
+        wrong = [text for point in sweep.points for text in sweep.attempt(point, fault, tally)]
+        calls, masked = len(sweep.points), sweep.masked
+    kind = "kills" if fault == KILL else "errors"
+    tried = {"calls": calls, "masked": masked} if fault == KILL else {}
+    return {"command": command, "kind": kind, **tried, **tally}, wrong
+
+
+def plain_unit(folder: Path, what: str, **options: Any) -> tuple[Figures, list[str]]:
+    """Random kills, power cuts or races."""
+    made = {"kills": random_kills, "power": power.power_losses, "races": races}[what]
+    figures = asdict(made(folder, **options))  # type: ignore[operator]
+    wrong = figures.pop("wrong")
+    if options.get("synced") is False:  # the control has to lose
+        figures = {f"control_{name}": value for name, value in figures.items()}
+        wrong = [] if figures["control_lost"] else ["without syncing nothing was lost"]
+    return figures, wrong
+
+
+def fuzz_unit(folder: Path, inputs: int) -> tuple[Figures, list[str]]:
+    """Mutated records, by `python -m tests.fuzz`."""
+    command = [sys.executable, "-m", "tests.fuzz", "--inputs", str(inputs), "--seed", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {}, [f"fuzz: exit code {done.returncode}: {done.stderr[-2000:]}"]
+    return json.loads(done.stdout), []
+
+
+def units(parts: Iterable[str]) -> list[Unit]:
+    """What there is to do for some parts, the longest first."""
+    seeds = range(SHARES)
+    made = [
+        Unit("sweep", sweep_unit, {"command": number, "fault": fault})
+        for number in (1, 0, 2, 4, 3)
+        for fault in (KILL, *ERRORS)
+    ]
+    share = {"kills": KILLS // SHARES, "events": EVENTS // SHARES + 1_000}
+    made += [Unit("kills", plain_unit, {"what": "kills", "seed": n, **share}) for n in seeds]
+    if power.missing() is None:
+        cuts = [{"trials": CUTS // SHARES, "seed": n} for n in seeds]
+        cuts.append({"trials": CONTROLS, "seed": SHARES, "synced": False})
+        made += [Unit("power", plain_unit, {"what": "power", **cut}) for cut in cuts]
+    elif "power" in parts:
+        click.echo(f"power: skipped: {power.missing()}", err=True)
+    made.append(Unit("races", plain_unit, {"what": "races", "jobs": 4, "events": 400, "seed": 1}))
+    if (ROOT / "tests" / "fuzz").exists() or (ROOT / "tests" / "fuzz.py").exists():
+        made.insert(0, Unit("fuzz", fuzz_unit, {"inputs": INPUTS}))
+    return [unit for unit in made if unit.part in parts]
+
+
+def timed(unit: Unit) -> tuple[Figures, list[str], float]:
+    """Run a unit in a folder of its own."""
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        place = Path(folder) / "place"
+        if unit.part != "sweep":
+            place.mkdir()
+        figures, wrong = unit.run(place, **unit.options)
+    return figures, wrong, time.monotonic() - begin
+
+
+# -- the report ------------------------------------------------------------------------------------
+
+
+def added(found: list[Figures]) -> Counter[str]:
+    """The numbers of units, added up."""
+    total: Counter[str] = Counter()
+    for figures in found:
+        total.update({name: n for name, n in figures.items() if isinstance(n, int)})
+    return total
+
+
+def sweep_table(found: list[Figures]) -> list[str]:
+    """One row a command."""
+    rows = ["| command | changing calls | killed at | survived | calls failed | told, exit code 3 "
+            "| borne | not reached |", "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for number, command in enumerate(COMMANDS):
+        total = added([f for f in found if f["command"] == number])
+        failed = total["refused"] + total["borne"]
+        rows.append(
+            f"| `{command.name}` | {total['calls']:,} | {total['killed']:,} | {total['killed']:,} "
+            f"| {failed:,} | {total['refused']:,} | {total['borne']:,} "
+            f"| {total['not reached'] + total['masked'] * (1 + len(ERRORS)):,} |"
+        )
+    return rows
+
+
+SENTENCES = {
+    "kills": "{killed:,} commands killed of {commands:,}, over {events:,} events in "
+    "{acknowledged:,} dumps; {late:,} had committed before they died. Lost: 0. Doubled: 0.",
+    "power": "{trials:,} power cuts, {amid:,} of them amid a command, with {acknowledged:,} dumps "
+    "acknowledged before. Lost: {lost:,}. Control, without syncing: of {control_trials:,} cuts "
+    "{control_lost:,} lost what was acknowledged or broke the lake.",
+    "races": "{ingests:,} ingests of 8 processes, {answers:,} queries and {compactions:,} "
+    "compactions meanwhile, {events:,} events in the end. Lost: 0. Doubled: 0. Refused: 0. "
+    "{waits:,} writers said that they wait, {named:,} for whom.",
+}
+
+
+def told(part: str, found: list[Figures]) -> list[str]:
+    """What a part found, for the report."""
+    if part == "sweep":
+        return sweep_table(found)
+    if part == "fuzz":
+        return [f"- {name.replace('_', ' ')}: {value}" for name, value in found[0].items()]
+    return [SENTENCES[part].format_map(added(found))]
+
+
+def write_report(part: str, lines: list[str]) -> None:
+    """Put lines between a part's markers."""
+    begin, end = f"<!-- torture: {part} -->", f"<!-- end: {part} -->"
+    text = REPORT.read_text(encoding="utf-8")
+    if begin not in text or end not in text:
+        raise SystemExit(f"{REPORT.name}: no markers of {part}: write {begin} and {end}")
+    body = "\n".join([begin, "", *lines, "", end])
+    pattern = re.escape(begin) + ".*?" + re.escape(end)
+    REPORT.write_text(re.sub(pattern, lambda _: body, text, flags=re.DOTALL), encoding="utf-8")
+
+
+def main() -> int:
+    """Run parts; 0 if nothing was wrong."""
+    parts = ("sweep", "kills", "power", "races", "fuzz")
+    parser = argparse.ArgumentParser(description="the long forms of the reliability tests")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; all")
+    parser.add_argument("--jobs", type=int, default=2, help="how many units run at once")
+    asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(parts):
+        parser.error(f"no part {', '.join(sorted(unknown))}: one of {', '.join(parts)}")
+    chosen, begin = asked.parts or parts, time.monotonic()
+    found: defaultdict[str, list[Figures]] = defaultdict(list)
+    spent: Counter[str] = Counter()
+    broken: set[str] = set()
+    context = get_context("spawn")
+    with ProcessPoolExecutor(asked.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        waiting = {pool.submit(timed, unit): unit for unit in units(chosen)}
+        for done in as_completed(waiting):
+            unit = waiting[done]
+            figures, wrong, seconds = done.result()
+            found[unit.part].append(figures)
+            spent[unit.part] += round(seconds)
+            click.echo(f"{unit.part} {unit.options} {seconds:.0f} s: {figures}")
+            for text in wrong:
+                broken.add(unit.part)
+                click.echo(f"WRONG {text}")
+    for part, figures_of in found.items():
+        if part not in broken:
+            took = f"{time.strftime('%Y-%m-%d', time.gmtime())}, {spent[part] / 60:.0f} minutes"
+            write_report(part, [*told(part, figures_of), "", f"({took} of one core)"])
+    click.echo(f"{(time.monotonic() - begin) / 60:.0f} minutes; wrong: {sorted(broken) or 'none'}")
+    return int(bool(broken))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
