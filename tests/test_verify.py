@@ -68,7 +68,8 @@ def verified(path: Path) -> Verification:
 def live(path: Path, kind: str) -> Path:
     """A live segment of a lake."""
     with sqlite3.connect(path / "ledger.db") as db:
-        query = "select name from segments where kind = ? and removed_at is null order by row_count desc"
+        query = "select name from segments where kind = ? and removed_at is null"
+        query += " order by row_count desc"
         (name,) = db.execute(query, (kind,)).fetchone()
     return path / (kind if kind in ("events", "rejects", "variants") else "ledger") / name
 
