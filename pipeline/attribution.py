@@ -21,6 +21,8 @@ _JOB_OBJECT = b'"fine_tuning.job"'
 _JOB = re.compile(rb'"object"\s*:\s*"fine_tuning\.job"')
 _JOB_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9_.-]+)"')
 _VALIDATING = b'"Validating '
+_MOST_TIED = 16
+"""Records on each side that a creation message may be tied to: real jobs have one or two."""
 
 
 class Stream(NamedTuple):
@@ -139,9 +141,13 @@ class Scout:
             return start, stop, glimpse
 
         first = last = creation.position
-        while begin > 0 and (found := tied(begin - 1)):
+        for _ in range(_MOST_TIED):
+            if not (begin > 0 and (found := tied(begin - 1))):
+                break
             begin, first = found[0], found[2].position
-        while end < glance.size and (found := tied(end)):
+        for _ in range(_MOST_TIED):
+            if not (end < glance.size and (found := tied(end))):
+                break
             end, last = found[1], found[2].position
         return first, last, max(begin - 1, 0), min(end, glance.size - 1)
 

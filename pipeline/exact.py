@@ -270,15 +270,15 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, float]]:
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}/{_escape(key)}")
     elif isinstance(value, list):
-        taken: set[str] = set()
+        counts: dict[str, int] = {}  # name -> how often so far; a list of equal names is no loop
         for index, inner in enumerate(value):
             name = inner.get("name") if isinstance(inner, dict) else None
             name = name if isinstance(name, str) else str(index)
-            unique, count = name, 1
-            while unique in taken:
+            unique, count = name, counts.get(name, 0) + 1
+            while count > 1 and (unique := f"{name}#{count}") in counts:
                 count += 1
-                unique = f"{name}#{count}"
-            taken.add(unique)
+            counts[name] = count
+            counts.setdefault(unique, 1)
             yield from _leaves(inner, f"{path}/{_escape(unique)}")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         number = _number(value)

@@ -37,7 +37,7 @@ class Stream(Protocol):
         """Close what it reads from."""
 
 
-def opened(file: Path | BinaryIO) -> tuple[Stream, str]:
+def opened(file: Path | BinaryIO | Stream) -> tuple[Stream, str]:
     """Open a file or pass on a byte stream, decompressed.
 
     Args:
@@ -49,7 +49,7 @@ def opened(file: Path | BinaryIO) -> tuple[Stream, str]:
     Raises:
         OSError: the file cannot be opened.
     """
-    raw: BinaryIO = file.open("rb", buffering=0) if isinstance(file, Path) else file
+    raw: BinaryIO | Stream = file.open("rb", buffering=0) if isinstance(file, Path) else file
     head = b""
     while len(head) < 4 and (piece := raw.read(4 - len(head))):
         head += piece
@@ -69,15 +69,16 @@ def is_compressed(head: bytes) -> bool:
 class _Ahead:
     """A stream of which some bytes were read already."""
 
-    def __init__(self, raw: BinaryIO, head: bytes) -> None:
-        self._raw, self._head = raw, head
+    def __init__(self, raw: BinaryIO | Stream, head: bytes) -> None:
+        self._raw: Any = raw
+        self._head = head
 
     def read(self, size: int, /) -> bytes:
         if not self._head:
-            return self._raw.read(size)
+            return bytes(self._raw.read(size))
         head, self._head = self._head[:size], self._head[size:]
         # One copy of the first piece only: every other read goes straight through.
-        return head + self._raw.read(size - len(head)) if size > len(head) else head
+        return head + bytes(self._raw.read(size - len(head))) if size > len(head) else head
 
     def readinto(self, view: memoryview, /) -> int:
         """Fill a buffer as far as one read goes; how many bytes."""

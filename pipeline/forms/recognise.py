@@ -42,7 +42,8 @@ _MAGICS = tuple(magic for magic, _ in _MAGIC)
 
 _BRACKETED = (
     (
-        r"(?:.*\n){0,20}?.*(?:FineTun\w*Event\(|SyncCursorPage\[|[\[{(]\s*'(?:object|data|id)': )",
+        r"(?:.*\n){0,20}?.*(?:FineTun\w{0,40}Event\(|SyncCursorPage\[|"
+        r"[\[{(]\s*'(?:object|data|id)': )",
         f"a Python repr of events, {_LATER}",
     ),
     (r"\[\d{10}\]", f"polling log lines, {_LATER}"),
@@ -84,7 +85,7 @@ def recognise(head: bytes, whole: bool) -> str:
     Raises:
         Unrecognised: it is neither; the text says in words what it is.
     """
-    _refuse_binary(head)
+    _refuse_magic(head)
     line, ended, _ = head.partition(b"\n")
     if line.startswith(b"{") and (ended or whole) and _holds_an_event(line):
         return "lines"  # the usual case, told without looking further
@@ -97,6 +98,8 @@ def recognise(head: bytes, whole: bool) -> str:
     if _NOTEBOOK.match(text):
         raise Unrecognised(f"a Jupyter notebook, {_LATER}")
     lines = text.split("\n", _LINES_LOOKED_AT)
+    if not any(_is_object(line) for line in lines):  # a log that lost blocks to zeros has some
+        _refuse_controls(head, bracketed=text[0] in "{[")
     if text[0] in "{[":
         container = _container(lines[0])
         if container:
@@ -131,20 +134,23 @@ def _holds_an_event(line: bytes) -> bool:
 _STRANGE = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
 
 
-def _refuse_binary(head: bytes) -> None:
+def _refuse_magic(head: bytes) -> None:
     if head.startswith(_MAGICS):
         raise Unrecognised(next(name for magic, name in _MAGIC if head.startswith(magic)))
     if head[257:262] == b"ustar":
         raise Unrecognised("a tar archive: unpack it first")
-    if b"\0" in head[:4096]:
-        even, odd = head[:4096:2].count(0), head[1:4096:2].count(0)
-        if max(even, odd) > 10 * max(1, min(even, odd)):
-            raise Unrecognised("UTF-16 text: convert it to UTF-8")
-        raise Unrecognised("binary data")
+
+
+def _refuse_controls(head: bytes, *, bracketed: bool) -> None:
+    """Name what has too many control characters to be text; a few may stand in broken JSON."""
     start = head[:4096]
     strange = len(start) - len(start.translate(None, _STRANGE))
-    if strange > len(start) // 20:
-        raise Unrecognised("binary data")
+    if strange <= len(start) // 20 and (bracketed or b"\0" not in start):
+        return
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    if max(even, odd) > 10 * max(1, min(even, odd)):
+        raise Unrecognised("UTF-16 text: convert it to UTF-8")
+    raise Unrecognised("binary data")
 
 
 def _refuse_text(text: str, *, bracketed: bool) -> None:

@@ -45,10 +45,8 @@ class Walker:
         """All blocks of the source."""
         window, waiting, root = self._window, self._waiting, RootScope()
         begin = at = window.base
-        if window.starts(_BOM):
-            at += len(_BOM)
         bare = False
-        while opening := window.char(at := window.space(at)):
+        while opening := window.char(at := self._beginning(at)):
             first, events, start = waiting.next, waiting.events, at
             try:
                 at, _ = yield from self._element(at, root, lazy=not bare, among=bare)
@@ -62,6 +60,14 @@ class Walker:
             if large and at - window.base > self._block_bytes:
                 yield from self._flush(at)
         yield from self._flush(at)
+
+    def _beginning(self, at: int) -> int:
+        """Where the next document begins; joined files bring byte order marks in between."""
+        window = self._window
+        at = window.space(at)
+        while "".join(window.char(at + i) for i in range(len(_BOM))) == _BOM:
+            at = window.space(at + len(_BOM))
+        return at
 
     def _flush(self, at: int) -> Iterator[Block]:
         yield from self._waiting.blocks(self._window)

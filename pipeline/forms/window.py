@@ -182,12 +182,6 @@ class Window:
             raise Broken(cut=not self.char(at))
         return self.space(at + 1), False
 
-    def starts(self, text: str) -> bool:
-        """Whether the window begins with some text."""
-        while len(self.text) < len(text) and not self.ended:
-            self.more()
-        return self.text.startswith(text)
-
     def extent(self, at: int) -> int:
         """Where a value ends, by its brackets and quotes alone.
 

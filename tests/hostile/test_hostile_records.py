@@ -1,0 +1,218 @@
+"""Records made to break a reader: each is one verdict, and no neighbour pays for it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xxhash
+from dumps import A, an_event
+
+from pipeline import open_lake, views
+from pipeline.contract import REJECT_PREFIX_BYTES
+from pipeline.lake.lake import Lake
+
+GOOD = [json.dumps(an_event(n)).encode() for n in range(3)]
+RAW = json.dumps(an_event(7)).encode()
+DEEP = 100_000
+DIGITS = b"9" * 400
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    """An empty lake."""
+    with open_lake(tmp_path / "lake") as opened:
+        yield opened
+
+
+def taken(lake: Lake, path: Path, content: bytes, **options: Any) -> dict[str, Any]:
+    """What became of a dump: its row of the ledger, after conservation was checked."""
+    path.write_bytes(content)
+    (report,) = lake.ingest([path], job_id=A, **options).sources
+    assert report.status == "new", report.problem
+    query = "select * from lake_sources where source_id = (select max(source_id) from lake_sources)"
+    (row,) = lake.sql(query).to_dicts()
+    parts = ("events", "duplicates", "rejects", "ignored", "blank")
+    assert row["records"] == sum(row[part] for part in parts)
+    return row
+
+
+def rejects(lake: Lake) -> list[dict[str, Any]]:
+    """The rejects of a lake in their order."""
+    return lake.sql("select * from lake_rejects order by position").to_dicts()
+
+
+def among(record: bytes) -> bytes:
+    """A record between good lines."""
+    return b"\n".join([*GOOD[:2], record, GOOD[2], b""])
+
+
+def test_foul_bytes_at_every_offset(lake: Lake, tmp_path: Path) -> None:
+    """Invalid UTF-8 and NUL, put in at any offset of a record, reject it with its bytes."""
+    lines = []
+    for at in range(len(RAW) + 1):
+        for foul in (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\0"):
+            lines.append(RAW[:at] + foul + RAW[at:])
+    row = taken(lake, tmp_path / "x", b"\n".join([*GOOD, *lines, GOOD[0], b""]))
+    assert (row["events"], row["duplicates"], row["rejects"]) == (3, 1, len(lines))
+    for line, reject in zip(lines, rejects(lake), strict=True):
+        assert reject["raw"] == line
+        assert reject["reason"] == ("malformed_json" if b"\0" in line else "invalid_utf8")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0" * 300 + GOOD[0] + b"\n" + GOOD[1] + b"\n" + GOOD[2] + b"\n",
+        b"\n".join([*GOOD, b"\0" * 5_000]),
+        b"\n".join([GOOD[0], GOOD[1], b"\0" * 3_000, GOOD[2]]),
+        b"\n".join([b"\x01\x02\x03" * 2_000, *GOOD]),
+    ],
+    ids=["before", "after", "between", "controls"],
+)
+def test_blocks_of_zeros(lake: Lake, tmp_path: Path, content: bytes) -> None:
+    """A log with zeros where a crash lost a block keeps all its whole lines."""
+    row = taken(lake, tmp_path / "x", content)
+    bad = [line for line in content.split(b"\n") if line and line not in GOOD]
+    assert (row["events"], row["rejects"]) == (3 - content.startswith(b"\0"), 1)
+    assert [reject["raw"] for reject in rejects(lake)] == bad
+
+
+def test_zeros_in_a_document(lake: Lake, tmp_path: Path) -> None:
+    """A document with a NUL inside keeps the events before it."""
+    text = json.dumps([an_event(n) for n in range(3)], indent=1).encode()
+    row = taken(lake, tmp_path / "x", text.replace(b"Step 2", b"Step\0 2"))
+    assert (row["events"], row["rejects"]) == (2, 1)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_marks_in_the_middle(lake: Lake, tmp_path: Path, indent: int | None) -> None:
+    """Byte order marks between records or documents, as joined files have them, cost nothing."""
+    parts = [json.dumps([an_event(n)] if indent else an_event(n), indent=indent) for n in range(4)]
+    text = "\n\ufeff".join(parts) + "\n\ufeff\ufeff\n" * bool(indent)
+    row = taken(lake, tmp_path / "x", text.encode())
+    assert (row["events"], row["rejects"]) == (4, 0)
+
+
+def test_mark_inside_a_record(lake: Lake, tmp_path: Path) -> None:
+    """A byte order mark inside a record is no white space."""
+    row = taken(lake, tmp_path / "x", among(RAW.replace(b'", "', b'"\xef\xbb\xbf, "', 1)))
+    assert (row["events"], row["rejects"]) == (3, 1)
+
+
+def test_repeated_keys(lake: Lake, tmp_path: Path) -> None:
+    """Of a repeated key the last value counts, as Python's json has it."""
+    raw = RAW[:-1] + b', "message": "again", "data": {"step": 1, "step": 9, "train_loss": 2}}'
+    assert taken(lake, tmp_path / "x", among(raw))["events"] == 4
+    (row,) = lake.sql("select * from lake_events where message = 'again'").to_dicts()
+    assert (row["step"], row["train_loss"]) == (9, 2.0)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"[" * DEEP + b"]" * DEEP,
+        b'{"a":' * DEEP + b"1" + b"}" * DEEP,
+        b"[" * DEEP,
+        RAW[:-1] + b', "x": ' + b"[" * DEEP + b"]" * DEEP + b"}",
+        RAW.replace(b'"step": 7', b'"step": ' + b"[" * DEEP + b"]" * DEEP),
+        RAW.replace(b'"train_loss": 0.5', b'"a": ' + b'{"a":' * DEEP + b"1" + b"}" * DEEP),
+    ],
+    ids=["arrays", "objects", "open", "unknown", "counter", "payload"],
+)
+def test_nesting(lake: Lake, tmp_path: Path, record: bytes) -> None:
+    """A record nested 100,000 deep is one reject with its bytes."""
+    row = taken(lake, tmp_path / "x", among(record))
+    assert (row["events"], row["rejects"]) == (3, 1)
+    (reject,) = rejects(lake)
+    assert (reject["reason"], reject["raw"]) == ("too_deep", record)
+
+
+NUMBERS = [DIGITS, b"-" + DIGITS, b"9" * 5_000, b"1e999", b"-1e999", b"1e-999", b"0." + DIGITS]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda raw: raw[:6].decode())
+def test_enormous_numbers(lake: Lake, tmp_path: Path, number: bytes) -> None:
+    """Numbers beyond all columns stay in data as sent; as a time they are a reject."""
+    rows = [
+        RAW.replace(b'"step": 7', b'"step": ' + number),
+        RAW.replace(b'"train_loss": 0.5', b'"train_loss": ' + number).replace(b"0007", b"0008"),
+        RAW.replace(b'"train_loss": 0.5', b'"x": {"y": ' + number + b"}").replace(b"0007", b"0009"),
+        RAW.replace(b"1700000007", number),
+    ]
+    row = taken(lake, tmp_path / "x", among(b"\n".join(rows)))
+    rounds = float(number) in (0.0, 1.0)  # then it is a time, of the event that is there already
+    assert (row["events"], row["rejects"], row["duplicates"]) == (6, 1 - rounds, rounds)
+    for name in [view.name for view in views.catalogue()]:
+        lake.view(name)
+    exported = "\n".join(lake.export_events()).encode()
+    assert exported.count(number) >= 3
+
+
+def test_lone_surrogates(lake: Lake, tmp_path: Path) -> None:
+    """Half a surrogate pair in a payload is kept as its escape; in a text column it is a reject."""
+    half = rb"\ud800"
+    raws = [
+        RAW.replace(b"Step 7", half),
+        RAW.replace(b'"train_loss": 0.5', b'"' + half + b'": "' + half + b'", "train_loss": 3'),
+        RAW.replace(b"0007", b"0008")[:-1] + b', "' + half + b'": "' + half + b'"}',
+    ]
+    row = taken(lake, tmp_path / "x", among(b"\n".join(raws)))
+    assert (row["events"], row["rejects"]) == (5, 1)
+    assert [(r["reason"], r["raw"]) for r in rejects(lake)] == [("lone_surrogate", raws[0])]
+    for name in [view.name for view in views.catalogue()]:
+        lake.view(name)
+    assert sum(text.count(r"\ud800") for text in lake.export_events()) == 4
+
+
+@pytest.mark.parametrize("wrap", [b"%s", b"[%s"], ids=["lines", "document"])
+def test_a_line_without_end(lake: Lake, tmp_path: Path, wrap: bytes) -> None:
+    """A line far over the limit is one reject with offset, length, hash and 64 KiB of it."""
+    long = json.dumps(an_event(5, message="x" * (24 << 20))).encode()
+    if wrap == b"%s":
+        content = among(long)
+    else:
+        content = b"[" + b",\n".join([GOOD[0], GOOD[1], long, GOOD[2]]) + b"]"
+    row = taken(lake, tmp_path / "x", content, max_record_bytes=1 << 20)
+    assert (row["events"], row["rejects"]) == (3, 1)
+    (reject,) = rejects(lake)
+    assert reject["reason"] == "too_large" and reject["byte_length"] == len(long)
+    assert reject["byte_offset"] == content.index(long)
+    assert reject["raw"] == long[:REJECT_PREFIX_BYTES]
+    assert reject["raw_hash"] == xxhash.xxh3_128_hexdigest(long)
+
+
+def _created(number: int) -> bytes:
+    fields = {"message": f"Created fine-tuning job: {A}", "data": {"a": "Validating "}}
+    return json.dumps(an_event(0, id=f"ftevent-{number:024}", **fields)).encode()
+
+
+SLOW = {
+    "equal names": among(
+        json.dumps(an_event(5, data={"g": [{"name": "x", "v": 1}] * 30_000})).encode()
+    ),
+    "creations": b"\n".join(_created(n) for n in range(2_500)),
+    "a word again and again": b"[" + b"FineTun" * 140_000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_no_record_takes_forever(tmp_path: Path, lake: Lake, kind: str) -> None:
+    """What once took time with the square of its length is read in seconds."""
+    (tmp_path / "x").write_bytes(SLOW[kind])
+    begin = time.process_time()
+    lake.ingest([tmp_path / "x"])
+    assert time.process_time() - begin < 10
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\t\n", b"\xef\xbb\xbf"], ids=repr)
+def test_nothing_in_it(lake: Lake, tmp_path: Path, content: bytes) -> None:
+    """A file without content is refused on one line, and leaves no trace."""
+    (tmp_path / "x").write_bytes(content)
+    (report,) = lake.ingest([tmp_path / "x"]).sources
+    assert report.status == "refused" and str(report.problem).count("\n") == 0
+    assert lake.view("sources").is_empty()
