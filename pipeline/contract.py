@@ -14,6 +14,7 @@ READER_VERSION = 1
 """Raised when the same bytes would be read differently: known sources are then read again."""
 
 DEFAULT_MAX_RECORD_BYTES = 64 << 20
+DEFAULT_MAX_EXPANSION = 1_000
 """A longer record is a reject [byte]."""
 
 REJECT_PREFIX_BYTES = 64 << 10

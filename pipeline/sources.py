@@ -39,6 +39,11 @@ class Source:
     problem: str | None = None
 
 
+def shown(path: str) -> str:
+    """A path as text, whatever bytes it has."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
 def discover(paths: Sequence[str]) -> Iterator[Source]:
     """Find all sources below some paths, each file once.
 
@@ -70,7 +75,7 @@ class _Finder:
         elif path and os.path.lexists(path):
             self._add_existing(path)
         else:
-            matches = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []
+            matches = sorted(_matches(path)) if glob.has_magic(path) else []
             if not matches:
                 what = "nothing matches the pattern" if glob.has_magic(path) else "no such path"
                 raise UsageError(f"{path or repr(path)}: {what}: check the spelling")
@@ -105,7 +110,7 @@ class _Finder:
             elif entry.is_dir(follow_symlinks=False):
                 found += self._walk(entry.path)
                 continue
-            elif entry.is_dir():
+            elif _leads_to_folder(entry):
                 continue
             else:
                 self._add_file(entry.path)
@@ -130,7 +135,8 @@ class _Finder:
             self.sources.append(Source(path, Path(path), self._hint(path)))
 
     def _refuse(self, path: str, problem: str) -> None:
-        self.sources.append(Source(path, Path(path), problem=str(DataError(f"{path}: {problem}"))))
+        told = str(DataError(f"{shown(path)}: {problem}"))
+        self.sources.append(Source(path, Path(path), problem=told))
 
     def _new(self, identity: tuple[int, int] | str) -> bool:
         if identity in self._seen:
@@ -146,6 +152,32 @@ class _Finder:
         if folder not in self._hints:
             self._hints[folder] = _folder_hint(folder)
         return self._hints[folder]
+
+
+def _leads_to_folder(link: os.DirEntry[str]) -> bool:
+    try:
+        return link.is_dir()
+    except OSError:  # a loop of links
+        return False
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    """What a glob matches. `**` follows no link: links can make a folder its own ancestor."""
+    parts = pattern.split("/")
+    if "**" not in parts:
+        yield from glob.glob(pattern)
+        return
+    at = parts.index("**")
+    above, rest = "/".join([*parts[:at], ""]), "/".join(parts[at + 1 :])
+    for top in glob.glob(above) if glob.has_magic(above) else [above]:
+        if not rest:  # a folder stands for all it holds
+            yield top or os.curdir
+            continue
+        for folder, inner, _ in os.walk(top or os.curdir):
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            inside = f"{folder.rstrip('/')}/"
+            inside = inside if top else inside.removeprefix("./")
+            yield from _matches(glob.escape(inside) + rest)
 
 
 def _folder_hint(folder: str) -> str | None:

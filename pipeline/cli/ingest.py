@@ -49,6 +49,14 @@ _COUNTS = ("records", "events", "duplicates", "variants", "blank")
     show_default=True,
     help="A longer record is a reject.",
 )
+@click.option(
+    "--max-expansion",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1_000,
+    show_default=True,
+    help="Refuse a compressed file whose content is more than N times as long.",
+)
 @output_options()
 def ingest(
     paths: tuple[str, ...],
@@ -57,6 +65,7 @@ def ingest(
     force: bool,
     allow_rejects: int,
     max_record_bytes: int,
+    max_expansion: int,
     format: str,
     output: str | None,
 ) -> ExitCode:
@@ -81,6 +90,7 @@ def ingest(
             job_id=job_id,
             force=force,
             max_record_bytes=max_record_bytes,
+            max_expansion=max_expansion,
             progress=progress,
             waiting=waiting_note(lake_dir),
         )

@@ -12,6 +12,7 @@ import xxhash
 from pipeline.errors import LakeError
 from pipeline.lake.reading import Reading
 from pipeline.lake.store import Commit, Store
+from pipeline.lake.version import open_regular
 
 _PIECE = 4 << 20
 _COUNTED = ("records", "events", "duplicates", "rejects", "ignored", "blank")
@@ -32,8 +33,12 @@ def recognise_growth(store: Store, reading: Reading) -> None:
         or reading.source.file is None
     ):
         return
+    try:
+        earlier = open_regular(reading.source.file)
+    except OSError:  # gone meanwhile: reading it will tell
+        return
     digest, lines = xxhash.xxh3_128(), 0
-    with reading.source.file.open("rb") as file:
+    with earlier as file:
         left = old["byte_count"]
         while left and (piece := file.read(min(left, _PIECE))):
             digest.update(piece)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.contract import DEFAULT_MAX_RECORD_BYTES
-from pipeline.lake import settle
+from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
 from pipeline.lake.change import Change
 from pipeline.lake.growth import (
     carry_on,
@@ -27,8 +26,9 @@ from pipeline.lake.reports import (
     source_row,
     stream_rows,
 )
-from pipeline.lake.segments import Staged
 from pipeline.lake.store import Commit, Store
+from pipeline.lake.version import Refused
+from pipeline.lake.withdraw import without_sources
 from pipeline.sources import discover
 
 Progress = Callable[[int, int | None], None]
@@ -41,6 +41,7 @@ def ingest(
     job_id: str | None = None,
     force: bool = False,
     max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
+    max_expansion: int = DEFAULT_MAX_EXPANSION,
     progress: Progress | None = None,
     waiting: Callable[[str], None] | None = None,
 ) -> IngestReport:
@@ -53,16 +54,25 @@ def ingest(
         readings: list[Reading] = []
         seen: set[str] = set()
         try:
+            withdrawn: set[str] = set()
             for source in sources:
-                reading = Reading(source, told=job_id, force=force)
+                reading = Reading(source, told=job_id, force=force, max_expansion=max_expansion)
+                readings.append(reading)
                 _open(store, reading, folder, seen, version)
+                if reading.source_id in withdrawn:
+                    reading.refuse(Refused("is equal to a file that changed: ingest it again"))
                 if reading.status in ("new", "grown"):
                     _scout(store, reading, max_record_bytes, on_sight=on_sight)
                 if reading.status in ("new", "grown"):
-                    intake.take(reading, meter.advance)
-                readings.append(reading)
+                    try:
+                        intake.take(reading, meter.advance)
+                        seen.add(reading.source_id)
+                    except Refused as why:
+                        reading.refuse(why)
+                        withdrawn.add(reading.source_id)
                 meter.done(reading.size)
-            return readings, intake.finish()
+            taken = intake.finish()
+            return readings, without_sources(folder, taken, withdrawn) if withdrawn else taken
         except BaseException:
             intake.abandon()
             raise
@@ -110,8 +120,7 @@ def _open(store: Store, reading: Reading, folder: Path, seen: set[str], version:
     try:
         reading.fingerprint(folder)
     except OSError as error:
-        reading.status = "refused"
-        reading.problem = f"{reading.path}: {error.strerror or error}: make it readable"
+        reading.refuse(Refused(f"{error.strerror or error}: make it readable"))
         return
     if reading.source_id in seen or (
         version and store.ledger.known(reading.content_hash, reading.hint)
@@ -119,7 +128,6 @@ def _open(store: Store, reading: Reading, folder: Path, seen: set[str], version:
         reading.status = "known"
     elif version:  # in an empty lake, nothing grows
         recognise_growth(store, reading)
-    seen.add(reading.source_id)
 
 
 def _scout(store: Store, reading: Reading, max_record_bytes: int, *, on_sight: bool) -> None:
@@ -155,7 +163,7 @@ def _commit(
         commit = Commit(store, folder, "ingest")
         raced = {r.source_id for r in readings if overtaken(store, r)} if others else set()
         if raced:  # another process committed the same content meanwhile
-            taken = _without_sources(folder, taken, raced)
+            taken = without_sources(folder, taken, raced)
             for reading in readings:
                 if reading.source_id in raced:
                     reading.status = "known"
@@ -184,21 +192,3 @@ def _commit(
         change.recount(settled, own)
         commit.finish()
     return reports
-
-
-def _without_sources(folder: Path, taken: Taken, dropped: set[str]) -> Taken:
-    """What was staged, less some sources."""
-    con = settle.engine(folder)
-    listed = ", ".join(f"'{source}'" for source in sorted(dropped))
-
-    def kept(files: list[Staged]) -> list[Staged]:
-        left = []
-        for old in files:
-            con.read_parquet(str(old.path)).create_view("one_file", replace=True)
-            query = f"from one_file where source_id not in ({listed})"
-            staged = settle.rewrite(con, folder, old.kind, query)
-            if staged:
-                left.append(staged)
-        return left
-
-    return Taken(kept(taken.events), kept(taken.pending), kept(taken.rejects))

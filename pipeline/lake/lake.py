@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import views
-from pipeline.contract import DEFAULT_MAX_RECORD_BYTES
+from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
 from pipeline.errors import UsageError
 from pipeline.lake.faults import told_of
 from pipeline.lake.store import Store
@@ -152,6 +152,7 @@ class Lake:
         job_id: str | None = None,
         force: bool = False,
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
+        max_expansion: int = DEFAULT_MAX_EXPANSION,
         progress: Progress | None = None,
         waiting: Callable[[str], None] | None = None,
     ) -> IngestReport:
@@ -162,6 +163,7 @@ class Lake:
             job_id: the job all of it belongs to.
             force: let `job_id` stand against what the dumps say themselves.
             max_record_bytes: longer records become rejects [byte].
+            max_expansion: compressed files whose content is more times as long are refused.
             progress: told the bytes done and, where known, to do.
             waiting: told once who holds the lake, if another process does.
 
@@ -175,7 +177,8 @@ class Lake:
         with told_of(self.path):
             report = ingest(
                 self._store, [str(path) for path in paths], job_id=job_id, force=force,
-                max_record_bytes=max_record_bytes, progress=progress, waiting=waiting,
+                max_record_bytes=max_record_bytes, max_expansion=max_expansion,
+                progress=progress, waiting=waiting,
             )  # fmt: skip
             compact_if_worth(self._store, waiting)
         self._forget()

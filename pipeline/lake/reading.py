@@ -13,19 +13,22 @@ from typing import Any, BinaryIO
 import xxhash
 
 from pipeline.attribution import Scout, Stream
-from pipeline.contract import READER_VERSION
+from pipeline.contract import DEFAULT_MAX_EXPANSION, READER_VERSION
 from pipeline.errors import UsageError
 from pipeline.forms.block import Block
-from pipeline.forms.compression import Damaged, is_compressed, opened
+from pipeline.forms.compression import is_compressed, opened
 from pipeline.forms.documents import document_blocks
-from pipeline.forms.lines import Readable, line_blocks, lines_of
+from pipeline.forms.lines import line_blocks, lines_of
 from pipeline.forms.recognise import Unrecognised, recognise
-from pipeline.sources import Source
+from pipeline.lake.guard import MARK, Guard
+from pipeline.lake.version import Refused, Version, open_regular
+from pipeline.sources import Source, shown
 
 _HEAD_BYTES = 1 << 20
 _SMALL_BYTES = 4 << 20
 """Sources up to this size are read once and kept [byte]."""
-_MARK = b"\xef\xbb\xbf"
+_KEPT_BYTES = 32 << 20
+"""Of compressed ones, if their content is no longer than this [byte]."""
 
 
 class Misjudged(Exception):
@@ -39,6 +42,8 @@ class Reading:
     source: Source
     told: str | None = None
     force: bool = False
+    max_expansion: int = DEFAULT_MAX_EXPANSION
+    """How many times as long as a compressed file its content may be."""
     status: str = "new"
     problem: str | None = None
     content_hash: str = ""
@@ -76,7 +81,7 @@ class Reading:
     @property
     def stored_path(self) -> str:
         """The path as the ledger keeps it: text, whatever bytes the name has."""
-        return self.source.path.encode("utf-8", "backslashreplace").decode()
+        return shown(self.source.path)
 
     @property
     def hint(self) -> str:
@@ -107,16 +112,13 @@ class Reading:
                     self.size += file.write(piece)
             self.source.file = copy
         else:
-            handle = os.open(self.source.file, os.O_RDONLY)
-            try:
-                wanted = min(os.fstat(handle).st_size + 1, _SMALL_BYTES)
-                while piece := os.read(handle, wanted):
+            with open_regular(self.source.file) as file:
+                wanted = min(os.fstat(file.fileno()).st_size + 1, _SMALL_BYTES)
+                while piece := file.read(wanted):
                     digest.update(piece)
                     self.size += len(piece)
                     if len(piece) < wanted:
                         break
-            finally:
-                os.close(handle)
             if self.size == len(piece) < _SMALL_BYTES:
                 self._content = piece
         self.content_hash = digest.hexdigest()
@@ -135,8 +137,12 @@ class Reading:
         """Tell the form of the content."""
         try:
             self.form = self._recognise()
-        except Unrecognised as error:
-            self.status, self.problem = "refused", f"{self.path}: {error}"
+        except (Unrecognised, Refused) as error:
+            self.refuse(error)
+
+    def refuse(self, why: Exception) -> None:
+        """Nothing of this source is to be taken in."""
+        self.status, self.problem = "refused", f"{self.stored_path}: {why}"
 
     @property
     def is_large(self) -> bool:
@@ -149,13 +155,23 @@ class Reading:
         Raises:
             UsageError: `--job-id` contradicts what the source says of itself.
         """
+        try:
+            self._look(max_record_bytes)
+        except Refused as why:
+            self.refuse(why)
+
+    def _look(self, max_record_bytes: int) -> None:
         scout = self._scout()
         blocks: list[Block] = []
+        kept = 0
         for block in self._read(max_record_bytes):
             scout.see(block)
-            if self._content is not None:
+            kept += len(block.data)
+            if self._content is not None and kept <= _KEPT_BYTES:
                 blocks.append(block)
-        if self._content is not None:
+            else:
+                blocks.clear()
+        if self._content is not None and kept <= _KEPT_BYTES:
             self._blocks, self._content = blocks, None
         self._found(scout)
 
@@ -166,6 +182,7 @@ class Reading:
 
         Raises:
             Misjudged: what was told of a block turned out wrong; scout, and read again.
+            Refused: the source is not what it was, or expands too far; nothing of it counts.
             UsageError: as `scout`.
         """
         if self.found is None:
@@ -190,7 +207,7 @@ class Reading:
                 return
             del waiting, block
             self.job_objects = True
-            self.scout(max_record_bytes)
+            self._look(max_record_bytes)
         found = self.found or []
         for block in self._blocks if self._blocks is not None else self._read(max_record_bytes):
             yield block, found
@@ -214,14 +231,17 @@ class Reading:
         if self._content is not None:
             return io.BytesIO(self._content)
         assert self.source.file is not None
-        return self.source.file.open("rb", buffering=0)
+        try:
+            return open_regular(self.source.file)
+        except OSError as error:
+            raise Refused(f"was changed while it was read ({error.strerror})") from None
 
     def _recognise(self) -> str:
         if self._content is not None and not is_compressed(self._content):
             return recognise(self._content[:_HEAD_BYTES], len(self._content) <= _HEAD_BYTES)
         with self._open() as file:
             stream, self.compression = opened(file)
-            guard = _Guard(stream)
+            guard = Guard(stream)
             head = b""
             while len(head) < _HEAD_BYTES and (piece := guard.read(_HEAD_BYTES - len(head))):
                 head += piece
@@ -232,15 +252,24 @@ class Reading:
 
     def _read(self, max_record_bytes: int) -> Iterator[Block]:
         if self._content is not None and self.form == "lines" and self.compression == "none":
-            skipped = 3 if self._content.startswith(_MARK) else 0
+            skipped = 3 if self._content.startswith(MARK) else 0
             yield lines_of(self._content[skipped:], max_record_bytes, offset=skipped)
             return
         with self._open() as file:
-            stream, _ = opened(file)
-            guard = _Guard(stream)
+            version = Version(file, self.size)
+            stream, _ = opened(version)
+            most = None if self.compression == "none" else self.size * self.max_expansion
+            guard = Guard(stream, most)
             guard.skip_mark()
             cut = line_blocks if self.form == "lines" else document_blocks
             yield from cut(guard, max_record_bytes, offset=guard.skipped)
+            if self._content is None:
+                version.verify(self.content_hash)
+        if guard.over:
+            raise Refused(
+                f"holds more than {self.max_expansion:,} times its {self.size:,} bytes: "
+                "raise --max-expansion if that is meant"
+            )
         self.damage, self.end = guard.damage, guard.passed
 
 
@@ -251,46 +280,3 @@ def _agreed(told: Sequence[Stream], now: Sequence[Stream]) -> Sequence[Stream]:
     if now[-1].newest_first:  # what names it may be yet to come
         raise Misjudged
     return now
-
-
-class _Guard:
-    """A stream that ends where it is damaged, and says so afterwards."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream, self._ahead = stream, b""
-        self.damage: str | None = None
-        self.skipped = self.passed = 0
-
-    def read(self, size: int, /) -> bytes:
-        if self._ahead:
-            ahead, self._ahead = self._ahead, b""
-            return ahead
-        if self.damage:
-            return b""
-        try:
-            piece = self._stream.read(size)
-            self.passed += len(piece)
-            return piece
-        except Damaged as error:
-            self.damage = str(error)
-            return b""
-
-    def readinto(self, view: memoryview, /) -> int:
-        readinto = getattr(self._stream, "readinto", None)
-        if self._ahead or self.damage or readinto is None:
-            piece = self.read(len(view))
-            view[: len(piece)] = piece
-            return len(piece)
-        got = int(readinto(view))
-        self.passed += got
-        return got
-
-    def skip_mark(self) -> None:
-        """Pass over a byte order mark."""
-        head = b""
-        while len(head) < 3 and (piece := self.read(3 - len(head))):
-            head += piece
-        if head == _MARK:
-            self.skipped = 3
-        else:
-            self._ahead = head

@@ -59,7 +59,7 @@ class IngestReport:
 
 def plain_report(reading: Reading) -> SourceReport:
     """The report on a source of which nothing was read."""
-    return SourceReport(reading.path, reading.status, reading.problem)
+    return SourceReport(reading.stored_path, reading.status, reading.problem)
 
 
 def report(reading: Reading, settled: settle.Settled, names: settle.Names) -> SourceReport:
@@ -72,7 +72,7 @@ def report(reading: Reading, settled: settle.Settled, names: settle.Names) -> So
         if job:
             jobs.add(job)
     return SourceReport(
-        path=reading.path,
+        path=reading.stored_path,
         status=reading.status,
         problem=reading.problem,
         records=reading.records,

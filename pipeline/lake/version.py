@@ -1,0 +1,83 @@
+"""One version of a file: what was hashed is what is read, or the source is refused."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+import xxhash
+
+_DRAINED_BYTES = 1 << 20
+
+
+class Refused(Exception):
+    """A source that cannot be taken in; the text says what to do, without its path."""
+
+
+def open_regular(file: Path) -> BinaryIO:
+    """Open a file to be read without buffer, and without ever waiting for a writer.
+
+    Raises:
+        OSError: it cannot be opened, or lies there no more as a regular file.
+    """
+    raw = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(raw).st_mode):
+        os.close(raw)
+        raise OSError(errno.EINVAL, "it is no regular file any more")
+    return os.fdopen(raw, "rb", buffering=0)
+
+
+class Version:
+    """The content of a file as it was hashed; what was appended since is not seen."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        """Read the first `size` bytes of a file."""
+        self._file, self._left = file, size
+        self._digest = xxhash.xxh3_128()
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end.
+
+        Raises:
+            Refused: the file cannot be read on.
+        """
+        try:
+            piece = self._file.read(min(size, self._left))
+        except OSError as error:
+            raise Refused(f"cannot be read ({error.strerror}): mend or remove it") from None
+        self._left -= len(piece)
+        self._digest.update(piece)
+        return piece
+
+    def readinto(self, view: memoryview, /) -> int:
+        """Fill a buffer as far as one read goes; how many bytes.
+
+        Raises:
+            Refused: the file cannot be read on.
+        """
+        view = view[: self._left]
+        try:
+            got = int(self._file.readinto(view))  # type: ignore[attr-defined]
+        except OSError as error:
+            raise Refused(f"cannot be read ({error.strerror}): mend or remove it") from None
+        self._left -= got
+        self._digest.update(view[:got])
+        return got
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def verify(self, content_hash: str) -> None:
+        """See that what was read, and what is left to read, is what was hashed.
+
+        Raises:
+            Refused: the file was changed or replaced meanwhile.
+        """
+        while self.read(_DRAINED_BYTES):
+            pass
+        if self._left or self._digest.hexdigest() != content_hash:
+            raise Refused("was changed while it was read: ingest it again")
