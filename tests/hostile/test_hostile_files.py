@@ -334,9 +334,9 @@ def test_expansion(lake: Lake, tmp_path: Path, kind: str) -> None:
 
 PEAK = """
 import re, sys
-from pipeline.cli import main
+from pipeline.cli import run
 try:
-    main()
+    sys.exit(run(sys.argv[1:]))
 finally:
     peak = re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())
     print("PEAK", peak[1], file=sys.stderr)
