@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from oracle import Event
-from oracle_curves import Row, by_job, loss_curves
+from oracle_curves import Row, by_job, loss_curves, told
 from oracle_marts import OUTCOMES, is_error, phase_of
 
 CURVES = {
@@ -85,6 +85,7 @@ def facts(job: str, own: list[Event]) -> Row:
     return {
         "job_id": job,
         "dialect": min(event.dialect for event in own),
+        "method": method(own),
         "status": status,
         "outcome_message": decided.message if decided else None,
         "wait_seconds": difference(started, created),
@@ -103,6 +104,24 @@ def facts(job: str, own: list[Event]) -> Row:
         "validation_file": spoken(own, None, r"validation file: *([\w-]+)"),
         "result_file": spoken(own, None, r"results? file: *([\w-]+)"),
     }
+
+
+def method(own: list[Event]) -> str | None:
+    """What the keys of a job's metrics say of how it was trained."""
+    known: set[str] = set()
+    for event in own:
+        spoken = told(event)
+        known |= (spoken[2] if spoken else event.metrics if event.step is not None else {}).keys()
+    others = {key for event in own for key in event.other}
+    if any(key.endswith(("mean_reward", "_rewards")) for key in known):
+        return "reinforcement"
+    if any(key.endswith("reward_mean") for key in others):
+        return "reinforcement"
+    if any({"chosen", "rejected"} & set(re.split("[^a-z]+", key)) for key in others):
+        return "preference"
+    if any(key.endswith(("_loss", "_accuracy")) for key in known):
+        return "supervised"
+    return None
 
 
 def first(own: list[Event], lifecycle: str) -> int | None:

@@ -172,6 +172,8 @@ METRIC_DATA = st.dictionaries(
             "train_mean_reward",
             "full_valid_mean_reward",
             "valid_mean_token_accuracy",
+            "mean_unresponsive_rewards",
+            "rewards/chosen",
             "epoch",
             "a/b",
         ]

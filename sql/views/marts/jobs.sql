@@ -1,13 +1,15 @@
 -- How did each job end, how long did it take, and how good did it get?
 --
 -- Grain: job_id
--- Reads: stg_events, stg_milestones, loss_curves
+-- Reads: stg_events, stg_milestones, stg_methods, loss_curves
 -- Caveat: everything is told from the events in the lake. The last message that tells an outcome
 --   decides, unless the job starts again after it; without one, an error or a blocking moderation
 --   check after which nothing goes on is a failure, and else the job counts as being in its last
 --   phase, also when the dump merely stops there. Best and final values pass over NaN and
 --   infinities; final is the greatest step that has the value, best the smallest step among
---   equals. The times of Azure's steps are synthetic and used for no duration.
+--   equals. The times of Azure's steps are synthetic and used for no duration. The method is told
+--   by the keys of the metrics: OpenAI's and Azure's preference jobs (DPO) send those of supervised
+--   ones and count as such.
 create or replace view jobs as
 with counts as (
     select
@@ -110,6 +112,7 @@ select
     counts.job_id,
     not starts_with(counts.job_id, 'unattributed-') as is_attributed,
     counts.dialect,
+    methods.method,
     case
         when verdicts.is_told then milestones.told_outcome
         when verdicts.is_broken then 'failed'
@@ -168,12 +171,15 @@ from counts
 inner join verdicts on counts.job_id = verdicts.job_id
 left join milestones on counts.job_id = milestones.job_id
 left join curves on counts.job_id = curves.job_id
+left join stg_methods as methods on counts.job_id = methods.job_id
 ;
 
 comment on view jobs is 'How did each job end, how long did it take, and how good did it get?';
 comment on column jobs.job_id is 'fine-tuning job [id]';
 comment on column jobs.is_attributed is 'false while the job of these events is unknown [bool]';
 comment on column jobs.dialect is 'openai, azure or legacy [text]';
+comment on column jobs.method is
+    'supervised, preference or reinforcement; NULL where no metric tells it [text]';
 comment on column jobs.status is
     'succeeded, failed, cancelled, running, queued, validating_files or unknown [text]';
 comment on column jobs.outcome_message is
