@@ -16,7 +16,7 @@ from pipeline.contract import EVENT_COLUMNS, TABLES
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"contract", "errors", "sqlfiles"},
-    {"shapes"},
+    {"shapes", "thinning"},
     {"exact"},
     {"forms", "sources"},
     {"glimpses", "marks"},
