@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import oracle
+import oracle_answers
 import oracle_curves
 import oracle_detectors
 import oracle_jobs
@@ -20,6 +21,12 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from pipeline.contract import TABLES
+
+ANSWERS = {
+    "best_steps": oracle_answers.best_steps,
+    "checkpoint_advice": oracle_answers.checkpoint_advice,
+}
+"""What to do; tried on jobs that were validated, too (test_answers)."""
 
 MARTS = {
     "events": oracle_marts.rows_of_events,
@@ -38,6 +45,7 @@ MARTS = {
     "moderation": oracle_marts.moderation,
     "data_quality": oracle_curves.data_quality,
     "unattributed_events": oracle_marts.unattributed_events,
+    **ANSWERS,
 }
 
 DETECTORS = {

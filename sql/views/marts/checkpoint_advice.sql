@@ -1,0 +1,202 @@
+-- Which checkpoint of each job should be deployed, and what does it gain over the last one?
+--
+-- Grain: job_id
+-- Reads: best_steps, stg_evaluations, checkpoints, moderation, stg_milestones, loss_curves
+-- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
+--   step or, where that was not evaluated, at the last evaluation before it (value_step); among
+--   equals, or where none has a finite value, the one nearest to the best step. The model that the
+--   job made counts as the checkpoint of its last step. A checkpoint whose model a usage policy
+--   check blocked is never advised, and if every one is, step is NULL; a block that names no model
+--   holds for all. Jobs without checkpoint or validation have no row. Whether the provider still
+--   keeps the checkpoint is not in the events.
+create or replace view checkpoint_advice as
+with verdicts as (
+    select
+        job_id,
+        model_id,
+        try_cast(regexp_extract(model_id, ':ckpt-step-([0-9]+)$', 1) as bigint) as step,
+        bool_or(coalesce(blocked, regexp_matches(message, '\b(failed|blocked)\b'))) as is_blocked
+    from moderation
+    group by job_id, model_id
+),
+
+finished as (
+    select
+        job_id,
+        arg_max(nullif(regexp_extract(message, 'model created: *(\S+)', 1), ''), place) as model_id
+    from stg_milestones
+    where lifecycle in ('model', 'succeeded')
+    group by job_id
+),
+
+last_steps as (
+    select
+        job_id,
+        max(step) as step
+    from loss_curves
+    group by job_id
+),
+
+told as (
+    select
+        job_id,
+        step,
+        model_id,
+        told_at,
+        false as is_final
+    from checkpoints
+    where step is not null
+
+    union all
+
+    select
+        finished.job_id,
+        last_steps.step,
+        finished.model_id,
+        null as told_at,
+        true as is_final
+    from finished
+    inner join last_steps on finished.job_id = last_steps.job_id
+),
+
+candidates as (
+    select
+        job_id,
+        step,
+        arg_max(model_id, {'a': told_at, 'b': model_id}) as told_model,
+        bool_or(is_final) as is_final
+    from told
+    group by job_id, step
+),
+
+checked as (
+    select
+        candidates.job_id,
+        candidates.step,
+        max(coalesce(candidates.told_model, verdicts.model_id)) as model_id,
+        coalesce(bool_or(verdicts.is_blocked), false) as is_blocked
+    from candidates
+    left join verdicts
+        on
+            candidates.job_id = verdicts.job_id
+            and (
+                verdicts.model_id is null
+                or verdicts.model_id = candidates.told_model
+                or verdicts.step = candidates.step
+                or (verdicts.step is null and candidates.is_final)
+            )
+    group by all
+),
+
+valued as (
+    select
+        checked.job_id,
+        checked.step,
+        checked.model_id,
+        checked.is_blocked,
+        max({'step': evaluations.step, 'value': evaluations.judged})
+            filter (where evaluations.step is not null) as latest
+    from checked
+    left join stg_evaluations as evaluations
+        on checked.job_id = evaluations.job_id and evaluations.step <= checked.step
+    group by all
+),
+
+compared as (
+    select
+        valued.*,
+        bests.metric,
+        bests.higher_is_better,
+        bests.best_step,
+        bests.best_value,
+        case when bests.higher_is_better then -valued.latest.value else valued.latest.value end
+            as loss,
+        min(case when not valued.is_blocked then loss end) over (partition by valued.job_id)
+            as least
+    from valued
+    inner join best_steps as bests on valued.job_id = bests.job_id
+),
+
+ranked as (
+    select
+        *,
+        {
+            'is_worse': not coalesce(loss <= least + 1e-9 * abs(least), false),
+            'distance': abs(step - best_step),
+            'step': step,
+            'model_id': model_id,
+            'value': latest.value,
+            'value_step': latest.step
+        } as choice
+    from compared
+),
+
+choices as (
+    select
+        job_id,
+        any_value(metric) as metric,
+        bool_or(higher_is_better) as higher_is_better,
+        any_value(best_step) as best_step,
+        any_value(best_value) as best_value,
+        min(choice) filter (where not is_blocked) as best,
+        max({'step': choice.step, 'choice': choice}) filter (where not is_blocked) as latest,
+        count(*) as checkpoints,
+        count(*) filter (where is_blocked) as blocked
+    from ranked
+    group by job_id
+)
+
+select
+    job_id,
+    metric,
+    higher_is_better,
+    best_step,
+    best_value,
+    best.step as step,
+    best.model_id as model_id,
+    best.value as value,
+    best.value_step as value_step,
+    best.distance as step_distance,
+    latest.step as last_step,
+    latest.choice.model_id as last_model_id,
+    latest.choice.value as last_value,
+    case
+        when abs(last_value - best.value) <= 1e-9 * abs(last_value) then 0
+        else abs(last_value - best.value)
+    end as gain,
+    case when last_value <> 0 then 100 * gain / abs(last_value) end as gain_share,
+    checkpoints,
+    blocked
+from choices
+;
+
+comment on view checkpoint_advice is
+    'Which checkpoint of each job should be deployed, and what does it gain over the last one?';
+comment on column checkpoint_advice.job_id is 'fine-tuning job [id]';
+comment on column checkpoint_advice.metric is 'what is compared, as in best_steps [text]';
+comment on column checkpoint_advice.higher_is_better is
+    'true for a reward, false for a loss [bool]';
+comment on column checkpoint_advice.best_step is 'best step of the job, of all its steps [step]';
+comment on column checkpoint_advice.best_value is 'the metric at that step [unit of the metric]';
+comment on column checkpoint_advice.step is
+    'step of the checkpoint to deploy, NULL where every one is blocked [step]';
+comment on column checkpoint_advice.model_id is
+    'model to use it by, NULL where no event names it [id]';
+comment on column checkpoint_advice.value is
+    'the metric there, NULL where it was not finite or not yet evaluated [unit of the metric]';
+comment on column checkpoint_advice.value_step is 'the evaluation the value is of [step]';
+comment on column checkpoint_advice.step_distance is
+    'steps between the checkpoint and the best step [step]';
+comment on column checkpoint_advice.last_step is 'step of the last checkpoint not blocked [step]';
+comment on column checkpoint_advice.last_model_id is
+    'model of the last checkpoint not blocked, NULL where no event names it [id]';
+comment on column checkpoint_advice.last_value is
+    'the metric at the last checkpoint not blocked [unit of the metric]';
+comment on column checkpoint_advice.gain is
+    'how much better the advised one is than the last one [unit of the metric]';
+comment on column checkpoint_advice.gain_share is
+    'the gain in percent of the last value, NULL where that is 0 [%]';
+comment on column checkpoint_advice.checkpoints is
+    'checkpoints, the model of the last step included [checkpoint]';
+comment on column checkpoint_advice.blocked is
+    'of them, those that a usage policy check blocked [checkpoint]';

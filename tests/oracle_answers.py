@@ -1,0 +1,181 @@
+"""The views that answer what to do, in plain Python: one function a view, rows as dicts."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from oracle import Event
+from oracle_curves import Row, by_job, checkpoints, loss_curves
+from oracle_marts import moderation
+from oracle_training import loss_curves_smoothed
+
+METRICS = ("full_valid_loss", "valid_loss", "full_valid_mean_reward", "valid_mean_reward")
+SAMPLED = ("valid_loss", "valid_mean_reward")
+
+Points = list[tuple[int, float | None, float]]
+"""Step, judged value (None where it is not finite) and value, by step."""
+
+
+def judged(events: list[Event]) -> dict[str, tuple[str, Points]]:
+    """The metric by which each job is judged, and its evaluations."""
+    found: dict[str, dict[str, Points]] = {}
+    for row in sorted(loss_curves_smoothed(events), key=lambda row: row["step"]):
+        if row["metric"] in METRICS:
+            finite = math.isfinite(row["value"])
+            value = row["smoothed"] if row["metric"] in SAMPLED else row["value"]
+            point = (row["step"], value if finite else None, row["value"])
+            found.setdefault(row["job_id"], {}).setdefault(row["metric"], []).append(point)
+    chosen = {}
+    for job, metrics in found.items():
+        for needed in (2, 1):
+            for metric in METRICS:
+                points = metrics.get(metric, [])
+                if job not in chosen and sum(value is not None for _, value, _ in points) >= needed:
+                    chosen[job] = (metric, points)
+    return chosen
+
+
+def cost(metric: str, value: float) -> float:
+    """A value so turned that lower is better."""
+    return -value if metric.endswith("reward") else value
+
+
+def near(value: float, least: float) -> bool:
+    """Whether a value is as good as the least, to nine digits."""
+    return value <= least + 1e-9 * abs(least)
+
+
+def apart(value: float, other: float) -> float:
+    """How far two values are apart, 0 where they are equal to nine digits."""
+    return 0 if abs(value - other) <= 1e-9 * abs(other) else abs(value - other)
+
+
+def best_steps(events: list[Event]) -> list[Row]:
+    """One row per job that was validated."""
+    rows = []
+    for job, (metric, points) in judged(events).items():
+        finite = [(step, value) for step, value, _ in points if value is not None]
+        least = min(cost(metric, value) for _, value in finite)
+        step, best = next((s, v) for s, v in finite if near(cost(metric, v), least))
+        last_step, last, raw = points[-1]
+        regret = None if last is None else apart(last, best)
+        rows.append(
+            {
+                "job_id": job,
+                "metric": metric,
+                "higher_is_better": metric.endswith("reward"),
+                "is_smoothed": metric in SAMPLED,
+                "best_step": step,
+                "best_value": best,
+                "last_step": last_step,
+                "last_value": raw if last is None else last,
+                "regret": regret,
+                "regret_share": 100 * regret / abs(best) if best and regret is not None else None,
+                "evaluations": len(finite),
+            }
+        )
+    return rows
+
+
+def checkpoint_advice(events: list[Event]) -> list[Row]:
+    """One row per job that was validated and has checkpoints."""
+    bests = {row["job_id"]: row for row in best_steps(events)}
+    rows = []
+    for job, (metric, points) in judged(events).items():
+        own = by_job(event for event in events if event.job_id == job)[job]
+        found = [candidate(c, points) for c in candidates(own)]
+        if not found:
+            continue
+        best = bests[job]
+        open_ = [row for row in found if not row["is_blocked"]]
+        known = [cost(metric, row["value"]) for row in open_ if row["value"] is not None]
+
+        def order(row: Row, known: list[float] = known, best: Row = best) -> tuple[bool, int, int]:
+            value = row["value"]
+            as_good = value is not None and near(cost(best["metric"], value), min(known))
+            return not as_good, abs(row["step"] - best["best_step"]), row["step"]
+
+        advised: Row = min(open_, key=order, default={})
+        last: Row = max(open_, key=lambda row: row["step"], default={})
+        both = advised.get("value") is not None and last.get("value") is not None
+        gain = apart(advised["value"], last["value"]) if both else None
+        rows.append(
+            {name: best[name] for name in ("job_id", "metric", "higher_is_better")}
+            | {name: best[name] for name in ("best_step", "best_value")}
+            | {name: advised.get(name) for name in ("step", "model_id", "value", "value_step")}
+            | {f"last_{name}": last.get(name) for name in ("step", "model_id", "value")}
+            | {
+                "step_distance": abs(advised["step"] - best["best_step"]) if advised else None,
+                "gain": gain,
+                "gain_share": 100 * gain / abs(last["value"])
+                if gain is not None and last["value"]
+                else None,
+                "checkpoints": len(found),
+                "blocked": len(found) - len(open_),
+            }
+        )
+    return rows
+
+
+def candidates(own: list[Event]) -> list[Row]:
+    """The checkpoints of a job by step, the model it made as that of its last step."""
+    models: dict[int, tuple[tuple[bool, Any, str], str] | None] = {}
+    final: int | None = None
+    for row in checkpoints(own):
+        if row["step"] is not None:
+            models.setdefault(row["step"], None)
+            if row["model_id"]:
+                claim = ((False, row["told_at"], row["model_id"]), row["model_id"])
+                models[row["step"]] = max(models[row["step"]] or claim, claim)
+    made = [event for event in own if event.lifecycle in ("model", "succeeded")]
+    steps = [row["step"] for row in loss_curves(own)]
+    if made and steps:
+        final = max(steps)
+        names = [re.search(r"model created: *(\S+)", event.message) for event in made]
+        named = [name[1] for name in names if name]
+        models.setdefault(final, None)
+        if named:
+            models[final] = ((True, 0, named[-1]), named[-1])
+    checked = verdicts(own)
+    rows = []
+    for step, claim in models.items():
+        model = claim[1] if claim else None
+        about = [
+            (name, blocked)
+            for name, of_step, blocked in checked
+            if name is None
+            or name == model
+            or of_step == step
+            or (of_step is None and step == final)
+        ]
+        names_ = [name for name, _ in about if name is not None]
+        rows.append(
+            {
+                "step": step,
+                "model_id": model or max(names_, default=None),
+                "is_blocked": any(blocked for _, blocked in about),
+            }
+        )
+    return rows
+
+
+def verdicts(own: list[Event]) -> list[tuple[str | None, int | None, bool]]:
+    """Of each checked model: its id, the step in it, whether the check blocked it."""
+    messages = {event.event_id: event.message for event in own}
+    found = []
+    for row in moderation(own):
+        step = re.search(r":ckpt-step-([0-9]+)$", row["model_id"] or "")
+        blocked = row["blocked"]
+        if blocked is None:
+            blocked = bool(re.search(r"\b(failed|blocked)\b", messages[row["event_id"]]))
+        found.append((row["model_id"], int(step[1]) if step else None, blocked))
+    return found
+
+
+def candidate(checkpoint: Row, points: Points) -> Row:
+    """A checkpoint with the metric's value at its step, or at the last evaluation before."""
+    before = [(step, value) for step, value, _ in points if step <= checkpoint["step"]]
+    step, value = before[-1] if before else (None, None)
+    return checkpoint | {"value": value, "value_step": step}
