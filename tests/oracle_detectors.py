@@ -11,7 +11,7 @@ from statistics import median
 from oracle import Event
 from oracle_curves import Row, by_job, loss_curves
 from oracle_marts import is_error, phase_of
-from oracle_training import loss_curves_smoothed
+from oracle_training import SMOOTHED, loss_curves_smoothed
 
 Points = list[tuple[int, float]]
 
@@ -79,7 +79,7 @@ def divergences(events: list[Event]) -> list[Row]:
     rows = []
     odd: dict[tuple[str, str], Points] = defaultdict(list)
     for row in sorted(loss_curves(events), key=lambda row: row["step"]):
-        for metric in ("train_loss", "valid_loss", "full_valid_loss"):
+        for metric in SMOOTHED:
             if row[metric] is not None and not math.isfinite(row[metric]):
                 odd[row["job_id"], metric].append((row["step"], row[metric]))
     for (job, metric), found in odd.items():
@@ -144,14 +144,14 @@ def verdict(metric: str, points: Points) -> Row:
     best, best_step = math.inf, 0
     excesses: list[float | None] = []
     since: list[int] = []
-    error = math.nan
+    error = limit = math.nan
     for n in range(span - 1, len(losses)):
         error = median(losses[n - span + 1 : n + 1])
         if error < best:
             best, best_step = error, points[n][0]
         excesses.append(100 * (error / best - 1) if best > 0 else None)
-        limit = max(best * 0.2, 0.05, 3 * 1.2533 * noise / math.sqrt(span))
-        since = [*since, points[n][0]] if error - best > limit else []
+        limit = best + max(best * 0.2, 0.05, 3 * 1.2533 * noise / math.sqrt(span))
+        since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
     needed = 2 if last is not None and last > 50 else max(3, span)
     bands = ((100, "severe"), (50, "marked"))
@@ -166,6 +166,7 @@ def verdict(metric: str, points: Points) -> Row:
         "best_loss": best,
         "last_step": points[-1][0],
         "last_loss": error,
+        "threshold": limit,
         "generalisation_loss": last,
         "worst_generalisation_loss": max((e for e in excesses if e is not None), default=None),
         "persistence": len(since),

@@ -16,6 +16,7 @@ import oracle_detectors
 import oracle_jobs
 import oracle_marts
 import oracle_training
+import oracle_verdicts
 import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
@@ -46,6 +47,7 @@ MARTS = {
     "data_quality": oracle_curves.data_quality,
     "unattributed_events": oracle_marts.unattributed_events,
     **ANSWERS,
+    "verdicts": oracle_verdicts.verdicts,
 }
 
 DETECTORS = {

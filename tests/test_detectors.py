@@ -11,7 +11,7 @@ import oracle
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle_lake import DETECTORS, comparable, files, rows, table
+from oracle_lake import DETECTORS, MARTS, comparable, files, rows, table
 
 from pipeline import synth, views
 
@@ -22,7 +22,7 @@ START = 1_700_000_000
 def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     """The detectors over events that a test gives."""
     with duckdb.connect() as con:
-        views.create(con, files(tmp_path_factory.mktemp("lake")), only=DETECTORS)
+        views.create(con, files(tmp_path_factory.mktemp("lake")), only=[*DETECTORS, "verdicts"])
         con.register("given_events", table([]))
         con.execute("create or replace view lake_events as from given_events")
         yield con
@@ -74,9 +74,9 @@ def curves(draw: st.DrawFn) -> list[oracle.Event]:
 def test_detectors_equal_the_oracle(
     con: duckdb.DuckDBPyConnection, events: list[oracle.Event]
 ) -> None:
-    """Whatever the curves are, every detector has exactly the rows that plain Python computes."""
+    """Whatever the curves are, detectors and verdicts are exactly what plain Python computes."""
     con.register("given_events", table(events))
-    for view, detector in DETECTORS.items():
+    for view, detector in {**DETECTORS, "verdicts": MARTS["verdicts"]}.items():
         found, wanted = comparable(rows(con, f"from {view}"), detector(events))
         assert found == wanted, view
 

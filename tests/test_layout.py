@@ -16,7 +16,7 @@ from pipeline.contract import EVENT_COLUMNS, TABLES
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"contract", "errors", "sqlfiles"},
-    {"shapes", "thinning"},
+    {"shapes", "thinning", "settings"},
     {"exact"},
     {"forms", "sources"},
     {"glimpses", "marks"},
@@ -24,6 +24,7 @@ LAYERS = (
     {"views"},
     {"lake"},
     {"query", "query_child", "synth", "view_reference"},
+    {"checks"},
     {"cli"},
 )
 """Parts of the package, each layer knowing those before it only."""

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipeline.cli.ingest:ingest", "Read dumps of events into the lake."),
     "summary": ("pipeline.cli.summary:summary", "Jobs, warnings and errors at a glance."),
     "show": ("pipeline.cli.ask:show", "Print a view, whole or in part."),
+    "check": ("pipeline.cli.check:check", "Judge jobs by rules; exit code 1 where one trips."),
     "sql": ("pipeline.cli.ask:sql", "Ask the views in SQL; nothing else can be read or written."),
     "views": ("pipeline.cli.views:views", "What each view answers, its columns and units."),
     "export": ("pipeline.cli.export:export", "Write the original events, or a view, to a file."),

@@ -28,7 +28,7 @@ WIDEST_HEAD = 32
 TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank", "ordinal")
 """Columns that trace or order rows rather than tell a person something."""
 
-TELLING = ("message", "example", "detail")
+TELLING = ("message", "example", "detail", "evidence")
 """Columns that a person came for."""
 
 PATHS = ("path", "source")

@@ -1,4 +1,4 @@
--- Where did a loss stop being a number, or rise and stay far above its best?
+-- Where did a loss or reward stop being a number, or a loss rise and stay far above its best?
 --
 -- Grain: job_id, kind, metric, first_step
 -- Reads: loss_curves, loss_curves_smoothed, thresholds
@@ -24,14 +24,20 @@ non_finite as (
             step,
             train_loss,
             valid_loss,
-            full_valid_loss
+            full_valid_loss,
+            train_mean_reward,
+            valid_mean_reward,
+            full_valid_mean_reward
         from loss_curves
         where
             not isfinite(train_loss)
             or not isfinite(valid_loss)
             or not isfinite(full_valid_loss)
+            or not isfinite(train_mean_reward)
+            or not isfinite(valid_mean_reward)
+            or not isfinite(full_valid_mean_reward)
     )
-    on train_loss, valid_loss, full_valid_loss
+    on columns(* exclude (job_id, step))
     into name metric value value
 ),
 
@@ -96,11 +102,11 @@ having count(*) >= any_value(persistence) and median(value) > min(threshold)
 ;
 
 comment on view divergences is
-    'Where did a loss stop being a number, or rise and stay far above its best?';
+    'Where did a loss or reward stop being a number, or a loss rise and stay far above its best?';
 comment on column divergences.job_id is 'fine-tuning job [id]';
 comment on column divergences.kind is
     'non_finite (NaN or infinite, a row for a metric) or rising (a row for a run) [text]';
-comment on column divergences.metric is 'train_loss, valid_loss or full_valid_loss [text]';
+comment on column divergences.metric is 'a loss, or of non_finite also a mean reward [text]';
 comment on column divergences.first_step is 'first step concerned [step]';
 comment on column divergences.last_step is 'last step concerned [step]';
 comment on column divergences.points is 'points concerned [point]';

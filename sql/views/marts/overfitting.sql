@@ -90,18 +90,19 @@ losses as (
     select
         *,
         case when best.error > 0 then 100 * (error / best.error - 1) end as generalisation_loss,
-        error - best.error > greatest(
+        best.error + greatest(
             best.error * mild_loss / 100,
             least_rise,
             noise_multiple * 1.2533 * noise / sqrt(span)
-        ) as is_risen
+        ) as threshold
     from bests
 ),
 
 ends as (
     select
         *,
-        max(case when is_risen then 0 else n end) over (partition by job_id) as last_sound
+        max(case when error > threshold then 0 else n end) over (partition by job_id)
+            as last_sound
     from losses
 ),
 
@@ -114,6 +115,7 @@ verdicts as (
         arg_max(best.error, n) as best_loss,
         max(step) as last_step,
         arg_max(error, n) as last_loss,
+        arg_max(threshold, n) as threshold,
         arg_max(generalisation_loss, n) as generalisation_loss,
         max(generalisation_loss) as worst_generalisation_loss,
         count(*) filter (where n > last_sound) as persistence,
@@ -146,6 +148,7 @@ select
     best_loss,
     last_step,
     last_loss,
+    threshold,
     generalisation_loss,
     worst_generalisation_loss,
     persistence,
@@ -168,6 +171,8 @@ comment on column overfitting.best_step is
 comment on column overfitting.best_loss is 'the least median loss, up to that step [1]';
 comment on column overfitting.last_step is 'last evaluation [step]';
 comment on column overfitting.last_loss is 'median loss at the last evaluation [1]';
+comment on column overfitting.threshold is
+    'loss above which the last evaluation counts as risen [1]';
 comment on column overfitting.generalisation_loss is
     'how far the last median is above the best, NULL where the best is not positive [%]';
 comment on column overfitting.worst_generalisation_loss is

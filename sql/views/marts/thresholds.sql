@@ -10,47 +10,63 @@ select
     threshold,
     value::double as value,
     unit,
+    least::double as least,
+    most::double as most,
     reason
 from (
     values
-    ('overfitting', 'least_evaluations', 5, 'evaluation', 'fewer show no trend'),
-    ('overfitting', 'window_share', 0.1, '1',
+    ('overfitting', 'least_evaluations', 5, 'evaluation', 2, null,
+        'fewer show no trend'),
+    ('overfitting', 'window_share', 0.1, '1', 0, 1,
         'share of the evaluations whose median is taken: valid_loss is a sample, and noisy'),
-    ('overfitting', 'least_window', 3, 'evaluation', 'a median of fewer follows each outlier'),
-    ('overfitting', 'mild_loss', 20, '%',
+    ('overfitting', 'least_window', 3, 'evaluation', 1, null,
+        'a median of fewer follows each outlier'),
+    ('overfitting', 'mild_loss', 20, '%', 0, null,
         'generalisation loss that the eye sees; Prechelt''s 1 to 5 need the whole set each time'),
-    ('overfitting', 'marked_loss', 50, '%', 'half as much again as the best'),
-    ('overfitting', 'severe_loss', 100, '%', 'twice the best'),
-    ('overfitting', 'noise_multiple', 3, '1',
+    ('overfitting', 'marked_loss', 50, '%', 0, null,
+        'half as much again as the best'),
+    ('overfitting', 'severe_loss', 100, '%', 0, null,
+        'twice the best'),
+    ('overfitting', 'noise_multiple', 3, '1', 0, null,
         'standard errors of the medians that the loss must exceed, too'),
-    ('overfitting', 'least_rise', 0.05, '1',
+    ('overfitting', 'least_rise', 0.05, '1', 0, null,
         'a rise of less matters to nobody, however large as a ratio: tiny losses'),
-    ('overfitting', 'persistence', 3, 'evaluation',
+    ('overfitting', 'persistence', 3, 'evaluation', 1, null,
         'evaluations in a row up to the last, or a whole window of medians where that is more'),
-    ('overfitting', 'marked_persistence', 2, 'evaluation', 'the same where the loss is marked'),
-    ('divergences', 'smoothing', 0.9, '1', 'averages about ten points, far below usual noise'),
-    ('divergences', 'warm_up', 10, 'point', 'the average is as noisy as a point before'),
-    ('divergences', 'ratio', 2, '1', 'twice the least smoothed loss so far'),
-    ('divergences', 'least_rise', 0.25, '1',
+    ('overfitting', 'marked_persistence', 2, 'evaluation', 1, null,
+        'the same where the loss is marked'),
+    ('divergences', 'smoothing', 0.9, '1', 0, 0.999,
+        'averages about ten points, far below usual noise'),
+    ('divergences', 'warm_up', 10, 'point', 1, null,
+        'the average is as noisy as a point before'),
+    ('divergences', 'ratio', 2, '1', 1, null,
+        'twice the least smoothed loss so far'),
+    ('divergences', 'least_rise', 0.25, '1', 0, null,
         'share of the loss at the start by which it has to rise, too: tiny losses'),
-    ('divergences', 'persistence', 10, 'point', 'a spike is over sooner'),
-    ('loss_spikes', 'window', 30, 'point', 'points before it whose median is the usual loss'),
-    ('loss_spikes', 'warm_up', 10, 'point', 'a median of fewer is not yet the usual loss'),
-    ('loss_spikes', 'deviations', 6, '1',
+    ('divergences', 'persistence', 10, 'point', 1, null,
+        'a spike is over sooner'),
+    ('loss_spikes', 'window', 30, 'point', 1, null,
+        'points before it whose median is the usual loss'),
+    ('loss_spikes', 'warm_up', 10, 'point', 1, null,
+        'a median of fewer is not yet the usual loss'),
+    ('loss_spikes', 'deviations', 6, '1', 0, null,
         'standard deviations above usual: normal noise gets there once in a thousand million'),
-    ('loss_spikes', 'least_rise', 0.3, '1',
+    ('loss_spikes', 'least_rise', 0.3, '1', 0, null,
         'share of the loss at the start by which it has to rise, too: flat curves'),
-    ('loss_spikes', 'learnt', 0.05, '1',
+    ('loss_spikes', 'learnt', 0.05, '1', 0, null,
         'usual loss, as a share of that at the start, under which it is learnt by heart: what is '
         || 'not learnt yet stands out then, and counts only above the loss at the start'),
-    ('loss_spikes', 'merge', 5, 'point', 'spikes so near to one another are one'),
-    ('stalls', 'least_gaps', 10, 'gap', 'fewer tell no usual gap'),
-    ('stalls', 'ratio', 20, '1', 'times the usual gap between the steps of the job'),
-    ('stalls', 'least_seconds', 1800, 's',
+    ('loss_spikes', 'merge', 5, 'point', 1, null,
+        'spikes so near to one another are one'),
+    ('stalls', 'least_gaps', 10, 'gap', 1, null,
+        'fewer tell no usual gap'),
+    ('stalls', 'ratio', 20, '1', 1, null,
+        'times the usual gap between the steps of the job'),
+    ('stalls', 'least_seconds', 1800, 's', 0, null,
         'restarts and evaluations pause a job for minutes, and clocks are coarse'),
-    ('stalls', 'abandoned_seconds', 259200, 's',
+    ('stalls', 'abandoned_seconds', 259200, 's', 0, null,
         'silent for longer: the job was not dumped any more, which tells nothing of it')
-) as defaults (detector, threshold, value, unit, reason)
+) as defaults (detector, threshold, value, unit, least, most, reason)
 ;
 
 comment on view thresholds is
@@ -59,4 +75,7 @@ comment on column thresholds.detector is 'the view that reads it [text]';
 comment on column thresholds.threshold is 'name of the threshold [text]';
 comment on column thresholds.value is 'its default [unit of the threshold]';
 comment on column thresholds.unit is 'unit of the value [text]';
+comment on column thresholds.least is 'the least it can be set to [unit of the threshold]';
+comment on column thresholds.most is
+    'the most it can be set to, NULL without end [unit of the threshold]';
 comment on column thresholds.reason is 'why that default [text]';

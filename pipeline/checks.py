@@ -1,0 +1,81 @@
+"""Verdicts: whether jobs keep the rules of the view `verdicts`, by thresholds a user may set."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from pipeline.errors import DataError
+from pipeline.settings import RULES, Settings
+from pipeline.sqlfiles import sql_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+    from pipeline.lake.lake import Lake
+
+_JUDGED = (
+    "select job_id, rule, verdict, verdict = 'tripped' and list_contains($fail_on, rule) as fails,"
+    " step, value, threshold, unit, findings, evidence"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The verdicts, and what they come to.
+
+    Attributes:
+        rows: the view `verdicts` with one column more, `fails`: tripped, and a rule to fail on.
+        jobs: how many jobs were judged.
+        tripped: rule -> jobs in which it tripped, rules in the order of `settings.RULES`.
+        failing: jobs with a verdict that fails.
+    """
+
+    rows: pa.Table
+    jobs: int
+    tripped: dict[str, int]
+    failing: int
+
+
+def set_thresholds(con: DuckDBPyConnection, settings: Settings) -> None:
+    """Let the detectors of a connection speak from the values that a user set."""
+    if settings.thresholds:
+        con.execute(sql_text("verdicts/thresholds"))
+        rows = [[*name, value] for name, value in settings.thresholds.items()]
+        con.executemany("insert into given_thresholds values ($1, $2, $3)", rows)
+
+
+def check(lake: Lake, settings: Settings | None = None, *, job_id: str | None = None) -> Checked:
+    """Judge the jobs of a lake.
+
+    Args:
+        lake: the lake.
+        settings: rules to fail on, and thresholds; the defaults where None.
+        job_id: only this job.
+
+    Raises:
+        DataError: there is no such job, or none at all: what was not judged has not passed.
+    """
+    settings = settings or Settings()
+    params: dict[str, object] = {"rules": list(RULES), "fail_on": list(settings.fail_on)}
+    only = ""
+    if job_id is not None:
+        only, params["job"] = "where job_id = $job", job_id
+    query = f"{_JUDGED} from verdicts {only} order by job_id, list_position($rules, rule)"
+    with lake.connect() as con:
+        set_thresholds(con, settings)
+        rows = con.sql(query, params=params).to_arrow_table()
+    if not rows.num_rows:
+        what = f"no job {job_id} in it" if job_id else "no jobs in it"
+        raise DataError(f"{lake.path}: {what}: nothing was checked: ingest its events first")
+    tripped = Counter(rows.filter(pc.equal(rows["verdict"], "tripped"))["rule"].to_pylist())
+    return Checked(
+        rows=rows,
+        jobs=pc.count_distinct(rows["job_id"]).as_py(),
+        tripped={rule: tripped[rule] for rule in RULES if tripped[rule]},
+        failing=pc.count_distinct(rows.filter(rows["fails"])["job_id"]).as_py(),
+    )

@@ -1,0 +1,157 @@
+"""The verdicts in plain Python, from the other oracles."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import oracle_detectors
+from oracle import Event
+from oracle_curves import Row, data_quality, loss_curves
+from oracle_jobs import jobs
+from oracle_marts import errors
+from oracle_training import SMOOTHED
+
+Basis = tuple[int, int, str]
+
+
+def verdicts(events: list[Event]) -> list[Row]:
+    """One row per job and rule."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for rule, job, finding in findings(events):
+        found.setdefault((job, rule), []).append(finding)
+    rows = []
+    for job in jobs(events):
+        for rule, (given, needed, what) in bases(job, events).items():
+            own = found.get((job["job_id"], rule), [])
+            first: dict[str, Any] = min(own, key=lambda row: row["order"]) if own else {}
+            tripped = [row["count"] for row in own]
+            if own:
+                verdict, evidence = "tripped", first["evidence"]
+            elif given < needed:
+                verdict = "not applicable"
+                evidence = f"{given} {what}, {needed} needed" if given else f"no {what}"
+            else:
+                verdict, evidence = "ok", f"nothing in {given} {what}"
+            named = {name: first.get(name) for name in ("step", "value", "threshold", "unit")}
+            rows.append(
+                {
+                    "job_id": job["job_id"],
+                    "rule": rule,
+                    "verdict": verdict,
+                    "findings": sum(tripped),
+                    "evidence": evidence,
+                    **named,
+                }
+            )
+    return rows
+
+
+def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
+    """What each rule goes by: how many there are, how many it needs, of what."""
+    curve = [row for row in loss_curves(events) if row["job_id"] == job["job_id"]]
+
+    def finite(metric: str) -> int:
+        return sum(row[metric] is not None and math.isfinite(row[metric]) for row in curve)
+
+    numbers = sum(any(row[name] is not None for name in SMOOTHED) for row in curve)
+    times = 0 if job["dialect"] == "azure" else sum(row["events"] for row in curve)
+    evaluations = max(finite("valid_loss"), finite("full_valid_loss"))
+    return {
+        "error": (job["events"], 1, "events"),
+        "nan": (numbers, 1, "steps with a loss or reward"),
+        "divergence": (finite("train_loss"), 19, "training losses"),
+        "overfit": (evaluations, 5, "validation losses"),
+        "spike": (finite("train_loss"), 11, "training losses"),
+        "stall": (times, 11, "true times of steps"),
+        "gap": (len(curve), 2, "steps"),
+    }
+
+
+def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
+    """Rule, job, and what was found."""
+    found: list[tuple[str, str, Row]] = []
+
+    def add(rule: str, row: Row, evidence: str, *finding: Any) -> None:
+        step, value, threshold, unit, order, count = finding
+        found.append(
+            (
+                rule,
+                row["job_id"],
+                {
+                    "step": step,
+                    "value": value,
+                    "threshold": threshold,
+                    "unit": unit,
+                    "order": order,
+                    "count": count,
+                    "evidence": evidence,
+                },
+            )
+        )
+
+    told: dict[str, str] = {}
+    by_time = ("created_at", "lifecycle_rank", "ordinal", "event_id")
+    for row in sorted(errors(events), key=lambda row: tuple(row[name] for name in by_time)):
+        told.setdefault(row["job_id"], row["message"])
+    for row in jobs(events):
+        if row["status"] != "failed" and not row["errors"]:
+            continue
+        failed = row["status"] == "failed"
+        message = row["outcome_message"] if failed else None
+        message = re.sub(r"\s+", " ", told[row["job_id"]] if message is None else message)
+        step = row["last_step"]
+        place = " before any step" if step is None else f" at step {step}"
+        several = f", one of {row['errors']}" if row["errors"] > 1 else ""
+        cut = message[:199] + "…" if len(message) > 200 else message
+        words = row["status"] + place + ("" if failed else ", yet told an error") + several
+        count = max(row["errors"], 1)
+        add("error", row, f"{words}: {cut}", step, row["errors"], 0, "event", 0, count)
+    odd = [row for row in oracle_detectors.divergences(events) if row["kind"] == "non_finite"]
+    for row in odd:
+        count = sum(other["points"] for other in odd if other["job_id"] == row["job_id"])
+        words = f"{row['metric']} is {row['worst']} at step {row['first_step']}"
+        words += f", one of {count} such points" if count > 1 else ""
+        order = (row["first_step"], row["metric"])
+        add("nan", row, words, row["first_step"], count, 0, "point", order, row["points"])
+    for row in oracle_detectors.divergences(events):
+        if row["kind"] == "rising":
+            step, worst, limit = row["first_step"], row["worst"], row["threshold"]
+            words = f"smoothed training loss rose above {limit:.4g} at step {step}, "
+            words += f"to {worst:.4g}, for {row['points']} points"
+            add("divergence", row, words, step, worst, limit, "1", step, 1)
+    for row in oracle_detectors.overfitting(events):
+        if row["is_overfit"]:
+            words = f"{row['metric']} rose from its best, {row['best_loss']:.4g} at step "
+            words += f"{row['best_step']}, to {row['last_loss']:.4g} at the end"
+            if (excess := row["generalisation_loss"]) is not None:
+                words += f" (+{excess:.0f}%, {row['severity']})"
+            words += f", above {row['threshold']:.4g}"
+            step, value = row["risen_since_step"], row["last_loss"]
+            add("overfit", row, words, step, value, row["threshold"], "1", 0, 1)
+    for row in oracle_detectors.loss_spikes(events):
+        words = f"training loss leapt to {row['peak_loss']:.4g} at step {row['peak_step']} from a "
+        words += f"usual {row['usual_loss']:.4g}, above {row['threshold']:.4g}, and "
+        words += "came back" if row["is_recovered"] else "did not come back at once"
+        step, value = row["first_step"], row["peak_loss"]
+        add("spike", row, words, step, value, row["threshold"], "1", step, 1)
+    for row in oracle_detectors.stalls(events):
+        step, seconds = row["after_step"], row["seconds"]
+        words = "silent for " if row["kind"] == "silent" else "stood still for "
+        if seconds < 7200:
+            words += f"{seconds / 60:.0f} min"
+        else:
+            words += (
+                f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
+            )
+        words += f" after step {step}, where a step takes {row['usual_seconds']:.4g} s"
+        order = row["after_step_at"]
+        add("stall", row, words, step, seconds, row["threshold"], "s", order, 1)
+    for row in data_quality(events):
+        if row["problem"] == "missing_steps":
+            count, example = row["occurrences"], row["example"]
+            words = f"the dump lacks {count} steps, the first {example}"
+            step = int(example.split()[1])
+            add("gap", row, words, step, count, 0, "step", 0, 1)
+    return found
