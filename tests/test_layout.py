@@ -16,12 +16,13 @@ from pipeline.contract import EVENT_COLUMNS, TABLES
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"contract", "errors", "sqlfiles"},
-    {"shapes", "thinning", "settings"},
+    {"extras", "settings", "shapes", "thinning"},
     {"exact"},
     {"forms", "sources"},
     {"glimpses", "marks"},
     {"attribution", "normalise"},
     {"views"},
+    {"charts"},
     {"lake"},
     {"query", "query_child", "synth", "view_reference"},
     {"checks"},

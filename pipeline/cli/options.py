@@ -15,6 +15,8 @@ from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    import duckdb
+
     from pipeline.lake.lake import Lake
     from pipeline.views import View
 
@@ -151,14 +153,29 @@ def whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
     if job is None or _WHOLE_JOB_ID.fullmatch(job):
         return params
     with lake.connect() as con:
-        rows = con.execute(_JOBS_THAT_BEGIN_SO, [job]).fetchall()
-    found = [name for (name,) in rows]
+        return {**params, "job": whole_job_id(con, job, f"--job {job}")}
+
+
+def whole_job_id(con: duckdb.DuckDBPyConnection, job: str, told: str) -> str:
+    """The id of the one job that begins so.
+
+    Args:
+        con: The lake; an id as long as they ever are is not looked up.
+        job: The beginning.
+        told: How it was given, for the error.
+
+    Raises:
+        UsageError: No job of the lake begins so, or several do.
+    """
+    if _WHOLE_JOB_ID.fullmatch(job):
+        return job
+    found = [name for (name,) in con.execute(_JOBS_THAT_BEGIN_SO, [job]).fetchall()]
     if not found:
-        raise UsageError(f"--job {job}: no job of that name or beginning: see `tunelog show jobs`")
+        raise UsageError(f"{told}: no job of that name or beginning: see `tunelog show jobs`")
     if len(found) > 1 and job not in found:
         few = " and ".join(sorted(found)[:2])
-        raise UsageError(f"--job {job}: {len(found):,} jobs begin so, as {few}: write more of it")
-    return {**params, "job": job if job in found else found[0]}
+        raise UsageError(f"{told}: {len(found):,} jobs begin so, as {few}: write more of it")
+    return job if job in found else str(found[0])
 
 
 def find_view(name: str) -> View:

@@ -1,0 +1,188 @@
+"""What there is to draw of jobs: their points by metric, and the steps worth a mark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from pipeline.contract import METRICS
+from pipeline.errors import UsageError
+from pipeline.sqlfiles import sql_text
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+LOSSES = ("train_loss", "valid_loss", "full_valid_loss")
+REWARDS = ("train_mean_reward", "valid_mean_reward", "full_valid_mean_reward")
+
+_CURVE = "from loss_curves where job_id = $1 order by step"
+_ATTEMPTS = "from loss_curve_attempts where job_id = $1 order by attempt, step"
+_JOB = "select job_id, status, last_step, total_steps from jobs where job_id = $1"
+_SERIES = ("job_id", "attempt", "metric")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What there is to draw.
+
+    Attributes:
+        jobs: job_id, status, last_step, total_steps; a row per job, in the order asked for.
+        points: job_id, attempt, metric, step, value, shown; a row per number, curve after curve,
+            each by step. attempt is NULL on the curve of `loss_curves`, which joins them; shown is
+            the value, smoothed if that is asked for.
+        marks: job_id, kind (best, checkpoint, restart), step, metric, value, model_id; a row per
+            step worth a mark. metric and value are those of the best step.
+    """
+
+    jobs: pl.DataFrame
+    points: pl.DataFrame
+    marks: pl.DataFrame
+
+    def of(self, job: str, kind: str) -> list[int]:
+        """The steps of a job that have a mark of a kind, each once, in order."""
+        return sorted(set(self.marks.filter(job_id=job, kind=kind)["step"]))
+
+    def within(self, first: int, last: int) -> Curves:
+        """What of it lies between two steps, both included."""
+        points, marks = (
+            frame.filter(frame["step"].is_between(first, last))
+            for frame in (self.points, self.marks)
+        )
+        return Curves(self.jobs, points, marks)
+
+
+def curves(
+    con: duckdb.DuckDBPyConnection,
+    jobs: Sequence[str],
+    *,
+    metrics: Sequence[str] = (),
+    smoothing: float = 0.0,
+    attempts: bool = False,
+) -> Curves:
+    """The curves of jobs.
+
+    Args:
+        con: a connection that has the views.
+        jobs: whole job ids.
+        metrics: names of metrics, or patterns of names with ``*``, ``?`` and ``[...]``; losses and
+            rewards where none is given.
+        smoothing: weight of the past, from 0 (none) to less than 1, as in `loss_curves_smoothed`.
+        attempts: each attempt as a curve of its own, those included that a restart threw away.
+
+    Raises:
+        UsageError: a job that is not in the lake, a name that no metric of these jobs has, or a
+            smoothing out of range.
+    """
+    import polars as pl
+
+    if not 0 <= smoothing < 1:
+        raise UsageError(f"smoothing {smoothing!r}: give 0 to less than 1")
+    known = [con.sql(_JOB, params=[job]).pl() for job in jobs]
+    for job, row in zip(jobs, known, strict=True):
+        if row.is_empty():
+            raise UsageError(f"{job}: no such job: `tunelog show jobs` lists them")
+    parts = [_points(con, job, metrics, attempts) for job in jobs]
+    if metrics and (lost := _unmatched(metrics, parts)):
+        raise UsageError(f"{lost}: no metric of that name: `tunelog show metric_keys` lists them")
+    points = pl.concat(parts) if parts else _no_points()
+    finite = pl.when(pl.col("value").is_finite()).then("value")
+    weighed = finite.ewm_mean(alpha=1 - smoothing, adjust=True, ignore_nulls=True, min_samples=1)
+    smooth = pl.when(pl.col("value").is_finite()).then(weighed.over(_SERIES)).otherwise("value")
+    points = points.with_columns(shown=smooth if smoothing and points.height else pl.col("value"))
+    marks = pl.concat([_no_marks(), *(_marks(con, job, points) for job in jobs)])
+    return Curves(pl.concat(known) if known else pl.DataFrame(), points, marks)
+
+
+def quantity(metric: str) -> str:
+    """What a metric measures: metrics of one quantity share an axis."""
+    name = metric.rpartition("/")[2]
+    for word in ("loss", "reward", "accuracy", "tokens", "error"):
+        if word in name:
+            return word
+    return metric
+
+
+def _matches(name: str, metrics: Iterable[str]) -> bool:
+    return any(name == wanted or fnmatchcase(name, wanted) for wanted in metrics)
+
+
+def _unmatched(metrics: Sequence[str], parts: Iterable[pl.DataFrame]) -> str | None:
+    """The first name asked for that matches nothing; names of the API's metrics always do."""
+    found = set(METRICS).union(*(part["metric"].unique() for part in parts))
+    return next((m for m in metrics if not any(_matches(name, [m]) for name in found)), None)
+
+
+def _points(
+    con: duckdb.DuckDBPyConnection, job: str, metrics: Sequence[str], attempts: bool
+) -> pl.DataFrame:
+    """The points of one job, without smoothing."""
+    import polars as pl
+
+    known = [m for m in METRICS if (_matches(m, metrics) if metrics else m in LOSSES + REWARDS)]
+    wide = con.sql(_ATTEMPTS if attempts else _CURVE, params=[job]).pl()
+    if not attempts:
+        wide = wide.with_columns(attempt=pl.lit(None, pl.Int64))
+    index = ["job_id", "attempt", "step"]
+    long = wide.unpivot(on=known, index=index, variable_name="metric").drop_nulls("value")
+    parts = [_no_points(), long.select(*_SERIES, "step", "value")]
+    if [m for m in metrics if m not in METRICS]:
+        others = con.sql(sql_text("charts/other_metrics"), params=[job]).pl()
+        names = [name for name in others["metric"].unique() if _matches(name, metrics)]
+        others = others.filter(pl.col("metric").is_in(names))
+        parts.append(others.select(*_SERIES, "step", "value"))
+    order = list(dict.fromkeys(pl.concat(parts)["metric"]))
+    rank = pl.col("metric").replace_strict(order, range(len(order)), return_dtype=pl.Int64)
+    rows = pl.concat(parts)
+    return rows.sort("attempt", rank, "step", maintain_order=True) if rows.height else rows
+
+
+def _marks(con: duckdb.DuckDBPyConnection, job: str, points: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    rows: list[dict[str, Any]] = []
+    best = best_step(points.filter(job_id=job))
+    if best is not None:
+        rows.append({"kind": "best", **best})
+    for kind in ("checkpoint", "restart"):
+        found = con.sql(sql_text(f"charts/{kind}s"), params=[job]).pl().to_dicts()
+        rows += [{"kind": kind, **row} for row in found]
+    schema = _no_marks().schema
+    return pl.DataFrame([{"job_id": job, **row} for row in rows], schema)
+
+
+def best_step(points: pl.DataFrame) -> dict[str, Any] | None:
+    """Metric, step and value of a job's best step among its points; None where nothing tells."""
+    import polars as pl
+
+    for metric in ("full_valid_loss", "valid_loss", *reversed(REWARDS), "train_loss"):
+        curve = points.filter(pl.col("value").is_finite(), metric=metric)
+        if curve["step"].n_unique() > 1:
+            best = curve.sort("value", "step", descending=[metric in REWARDS, False]).row(
+                0, named=True
+            )
+            return {"metric": metric, "step": best["step"], "value": best["value"]}
+    return None
+
+
+def _no_points() -> pl.DataFrame:
+    import polars as pl
+
+    text, whole, real = pl.String, pl.Int64, pl.Float64
+    return pl.DataFrame(
+        schema={"job_id": text, "attempt": whole, "metric": text, "step": whole, "value": real}
+    )
+
+
+def _no_marks() -> pl.DataFrame:
+    import polars as pl
+
+    text, whole, real = pl.String, pl.Int64, pl.Float64
+    return pl.DataFrame(
+        schema={
+            "job_id": text, "kind": text, "step": whole, "metric": text, "value": real,
+            "model_id": text,
+        }
+    )  # fmt: skip

@@ -1,0 +1,263 @@
+"""`tunelog curve`: what is drawn is what was measured, and nothing but characters."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from test_ingest import event, lines
+
+from pipeline import open_lake
+from pipeline.charts.read import Curves, curves
+from pipeline.cli import run
+from pipeline.cli.picture import picture
+from pipeline.cli.plot import Plot, Series, draw, tick_label, ticks
+from pipeline.errors import ExitCode
+
+pytest.importorskip("plotext")
+
+ROOT = Path(__file__).parents[1]
+EVIL = "evil \x1b[2J\u202e漢字" + "漢" * 60
+JOBS: dict[str, list[dict[str, Any]]] = {
+    "one-point": [{"step": 7, "train_loss": 0.5}],
+    "flat": [{"step": n, "train_loss": 0.25} for n in range(10)],
+    "cut": [{"step": n, "train_loss": 2 - n / 50 if n < 40 else math.nan} for n in range(100)],
+    "no-number": [{"step": n, "train_loss": math.nan} for n in range(5)],
+    "huge": [{"step": n, "train_loss": (-1) ** n * 1.7e308} for n in range(50)],
+    "negative": [{"step": n, "train_loss": 1 - n / 10} for n in range(20)],
+    "long": [
+        {
+            "step": n,
+            "train_loss": 50.0 if n == 1000 else math.exp(-n / 1000),
+            **({"valid_loss": 1 + abs(n - 1500) / 1500} if n % 30 == 0 else {}),
+        }
+        for n in range(1, 3001)
+    ],
+    EVIL: [{"step": n, "train_loss": 1 / n, EVIL: n} for n in range(1, 30)],
+    "failed": [],
+}
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of odd curves and of the samples."""
+    folder = tmp_path_factory.mktemp("curves")
+    with open_lake(folder / "lake") as made:
+        for number, (job, payloads) in enumerate(JOBS.items()):
+            rows = [
+                event(n + 1, message=f"Step {n}", data=data, created_at=1_700_000_000 + n)
+                for n, data in enumerate(payloads)
+            ]
+            path = folder / f"{number}.jsonl"
+            path.write_text(lines(*rows, event(99_999, message="hello", data={}, type="message")))
+            made.ingest([path], job_id=job)
+        made.ingest([ROOT / "data" / "samples" / f"openai-{kind}.jsonl"
+                     for kind in ("supervised", "reinforcement", "restart")])  # fmt: skip
+    return folder / "lake"
+
+
+def drawn(lake: Path, capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> list[str]:
+    """The lines that `tunelog curve` prints; plain, and no wider than asked."""
+    assert run(["curve", *args, "--lake", str(lake)]) == code
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]*", out)
+    width = int(args[args.index("--width") + 1]) if "--width" in args else 80
+    assert all(cell_len(line) <= width for line in out.splitlines())
+    return (err if code else out).splitlines()
+
+
+def canvas(found: Sequence[str]) -> list[str]:
+    """What is drawn between the borders, row by row."""
+    return [match[1] for line in found if (match := re.search(r"[│┤](.*)│$", line))]
+
+
+def test_a_sample_looks_like_this(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The picture of the supervised sample is the one that was looked at."""
+    kept = ROOT / "tests" / "golden_curve.txt"
+    found = drawn(lake, capsys, "ftjob-Z5uf", "--width", "72", "--height", "20")
+    assert found == kept.read_text(encoding="utf-8").splitlines()
+
+
+def test_odd_curves_can_be_drawn(lake: Path) -> None:
+    """One point, no finite one, the greatest numbers there are, hostile names: all end in a
+    picture that fits, and in ASCII where that is asked for."""
+    with open_lake(lake, create=False) as opened, opened.connect() as con:
+        for job in filter(JOBS.get, JOBS):
+            found = curves(con, [job], metrics=["*"], smoothing=0.9)
+            for ascii in (False, True):
+                text = list(picture(found, width=41, height=20, log=ascii, ascii=ascii))
+                assert all(cell_len(line) <= 41 and line.isprintable() for line in text)
+                assert any("train_loss" in line for line in text)
+                assert not ascii or all(line.isascii() for line in text)
+                box = any(line.lstrip().startswith(("┌", "+-")) for line in text)
+                assert box == (job != "no-number")
+
+
+def test_a_spike_of_one_step_in_thousands_is_seen(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The highest row of the plot is reached where the spike is, a third of the way."""
+    found = drawn(lake, capsys, "long")
+    top = canvas(found)[0]
+    assert len(top) - len(top.lstrip()) == pytest.approx(0.3333 * len(top), abs=1)
+    assert len(top.split()) == 1
+    assert "◆  best        valid_loss 1.000 at step 1,500" in found
+
+
+def test_the_best_step_stands_where_it_was_measured(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Column and row of the mark are those of step and value on the axes."""
+    found = drawn(lake, capsys, "long", "-m", "valid_loss", "--width", "100", "--height", "30")
+    rows = canvas(found)
+    (row,) = [n for n, line in enumerate(rows) if "◆" in line]
+    share = (1500 - 30) / (3000 - 30)
+    assert rows[row].index("◆") == pytest.approx(share * len(rows[row]), abs=1)
+    assert row == len(rows) - 1  # the lowest of values that fell by less than to a quarter
+
+
+def test_what_is_not_finite_is_told(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a curve stops being a number stands above it, and in words below it."""
+    found = drawn(lake, capsys, "cut")
+    assert "!  train_loss  NaN at 60 steps, 40 to 99" in found
+    top = canvas(found)[0]
+    assert top.index("!") == pytest.approx(0.404 * len(top), abs=1)
+    assert set(top[top.index("!") :]) == {"!"}
+    assert any("10 at or below 0" in line for line in drawn(lake, capsys, "negative", "--log"))
+
+
+def test_jobs_are_drawn_over_one_another_and_rewards_by_themselves(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each curve of several jobs has a letter; losses and rewards have a plot each."""
+    found = drawn(lake, capsys, "ftjob-Z5uf", "long", "ftjob-uPFP", "--steps", "1:150")
+    legend = [line for line in found if re.match(r"[a-z]  ", line)]
+    assert [line.split()[:3] for line in legend] == [
+        ["a", "ftjob-Z5uf", "train_loss"],
+        ["b", "ftjob-Z5uf", "valid_loss"],
+        ["c", "ftjob-Z5uf", "full_valid_loss"],
+        ["d", "long", "train_loss"],
+        ["e", "long", "valid_loss"],
+        ["f", "ftjob-uPFP", "train_mean_reward"],
+        ["g", "ftjob-uPFP", "full_valid_mean_reward"],
+    ]
+    assert sum("┌" in line for line in found) == 2
+    assert set("abcdefg") <= set("".join(canvas(found)))
+
+
+def test_attempts_are_curves_of_their_own(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a restart threw away is drawn if that is asked for; that there was one, always."""
+    with open_lake(lake, create=False) as opened:
+        query = "select job_id, max(attempt) as n from attempts group by job_id order by n"
+        job, attempts = opened.sql(query).row(-1)
+    found = drawn(lake, capsys, job, "--attempts", "-m", "train_loss", "--height", "30")
+    assert sum(" attempt " in line for line in found) == attempts > 1
+    assert any("restarts" in line for line in drawn(lake, capsys, job))
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["nobody"], "nobody: no job of that name or beginning"),
+        (["ftjob-" + "x" * 24], "no such job"),
+        (["n"], "2 jobs begin so"),
+        (["flat", "-m", "loss"], "loss: no metric of that name"),
+        (["flat", "--smooth", "1"], "1.0 is not in the range"),
+        (["flat", "--steps", "9:1"], "'9:1' is no range of steps"),
+        (["flat", "--width", "7"], "7 is not in the range"),
+    ],
+)
+def test_usage_errors(
+    lake: Path, capsys: pytest.CaptureFixture[str], args: list[str], says: str
+) -> None:
+    """What cannot be drawn is refused on one line."""
+    (line,) = drawn(lake, capsys, *args, code=ExitCode.USAGE)
+    assert says in line
+
+
+def test_a_job_without_metrics_is_told(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to draw is no error: a note says how the job stands."""
+    assert run(["curve", "failed", "flat", "--steps", "3:3", "--lake", str(lake)]) == 0
+    out, err = capsys.readouterr()
+    assert "0.2500 at 3" in out
+    assert err.startswith("failed: unknown, and no metrics")
+
+
+def test_without_plotext_one_line_says_what_to_install(
+    lake: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extra that is missing is named, and the exit code is that of the environment."""
+    monkeypatch.setitem(__import__("sys").modules, "plotext", None)
+    assert run(["curve", "flat", "--lake", str(lake)]) == ExitCode.ENVIRONMENT
+    assert "pip install 'tunelog[report]'" in capsys.readouterr().err
+
+
+def test_smoothing_is_that_of_the_view(lake: Path) -> None:
+    """Smoothed points equal `loss_curves_smoothed`, and odd values stay what they are."""
+    with open_lake(lake, create=False) as opened, opened.connect() as con:
+        for job in ("cut", "long", "ftjob-Z5ufhHixoe8BAZSBFiTiZUtk"):
+            query = "from loss_curves_smoothed(smoothing := 0.9) where job_id = $1"
+            wanted = con.sql(query, params=[job]).pl()
+            points = curves(con, [job], smoothing=0.9).points
+            both = points.join(wanted, on=["metric", "step"], how="full")
+            assert both["shown"].null_count() == 0
+            finite = both.filter(pl.col("value").is_finite())
+            assert np.allclose(finite["shown"], finite["smoothed"], rtol=1e-9)
+            assert points.filter(~pl.col("value").is_finite())["shown"].is_finite().any() is False
+
+
+NUMBERS = st.floats(-5, 5) | st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324])
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=30), st.booleans(), st.integers(40, 120))
+def test_any_curve_is_a_picture(values: list[float], log: bool, width: int) -> None:
+    """Whatever the numbers, the picture has its width and its finite points."""
+    points = pl.DataFrame(
+        {"job_id": "j", "attempt": None, "metric": "train_loss", "step": range(len(values)),
+         "value": values, "shown": values},
+        schema_overrides={"attempt": pl.Int64},
+    )  # fmt: skip
+    jobs = pl.DataFrame({"job_id": ["j"], "status": ["running"], "last_step": 1, "total_steps": 1})
+    marks = pl.DataFrame(
+        schema=dict.fromkeys(["job_id", "kind", "metric"], pl.String) | {"step": pl.Int64}
+    )
+    found = list(picture(Curves(jobs, points, marks), width=width, height=12, log=log))
+    assert all(cell_len(line) <= width for line in found)
+    visible = any(math.isfinite(v) and (v > 0 or not log) for v in values)
+    assert any("┌" in line for line in found) == visible
+    assert bool("".join(canvas(found)).strip()) == visible
+
+
+@given(NUMBERS.filter(math.isfinite), NUMBERS.filter(math.isfinite), st.integers(2, 12))
+def test_ticks_are_few_and_lie_on_the_axis(one: float, other: float, most: int) -> None:
+    """Ticks are within the axis, in order, about as many as asked for, and each reads otherwise."""
+    low, high = min(one, other), max(one, other)
+    for log in (False, low > 0):
+        found = ticks(low, high, most, log=log)
+        assert 1 <= len(found) <= 2 * most + 2
+        assert found == sorted(set(found))
+        slack = 1e-9 * (high / 2 - low / 2)
+        assert low - slack <= found[0] <= found[-1] <= high + slack
+        labels = [tick_label(tick, found, log=log) for tick in found]
+        if high - low > 1e-6 * max(abs(low), abs(high)) or low == high:
+            assert len(set(labels)) == len(labels), labels
+
+
+def test_colours_are_escapes_only_where_asked_for() -> None:
+    """The same plot in colour differs by its escapes only."""
+    series = Series(np.arange(9.0), np.arange(9.0), "o", 33)
+    plot = Plot([series], points=[(3, 3, "◆", 160)], below=[(5, "▲", 35)])
+    plain = draw(plot, 60, 12, colour=False, ascii=False)
+    painted = draw(plot, 60, 12, colour=True, ascii=False)
+    assert "\x1b[38;5;33m" in "".join(painted)
+    bare = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in painted]
+    assert bare == plain
