@@ -26,6 +26,7 @@ LAYERS = (
     {"lake"},
     {"query", "query_child", "synth", "view_reference"},
     {"checks"},
+    {"archive"},
     {"cli"},
 )
 """Parts of the package, each layer knowing those before it only."""

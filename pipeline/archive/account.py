@@ -1,0 +1,208 @@
+"""An account of OpenAI or Azure: the official client, asked for bodies instead of models."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pipeline.archive import pages
+from pipeline.archive.redaction import SECRET_VARIABLES, Redactor, public_url
+from pipeline.errors import LakeError, UsageError
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import OpenAI
+
+RETRIES = 8
+TIMEOUT_SECONDS = 60.0
+_ABSENT = (400, 404, 405, 410, 501)
+_PAGE, _OBJECT = "tunelog_page", "tunelog_object"
+_LISTS = re.compile(r"/fine_tuning/jobs(?:/[^/]+/(?:events|checkpoints))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response with status 200.
+
+    Attributes:
+        url: what was asked, without credentials.
+        request_id: the server's name for it.
+        body: as sent, after the transport's decompression.
+        page: of a list endpoint.
+        value: of any other endpoint but file contents.
+        now: the server's time [s since 1970].
+    """
+
+    url: str
+    request_id: str | None
+    body: bytes
+    page: pages.Page | None
+    value: dict[str, Any] | None
+    now: float
+
+
+class Failure(Exception):
+    """A request that failed for good, in words without secrets."""
+
+    def __init__(self, text: str, status: int | None = None, request_id: str | None = None) -> None:
+        """Say what failed."""
+        super().__init__(text)
+        self.status, self.request_id = status, request_id
+
+    @property
+    def absent(self) -> bool:
+        """The server says that it does not have what was asked for."""
+        return self.status in _ABSENT
+
+    @property
+    def fatal(self) -> bool:
+        """No other request would fare better."""
+        return self.status in (401, 403)
+
+
+class Account:
+    """Asks an account's endpoints, no more than so many at once; safe to share by threads."""
+
+    def __init__(self, client: OpenAI, redactor: Redactor, concurrency: int) -> None:
+        """Use a client whose responses pass `_look`."""
+        self._client, self.redactor = client, redactor
+        self._slots = BoundedSemaphore(concurrency)
+        self.base = public_url(str(client.base_url))
+
+    def get(self, path: str, **query: str | int | None) -> Answer:
+        """Ask for a path below the base URL.
+
+        Raises:
+            Failure: after all retries.
+        """
+        import httpx2
+        import openai
+
+        asked: dict[str, object] = {k: v for k, v in query.items() if v is not None}
+        try:
+            with self._slots:
+                response = self._client.get(
+                    path, cast_to=httpx2.Response, options={"params": asked} if asked else {}
+                )
+        except openai.APIStatusError as error:
+            raise self._failure(path, error) from None
+        except openai.APIConnectionError as error:
+            cause = error.__cause__
+            why = f": {type(cause).__name__}: {cause}" if cause else ""
+            raise Failure(self.redactor.text(f"{path}: {error.message}{why}")) from None
+        except Exception as error:  # its text and its causes may hold the key
+            told = f"{path}: {type(error).__name__}: {error}"
+            raise Failure(self.redactor.text(told)) from None
+        return Answer(
+            url=public_url(str(response.request.url)),
+            request_id=_request_id(response),
+            body=response.content,
+            page=response.extensions.get(_PAGE),
+            value=response.extensions.get(_OBJECT),
+            now=_server_time(response),
+        )
+
+    def _failure(self, path: str, error: Any) -> Failure:
+        body = error.body
+        message = body.get("message") if isinstance(body, dict) else None
+        told = " ".join(str(message or error.message).split())[:300]
+        wait = error.response.headers.get("retry-after")
+        again = f" (try again in {wait} s)" if wait and error.status_code == 429 else ""
+        text = self.redactor.text(f"{path}: status {error.status_code}: {told}{again}")
+        return Failure(text, error.status_code, _request_id(error.response))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def connect(
+    *,
+    azure_endpoint: str | None = None,
+    api_version: str | None = None,
+    concurrency: int = 8,
+    retries: int = RETRIES,
+    timeout: float = TIMEOUT_SECONDS,
+) -> Account:
+    """The account that the environment names, by the variables of the official client.
+
+    Args:
+        azure_endpoint: an Azure resource, instead of OpenAI.
+        api_version: of Azure's API; ``$OPENAI_API_VERSION`` by default.
+        concurrency: requests at once.
+        retries: of a request, with the client's back-off.
+        timeout: until a connection is made or bytes arrive [s].
+
+    Raises:
+        UsageError: a setting is missing.
+        LakeError: the client is not installed.
+    """
+    try:
+        import openai
+    except ImportError:
+        raise LakeError(
+            "tunelog archive: the openai client is not installed: pip install 'tunelog[archive]'"
+        ) from None
+    redactor = Redactor(_secrets())
+    http = openai.DefaultHttpxClient(event_hooks={"response": [_look]}, timeout=timeout)
+    try:
+        client: OpenAI
+        if azure_endpoint is not None:
+            client = openai.AzureOpenAI(
+                azure_endpoint=azure_endpoint,
+                api_version=api_version,
+                max_retries=retries,
+                timeout=timeout,
+                http_client=http,
+            )
+        else:
+            client = openai.OpenAI(max_retries=retries, timeout=timeout, http_client=http)
+    except Exception as error:
+        raise UsageError(f"tunelog archive: {redactor.text(str(error))}") from None
+    return Account(client, redactor, concurrency)
+
+
+def _secrets() -> list[str]:
+    found = [os.environ.get(name, "") for name in SECRET_VARIABLES]
+    for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"):
+        found.append(urlsplit(os.environ.get(name, "")).password or "")
+    return found
+
+
+def _look(response: httpx2.Response) -> None:
+    """Let the client take a malformed body for a broken connection, and try again."""
+    import httpx2
+
+    path = response.request.url.path
+    if response.status_code != 200:
+        return
+    try:
+        if path.endswith("/content"):
+            if response.read().lstrip()[:5].lower() in (b"<html", b"<!doc"):
+                raise pages.Malformed("a web page instead of a file")
+            return
+        value = pages.parsed(response.read())
+        if _LISTS.search(path):
+            response.extensions[_PAGE] = pages.page(value)
+        else:
+            response.extensions[_OBJECT] = value
+    except pages.Malformed as error:
+        raise httpx2.RemoteProtocolError(str(error), request=response.request) from None
+
+
+def _request_id(response: httpx2.Response) -> str | None:
+    headers = response.headers
+    return headers.get("x-request-id") or headers.get("apim-request-id")
+
+
+def _server_time(response: httpx2.Response) -> float:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError):
+        return time.time()

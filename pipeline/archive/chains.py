@@ -1,0 +1,140 @@
+"""What the manifest's lines say of each job: walks of pages, and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Line = dict[str, Any]
+
+LISTS = ("events", "checkpoints")
+
+
+@dataclass(slots=True)
+class Walk:
+    """Pages of one list, each asked for after the last item of the one before, newest first.
+
+    Attributes:
+        number: unique in the archive.
+        final: it began when the job had long ended, so nothing can have come after it.
+        paths: files of its pages.
+        cursor: id that the next page follows.
+        complete: it reached the page that says there are no more.
+        joined: it stopped where an earlier walk had been.
+        broken: its lines do not follow one another, or a file is lost.
+        line: number of the manifest line of its first page.
+    """
+
+    number: int
+    final: bool
+    line: int
+    paths: list[str] = field(default_factory=list)
+    cursor: str | None = None
+    complete: bool = False
+    joined: bool = False
+    broken: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Nothing is left to be asked for."""
+        return self.complete or self.joined
+
+    def add(self, line: Line) -> None:
+        """Take in the line of a page."""
+        if self.ended or line["page"] != len(self.paths) or line["after"] != self.cursor:
+            self.broken = True
+        self.paths.append(line["path"])
+        self.cursor = line["last"]
+        self.complete = not line["has_more"]
+        self.joined = bool(line.get("joined"))
+
+
+@dataclass(slots=True)
+class History:
+    """What is known of one job.
+
+    Attributes:
+        listed: number of the latest line that lists it.
+        walks: of its events and of its checkpoints, oldest first.
+        files: paths of the `file` object and the `content` of each result file.
+        gone: what the server says it does not have: `events`, `checkpoints`, file ids.
+    """
+
+    listed: int = 0
+    walks: dict[str, list[Walk]] = field(default_factory=lambda: {name: [] for name in LISTS})
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+
+    def sound(self, what: str) -> list[Walk]:
+        """Walks that, with those before them, reach from their newest item to the oldest."""
+        found: list[Walk] = []
+        for walk in self.walks[what]:
+            if not walk.broken and (walk.complete or (walk.joined and found)):
+                found.append(walk)
+        return found
+
+    def closed(self, what: str) -> bool:
+        """The whole list was taken in one walk after the job had ended, or does not exist."""
+        if what in self.gone:
+            return True
+        walks = self.walks[what]
+        return any(w.final and w.complete and not w.joined and not w.broken for w in walks)
+
+    def holds(self, file: str) -> bool:
+        """A result file is kept, or gone from the server."""
+        return file in self.gone or len(self.files.get(file, ())) == 2
+
+    def unfinished(self, what: str) -> Walk | None:
+        """The latest walk, if it was interrupted."""
+        walks = self.walks[what]
+        walk = walks[-1] if walks else None
+        return walk if walk and not walk.ended and not walk.broken and walk.paths else None
+
+
+class Histories:
+    """All jobs of an archive, by the lines of its manifest in their order."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.jobs: dict[str, History] = {}
+        self.walks = 0
+
+    def job(self, job: str) -> History:
+        """The history of a job, a new one if nothing is known."""
+        return self.jobs.setdefault(job, History())
+
+    def add(self, line: Line, number: int) -> None:
+        """Take in a line.
+
+        Args:
+            line: as `Manifest.lines` gives it.
+            number: its number.
+        """
+        kind = line["kind"]
+        self.walks = max(self.walks, line.get("walk", 0))
+        if kind in LISTS:
+            self._add_page(line, number)
+        elif kind in ("file", "content"):
+            self.job(line["job"]).files.setdefault(line["file"], {})[kind] = line["path"]
+        elif kind == "gone":
+            self.job(line["job"]).gone.add(line["what"])
+        elif kind in ("jobs", "job"):
+            for job in line["listed"]:
+                self.job(job).listed = number
+        elif kind == "mend":
+            self._lose(set(line["lost"]))
+
+    def _add_page(self, line: Line, number: int) -> None:
+        walks = self.job(line["job"]).walks[line["kind"]]
+        found = next((w for w in reversed(walks) if w.number == line["walk"]), None)
+        if found is None:
+            found = Walk(line["walk"], line["final"], number)
+            walks.append(found)
+        found.add(line)
+
+    def _lose(self, paths: set[str]) -> None:
+        for job in self.jobs.values():
+            for walk in (*job.walks["events"], *job.walks["checkpoints"]):
+                walk.broken = walk.broken or not paths.isdisjoint(walk.paths)
+            for file, parts in job.files.items():
+                job.files[file] = {k: path for k, path in parts.items() if path not in paths}

@@ -1,0 +1,244 @@
+"""One job: its events, checkpoints and result files, page after page into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.archive import pages
+from pipeline.archive.account import Account, Answer, Failure
+from pipeline.archive.chains import History, Walk
+from pipeline.archive.pages import JobFacts, Page
+from pipeline.archive.store import Store, safe
+
+LIMIT = 100
+"""Items a page: what the API is known to give at most."""
+
+OVERLAP_SECONDS = 60
+"""An event may take its place in the list so long after younger ones."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one run brought of a job.
+
+    Attributes:
+        job: its facts.
+        pages: list pages fetched.
+        events: events on them that the archive did not hold.
+        checkpoints: items on the pages of checkpoints.
+        files: result files fetched.
+        problems: what failed.
+    """
+
+    job: JobFacts
+    pages: int = 0
+    events: int = 0
+    checkpoints: int = 0
+    files: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+class Fetcher:
+    """Fetches what a job's history lacks; one thread a job."""
+
+    def __init__(self, account: Account, store: Store, stop: Callable[[], bool]) -> None:
+        """Use an account and a store.
+
+        Args:
+            account: whom to ask.
+            store: where to keep the answers.
+            stop: asked before each request; True ends the job where it is.
+        """
+        self._account, self._store, self._stop = account, store, stop
+
+    def fetch(self, job: JobFacts, told: Callable[[int], None] = lambda events: None) -> Outcome:
+        """Bring a job's history up to now.
+
+        Args:
+            job: as just listed.
+            told: called with the new events of each page.
+
+        Raises:
+            Failure: of a kind that all requests would meet.
+        """
+        outcome = Outcome(job)
+        history = self._store.histories.job(job.id)
+        for what in ("events", "checkpoints"):
+            try:
+                if not history.closed(what):
+                    self._list(job, history, what, outcome, told)
+            except Failure as failure:
+                if failure.fatal:
+                    raise
+                if failure.absent:
+                    self._gone(job, history, what, failure)
+                else:
+                    outcome.problems.append(f"{what}: {failure}")
+        for file in job.files:
+            try:
+                if not history.holds(file):
+                    self._file(job, history, file, outcome)
+            except Failure as failure:
+                if failure.fatal:
+                    raise
+                if failure.absent:
+                    self._gone(job, history, file, failure)
+                else:
+                    outcome.problems.append(f"result file: {failure}")
+        return outcome
+
+    # -- lists ----------------------------------------------------------------------------------
+
+    def _list(
+        self,
+        job: JobFacts,
+        history: History,
+        what: str,
+        outcome: Outcome,
+        told: Callable[[int], None],
+    ) -> None:
+        known = self._known(history, what)
+        walk = history.unfinished(what)
+        if walk is not None and walk.final == job.settled:
+            try:
+                self._walk(job, history, what, walk, known, outcome, told)
+            except Failure as failure:
+                if not failure.absent:  # the cursor may be one that the server forgot
+                    raise
+            if history.closed(what):
+                return
+            known = self._known(history, what)
+        if not self._stop():
+            walk = Walk(self._store.next_walk(), job.settled, 0)
+            self._walk(job, history, what, walk, known, outcome, told)
+
+    def _known(self, history: History, what: str) -> dict[str, float]:
+        """Time of each item that sound walks hold, by its id; damaged pages break their walk."""
+        known: dict[str, float] = {}
+        for walk in history.sound(what):
+            try:
+                for path in walk.paths:
+                    page = pages.page(pages.parsed(self._store.read(path)))
+                    known.update((item["id"], item["created_at"]) for item in page.items)
+            except (ValueError, OSError):
+                walk.broken = True
+                return self._known(history, what)
+        return known
+
+    def _walk(
+        self,
+        job: JobFacts,
+        history: History,
+        what: str,
+        walk: Walk,
+        known: dict[str, float],
+        outcome: Outcome,
+        told: Callable[[int], None],
+    ) -> None:
+        """Go on with a walk until there is no more, or nothing that is not known.
+
+        The list is newest first, and an event may slip in below younger ones: the walk has joined
+        what is known where it stands on a known item that is older, by `OVERLAP_SECONDS`, than the
+        youngest known. A final walk joins nothing.
+        """
+        url = f"/fine_tuning/jobs/{safe(job.id)}/{what}"
+        bar = max(known.values(), default=0) - OVERLAP_SECONDS
+        used = {walk.cursor}
+        seen = set(known)
+        while not walk.ended and not self._stop():
+            answer = self._account.get(url, limit=LIMIT, after=walk.cursor)
+            page = answer.page
+            assert page is not None
+            if page.has_more and page.last in used:
+                raise Failure(f"{url}: the page after {page.last} ends with it: no way on")
+            used.add(page.last)
+            joined = page.has_more and not walk.final and page.last in known and page.oldest < bar
+            line = page_line(what, walk, page, joined=joined)
+            kept = self._keep(answer, {**line, "job": job.id}, _place(job, what, page), ".json")
+            if not walk.paths:
+                history.walks[what].append(walk)
+            walk.add(kept)
+            outcome.pages += 1
+            new = [name for name in page.ids if name not in seen]
+            seen.update(new)
+            if what == "events":
+                outcome.events += len(new)
+                told(len(new))
+            else:
+                outcome.checkpoints += len(new)
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def _file(self, job: JobFacts, history: History, file: str, outcome: Outcome) -> None:
+        had = history.files.setdefault(file, {})
+        for kind, path, suffix in (
+            ("file", f"/files/{safe(file)}", ".json"),
+            ("content", f"/files/{safe(file)}/content", ".csv"),
+        ):
+            if kind in had or self._stop():
+                continue
+            answer = self._account.get(path)
+            place = f"{safe(job.id)}/{'result' if kind == 'content' else 'file'}-{safe(file)}"
+            line = {"kind": kind, "job": job.id, "file": file}
+            had[kind] = self._keep(answer, line, place, suffix)["path"]
+            outcome.files += kind == "content"
+
+    def _gone(self, job: JobFacts, history: History, what: str, failure: Failure) -> None:
+        history.gone.add(what)
+        line = {"kind": "gone", "job": job.id, "what": what, "time": _now()}
+        self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
+
+    def _keep(self, answer: Answer, line: dict[str, Any], place: str, suffix: str) -> Any:
+        return keep(self._store, self._account, answer, line, place, suffix)
+
+
+def keep(
+    store: Store, account: Account, answer: Answer, line: dict[str, Any], place: str, suffix: str
+) -> dict[str, Any]:
+    """Keep a response, without secrets; the line as it was written."""
+    of_jobs = line["kind"] in ("jobs", "job")
+    body, removed = account.redactor.body(answer.body, of_jobs=of_jobs)
+    if removed:
+        line = {**line, "removed": removed}
+    line = {
+        **line,
+        "url": account.redactor.text(answer.url),
+        "time": _now(),
+        "status": 200,
+        "request_id": answer.request_id,
+    }
+    return store.keep(line, body, place, suffix)
+
+
+def page_line(kind: str, walk: Walk, page: Page, *, joined: bool = False) -> dict[str, Any]:
+    """What the manifest says of a list page before it is kept."""
+    line = {
+        "kind": kind,
+        "walk": walk.number,
+        "final": walk.final,
+        "page": len(walk.paths),
+        "after": walk.cursor,
+        "count": len(page.items),
+        "first": page.items[0]["id"] if page.items else None,
+        "last": page.last,
+        "has_more": page.has_more,
+    }
+    return {**line, "joined": True} if joined else line
+
+
+def _place(job: JobFacts, what: str, page: Page) -> str:
+    newest = max((item["created_at"] for item in page.items), default=None)
+    try:
+        when = (
+            "empty" if newest is None else f"{datetime.fromtimestamp(newest, UTC):%Y%m%dT%H%M%SZ}"
+        )
+    except (ValueError, OverflowError, OSError):
+        when = "undated"
+    return f"{safe(job.id)}/{what}-{when}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,117 @@
+"""What a response must look like to be kept: a list page, an object."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+FINAL_STATES = frozenset({"succeeded", "failed", "cancelled", "canceled", "deleted"})
+
+SETTLE_SECONDS = 900
+"""Events still come after the end: Azure's bills up to four minutes later."""
+
+_UNKNOWN_END_SECONDS = 86_400
+
+
+class Malformed(ValueError):
+    """A body that was cut off, or is not what the endpoint documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A list page.
+
+    Attributes:
+        items: the objects, as the server orders them: newest first.
+        has_more: whether older ones follow.
+    """
+
+    items: list[dict[str, Any]]
+    has_more: bool
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids, in the page's order."""
+        return [item["id"] for item in self.items]
+
+    @property
+    def last(self) -> str | None:
+        """The id that the next page follows; None of an empty page."""
+        return self.items[-1]["id"] if self.items else None
+
+    @property
+    def oldest(self) -> int:
+        """The least time of the page [s since 1970]; 0 where it is empty."""
+        return min((item["created_at"] for item in self.items), default=0)
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """A body that must be a JSON object.
+
+    Raises:
+        Malformed: it is not.
+    """
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Malformed(f"a JSON {type(value).__name__} instead of an object")
+    return value
+
+
+def page(value: dict[str, Any]) -> Page:
+    """A list page.
+
+    Raises:
+        Malformed: fields are missing, or the next page could not be asked for.
+    """
+    items, has_more = value.get("data"), value.get("has_more")
+    if not isinstance(items, list) or not isinstance(has_more, bool):
+        raise Malformed("a list page without data or has_more")
+    for item in items:
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str) or not item["id"]:
+            raise Malformed("a list page with something that has no id")
+        if type(item.get("created_at")) not in (int, float):
+            raise Malformed(f"{item['id']} has no created_at")
+    if has_more and not items:
+        raise Malformed("an empty page that says has_more")
+    return Page(items, has_more)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What of a job object decides how it is archived.
+
+    Attributes:
+        id: job id.
+        status: the API's word.
+        created: when it was created [s since 1970].
+        settled: it ended long enough ago for its events to be all there.
+        files: ids of its result files.
+    """
+
+    id: str
+    status: str
+    created: float
+    settled: bool
+    files: tuple[str, ...]
+
+
+def facts(job: dict[str, Any], now: float) -> JobFacts:
+    """The facts of a job object.
+
+    Args:
+        job: the object, which has an id and a created_at.
+        now: the server's time when it sent the object [s since 1970].
+    """
+    status = job.get("status")
+    status = status if isinstance(status, str) else "unknown"
+    ended = job.get("finished_at")
+    if not isinstance(ended, int | float):  # cancelled jobs need not have one
+        ended = job["created_at"] + _UNKNOWN_END_SECONDS
+    files = job.get("result_files")
+    named = tuple(f for f in files if isinstance(f, str) and f) if isinstance(files, list) else ()
+    settled = status in FINAL_STATES and now - ended >= SETTLE_SECONDS
+    return JobFacts(job["id"], status, job["created_at"], settled, named)

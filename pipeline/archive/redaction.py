@@ -1,0 +1,73 @@
+"""What never leaves memory: the account's keys, and keys that lie in job objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+REMOVED = "[removed]"
+
+SECRET_VARIABLES = (
+    "OPENAI_API_KEY",
+    "OPENAI_ADMIN_KEY",
+    "OPENAI_WEBHOOK_SECRET",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_AD_TOKEN",
+)
+"""Environment variables of the client whose values are secret."""
+
+_SHORTEST = 6  # a shorter "secret" would be found in innocent text
+_QUERY = ("after", "limit", "api-version")
+
+# A member with a text value whose name ends like that of a credential, in JSON text.
+_SECRET_MEMBER = re.compile(
+    rb'("(?:[A-Za-z0-9]+[_-])*(?:api_?key|secret(?:_?key)?|password|passwd|private_?key'
+    rb'|(?:access|auth|bearer|refresh)_?token|token|credentials?|authorization)"\s*:\s*)'
+    rb'"((?:[^"\\]|\\.)+)"',
+    re.IGNORECASE,
+)
+
+
+class Redactor:
+    """Takes secrets out of texts and bodies."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """Know the secrets; those too short to be told from other text are left out."""
+        told = {s.strip() for s in secrets if len(s.strip()) >= _SHORTEST}
+        self._secrets = sorted(told, key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """The text without the secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, REMOVED)
+        return text
+
+    def body(self, body: bytes, *, of_jobs: bool) -> tuple[bytes, int]:
+        """A response body without secrets.
+
+        Args:
+            body: as it was sent.
+            of_jobs: it holds job objects, in which trackers' keys may lie.
+
+        Returns:
+            The body, the same object where nothing was secret, and how many secrets it held.
+        """
+        count = 0
+        for secret in self._secrets:
+            found = body.count(secret.encode())
+            if found:
+                count += found
+                body = body.replace(secret.encode(), REMOVED.encode())
+        if of_jobs:
+            body, found = _SECRET_MEMBER.subn(rb'\1"' + REMOVED.encode() + b'"', body)
+            count += found
+        return body, count
+
+
+def public_url(url: str) -> str:
+    """A URL without user, password and all parameters but those of the endpoints."""
+    parts = urlsplit(url)
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name in _QUERY]
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, urlencode(query), ""))

@@ -1,0 +1,235 @@
+"""Is an archive complete, and as it was fetched? By its manifest, and every byte in it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.archive import manifest, pages
+from pipeline.archive.chains import LISTS, Histories, Line, Walk
+from pipeline.archive.store import unnamed
+from pipeline.errors import UsageError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+AGAIN = "run `tunelog archive` again"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is wrong.
+
+    Attributes:
+        rule: what should hold.
+        place: file, line or job.
+        problem: how it does not.
+        advice: what to do.
+    """
+
+    rule: str
+    place: str
+    problem: str
+    advice: str
+
+
+@dataclass(slots=True)
+class Proof:
+    """What was found.
+
+    Attributes:
+        faults: all that is wrong.
+        jobs: jobs the server listed.
+        open: those of them that had not ended, or only just.
+        events: different events of all jobs.
+        files: files read.
+        gone: lists and files that the server said it does not have.
+    """
+
+    faults: list[Fault] = field(default_factory=list)
+    jobs: int = 0
+    open: int = 0
+    events: int = 0
+    files: int = 0
+    gone: int = 0
+
+
+def verify(folder: Path, told: Callable[[int, int | None], None] | None = None) -> Proof:
+    """Prove an archive complete, or say what is missing. Changes nothing.
+
+    Args:
+        folder: the archive.
+        told: called with the bytes read and to read.
+
+    Raises:
+        UsageError: there is no archive.
+    """
+    if not (folder / manifest.NAME).is_file():
+        raise UsageError(
+            f"{folder}: no archive here: make one with `tunelog archive --out {folder}`"
+        )
+    return _Verifier(folder, told or (lambda done, total: None)).proof()
+
+
+class _Verifier:
+    def __init__(self, folder: Path, told: Callable[[int, int | None], None]) -> None:
+        self._folder, self._told = folder, told
+        self._found = Proof()
+        self._histories = Histories()
+        self._lines: dict[str, list[Line]] = {}
+        """Lines that name each file still held to be there."""
+        self._listings: list[Line] = []
+        self._owed: dict[str, Any] = {}
+        self._pages: dict[str, tuple[list[str], bool] | None] = {}
+        """Ids and has_more of each list page; None of one that is damaged."""
+
+    def proof(self) -> Proof:
+        self._read_manifest()
+        self._read_files()
+        self._check_listing()
+        for job, owed in self._owed.items():
+            self._check_job(job, owed)
+        self._found.jobs = len(self._owed)
+        return self._found
+
+    def _fault(self, rule: str, place: str, problem: str, advice: str = AGAIN) -> None:
+        self._found.faults.append(Fault(rule, place, problem, advice))
+
+    # -- the manifest and the bytes ---------------------------------------------------------------
+
+    def _read_manifest(self) -> None:
+        reader = manifest.Manifest(self._folder / manifest.NAME)
+        mended: set[int] = set()
+        for number, line in reader.lines():
+            self._histories.add(line, number)
+            if line["kind"] == "mend":
+                mended.update(line["breaks"])
+                for name in line["lost"]:
+                    self._lines.pop(name, None)
+            if "path" in line:
+                self._lines.setdefault(line["path"], []).append(line)
+            if "listed" in line:
+                self._owed.update(line["listed"])
+            if line["kind"] == "jobs":
+                self._listings.append(line)
+            self._found.gone += line["kind"] == "gone"
+        for number in reader.breaks:
+            if number not in mended:
+                problem = "does not follow the line before it: one was lost or changed"
+                self._fault("manifest_is_whole", f"{manifest.NAME}:{number}", problem)
+        if reader.torn:
+            place = f"{manifest.NAME}:end"
+            self._fault("manifest_is_whole", place, "the last line was not written to its end")
+
+    def _read_files(self) -> None:
+        total = sum(lines[0]["stored"] for lines in self._lines.values())
+        done = 0
+        for name, lines in self._lines.items():
+            body = self._body(name, lines[0])
+            if body is None:
+                self._pages[name] = None
+            else:
+                for line in lines:
+                    self._check_line(name, line, body)
+            self._found.files += 1
+            done += lines[0]["stored"]
+            self._told(done, total)
+        for file in unnamed(self._folder, dict.fromkeys(self._lines, 0)):
+            place = file.relative_to(self._folder).as_posix()
+            self._fault("files_are_named", place, "no line of the manifest names it")
+
+    def _body(self, name: str, line: Line) -> bytes | None:
+        file = self._folder / name
+        try:
+            body = zstd.decompress(file.read_bytes())
+        except FileNotFoundError:
+            self._fault("bytes_are_as_fetched", name, "the file is gone")
+            return None
+        except (zstd.ZstdError, EOFError) as error:
+            self._fault("bytes_are_as_fetched", name, f"it is damaged: {error}", self._advice(name))
+            return None
+        if len(body) != line["bytes"] or hashlib.sha256(body).hexdigest() != line["sha256"]:
+            problem = "its content is not what the manifest's hash says"
+            self._fault("bytes_are_as_fetched", name, problem, self._advice(name))
+            return None
+        return body
+
+    def _advice(self, name: str) -> str:
+        return f"put back a good copy, or remove {name} and {AGAIN}"
+
+    def _check_line(self, name: str, line: Line, body: bytes) -> None:
+        """The manifest must say of a page what the page says."""
+        if line["kind"] not in (*LISTS, "jobs"):
+            return
+        try:
+            page = pages.page(pages.parsed(body))
+        except pages.Malformed as error:
+            self._fault("pages_are_as_told", name, str(error), self._advice(name))
+            self._pages[name] = None
+            return
+        self._pages[name] = (page.ids, page.has_more)
+        first = page.ids[0] if page.ids else None
+        said = (line["count"], line["first"], line["last"], line["has_more"])
+        if said != (len(page.ids), first, page.last, page.has_more):
+            self._fault("pages_are_as_told", name, "the manifest says otherwise", AGAIN)
+            self._pages[name] = None
+
+    # -- completeness -----------------------------------------------------------------------------
+
+    def _check_listing(self) -> None:
+        """The latest list of jobs must be whole; one of an interrupted run does not count."""
+        if not self._listings:
+            return
+        number = self._listings[-1]["walk"]
+        walk = Walk(number, False, 0)
+        for line in self._listings:
+            if line["walk"] == number:
+                walk.add(line)
+        bad = [path for path in walk.paths if self._pages.get(path) is None]
+        if walk.broken or not walk.ended or bad:
+            self._fault("jobs_are_listed", "jobs", "the latest list of jobs has a gap or no end")
+
+    def _check_job(self, job: str, owed: dict[str, Any]) -> None:
+        history = self._histories.job(job)
+        self._found.open += not owed["settled"]
+        for what in LISTS:
+            sound, ids = self._sound(history.walks[what])
+            if what == "events":
+                self._found.events += len(ids)
+            if what in history.gone:
+                continue
+            rule = f"{what}_are_complete"
+            if not history.walks[what]:
+                self._fault(rule, job, f"no {what} were fetched")
+            elif not sound:
+                self._fault(rule, job, "the pages have a gap, or do not reach the oldest")
+            elif owed["settled"]:
+                if not any(walk.final and walk.complete for walk in sound):
+                    self._fault(rule, job, "the job has ended since they were fetched")
+            elif sound[-1].line < history.listed:
+                self._fault(rule, job, "the job was listed since they were fetched")
+        for file in owed["files"]:
+            if not history.holds(file):
+                self._fault("result_files_are_there", job, f"{file} is missing")
+
+    def _sound(self, walks: list[Walk]) -> tuple[list[Walk], set[str]]:
+        """Walks without a gap, judged by the pages themselves, and all ids on them."""
+        sound: list[Walk] = []
+        ids: set[str] = set()
+        for walk in walks:
+            found = [self._pages.get(path) for path in walk.paths]
+            if walk.broken or not all(found):
+                continue
+            last = found[-1]
+            assert last is not None
+            ends = not last[1] or (walk.joined and last[0] and last[0][-1] in ids)
+            if ends and walk.ended:
+                sound.append(walk)
+                ids.update(name for page in found if page for name in page[0])
+        return sound, ids

@@ -1,0 +1,310 @@
+"""`tunelog archive`: all that an account knows of its jobs, from the API to disk and lake."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipeline.cli.ingest import progress_bar
+from pipeline.cli.options import output_options, waiting_note
+from pipeline.cli.output import destination, write_rows
+from pipeline.cli.terminal import note, terminal_width
+from pipeline.errors import DataError, ExitCode, LakeError, TunelogError, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.archive.account import Account
+    from pipeline.archive.run import Progress, Report
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NOT_INGESTED = ("file-", "result-")
+"""Beginnings of names whose files hold no dump."""
+
+
+class Moment(click.ParamType[float]):
+    """A date or time in ISO 8601, UTC unless it says otherwise."""
+
+    name = "date"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The moment [s since 1970]."""
+        try:
+            found = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no date: write it as 2025-06-30.", param, ctx)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def account_options(command: F) -> F:
+    """Add the options that say whom to ask, and how patiently."""
+    for option in (
+        click.option(
+            "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True,
+            metavar="SECONDS", help="How long to wait for an answer.",
+        ),
+        click.option(
+            "--retries", type=click.IntRange(min=0), default=8, show_default=True, metavar="N",
+            help="How often to try a request again.",
+        ),
+        click.option(
+            "--concurrency", type=click.IntRange(1, 256), default=8, show_default=True,
+            metavar="N", help="Requests at once.",
+        ),
+        click.option(
+            "--api-version", metavar="VERSION",
+            help="Version of Azure's API  [env: OPENAI_API_VERSION].",
+        ),
+        click.option(
+            "--azure-endpoint", metavar="URL",
+            help="Azure resource to ask instead of OpenAI  [env: AZURE_OPENAI_ENDPOINT].",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group(invoke_without_command=True, subcommand_metavar="[verify DIR]")
+@click.option("--out", metavar="DIR", help="Folder of the archive; made if it is not there.")
+@click.option("--job", "jobs", metavar="ID", multiple=True, help="Only this job; repeatable.")
+@click.option("--since", metavar="DATE", type=Moment(), help="Only jobs created since.")
+@click.option("--lake", "lake_dir", metavar="DIR", help="Lake to ingest the archive into.")
+@account_options
+@output_options()
+@click.pass_context
+def archive(
+    ctx: click.Context,
+    out: str | None,
+    jobs: tuple[str, ...],
+    since: float | None,
+    lake_dir: str | None,
+    azure_endpoint: str | None,
+    api_version: str | None,
+    concurrency: int,
+    retries: int,
+    timeout: float,
+    format: str,
+    output: str | None,
+) -> ExitCode | None:
+    """Fetch all fine-tuning jobs of an account, with events, checkpoints and result files.
+
+    Responses are kept byte for byte, less secrets, with a manifest that proves them complete.
+    Run it again, after anything, to go on: only what is new is fetched. The key is read from
+    OPENAI_API_KEY (and OPENAI_BASE_URL), for Azure from AZURE_OPENAI_API_KEY.
+
+    `tunelog archive verify DIR` proves an archive complete, offline.
+
+    \b
+    Examples:
+      tunelog archive --out archive
+      tunelog archive --out archive --lake lake --since 2025-01-01
+      tunelog archive --out archive --azure-endpoint https://NAME.openai.azure.com \\
+          --api-version 2025-04-01-preview
+      tunelog archive verify archive
+    """
+    if ctx.invoked_subcommand:
+        return None
+    if not out:
+        raise click.UsageError("no --out DIR for the archive", ctx)
+    from pipeline.archive.account import Failure
+    from pipeline.archive.run import Run
+    from pipeline.archive.store import Store
+
+    account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
+    with guarded(account), Store(Path(out)) as store, _progress() as told:
+        run = Run(store, account, concurrency=concurrency, told=told)
+        try:
+            report = run.archive(jobs, since)
+        except Failure as failure:
+            raise _refused(failure) from None
+    _print(report, format, output)
+    code = ExitCode.DATA if report.failed else ExitCode.OK
+    if report.failed:
+        note(f"{out}: something is missing: run the same command again; the rest is there")
+    if lake_dir is not None:
+        code = max(code, feed(lake_dir, report.files))
+    return code
+
+
+@archive.command()
+@click.argument("folder", metavar="DIR")
+@output_options()
+def verify(folder: str, format: str, output: str | None) -> ExitCode:
+    """Prove that an archive is complete and as it was fetched, or print what is not.
+
+    Every file against its hash, every line of the manifest against the one before, every job's
+    pages from the newest to the oldest without a gap, every job listed with all that it has.
+    Prints a row for each fault. Asks no server and changes nothing.
+
+    \b
+    Examples:
+      tunelog archive verify archive
+      tunelog archive verify archive --format json
+    """
+    import pyarrow as pa
+
+    from pipeline.archive.verify import verify as prove
+
+    with progress_bar("verify") as told:
+        proof = prove(Path(folder), told)
+    schema = pa.schema([(name, pa.string()) for name in ("rule", "place", "problem", "advice")])
+    if proof.faults or format != "table":
+        rows = pa.Table.from_pylist(list(map(asdict, proof.faults)), schema)
+        write_rows(rows.to_reader(), format, output)
+    verdict = f"{len(proof.faults):,} faults" if proof.faults else "complete"
+    still = f", {proof.open:,} of them not long ended" if proof.open else ""
+    note(
+        f"{folder}: {proof.jobs:,} jobs{still}, {proof.events:,} events in {proof.files:,} files:"
+        f" {verdict}"
+    )
+    if proof.gone:
+        note(f"{folder}: {proof.gone:,} lists or files were gone from the server: see `gone` in it")
+    return ExitCode.DATA if proof.faults else ExitCode.OK
+
+
+def connected(
+    azure_endpoint: str | None,
+    api_version: str | None,
+    concurrency: int,
+    retries: int,
+    timeout: float,
+) -> Account:
+    """The account that options and environment name; closed with the command.
+
+    Raises:
+        UsageError: a setting is missing.
+        LakeError: the client is not installed.
+    """
+    from pipeline.archive.account import connect
+
+    if azure_endpoint is None and not os.environ.get("OPENAI_API_KEY"):
+        azure_endpoint = os.environ.get("AZURE_OPENAI_ENDPOINT")
+    account = connect(
+        azure_endpoint=azure_endpoint,
+        api_version=api_version,
+        concurrency=concurrency,
+        retries=retries,
+        timeout=timeout,
+    )
+    click.get_current_context().call_on_close(account.close)
+    return account
+
+
+@contextmanager
+def guarded(account: Account) -> Iterator[None]:
+    """Let no key reach a traceback: an error that nobody foresaw is told without secrets."""
+    try:
+        yield
+    except (TunelogError, click.ClickException, OSError):
+        raise
+    except Exception as error:
+        click.echo(account.redactor.text(traceback.format_exc()), err=True)
+        name = type(error).__name__
+        raise LakeError(f"tunelog archive: {name}: please report this as a bug") from None
+
+
+def _refused(failure: Exception) -> TunelogError:
+    if getattr(failure, "fatal", False):
+        return UsageError(f"{failure}: set OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to a valid key")
+    return DataError(f"{failure}: nothing was lost: run the same command again")
+
+
+def feed(lake_dir: str, files: list[Path]) -> ExitCode:
+    """Ingest an archive's files; safe to repeat."""
+    from pipeline import open_lake
+
+    wanted = [str(file) for file in files if not file.name.startswith(_NOT_INGESTED)]
+    if not wanted:
+        return ExitCode.OK
+    with open_lake(lake_dir) as lake, progress_bar("ingest") as progress:
+        found = lake.ingest(wanted, progress=progress, waiting=waiting_note(lake_dir))
+    events = sum(source.events for source in found.sources)
+    note(f"{lake_dir}: {events:,} new events; see `tunelog summary --lake {lake_dir}`")
+    if found.refused or found.reject_count:
+        bad = found.refused[0].problem if found.refused else f"{found.reject_count:,} rejects"
+        note(f"{lake_dir}: not all of it is events: {bad}: see `tunelog rejects --lake {lake_dir}`")
+        return ExitCode.DATA
+    return ExitCode.OK
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Progress], None]]:
+    """A line on standard error that leaves no trace: jobs, events, rate, what is left."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = ("archive", BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("listing jobs", total=None)
+
+        def told(now: Progress) -> None:
+            seconds = bar.tasks[0].elapsed or 1
+            more = "" if now.whole else "+"
+            bar.update(
+                task,
+                completed=now.done,
+                total=now.listed if now.whole else None,
+                description=f"{now.done:,} of {now.listed:,}{more} jobs, {now.events:,} events,"
+                f" {now.events / seconds:,.0f}/s",
+            )
+
+        yield told
+
+
+def _print(report: Report, format: str, output: str | None) -> None:
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.int64()
+    numbers = ("pages", "events", "checkpoints", "files")
+    schema = pa.schema(
+        [("job_id", text), ("status", text)] + [(name, number) for name in numbers]
+        + [("problems", pa.list_(text))]
+    )  # fmt: skip
+    rows = [
+        {"job_id": o.job.id, "status": o.job.status, "problems": o.problems}
+        | {name: getattr(o, name) for name in numbers}
+        for o in sorted(report.outcomes, key=lambda o: o.job.id)
+    ]
+    rows += [{"problems": [problem]} for problem in report.problems]
+    if format != "table":
+        write_rows(pa.Table.from_pylist(rows, schema).to_reader(), format, output)
+        return
+    with destination(output) as out:
+        width = terminal_width(out) if out is sys.stdout else None
+        out.writelines(f"{line}\n" for line in _summary(report, rows, width))
+
+
+def _summary(report: Report, rows: list[dict[str, Any]], width: int | None) -> Iterator[str]:
+    import pyarrow as pa
+
+    from pipeline.cli.table import one_table
+
+    asked, complete = len(report.outcomes), report.unchanged
+    yield f"{report.progress.listed:,} jobs ({asked:,} asked for, {complete:,} complete already)"
+    yield f"  {report.progress.events:>12,} new events"
+    yield f"  {sum(o.checkpoints for o in report.outcomes):>12,} new checkpoints"
+    yield f"  {sum(o.files for o in report.outcomes):>12,} new result files"
+    if report.mended:
+        yield f"  {report.mended:>12,} lost files asked for again"
+    failed = [
+        {"job": row.get("job_id") or "", "problem": problem}
+        for row in rows
+        for problem in row["problems"]
+    ]
+    if failed:
+        yield ""
+        yield from one_table(pa.Table.from_pylist(failed), width)

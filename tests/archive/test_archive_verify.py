@@ -1,0 +1,144 @@
+"""`tunelog archive verify` proves, or names what is missing; the next run mends it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keeping import A, B, assert_equal, faults, lines, run, small
+from server import NOW, Api, an_event, serving
+
+from pipeline.archive.manifest import NAME
+
+
+@pytest.fixture
+def api() -> Any:
+    """The small account, served."""
+    with serving(small()) as api:
+        yield api
+
+
+@pytest.fixture
+def out(api: Api, tmp_path: Path) -> Path:
+    """An archive of it, that is proven to be complete."""
+    run(api, tmp_path / "a")
+    assert faults(tmp_path / "a") == []
+    return tmp_path / "a"
+
+
+def path_of(out: Path, kind: str, place: int = 0) -> Path:
+    """The file of a line."""
+    return out / [line["path"] for line in lines(out) if line["kind"] == kind][place]
+
+
+def lose_line(out: Path, gone: Callable[[dict[str, Any]], bool]) -> None:
+    """Take the first such line out of the manifest."""
+    raws = (out / NAME).read_bytes().splitlines(keepends=True)
+    (place, *_) = (n for n, raw in enumerate(raws) if gone(json.loads(raw)))
+    del raws[place]
+    (out / NAME).write_bytes(b"".join(raws))
+
+
+@pytest.mark.parametrize("kind", ["jobs", "events", "checkpoints", "file", "content"])
+def test_a_missing_file_is_found_and_fetched_again(api: Api, out: Path, kind: str) -> None:
+    """A body that is gone is a fault by name; another run brings it."""
+    path = path_of(out, kind)
+    path.unlink()
+    found = faults(out)
+    assert ("bytes_are_as_fetched", path.relative_to(out).as_posix()) in {
+        (fault.rule, fault.place) for fault in found
+    }
+    report = run(api, out)
+    assert report.mended == 1
+    assert_equal(out, api)
+
+
+@pytest.mark.parametrize("kind", ["jobs", "events", "checkpoints", "file", "content"])
+def test_a_flipped_byte_is_found(api: Api, out: Path, kind: str) -> None:
+    """A changed byte anywhere in a body is a fault; what the advice says mends it."""
+    path = path_of(out, kind)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    assert "bytes_are_as_fetched" in {fault.rule for fault in faults(out)}
+    path.unlink()
+    run(api, out)
+    assert_equal(out, api)
+
+
+@pytest.mark.parametrize("kind", ["jobs", "events", "checkpoints", "file", "content"])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_lost_line_is_found(api: Api, out: Path, kind: str, last: bool) -> None:
+    """A line that is gone, the last one too, is a fault; another run makes the archive whole."""
+    if last:
+        raws = (out / NAME).read_bytes().splitlines(keepends=True)
+        (out / NAME).write_bytes(b"".join(raws[:-1]))
+    else:
+        lose_line(out, lambda line: line["kind"] == kind)
+    assert {"manifest_is_whole", "files_are_named"} & {fault.rule for fault in faults(out)}
+    run(api, out)
+    assert_equal(out, api)
+
+
+def test_a_changed_line_is_found(api: Api, out: Path) -> None:
+    """A line that says something else than the page is a fault of both."""
+    text = (out / NAME).read_text()
+    (out / NAME).write_text(text.replace('"has_more":true', '"has_more":false', 1))
+    assert {"manifest_is_whole"} <= {fault.rule for fault in faults(out)}
+
+
+def test_a_torn_last_line_is_found_and_dropped(api: Api, out: Path) -> None:
+    """A power cut in the middle of a line costs no more than that line."""
+    whole = (out / NAME).read_bytes()
+    (out / NAME).write_bytes(whole[:-20])
+    assert "manifest_is_whole" in {fault.rule for fault in faults(out)}
+    run(api, out)
+    assert_equal(out, api)
+
+
+def test_nothing_is_deleted_when_the_manifest_is_lost(api: Api, out: Path) -> None:
+    """Without its manifest every whole body stays, and a run proves the archive anew."""
+    had = {path.name for path in (out / "raw").rglob("*.zst")}
+    (out / NAME).unlink()
+    (out / "raw" / A / "events-torn-000000000000.json.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    run(api, out)
+    assert had <= {path.name for path in (out / "raw").rglob("*.zst")}
+    assert_equal(out, api)
+
+
+def test_a_job_that_ended_since_is_a_fault(api: Api, out: Path) -> None:
+    """A run that only listed a job's end leaves a fault: its last events were not fetched."""
+    from keeping import account
+
+    from pipeline.archive.run import job_facts
+    from pipeline.archive.store import Store
+
+    api.events[B].append(an_event(B, 50, NOW - 4_500))
+    with account(api) as found, Store(out) as store:
+        job_facts(store, found, B)
+    assert {fault.place for fault in faults(out)} == {B}
+    api.finish(B)
+    with account(api) as found, Store(out) as store:
+        job_facts(store, found, B)
+    assert {fault.rule for fault in faults(out)} == {
+        "events_are_complete",
+        "checkpoints_are_complete",
+    }
+    run(api, out)
+    assert_equal(out, api)
+
+
+def test_two_runs_at_once_are_refused(api: Api, out: Path) -> None:
+    """One process writes an archive; the other is told."""
+    from pipeline.archive.store import Store
+    from pipeline.errors import LakeError, UsageError
+
+    with Store(out), pytest.raises(LakeError, match="another process"):
+        Store(out)
+    (out.parent / "other").mkdir()
+    (out.parent / "other" / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="something else"):
+        Store(out.parent / "other")
