@@ -58,12 +58,14 @@ class History:
         walks: of its events and of its checkpoints, oldest first.
         files: paths of the `file` object and the `content` of each result file.
         gone: what the server says it does not have: `events`, `checkpoints`, file ids.
+        shown: ids of events that `tunelog watch` has printed.
     """
 
     listed: int = 0
     walks: dict[str, list[Walk]] = field(default_factory=lambda: {name: [] for name in LISTS})
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
 
     def sound(self, what: str) -> list[Walk]:
         """Walks that, with those before them, reach from their newest item to the oldest."""
@@ -118,6 +120,8 @@ class Histories:
             self.job(line["job"]).files.setdefault(line["file"], {})[kind] = line["path"]
         elif kind == "gone":
             self.job(line["job"]).gone.add(line["what"])
+        elif kind == "shown":
+            self.job(line["job"]).shown.update(line["events"])
         elif kind in ("jobs", "job"):
             for job in line["listed"]:
                 self.job(job).listed = number

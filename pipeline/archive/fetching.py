@@ -44,22 +44,39 @@ class Outcome:
 class Fetcher:
     """Fetches what a job's history lacks; one thread a job."""
 
-    def __init__(self, account: Account, store: Store, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        account: Account,
+        store: Store,
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        remember: bool = False,
+    ) -> None:
         """Use an account and a store.
 
         Args:
             account: whom to ask.
             store: where to keep the answers.
             stop: asked before each request; True ends the job where it is.
+            remember: keep the ids of a job's items in memory, for jobs fetched again and again.
         """
         self._account, self._store, self._stop = account, store, stop
+        self._remembered: dict[tuple[str, str], tuple[set[str], dict[str, float]]] = {}
+        self._remember = remember
 
-    def fetch(self, job: JobFacts, told: Callable[[int], None] = lambda events: None) -> Outcome:
+    def fetch(
+        self,
+        job: JobFacts,
+        told: Callable[[int], None] = lambda events: None,
+        *,
+        quiet: bool = False,
+    ) -> Outcome:
         """Bring a job's history up to now.
 
         Args:
             job: as just listed.
             told: called with the new events of each page.
+            quiet: leave no trace of an answer that is the last one again.
 
         Raises:
             Failure: of a kind that all requests would meet.
@@ -69,7 +86,7 @@ class Fetcher:
         for what in ("events", "checkpoints"):
             try:
                 if not history.closed(what):
-                    self._list(job, history, what, outcome, told)
+                    self._list(job, history, what, outcome, told, quiet)
             except Failure as failure:
                 if failure.fatal:
                     raise
@@ -99,8 +116,9 @@ class Fetcher:
         what: str,
         outcome: Outcome,
         told: Callable[[int], None],
+        quiet: bool,
     ) -> None:
-        known = self._known(history, what)
+        known = self._known(job.id, history, what)
         walk = history.unfinished(what)
         if walk is not None and walk.final == job.settled:
             try:
@@ -110,22 +128,29 @@ class Fetcher:
                     raise
             if history.closed(what):
                 return
-            known = self._known(history, what)
+            known = self._known(job.id, history, what)
         if not self._stop():
+            sound = history.sound(what)
+            again = sound[-1].paths[0] if quiet and sound and not job.settled else None
             walk = Walk(self._store.next_walk(), job.settled, 0)
-            self._walk(job, history, what, walk, known, outcome, told)
+            self._walk(job, history, what, walk, known, outcome, told, again)
 
-    def _known(self, history: History, what: str) -> dict[str, float]:
+    def _known(self, job: str, history: History, what: str) -> dict[str, float]:
         """Time of each item that sound walks hold, by its id; damaged pages break their walk."""
-        known: dict[str, float] = {}
+        paths, known = self._remembered.get((job, what)) or (set(), {})
         for walk in history.sound(what):
             try:
                 for path in walk.paths:
-                    page = pages.page(pages.parsed(self._store.read(path)))
-                    known.update((item["id"], item["created_at"]) for item in page.items)
+                    if path not in paths:
+                        page = pages.page(pages.parsed(self._store.read(path)))
+                        known.update((item["id"], item["created_at"]) for item in page.items)
+                        paths.add(path)
             except (ValueError, OSError):
                 walk.broken = True
-                return self._known(history, what)
+                self._remembered.pop((job, what), None)
+                return self._known(job, history, what)
+        if self._remember:
+            self._remembered[job, what] = paths, known
         return known
 
     def _walk(
@@ -137,12 +162,13 @@ class Fetcher:
         known: dict[str, float],
         outcome: Outcome,
         told: Callable[[int], None],
+        again: str | None = None,
     ) -> None:
         """Go on with a walk until there is no more, or nothing that is not known.
 
         The list is newest first, and an event may slip in below younger ones: the walk has joined
         what is known where it stands on a known item that is older, by `OVERLAP_SECONDS`, than the
-        youngest known. A final walk joins nothing.
+        youngest known. A final walk joins nothing. A first page that is the file `again` ends it.
         """
         url = f"/fine_tuning/jobs/{safe(job.id)}/{what}"
         bar = max(known.values(), default=0) - OVERLAP_SECONDS
@@ -156,8 +182,12 @@ class Fetcher:
                 raise Failure(f"{url}: the page after {page.last} ends with it: no way on")
             used.add(page.last)
             joined = page.has_more and not walk.final and page.last in known and page.oldest < bar
+            place = _place(job, what, page)
+            if again and self._store.is_at(again, answer.body, place, ".json"):
+                return
+            again = None
             line = page_line(what, walk, page, joined=joined)
-            kept = self._keep(answer, {**line, "job": job.id}, _place(job, what, page), ".json")
+            kept = self._keep(answer, {**line, "job": job.id}, place, ".json")
             if not walk.paths:
                 history.walks[what].append(walk)
             walk.add(kept)

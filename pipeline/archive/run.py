@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from pipeline.archive.account import Account, Failure
+from pipeline.archive.account import Account, Answer, Failure
 from pipeline.archive.chains import LISTS, Walk
 from pipeline.archive.fetching import LIMIT, Fetcher, Outcome, keep, page_line
 from pipeline.archive.pages import JobFacts, facts
 from pipeline.archive.store import Store, safe
+
+_JOBS = "/fine_tuning/jobs"
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ class Run:
         Args:
             store: the archive.
             account: whom to ask.
-            concurrency: jobs side by side.
+            concurrency: requests at once that the account allows.
             told: called as it goes on, from any thread.
         """
         self._store, self._account, self._concurrency = store, account, concurrency
@@ -98,7 +101,8 @@ class Run:
             OSError: the archive cannot be written.
         """
         found = self._named(jobs) if jobs else self._listed(since)
-        pool = ThreadPoolExecutor(self._concurrency)
+        # Twice the threads: while some work on an answer, all the account allows are asking.
+        pool = ThreadPoolExecutor(2 * self._concurrency)
         running: list[Future[Outcome]] = []
         try:
             for job in found:
@@ -143,52 +147,122 @@ class Run:
     def _named(self, jobs: Sequence[str]) -> Iterator[JobFacts]:
         for job in dict.fromkeys(jobs):
             try:
-                yield job_facts(self._store, self._account, job)
+                yield job_facts(self._store, self._account, job)[0]
             except Failure as failure:
                 if failure.fatal:
                     raise
                 self.report.problems.append(f"{job}: {failure}")
 
     def _listed(self, since: float | None) -> Iterator[JobFacts]:
-        walk = Walk(self._store.next_walk(), False, 0)
-        seen: set[str] = set()
+        begun = False
         try:
-            while not walk.ended:
-                answer = self._account.get("/fine_tuning/jobs", limit=LIMIT, after=walk.cursor)
-                page = answer.page
-                assert page is not None
-                if page.has_more and page.last in seen:
-                    raise Failure(f"jobs: the page after {walk.cursor} brings nothing new")
-                found = [facts(item, answer.now) for item in page.items]
-                wanted = [job for job in found if since is None or job.created >= since]
-                early = page.has_more and len(wanted) < len(found)  # all further ones are older
-                new = {job.id: job for job in wanted if job.id not in seen}
-                line = page_line("jobs", walk, page, joined=early)
-                line |= {"since": since, "listed": {name: _owed(job) for name, job in new.items()}}
-                walk.add(keep(self._store, self._account, answer, line, "jobs/jobs", ".json"))
-                seen.update(page.ids)
-                yield from new.values()
+            for jobs in listed_jobs(self._store, self._account, since=since):
+                begun = True
+                yield from jobs
         except Failure as failure:
-            if failure.fatal or not walk.paths:
+            if failure.fatal or not begun:
                 raise
             self.report.problems.append(f"list of jobs: {failure}")
 
 
-def job_facts(store: Store, account: Account, job: str) -> JobFacts:
-    """Ask for one job, and keep the answer.
+def listed_jobs(
+    store: Store,
+    account: Account,
+    *,
+    since: float | None = None,
+    wanted: Callable[[JobFacts], bool] = lambda job: True,
+) -> Iterator[list[JobFacts]]:
+    """List the account's jobs, newest first, keeping each page.
+
+    Args:
+        store: the archive.
+        account: whom to ask.
+        since: least time of creation [s since 1970].
+        wanted: which jobs are to be archived.
+
+    Yields:
+        The wanted jobs of a page, each once.
+
+    Raises:
+        Failure: a request failed.
+    """
+    walk = Walk(store.next_walk(), False, 0)
+    seen: set[str] = set()
+    while not walk.ended:
+        answer = account.get(_JOBS, limit=LIMIT, after=walk.cursor)
+        assert answer.page is not None
+        if answer.page.has_more and answer.page.last in seen:
+            raise Failure(f"{_JOBS}: the page after {walk.cursor} brings nothing new")
+        found = [facts(item, answer.now) for item in answer.page.items]
+        young = [job for job in found if since is None or job.created >= since]
+        new = [job for job in young if job.id not in seen and wanted(job)]
+        early = answer.page.has_more and len(young) < len(found)  # all further ones are older
+        walk.add(_keep_list(store, account, answer, walk, new, early))
+        seen.update(answer.page.ids)
+        yield new
+
+
+def newest_jobs(
+    store: Store, account: Account, told: dict[str, bytes], wanted: Callable[[JobFacts], bool]
+) -> tuple[list[JobFacts], bool]:
+    """The wanted of the account's newest jobs, and whether the answer is another than the last.
+
+    Args:
+        store: the archive; an answer that says the same again is not kept.
+        account: whom to ask.
+        told: the last answer, and those of `job_facts`.
+        wanted: which jobs are to be archived.
+
+    Raises:
+        Failure: the request failed.
+    """
+    answer = account.get(_JOBS, limit=LIMIT)
+    assert answer.page is not None
+    found = [job for item in answer.page.items if wanted(job := facts(item, answer.now))]
+    changed = told.get(_JOBS) != answer.body
+    if changed:
+        walk = Walk(store.next_walk(), False, 0)
+        _keep_list(store, account, answer, walk, found, answer.page.has_more)
+        told[_JOBS] = answer.body
+    return found, changed
+
+
+def _keep_list(
+    store: Store, account: Account, answer: Answer, walk: Walk, jobs: list[JobFacts], early: bool
+) -> dict[str, Any]:
+    assert answer.page is not None
+    line = page_line("jobs", walk, answer.page, joined=early)
+    line["listed"] = {job.id: _owed(job) for job in jobs}
+    return keep(store, account, answer, line, "jobs/jobs", ".json")
+
+
+def job_facts(
+    store: Store, account: Account, job: str, told: dict[str, bytes] | None = None
+) -> tuple[JobFacts, bool]:
+    """One job, and whether the answer is another than the last.
+
+    Args:
+        store: the archive; an answer that says the same again is not kept.
+        account: whom to ask.
+        job: its id.
+        told: the last answers, None where each is to be kept.
 
     Raises:
         Failure: there is no such job, or the request failed.
     """
-    path = f"/fine_tuning/jobs/{safe(job)}"
+    path = f"{_JOBS}/{safe(job)}"
     answer = account.get(path)
     value = answer.value or {}
     if value.get("id") != job or type(value.get("created_at")) not in (int, float):
         raise Failure(f"{path}: the answer is not this job")
     found = facts(value, answer.now)
-    line = {"kind": "job", "job": job, "listed": {job: _owed(found)}}
-    keep(store, account, answer, line, f"{safe(job)}/job", ".json")
-    return found
+    changed = told is None or told.get(job) != answer.body
+    if changed:
+        line = {"kind": "job", "job": job, "listed": {job: _owed(found)}}
+        keep(store, account, answer, line, f"{safe(job)}/job", ".json")
+    if told is not None:
+        told[job] = answer.body
+    return found, changed
 
 
 def _owed(job: JobFacts) -> dict[str, object]:

@@ -129,6 +129,10 @@ class Store:
         """Files of all bodies kept, in the order of the manifest."""
         return [self.folder / name for name in list(self._paths)]
 
+    def files_since(self, number: int) -> list[Path]:
+        """Files of the bodies kept after the first so many."""
+        return self.files[number:]
+
     # -- writing --------------------------------------------------------------------------------
 
     def next_walk(self) -> int:
@@ -160,8 +164,7 @@ class Store:
         if body is None:
             self._queue.put(_Kept(line))
             return line
-        digest = hashlib.sha256(body).hexdigest()
-        name = f"{RAW}/{place}-{digest[:12]}{suffix}.zst"
+        name, digest = _named(body, place, suffix)
         line = {**line, "bytes": len(body), "sha256": digest, "path": name}
         packed = b"" if name in self._paths else zstd.compress(body, options=_PARAMETERS)
         with self._mutex:  # a line must not overtake the file it names
@@ -169,6 +172,10 @@ class Store:
             line["stored"] = self._paths.setdefault(name, len(packed))
             self._queue.put(_Kept(line, self.folder / name, packed) if new else _Kept(line))
         return line
+
+    def is_at(self, path: str, body: bytes, place: str, suffix: str) -> bool:
+        """Whether that file holds this body."""
+        return path in self._paths and path == _named(body, place, suffix)[0]
 
     def flush(self) -> None:
         """Wait until all that was kept is durable.
@@ -238,6 +245,11 @@ def unnamed(folder: Path, names: dict[str, int]) -> Iterator[Path]:
     for file in sorted((folder / RAW).rglob("*.zst")):
         if file.relative_to(folder).as_posix() not in names:
             yield file
+
+
+def _named(body: bytes, place: str, suffix: str) -> tuple[str, str]:
+    digest = hashlib.sha256(body).hexdigest()
+    return f"{RAW}/{place}-{digest[:12]}{suffix}.zst", digest
 
 
 def safe(identity: str) -> str:

@@ -18,6 +18,7 @@ from pipeline.errors import ExitCode, TunelogError
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipeline.cli.ingest:ingest", "Read dumps of events into the lake."),
     "archive": ("pipeline.cli.archive:archive", "Fetch an account's jobs and events from the API."),
+    "watch": ("pipeline.cli.watch:watch", "Follow running jobs into the lake."),
     "summary": ("pipeline.cli.summary:summary", "Jobs, warnings and errors at a glance."),
     "show": ("pipeline.cli.ask:show", "Print a view, whole or in part."),
     "check": ("pipeline.cli.check:check", "Judge jobs by rules; exit code 1 where one trips."),

@@ -23,6 +23,7 @@ from pipeline.errors import DataError, ExitCode, LakeError, TunelogError, UsageE
 if TYPE_CHECKING:
     from pipeline.archive.account import Account
     from pipeline.archive.run import Progress, Report
+    from pipeline.lake.lake import Lake
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -126,7 +127,7 @@ def archive(
         try:
             report = run.archive(jobs, since)
         except Failure as failure:
-            raise _refused(failure) from None
+            raise refusal(failure) from None
     _print(report, format, output)
     code = ExitCode.DATA if report.failed else ExitCode.OK
     if report.failed:
@@ -213,7 +214,8 @@ def guarded(account: Account) -> Iterator[None]:
         raise LakeError(f"tunelog archive: {name}: please report this as a bug") from None
 
 
-def _refused(failure: Exception) -> TunelogError:
+def refusal(failure: Exception) -> TunelogError:
+    """The error that ends a command whose first request failed."""
     if getattr(failure, "fatal", False):
         return UsageError(f"{failure}: set OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to a valid key")
     return DataError(f"{failure}: nothing was lost: run the same command again")
@@ -223,18 +225,26 @@ def feed(lake_dir: str, files: list[Path]) -> ExitCode:
     """Ingest an archive's files; safe to repeat."""
     from pipeline import open_lake
 
+    with open_lake(lake_dir) as lake, progress_bar("ingest") as progress:
+        events, code = ingested(lake, lake_dir, files, progress)
+    note(f"{lake_dir}: {events:,} new events; see `tunelog summary --lake {lake_dir}`")
+    return code
+
+
+def ingested(
+    lake: Lake, lake_dir: str, files: list[Path], progress: Any = None
+) -> tuple[int, ExitCode]:
+    """Ingest an archive's files into an open lake: the number of new events, and a verdict."""
     wanted = [str(file) for file in files if not file.name.startswith(_NOT_INGESTED)]
     if not wanted:
-        return ExitCode.OK
-    with open_lake(lake_dir) as lake, progress_bar("ingest") as progress:
-        found = lake.ingest(wanted, progress=progress, waiting=waiting_note(lake_dir))
+        return 0, ExitCode.OK
+    found = lake.ingest(wanted, progress=progress, waiting=waiting_note(lake_dir))
     events = sum(source.events for source in found.sources)
-    note(f"{lake_dir}: {events:,} new events; see `tunelog summary --lake {lake_dir}`")
-    if found.refused or found.reject_count:
-        bad = found.refused[0].problem if found.refused else f"{found.reject_count:,} rejects"
-        note(f"{lake_dir}: not all of it is events: {bad}: see `tunelog rejects --lake {lake_dir}`")
-        return ExitCode.DATA
-    return ExitCode.OK
+    if not found.refused and not found.reject_count:
+        return events, ExitCode.OK
+    bad = found.refused[0].problem if found.refused else f"{found.reject_count:,} rejects"
+    note(f"{lake_dir}: not all of it was taken in: {bad}: see `tunelog rejects --lake {lake_dir}`")
+    return events, ExitCode.DATA
 
 
 @contextmanager

@@ -1,0 +1,159 @@
+"""`tunelog watch`: running jobs, followed from the API into the lake."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.archive import account_options, connected, guarded, ingested, refusal
+from pipeline.cli.options import lake_option
+from pipeline.cli.terminal import inert, inert_json, note
+from pipeline.errors import ExitCode
+
+if TYPE_CHECKING:
+    from pipeline.archive.watch import News, Watcher
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_GOOD = "succeeded"
+
+
+class Duration(click.ParamType[float]):
+    """A time span such as 15, 15s, 2m or 1h."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The span [s]."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?) *([smh]?)", str(value), re.IGNORECASE)
+        if not match:
+            self.fail(f"{value!r} is no time span: write it as 15s, 2m or 1h.", param, ctx)
+        return float(match[1]) * _UNITS[match[2].lower()]
+
+
+@click.command()
+@click.option("--job", "jobs", metavar="ID", multiple=True, help="Only this job; repeatable.")
+@click.option(
+    "--every", metavar="SPAN", type=Duration(), default="15s", show_default=True,
+    help="Time from one look to the next.",
+)  # fmt: skip
+@click.option(
+    "--out", metavar="DIR", help="Folder of the archive.  [default: the lake's name with .archive]"
+)
+@click.option(
+    "--format", type=click.Choice(["text", "jsonl"]), default="text", show_default=True,
+    help="How to print events.",
+)  # fmt: skip
+@lake_option
+@account_options
+def watch(
+    jobs: tuple[str, ...],
+    every: float,
+    out: str | None,
+    format: str,
+    lake_dir: str,
+    azure_endpoint: str | None,
+    api_version: str | None,
+    concurrency: int,
+    retries: int,
+    timeout: float,
+) -> ExitCode:
+    """Follow running jobs into the lake: print their new events, and verdicts that change.
+
+    Without --job, all jobs that run, and those that begin meanwhile. Ends when all of them have
+    ended: with 0 if all succeeded, with 1 if one failed or was cancelled. Stopped and started
+    again it goes on where it was: each event is in the lake once, and printed once. Of a job that
+    is looked at for the first time the last 10 events are printed. The key is read from the
+    environment, as by `tunelog archive`.
+
+    \b
+    Examples:
+      tunelog watch
+      tunelog watch --job ftjob-abc123 --every 1m --lake team-lake
+      tunelog watch --format jsonl | jq .data.train_loss
+    """
+    from pipeline.archive.account import Failure
+    from pipeline.archive.store import Store
+    from pipeline.archive.watch import Watcher
+
+    account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
+    folder = Path(out or f"{Path(lake_dir)}.archive")
+    verdicts: dict[str, dict[str, str]] = {}
+    with guarded(account), Store(folder) as store:
+        watcher = Watcher(store, account, jobs)
+        while True:
+            begun = time.monotonic()
+            try:
+                for news in watcher.round():
+                    _print(news, format)
+                    watcher.shown(news)
+            except Failure as failure:
+                if failure.fatal or not watcher.outcomes:
+                    raise refusal(failure) from None
+                note(f"{failure}: asked again in {every:g} s")
+            _take_in(lake_dir, watcher, verdicts)
+            if not watcher.running:
+                return _ended(watcher, lake_dir)
+            time.sleep(max(0.0, every - (time.monotonic() - begun)))
+
+
+def _print(news: News, format: str) -> None:
+    job = news.job
+    if news.earlier:
+        note(f"{job.id}: {job.status}; {news.earlier:,} earlier events are kept, not printed")
+    for problem in news.problems:
+        note(f"{job.id}: {problem}: asked again")
+    for event in news.events:
+        if format == "jsonl":
+            click.echo(inert_json(json.dumps({"job_id": job.id, **event}, ensure_ascii=False)))
+        else:
+            at = _clock(event["created_at"])
+            text = " ".join(str(event.get("message", "")).split())
+            level = str(event.get("level") or "")
+            click.echo(inert(f"{at}  {job.id}  {level:<5}  {text}"))
+
+
+def _clock(seconds: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+def _take_in(lake_dir: str, watcher: Watcher, verdicts: dict[str, dict[str, str]]) -> None:
+    """Ingest what is new, and tell which verdicts changed."""
+    files = watcher.new_files()
+    if not files:
+        return
+    from pipeline import open_lake
+    from pipeline.sqlfiles import sql_text
+
+    with open_lake(lake_dir) as lake:
+        ingested(lake, lake_dir, files)
+        rows = lake.sql(sql_text("watch/verdicts")).rows() if watcher.outcomes else []
+    for job in watcher.outcomes:
+        now = {rule: f"{evidence}" for name, rule, _, evidence in rows if name == job}
+        before = verdicts.setdefault(job, {})
+        for rule in sorted(now.keys() - before.keys()):
+            note(f"{job}: {rule}: {now[rule]}")
+        for rule in sorted(before.keys() - now.keys()):
+            note(f"{job}: {rule}: no longer so")
+        verdicts[job] = now
+
+
+def _ended(watcher: Watcher, lake_dir: str) -> ExitCode:
+    outcomes = watcher.outcomes
+    if not outcomes:
+        note("no job runs: name one with --job, or see `tunelog archive`")
+        return ExitCode.OK
+    for job, status in outcomes.items():
+        note(f"{job}: {status}; see `tunelog show loss_curves --job {job} --lake {lake_dir}`")
+    good = all(status == _GOOD for status in outcomes.values())
+    return ExitCode.OK if good else ExitCode.DATA

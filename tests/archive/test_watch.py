@@ -1,0 +1,168 @@
+"""`tunelog watch` follows running jobs, each event once, through restarts of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest import mock
+
+import keeping
+import pytest
+from keeping import B, account, assert_equal, faults, lines, small
+from server import KEY, NOW, Api, an_event, serving
+
+from pipeline import open_lake
+from pipeline.archive.store import Store
+from pipeline.archive.watch import Watcher
+from pipeline.cli import run
+
+WATCH = [sys.executable, "-m", "pipeline.cli", "watch", "--every", "0.2s", "--retries", "2"]
+
+
+def seen(watcher: Watcher) -> list[str]:
+    """The events that one round brings, shown."""
+    found = []
+    for news in watcher.round():
+        found += [event["id"] for event in news.events]
+        watcher.shown(news)
+    return found
+
+
+def test_each_event_is_shown_once_and_in_order(tmp_path: Path) -> None:
+    """More events than a page in one round, in one second, with arrivals between pages."""
+    with serving(small(cap=2)) as api, account(api) as found, Store(tmp_path / "a") as store:
+        watcher = Watcher(store, found)
+        shown = seen(watcher)
+        number = iter(range(100, 999))
+
+        def arrive(path: str) -> None:
+            if f"{B}/events" in path and "after" in path and len(api.events[B]) < 60:
+                api.events[B].append(
+                    an_event(B, next(number), NOW - 4_000 + len(api.events[B]) // 9)
+                )
+
+        api.before = arrive
+        for _ in range(6):
+            api.events[B] += [an_event(B, next(number), NOW - 4_000 + len(api.events[B]) // 9)
+                              for _ in range(5)]  # fmt: skip
+            shown += seen(watcher)
+        api.before = lambda path: None
+        api.finish(B)
+        shown += seen(watcher)
+        assert shown == [event["id"] for event in api.events[B]]
+        assert watcher.outcomes == {B: "succeeded"} and not watcher.running
+        assert seen(watcher) == []
+
+
+def test_a_round_without_news_leaves_no_trace(tmp_path: Path) -> None:
+    """Looking again and again at a job that says nothing new writes nothing."""
+    with serving(small(cap=100)) as api, account(api) as found, Store(tmp_path / "a") as store:
+        watcher = Watcher(store, found)
+        seen(watcher)
+        seen(watcher)
+        before = len(lines(tmp_path / "a"))
+        for _ in range(3):
+            assert seen(watcher) == []
+        store.flush()
+        assert len(lines(tmp_path / "a")) == before
+
+
+def test_only_the_newest_events_of_a_job_that_is_new_to_it_are_shown(tmp_path: Path) -> None:
+    """The first look shows ten; a watch that is started again goes on after the last shown."""
+    with serving(small()) as api, account(api) as found:
+        api.events[B] += [an_event(B, n, NOW - 3_000 + n) for n in range(20, 40)]
+        with Store(tmp_path / "a") as store:
+            assert seen(Watcher(store, found)) == [e["id"] for e in api.events[B][-10:]]
+        api.events[B] += [an_event(B, n, NOW - 2_000 + n) for n in range(60, 80)]
+        with Store(tmp_path / "a") as store:
+            assert seen(Watcher(store, found)) == [e["id"] for e in api.events[B][-20:]]
+        assert faults(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize(("end", "code"), [("succeeded", 0), ("failed", 1), ("cancelled", 1)])
+def test_it_ends_with_the_job(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    end: str,
+    code: int,
+) -> None:
+    """The exit code is 0 where the job succeeded, else 1; events and verdicts are told."""
+    with serving(small()) as api:
+        rounds = iter(range(100))
+
+        def go_on(path: str) -> None:
+            if path.endswith(f"jobs/{B}") and next(rounds) == 1:
+                api.events[B].append(
+                    an_event(B, 70, NOW - 100, level="error", message="it\x1bbroke")
+                )
+                api.finish(B, end)
+
+        api.before = go_on
+        monkeypatch.chdir(tmp_path)
+        with mock.patch.dict(os.environ, environment(api)):
+            assert run([*WATCH[3:], "--job", B]) == code
+    told = capsys.readouterr()
+    assert len(told.out.splitlines()) == 9 and "it\\x1bbroke" in told.out
+    assert f"{B}: error: it\\x1bbroke" in told.err and f"{B}: {end}" in told.err
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake.sql("select count(*) from events").item() == 9
+
+
+def environment(api: Api) -> dict[str, str]:
+    """The settings of a process that asks this server."""
+    root = str(Path(__file__).parents[2])
+    return {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": api.url, "PYTHONPATH": root}
+
+
+def test_killed_and_started_again_it_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """SIGKILL at random moments while events stream in: lake and server agree in the end."""
+    draws = random.Random(5)
+    with serving(small(cap=4)) as api:
+
+        def arrive(path: str) -> None:
+            count = len(api.events[B])
+            if count > 150:
+                api.finish(B)
+            elif f"{B}/events" in path:
+                api.events[B] += [
+                    an_event(B, 100 + count + n, NOW - 4_000 + (count + n) // 7)
+                    for n in range(draws.randint(0, 5))
+                ]
+
+        api.before = arrive
+        shown: list[str] = []
+        command = [*WATCH, "--job", B, "--format", "jsonl"]
+        for last in (False, False, True):
+            out = (tmp_path / f"out-{len(shown)}").open("w+")
+            asked = len(api.asked)
+            process = subprocess.Popen(command, cwd=tmp_path, env=environment(api), stdout=out)
+            if last:
+                assert process.wait() == 0
+            else:
+                stop_at = asked + draws.randint(8, 40)
+                while len(api.asked) < stop_at and process.poll() is None:
+                    time.sleep(0.005)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            out.seek(0)
+            shown += out.read().splitlines()
+            out.close()
+        keeping.run(api, tmp_path / "lake.archive")
+    assert_equal(tmp_path / "lake.archive", api)
+    with open_lake(tmp_path / "lake") as lake:  # as the last watch left it
+        ids = lake.sql("select event_id from events where job_id = $job", job=B)[
+            "event_id"
+        ].to_list()
+    assert sorted(ids) == sorted(event["id"] for event in api.events[B])
+    printed = [json.loads(line)["id"] for line in shown]
+    in_order = [event["id"] for event in api.events[B]]
+    missing = [event for event in in_order if event not in printed]
+    assert missing == in_order[: len(missing)] and len(missing) < 20  # those before the first look
+    assert len(printed) - len(set(printed)) <= 2 * 20  # what a kill kept from being noted
