@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import server
+from forked import started
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keeping import assert_equal, run
 from server import FAULTS, KEY, NOW, Api, an_event, serving
 
 JOBS = [f"ftjob-{letter * 24}" for letter in "DEFGH"]
-TUNELOG = [sys.executable, "-m", "pipeline.cli"]
 
 # Of the faults that pass; `hang` outlasts the client's patience.
 schedules = st.lists(st.sampled_from((None, None, *FAULTS)), max_size=60)
@@ -84,16 +81,16 @@ def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
     with serving(api):
         api.latency = 0.01
         env = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": api.url}
-        command = [*TUNELOG, "archive", "--out", str(out), "--concurrency", "3"]
+        command = ["archive", "--out", str(out), "--concurrency", "3"]
         progress = []
         for _ in range(3):
             asked = len(api.asked)
             stop_at = asked + draws.randint(3, 25)
-            process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
-            while process.poll() is None and len(api.asked) < stop_at:
+            process = started(command, tmp_path, env, tmp_path / "out")
+            while process.is_alive() and len(api.asked) < stop_at:
                 time.sleep(0.005)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.kill()
+            process.join()
             progress.append(len(api.asked) - asked)
             api.events[JOBS[0]].append(an_event(JOBS[0], 900 + len(progress), NOW - 94_900))
         assert all(progress)

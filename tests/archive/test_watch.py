@@ -6,14 +6,13 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from unittest import mock
 
 import keeping
 import pytest
+from forked import started
 from keeping import B, account, assert_equal, faults, lines, small
 from server import KEY, NOW, Api, an_event, serving
 
@@ -22,7 +21,7 @@ from pipeline.archive.store import Store
 from pipeline.archive.watch import Watcher
 from pipeline.cli import run
 
-WATCH = [sys.executable, "-m", "pipeline.cli", "watch", "--every", "0.2s", "--retries", "2"]
+WATCH = ["watch", "--every", "0.2s", "--retries", "2"]
 
 
 def seen(watcher: Watcher) -> list[str]:
@@ -107,7 +106,7 @@ def test_it_ends_with_the_job(
         api.before = go_on
         monkeypatch.chdir(tmp_path)
         with mock.patch.dict(os.environ, environment(api)):
-            assert run([*WATCH[3:], "--job", B]) == code
+            assert run([*WATCH, "--job", B]) == code
     told = capsys.readouterr()
     assert len(told.out.splitlines()) == 9 and "it\\x1bbroke" in told.out
     assert f"{B}: error: it\\x1bbroke" in told.err and f"{B}: {end}" in told.err
@@ -117,8 +116,7 @@ def test_it_ends_with_the_job(
 
 def environment(api: Api) -> dict[str, str]:
     """The settings of a process that asks this server."""
-    root = str(Path(__file__).parents[2])
-    return {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": api.url, "PYTHONPATH": root}
+    return {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": api.url}
 
 
 def test_killed_and_started_again_it_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -128,7 +126,7 @@ def test_killed_and_started_again_it_loses_and_doubles_nothing(tmp_path: Path) -
 
         def arrive(path: str) -> None:
             count = len(api.events[B])
-            if count > 150:
+            if count > 60:
                 api.finish(B)
             elif f"{B}/events" in path:
                 api.events[B] += [
@@ -140,20 +138,16 @@ def test_killed_and_started_again_it_loses_and_doubles_nothing(tmp_path: Path) -
         shown: list[str] = []
         command = [*WATCH, "--job", B, "--format", "jsonl"]
         for last in (False, False, True):
-            out = (tmp_path / f"out-{len(shown)}").open("w+")
-            asked = len(api.asked)
-            process = subprocess.Popen(command, cwd=tmp_path, env=environment(api), stdout=out)
-            if last:
-                assert process.wait() == 0
-            else:
-                stop_at = asked + draws.randint(8, 40)
-                while len(api.asked) < stop_at and process.poll() is None:
-                    time.sleep(0.005)
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-            out.seek(0)
-            shown += out.read().splitlines()
-            out.close()
+            out = tmp_path / f"out-{len(shown)}"
+            stop_at = len(api.asked) + draws.randint(8, 40)
+            process = started(command, tmp_path, environment(api), out)
+            while not last and process.is_alive() and len(api.asked) < stop_at:
+                time.sleep(0.005)
+            if not last:
+                process.kill()
+            process.join()
+            assert process.exitcode == (0 if last else -signal.SIGKILL)
+            shown += out.read_text().splitlines()
         keeping.run(api, tmp_path / "lake.archive")
     assert_equal(tmp_path / "lake.archive", api)
     with open_lake(tmp_path / "lake") as lake:  # as the last watch left it
