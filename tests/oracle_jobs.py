@@ -88,6 +88,7 @@ def facts(job: str, own: list[Event]) -> Row:
         "method": method(own),
         "status": status,
         "outcome_message": decided.message if decided else None,
+        "ended_at": decided.created_at if decided else None,
         "wait_seconds": difference(started, created),
         "run_seconds": difference(ended, started),
         "total_seconds": difference(ended, created),

@@ -15,6 +15,7 @@ import oracle_curves
 import oracle_detectors
 import oracle_jobs
 import oracle_marts
+import oracle_stories
 import oracle_training
 import oracle_verdicts
 import pyarrow as pa
@@ -39,7 +40,10 @@ MARTS = {
     "loss_curves_smoothed": oracle_training.loss_curves_smoothed,
     "warnings": oracle_marts.warnings,
     "errors": oracle_marts.errors,
-    "error_timeline": oracle_marts.error_timeline,
+    "error_timeline": oracle_stories.error_timeline,
+    "error_bursts": oracle_stories.error_bursts,
+    "failure_reasons": oracle_stories.failure_reasons,
+    "timeline": oracle_stories.timeline,
     "jobs": oracle_jobs.jobs,
     "job_phases": oracle_marts.job_phases,
     "checkpoints": oracle_curves.checkpoints,

@@ -103,32 +103,6 @@ def template(message: str) -> str:
     return re.sub(r"\s+", " ", message).strip(" ")[:300]
 
 
-def error_timeline(events: list[Event]) -> list[Row]:
-    """One row per severity and template."""
-    kinds = defaultdict(list)
-    for event in events:
-        if is_error(event):
-            kinds["error", template(event.message)].append(event)
-        if event.level.lower() in ("warn", "warning"):
-            kinds["warning", template(event.message)].append(event)
-    rows = []
-    for (severity, text), found in kinds.items():
-        first = min(found, key=lambda e: (e.time, e.rank, e.job_id, e.ordinal, e.event_id))
-        rows.append(
-            {
-                "severity": severity,
-                "template": text,
-                "events": len(found),
-                "jobs": len({event.job_id for event in found}),
-                "first_seen": min(event.created_at for event in found),
-                "last_seen": max(event.created_at for event in found),
-                "example": first.message,
-                "example_job_id": first.job_id,
-            }
-        )
-    return rows
-
-
 def phase_of(event: Event) -> str | None:
     """The phase an event begins, `ended` for an outcome that ends the job."""
     if event.lifecycle == "succeeded":

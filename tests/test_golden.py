@@ -57,6 +57,7 @@ def test_dumps_equal_the_oracle(folder: Path, tmp_path: Path) -> None:
         for view in oracles.keys() - {
             "metric_keys",
             "error_timeline",
+            "error_bursts",
             "unattributed_events",
             "stalls",
             "verdicts",

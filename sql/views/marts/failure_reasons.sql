@@ -1,0 +1,95 @@
+-- Why did each failed job fail, in which phase, and when?
+--
+-- Grain: job_id
+-- Reads: jobs, stg_problems, job_phases
+-- Caveat: of the errors of a job, the one that names an error_code says most and is taken, else the
+--   last in time. The phase is the last one entered before the end; a dump without the messages of
+--   phases tells none.
+create or replace view failure_reasons as
+with failed as (
+    select
+        job_id,
+        dialect,
+        ended_at,
+        last_step,
+        total_steps,
+        errors
+    from jobs
+    where status = 'failed'
+),
+
+reasons as (
+    select
+        job_id,
+        max(
+            {
+                'has_code': error_code is not null,
+                'created_at': created_at,
+                'lifecycle_rank': lifecycle_rank,
+                'ordinal': ordinal,
+                'event_id': event_id,
+                'message': message,
+                'template': template,
+                'error_code': error_code,
+                'error_param': error_param,
+                'told_by': told_by
+            }
+        ) as reason
+    from stg_problems
+    where severity = 'error'
+    group by job_id
+),
+
+phases as (
+    select
+        failed.job_id,
+        arg_max(
+            phases.phase,
+            {'a': phases.ended_at, 'b': phases.started_at, 'c': phases.phase_rank}
+        ) as phase
+    from failed
+    inner join job_phases as phases
+        on failed.job_id = phases.job_id and phases.started_at <= failed.ended_at
+    group by failed.job_id
+)
+
+select
+    failed.job_id,
+    failed.dialect,
+    failed.ended_at as failed_at,
+    phases.phase,
+    reasons.reason.error_code as error_code,
+    reasons.reason.error_param as error_param,
+    reasons.reason.message as message,
+    reasons.reason.template as template,
+    reasons.reason.event_id as event_id,
+    reasons.reason.told_by as told_by,
+    failed.errors,
+    failed.last_step,
+    failed.total_steps
+from failed
+inner join reasons on failed.job_id = reasons.job_id
+left join phases on failed.job_id = phases.job_id
+;
+
+comment on view failure_reasons is 'Why did each failed job fail, in which phase, and when?';
+comment on column failure_reasons.job_id is 'fine-tuning job [id]';
+comment on column failure_reasons.dialect is 'openai, azure or legacy [text]';
+comment on column failure_reasons.failed_at is 'when it failed [UTC]';
+comment on column failure_reasons.phase is
+    'phase it died in, as in job_phases; NULL where no message tells one [text]';
+comment on column failure_reasons.error_code is
+    'error_code of the error, NULL where none names one [text]';
+comment on column failure_reasons.error_param is
+    'error_param of the error, NULL where it names none [text]';
+comment on column failure_reasons.message is 'the text of the error [text]';
+comment on column failure_reasons.template is
+    'the kind of error, as in error_timeline: equal for jobs that failed alike [text]';
+comment on column failure_reasons.event_id is 'the event of the error [id]';
+comment on column failure_reasons.told_by is
+    'why it counts as an error: level, message or moderation [text]';
+comment on column failure_reasons.errors is 'errors of the job in all [event]';
+comment on column failure_reasons.last_step is
+    'greatest step with metrics, NULL where it never trained [step]';
+comment on column failure_reasons.total_steps is
+    'steps the job planned, NULL where never told [step]';

@@ -1,0 +1,104 @@
+-- What happened in a job, messages and metrics on one axis?
+--
+-- Grain: job_id, place
+-- Reads: stg_events, stg_attempts
+-- Caveat: in the order of time of stg_events. A message takes the step and the attempt of the last
+--   metrics before it, so that both can be looked up around a step; a checkpoint message keeps the
+--   step it tells, though OpenAI writes it when the job ends. The numbers are those of the event,
+--   read from its message where it has no payload. Azure's step times are synthetic.
+create or replace view timeline as
+with told as (
+    select
+        events.job_id,
+        events.event_id,
+        events.created_at,
+        events.lifecycle_rank,
+        events.order_step,
+        events.ordinal,
+        events.level,
+        events.lifecycle,
+        events.message,
+        events.synthetic_time,
+        metrics.step as metrics_step,
+        metrics.attempt,
+        metrics.train_loss,
+        metrics.valid_loss,
+        metrics.full_valid_loss,
+        metrics.train_mean_reward,
+        metrics.valid_mean_reward,
+        metrics.full_valid_mean_reward,
+        case
+            when lower(events.level) = 'error' or events.lifecycle = 'failed' then 'error'
+            when events.lifecycle = 'moderation'
+                then case
+                    when try_cast(try(json_extract_string(events.data, '$.blocked')) as boolean)
+                        then 'error'
+                    else 'moderation'
+                end
+            when lower(events.level) in ('warn', 'warning') then 'warning'
+            when events.lifecycle = 'checkpoint' then 'checkpoint'
+            when metrics.event_id is not null then 'metrics'
+            else 'message'
+        end as kind
+    from stg_events as events
+    left join stg_attempts as metrics
+        on events.job_id = metrics.job_id and events.event_id = metrics.event_id
+)
+
+select
+    job_id,
+    row_number() over in_time as place,
+    created_at,
+    epoch(created_at) - epoch(first_value(created_at) over in_time) as seconds,
+    kind,
+    coalesce(
+        metrics_step,
+        case when kind = 'checkpoint' then nullif(order_step, -1) end,
+        last_value(metrics_step ignore nulls) over in_time
+    ) as step,
+    last_value(attempt ignore nulls) over in_time as attempt,
+    level,
+    message,
+    train_loss,
+    valid_loss,
+    full_valid_loss,
+    train_mean_reward,
+    valid_mean_reward,
+    full_valid_mean_reward,
+    lifecycle,
+    synthetic_time,
+    event_id
+from told
+window
+    in_time as (
+        partition by job_id
+        order by created_at, lifecycle_rank, order_step, ordinal, event_id
+        rows between unbounded preceding and current row
+    )
+;
+
+comment on view timeline is 'What happened in a job, messages and metrics on one axis?';
+comment on column timeline.job_id is 'fine-tuning job [id]';
+comment on column timeline.place is 'place of the event in its job, from 1 [1]';
+comment on column timeline.created_at is 'when the event happened [UTC]';
+comment on column timeline.seconds is 'since the first event of the job [s]';
+comment on column timeline.kind is
+    'error, warning, moderation, checkpoint, metrics or message [text]';
+comment on column timeline.step is
+    'its own step, else that of the last metrics before it; NULL before any [step]';
+comment on column timeline.attempt is
+    'attempt of these metrics, as in attempts; NULL before any [1]';
+comment on column timeline.level is 'level as sent [text]';
+comment on column timeline.message is 'the text of the event [text]';
+comment on column timeline.train_loss is 'mean training loss of the step''s batch [1]';
+comment on column timeline.valid_loss is 'loss on a sample of the validation set [1]';
+comment on column timeline.full_valid_loss is 'loss on the whole validation set [1]';
+comment on column timeline.train_mean_reward is 'mean reward of the step''s training samples [1]';
+comment on column timeline.valid_mean_reward is
+    'mean reward on a sample of the validation set [1]';
+comment on column timeline.full_valid_mean_reward is
+    'mean reward on the whole validation set [1]';
+comment on column timeline.lifecycle is 'what the message means for the job [text]';
+comment on column timeline.synthetic_time is
+    'true where the time is counted up instead of measured [bool]';
+comment on column timeline.event_id is 'the event [id]';

@@ -1,0 +1,188 @@
+"""The views that tell what happened, in plain Python: one function a view, rows as dicts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from oracle import Event
+from oracle_curves import Row, by_job
+from oracle_jobs import jobs
+from oracle_marts import errors, is_error, job_phases, template
+from oracle_training import walks
+
+HOUR = 3600
+SHOWN = (
+    "train_loss",
+    "valid_loss",
+    "full_valid_loss",
+    "train_mean_reward",
+    "valid_mean_reward",
+    "full_valid_mean_reward",
+)
+
+
+def problems(events: list[Event]) -> dict[tuple[str, str], list[Event]]:
+    """The events of each severity and template, in order of time."""
+    kinds = defaultdict(list)
+    for event in events:
+        if is_error(event):
+            kinds["error", template(event.message)].append(event)
+        if event.level.lower() in ("warn", "warning"):
+            kinds["warning", template(event.message)].append(event)
+    for found in kinds.values():
+        found.sort(key=lambda e: (e.time, e.rank, e.job_id, e.ordinal, e.event_id))
+    return kinds
+
+
+def error_bursts(events: list[Event], gap_seconds: int = HOUR) -> list[Row]:
+    """One row per severity, template and burst."""
+    rows = []
+    for (severity, text), found in problems(events).items():
+        bursts: list[list[Event]] = []
+        for event in found:
+            if not bursts or event.time - bursts[-1][-1].time > gap_seconds:
+                bursts.append([])
+            bursts[-1].append(event)
+        for number, burst in enumerate(bursts, start=1):
+            rows.append(
+                {
+                    "severity": severity,
+                    "template": text,
+                    "burst": number,
+                    "first_seen": burst[0].created_at,
+                    "last_seen": burst[-1].created_at,
+                    "seconds": float(burst[-1].time - burst[0].time),
+                    "events": len(burst),
+                    "jobs": len({event.job_id for event in burst}),
+                }
+            )
+    return rows
+
+
+def error_timeline(events: list[Event]) -> list[Row]:
+    """One row per severity and template."""
+    bursts = error_bursts(events)
+    rows = []
+    for (severity, text), found in problems(events).items():
+        sizes = [b["events"] for b in bursts if (b["severity"], b["template"]) == (severity, text)]
+        affected = len({event.job_id for event in found})
+        rows.append(
+            {
+                "severity": severity,
+                "template": text,
+                "events": len(found),
+                "jobs": affected,
+                "first_seen": found[0].created_at,
+                "last_seen": found[-1].created_at,
+                "example": found[0].message,
+                "example_job_id": found[0].job_id,
+                "per_1000_events": 1000 * len(found) / len(events),
+                "jobs_share": 100 * affected / len({event.job_id for event in events}),
+                "bursts": len(sizes),
+                "largest_burst": max(sizes),
+            }
+        )
+    return rows
+
+
+def failure_reasons(events: list[Event]) -> list[Row]:
+    """One row per failed job."""
+    phases = job_phases(events)
+    rows = []
+    for job in jobs(events):
+        if job["status"] != "failed":
+            continue
+        own = by_job(event for event in events if event.job_id == job["job_id"])[job["job_id"]]
+        told = {row["event_id"]: row for row in errors(own)}
+        ordered = [told[event.event_id] for event in own if event.event_id in told]
+        coded = [row for row in ordered if row["error_code"] is not None]
+        # stg_problems orders errors without their step: of one second and rank, the ordinal
+        ranked = sorted(
+            coded or ordered,
+            key=lambda row: (
+                row["created_at"],
+                row["lifecycle_rank"],
+                row["ordinal"],
+                row["event_id"],
+            ),
+        )
+        reason = ranked[-1]
+        entered = [
+            row
+            for row in phases
+            if row["job_id"] == job["job_id"] and row["started_at"] <= job["ended_at"].timestamp()
+        ]
+        ranks = ["created", "validating", "queued", "running", "finalising"]
+        died = max(
+            entered,
+            key=lambda row: (row["ended_at"], row["started_at"], ranks.index(row["phase"])),
+            default=None,
+        )
+        rows.append(
+            {
+                "job_id": job["job_id"],
+                "failed_at": job["ended_at"],
+                "phase": died["phase"] if died else None,
+                "error_code": reason["error_code"],
+                "error_param": reason["error_param"],
+                "message": reason["message"],
+                "template": template(reason["message"]),
+                "event_id": reason["event_id"],
+                "told_by": reason["told_by"],
+                "errors": len(told),
+                "last_step": job["last_step"],
+                "total_steps": job["total_steps"],
+            }
+        )
+    return rows
+
+
+def kind_of(event: Event, *, has_metrics: bool) -> str:
+    """What an event is on the timeline."""
+    if is_error(event):
+        return "error"
+    if event.lifecycle == "moderation":
+        return "moderation"
+    if event.level.lower() in ("warn", "warning"):
+        return "warning"
+    if event.lifecycle == "checkpoint":
+        return "checkpoint"
+    return "metrics" if has_metrics else "message"
+
+
+def timeline(events: list[Event]) -> list[Row]:
+    """One row per event."""
+    given = {
+        (job, claim[0].event_id): (number, claim)
+        for job, attempts in walks(events).items()
+        for number, (_, claims) in enumerate(attempts, start=1)
+        for claim in claims
+    }
+    rows = []
+    for job, own in by_job(events).items():
+        step: int | None = None
+        attempt: int | None = None
+        for place, event in enumerate(own, start=1):
+            number, claim = given.get((job, event.event_id), (None, None))
+            if claim:
+                step, attempt = claim[1], number
+            kind = kind_of(event, has_metrics=claim is not None)
+            own_step = event.order_step if kind == "checkpoint" and not claim else -1
+            rows.append(
+                {
+                    "job_id": job,
+                    "place": place,
+                    "created_at": event.created_at,
+                    "seconds": float(event.time - own[0].time),
+                    "kind": kind,
+                    "step": step if own_step == -1 else own_step,
+                    "attempt": attempt,
+                    "level": event.level,
+                    "message": event.message,
+                    "lifecycle": event.lifecycle,
+                    "synthetic_time": event.synthetic,
+                    "event_id": event.event_id,
+                    **{name: claim[2].get(name) if claim else None for name in SHOWN},
+                }
+            )
+    return rows
