@@ -23,7 +23,7 @@ RETRIES = 8
 TIMEOUT_SECONDS = 60.0
 _ABSENT = (400, 404, 405, 410, 501)
 _PAGE, _OBJECT = "tunelog_page", "tunelog_object"
-_LISTS = re.compile(r"/fine_tuning/jobs(?:/[^/]+/(?:events|checkpoints))?$")
+_LISTS = re.compile(rb"/fine_tuning/jobs(?:/[^/]+/(?:events|checkpoints))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +179,11 @@ def _look(response: httpx2.Response) -> None:
     """Let the client take a malformed body for a broken connection, and try again."""
     import httpx2
 
-    path = response.request.url.path
+    path = response.request.url.raw_path.partition(b"?")[0]  # an id's slashes still escaped
     if response.status_code != 200:
         return
     try:
-        if path.endswith("/content"):
+        if path.endswith(b"/content"):
             if response.read().lstrip()[:5].lower() in (b"<html", b"<!doc"):
                 raise pages.Malformed("a web page instead of a file")
             return
