@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.archive import EVENTS, JOBS, LATENCY, archived, served
 from benchmarks.inputs import KNOWN_JOBS, NEW_EVENTS, Inputs, emptied, totals
 from benchmarks.measure import (
     PYTHON,
@@ -161,7 +162,35 @@ def start(_: Inputs, rounds: int) -> Iterator[Figure]:
     yield Figure("tunelog --help", result, "under 0.2 s", seconds < 0.2)
 
 
-PARTS = {p.__name__: p for p in (start, ingest, files, memory, large_lake)}
+def archive(inputs: Inputs, rounds: int) -> Iterator[Figure]:
+    """All of an account archived and ingested, against what the server's latency allows."""
+    peaks = []
+    for share in (4, 1):
+        jobs = inputs.sized(JOBS) // share or 1
+        with served(jobs):
+            for concurrency in (4, 8):
+                ran, requests = archived(inputs.folder, concurrency)
+                ideal = requests * LATENCY / concurrency
+                peaks.append(ran.peak)
+                if share == 1:
+                    more = ran.seconds / ideal
+                    yield Figure(
+                        f"archive and ingest of {jobs:,} jobs of {EVENTS} events,"
+                        f" {requests:,} requests of {LATENCY * 1000:.0f} ms, {concurrency} at once",
+                        f"{more:.2f} of the ideal ({ran.seconds:.1f} s, ideal {ideal:.1f} s)",
+                        "1.3 or less",
+                        more <= 1.3,
+                    )
+    growth = max(peaks[2:]) / max(peaks[:2])
+    yield Figure(
+        "peak memory of the archive, four times the jobs",
+        f"{max(peaks[2:]) / 1e6:,.0f} MB, {growth:.2f} times",
+        "1.3 times or less",
+        growth <= 1.3,
+    )
+
+
+PARTS = {p.__name__: p for p in (start, ingest, files, memory, large_lake, archive)}
 
 
 def _ingest(source: Path, lake: Path) -> Sequence[str]:

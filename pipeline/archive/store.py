@@ -24,6 +24,7 @@ else:
     from backports import zstd
 
 RAW, LOCK = "raw", ".lock"
+_LONGEST = 150  # of a part of a path, before its hash [character]
 _WAITING = 256  # bodies on their way to the disk
 _SYNCS = 16  # files synced side by side: the file system commits them together
 _PARAMETERS: dict[int, int] = {
@@ -129,10 +130,6 @@ class Store:
         """Files of all bodies kept, in the order of the manifest."""
         return [self.folder / name for name in list(self._paths)]
 
-    def files_since(self, number: int) -> list[Path]:
-        """Files of the bodies kept after the first so many."""
-        return self.files[number:]
-
     # -- writing --------------------------------------------------------------------------------
 
     def next_walk(self) -> int:
@@ -214,6 +211,8 @@ class Store:
                     if self._error is None and kept:
                         self._commit(kept, pool)
                 except BaseException as error:
+                    if isinstance(error, OSError) and error.filename is None:
+                        error.filename = str(self.folder)
                     self._error = error
                 for _ in batch:
                     self._queue.task_done()
@@ -249,12 +248,13 @@ def unnamed(folder: Path, names: dict[str, int]) -> Iterator[Path]:
 
 def _named(body: bytes, place: str, suffix: str) -> tuple[str, str]:
     digest = hashlib.sha256(body).hexdigest()
-    return f"{RAW}/{place}-{digest[:12]}{suffix}.zst", digest
+    short = "/".join(part[:_LONGEST] for part in place.split("/"))
+    return f"{RAW}/{short}-{digest[:12]}{suffix}.zst", digest
 
 
 def safe(identity: str) -> str:
-    """An id of the server's as a part of a path."""
-    name = quote(identity, safe="")[:120]
+    """An id of the server's as one part of a URL or of a path."""
+    name = quote(identity, safe="")
     return f"%2E{name[1:]}" if name.startswith(".") else name
 
 

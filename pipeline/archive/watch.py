@@ -90,7 +90,7 @@ class Watcher:
 
     def new_files(self) -> list[Path]:
         """Files kept since this was last asked; all of the archive at first."""
-        files = self._store.files_since(self._ingested)
+        files = self._store.files[self._ingested :]
         self._ingested += len(files)
         return files
 

@@ -110,8 +110,8 @@ class Api:
         if self.azure and "api-version" not in query:
             return 400, _error("api-version is missing")
         with self.lock:
-            path = unquote(parts.path).removeprefix(prefix).strip("/").split("/")
-            return self._route(path, query)
+            path = parts.path.removeprefix(prefix).strip("/").split("/")
+            return self._route([unquote(part) for part in path], query)
 
     def _route(self, path: list[str], query: dict[str, str]) -> tuple[int, bytes]:
         match path:

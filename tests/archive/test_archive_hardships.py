@@ -1,0 +1,131 @@
+"""Servers that contradict themselves, full disks, an interrupt: told, and gone on from."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forked import started
+from keeping import A, B, assert_equal, faults, lines, run, small
+from server import KEY, NOW, Api, an_event, serving
+
+from pipeline.errors import ExitCode
+
+Route = Callable[[list[str], dict[str, str]], tuple[int, bytes]]
+
+
+def twisted(api: Api, twist: Callable[[Route, list[str], dict[str, str]], Any]) -> None:
+    """Let a server answer otherwise."""
+    route = api._route
+    api._route = lambda path, query: twist(route, path, query)  # type: ignore[method-assign]
+
+
+def problems(api: Api, out: Path) -> list[str]:
+    """What one run with little patience cannot have."""
+    return [problem for o in run(api, out, retries=1).outcomes for problem in o.problems]
+
+
+def test_a_cursor_that_the_server_forgot_is_no_end(tmp_path: Path) -> None:
+    """Where an interrupted walk cannot go on, it begins anew in the same run."""
+    with serving(small()) as api:
+        route = api._route
+        twisted(
+            api, lambda r, p, q: (500, b"") if p[3:] == ["events"] and "after" in q else r(p, q)
+        )
+        assert problems(api, tmp_path / "a")
+        api._route = route  # type: ignore[method-assign]
+        api.events[A] = [{**event, "id": f"{event['id']}x"} for event in api.events[A]]
+        assert not run(api, tmp_path / "a").failed
+    assert faults(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"object":"list","data":[],"has_more":true}', "empty page that says has_more"),
+        (b'{"object":"list","data":[{"id":"a","created_at":1}],"has_more":true}', "no way on"),
+        (b'{"object":"list","data":[{"created_at":1}],"has_more":false}', "has no id"),
+        (b'{"object":"list","data":[{"id":"a"}],"has_more":false}', "no created_at"),
+        (b'{"object":"list","data":{},"has_more":false}', "without data or has_more"),
+        (b"[1]", "list instead of an object"),
+        (b"[" * 100_000, "no JSON"),
+    ],
+)
+def test_a_page_that_leads_nowhere_is_a_problem(tmp_path: Path, body: bytes, says: str) -> None:
+    """No page is believed that has no way on; the run ends, tells it, and has the rest."""
+    with serving(small()) as api:
+        route = api._route
+        twisted(api, lambda r, p, q: (200, body) if p[2:] == [A, "events"] else r(p, q))
+        (problem,) = problems(api, tmp_path / "a")
+        assert says in problem
+        assert {fault.place for fault in faults(tmp_path / "a")} == {A}
+        api._route = route  # type: ignore[method-assign]
+        if says != "no way on":  # that page was kept: its event is none of the truth
+            run(api, tmp_path / "a")
+            assert_equal(tmp_path / "a", api)
+
+
+def test_events_that_were_deleted_are_noted(tmp_path: Path) -> None:
+    """A job without events on the server any more is complete, with the server's word for it."""
+    with serving(small()) as api:
+        twisted(api, lambda r, p, q: (404, b"{}") if p[2:] == [A, "events"] else r(p, q))
+        assert not run(api, tmp_path / "a").failed
+    gone = [line for line in lines(tmp_path / "a") if line["kind"] == "gone"]
+    assert [(line["job"], line["what"], line["status"]) for line in gone] == [(A, "events", 404)]
+    assert faults(tmp_path / "a") == []
+
+
+def test_hostile_ids_stay_below_the_archive(tmp_path: Path) -> None:
+    """An id of the server's is never a path of its own choice."""
+    with serving(small()) as api:
+        api.add("../../up", [an_event(B, 500, NOW - 80_000)], files={"/etc/../x\x1b": b"a\n1\n"})
+        run(api, tmp_path / "in" / "a")
+        assert_equal(tmp_path / "in" / "a", api)
+    assert {path.name for path in tmp_path.iterdir()} == {"in"}
+    assert {path.name for path in (tmp_path / "in").iterdir()} == {"a"}
+
+
+def test_a_full_disk_costs_nothing_that_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk is full the run ends with the disk's word; the next one goes on."""
+    import pipeline.archive.store as store
+
+    write, left = store._write, iter(range(12))
+
+    def full(item: Any) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(item)
+
+    with serving(small()) as api:
+        monkeypatch.setattr(store, "_write", full)
+        with pytest.raises(OSError, match="No space left") as caught:
+            run(api, tmp_path / "a")
+        assert caught.value.filename == str(tmp_path / "a")
+        monkeypatch.setattr(store, "_write", write)
+        run(api, tmp_path / "a")
+    assert_equal(tmp_path / "a", api)
+
+
+def test_an_interrupt_ends_it_soon_and_well(tmp_path: Path) -> None:
+    """Ctrl-C ends a run with 130 while requests are under way; the next one goes on."""
+    with serving(small()) as api:
+        api.latency = 0.2
+        env = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": api.url}
+        process = started(["archive", "--out", "a"], tmp_path, env, tmp_path / "told")
+        while len(api.asked) < 4 and process.is_alive():
+            time.sleep(0.01)
+        assert process.pid
+        os.kill(process.pid, signal.SIGINT)
+        process.join(20)
+        assert process.exitcode == ExitCode.INTERRUPTED
+        api.latency = 0
+        run(api, tmp_path / "a")
+    assert_equal(tmp_path / "a", api)
