@@ -149,6 +149,10 @@ def connect(
         raise LakeError(
             "tunelog archive: the openai client is not installed: pip install 'tunelog[archive]'"
         ) from None
+    for name in SECRET_VARIABLES:
+        value = os.environ.get(name, "")
+        if not (value.isascii() and value.isprintable()):
+            raise UsageError(f"{name}: holds a character that no key has: set it anew")
     redactor = Redactor(_secrets())
     http = openai.DefaultHttpxClient(event_hooks={"response": [_look]}, timeout=timeout)
     try:

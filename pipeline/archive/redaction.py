@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 REMOVED = "[removed]"
 
@@ -22,9 +23,8 @@ _QUERY = ("after", "limit", "api-version")
 
 # A member with a text value whose name ends like that of a credential, in JSON text.
 _SECRET_MEMBER = re.compile(
-    rb'("(?:[A-Za-z0-9]+[_-])*(?:api_?key|secret(?:_?key)?|password|passwd|private_?key'
-    rb'|(?:access|auth|bearer|refresh)_?token|token|credentials?|authorization)"\s*:\s*)'
-    rb'"((?:[^"\\]|\\.)+)"',
+    rb'("[A-Za-z0-9_-]*(?:api[_-]?key|private[_-]?key|secret(?:[_-]?key)?|passw(?:or)?d'
+    rb'|token|credentials?|authorization)"\s*:\s*)"((?:[^"\\]|\\.)+)"',
     re.IGNORECASE,
 )
 
@@ -34,8 +34,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Know the secrets; those too short to be told from other text are left out."""
-        told = {s.strip() for s in secrets if len(s.strip()) >= _SHORTEST}
-        self._secrets = sorted(told, key=len, reverse=True)
+        spelled = {form for secret in secrets for form in _spellings(secret.strip())}
+        self._secrets = sorted((s for s in spelled if len(s) >= _SHORTEST), key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """The text without the secrets."""
@@ -63,6 +63,11 @@ class Redactor:
             body, found = _SECRET_MEMBER.subn(rb'\1"' + REMOVED.encode() + b'"', body)
             count += found
         return body, count
+
+
+def _spellings(secret: str) -> set[str]:
+    """A secret as it stands in texts, error messages, JSON and URLs; each of its words, too."""
+    return {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret), *secret.split()}
 
 
 def public_url(url: str) -> str:

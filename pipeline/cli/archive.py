@@ -109,8 +109,7 @@ def archive(
     Examples:
       tunelog archive --out archive
       tunelog archive --out archive --lake lake --since 2025-01-01
-      tunelog archive --out archive --azure-endpoint https://NAME.openai.azure.com \\
-          --api-version 2025-04-01-preview
+      tunelog archive --out azure --azure-endpoint $AZURE_OPENAI_ENDPOINT --job ftjob-abc123
       tunelog archive verify archive
     """
     if ctx.invoked_subcommand:

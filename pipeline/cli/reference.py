@@ -54,6 +54,10 @@ def _sections() -> Iterator[str]:
             command = cli.get_command(parent, name)
             assert command is not None
             yield _section(f"tunelog {name}", command, parent)
+            if isinstance(command, click.Group):
+                with click.Context(command, parent, name) as group:
+                    for part, below in command.commands.items():
+                        yield _section(f"tunelog {name} {part}", below, group)
 
 
 def _section(title: str, command: click.Command, parent: click.Context | None) -> str:

@@ -77,7 +77,7 @@ def watch(
     Examples:
       tunelog watch
       tunelog watch --job ftjob-abc123 --every 1m --lake team-lake
-      tunelog watch --format jsonl | jq .data.train_loss
+      tunelog watch --format jsonl > events.jsonl
     """
     from pipeline.archive.account import Failure
     from pipeline.archive.store import Store

@@ -1,0 +1,213 @@
+"""The commands that call the API: what they print, and that no secret leaves them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+from unittest import mock
+from urllib.parse import quote
+
+import click
+import pytest
+from keeping import VERSION, A, B, lines, small
+from server import KEY, NOW, Api, an_event, serving
+
+from pipeline.archive.redaction import Redactor
+from pipeline.cli import cli, run
+from pipeline.errors import ExitCode
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """The small account, in the environment of this process; it runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    with serving(small()) as api, mock.patch.dict(os.environ, environment(api)):
+        yield api
+
+
+def environment(api: Api) -> dict[str, str]:
+    """The settings that name a server."""
+    if api.azure:
+        names = {"AZURE_OPENAI_API_KEY": KEY, "OPENAI_API_VERSION": VERSION}
+        return {**names, "AZURE_OPENAI_ENDPOINT": api.url}
+    return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": api.url}
+
+
+def test_one_command_gives_archive_and_lake(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    """A newcomer's first call says what it brought; the next one that nothing is new."""
+    assert run(["archive", "--out", "a", "--lake", "l"]) == ExitCode.OK
+    told = capsys.readouterr()
+    assert told.out.splitlines()[0] == "3 jobs (3 asked for, 0 complete already)"
+    assert "18 new events" in told.out and "l: 18 new events" in told.err
+    assert run(["archive", "verify", "a"]) == ExitCode.OK
+    assert "3 jobs, 1 of them not long ended, 18 events" in capsys.readouterr().err
+    assert run(["archive", "--out", "a", "--lake", "l", "--format", "json"]) == ExitCode.OK
+    told = capsys.readouterr()
+    assert [row["job_id"] for row in json.loads(told.out)] == [B]
+    assert "l: 0 new events" in told.err
+    assert run(["verify", "--lake", "l"]) == ExitCode.OK
+
+
+def test_a_fault_is_a_row(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    """`archive verify` prints a row for each fault and ends with 1."""
+    run(["archive", "--out", "a"])
+    (path,) = [line["path"] for line in lines(Path("a")) if line.get("file") == "file-aaa"][:1]
+    Path("a", path).unlink()
+    capsys.readouterr()
+    assert run(["archive", "verify", "a", "--format", "jsonl"]) == ExitCode.DATA
+    (row,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (row["rule"], row["place"]) == ("bytes_are_as_fetched", path)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["archive"], ExitCode.USAGE, "no --out DIR"),
+        (["archive", "--out", "a", "--since", "yore"], ExitCode.USAGE, "'yore' is no date"),
+        (["archive", "verify", "none"], ExitCode.USAGE, "no archive here"),
+        (["watch", "--every", "soon"], ExitCode.USAGE, "'soon' is no time span"),
+        (["watch", "--job", "ftjob-none"], ExitCode.DATA, "status 404"),
+        (["archive", "--out", "a", "--job", "ftjob-none"], ExitCode.DATA, "something is missing"),
+    ],
+)
+def test_errors_are_one_line(
+    api: Api, capsys: pytest.CaptureFixture[str], args: list[str], code: int, says: str
+) -> None:
+    """What cannot be done is said in one line, with what to do."""
+    assert run(args) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("OPENAI_API_KEY", "sk-some-other-key", "status 401"),
+        ("OPENAI_API_KEY", f"{KEY}\n{KEY}", "OPENAI_API_KEY: holds"),
+        ("OPENAI_API_KEY", "", "OPENAI_API_KEY"),
+        ("OPENAI_BASE_URL", f"http://me:{KEY}@127.0.0.1:9/v1", "Connection"),
+    ],
+)
+def test_a_bad_setting_is_told_without_its_value(
+    api: Api, capsys: pytest.CaptureFixture[str], name: str, value: str, says: str
+) -> None:
+    """A wrong key, one that is no header, none, a URL with a password: no word of them."""
+    with mock.patch.dict(os.environ, {name: value}):
+        assert run(["archive", "--out", "a", "--retries", "0"]) in (ExitCode.USAGE, ExitCode.DATA)
+    told = capsys.readouterr()
+    assert says in told.err and len(told.err.splitlines()) == 1
+    assert KEY not in told.err + told.out and "some-other" not in told.err
+
+
+def test_no_spelling_of_a_secret_passes() -> None:
+    """Whole, escaped as Python, JSON and URLs escape, or a word of it: all is removed."""
+    secret = "sk-\u00e9/7 + two\n words-of-it"
+    redactor = Redactor([secret, "", "abc"])
+    for text in (secret, repr(secret), json.dumps(secret), quote(secret), "words-of-it"):
+        assert "words" not in redactor.text(text) and "sk-" not in redactor.text(text)
+    assert redactor.text("abcdef") == "abcdef"
+
+
+@pytest.mark.parametrize(
+    ("member", "secret"),
+    [
+        (b'"api_key": "x\\"y"', True),
+        (b'"wandb_api_key":"x"', True),
+        (b'"WANDB-API-KEY" : "x"', True),
+        (b'"access_token":"x"', True),
+        (b'"client_secret":"x"', True),
+        (b'"password":"x"', True),
+        (b'"trained_tokens":12', False),
+        (b'"api_key":null', False),
+        (b'"token_count":"12"', False),
+        (b'"name":"api_key"', False),
+        (b'"message":"\\"api_key\\": \\"x\\""', False),
+    ],
+)
+def test_credentials_in_job_objects_are_removed(member: bytes, secret: bool) -> None:
+    """A text under the name of a credential goes; the body stays JSON; nothing else changes."""
+    body = b'{"id": "a", ' + member + b', "z": 1}'
+    kept, removed = Redactor().body(body, of_jobs=True)
+    assert removed == secret and (kept == body) != secret
+    found = json.loads(kept)
+    assert found["id"] == "a" and found["z"] == 1 and ("[removed]" in found.values()) == secret
+    assert Redactor().body(body, of_jobs=False) == (body, 0)
+
+
+def test_a_failure_that_nobody_foresaw_is_told_without_the_key(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A traceback, with the errors that led to it, holds no key."""
+
+    def fail(*args: object, **named: object) -> None:
+        try:
+            raise KeyError(f"Bearer {KEY}")
+        except KeyError as error:
+            raise RuntimeError(f"bad header {KEY}") from error
+
+    monkeypatch.setattr("pipeline.archive.run.Run.archive", fail)
+    assert run(["archive", "--out", "a"]) == ExitCode.ENVIRONMENT
+    told = capsys.readouterr().err
+    assert "RuntimeError: bad header [removed]" in told and KEY not in told
+
+
+def test_the_key_is_nowhere(tmp_path: Path) -> None:
+    """Not in a file, the output, the client's own log at its loudest, nor the process list."""
+    with serving(small()) as api:
+        api.events[A].append(an_event(A, 70, NOW, message=f"you sent {KEY}"))
+        api.faults.extend(["500", "malformed", "drop"])
+        api.latency = 0.02
+        env = {**os.environ, **environment(api), "PYTHONPATH": str(ROOT), "OPENAI_LOG": "debug"}
+        command = [sys.executable, "-m", "pipeline.cli", "archive", "--out", "a", "--lake", "l"]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        asked = Path(f"/proc/{process.pid}/cmdline")
+        listed = asked.read_bytes() if asked.exists() else b""
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert b"HTTP Request" in output
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert KEY.encode() not in output + listed + written
+
+
+def test_without_the_extra_one_line_says_what_to_install(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the client both commands say how to get it, and leave nothing behind."""
+    with mock.patch.dict(sys.modules, {"openai": None}):
+        for args in (["archive", "--out", "a"], ["watch"]):
+            assert run(args) == ExitCode.ENVIRONMENT
+            (line,) = capsys.readouterr().err.splitlines()
+            assert "pip install 'tunelog[archive]'" in line
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["archive", "watch"])
+def test_examples_run(
+    api: Api, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The examples of the help run as they stand, given an account."""
+    with click.Context(cli, info_name="tunelog") as ctx:
+        command = cli.get_command(ctx, name)
+    assert command
+    for each in (api, other := small(azure=True)):
+        each.add("ftjob-abc123", [an_event(B, 900, NOW - 80_000)])
+        each.finish(B)
+    calls = [
+        line.partition(" > ")[0].removeprefix("  tunelog ")
+        for line in cleandoc(command.help or "").splitlines()
+        if line.startswith("  tunelog ")
+    ]
+    assert len(calls) >= 3
+    with serving(other), mock.patch.dict(os.environ, environment(other)):
+        for call in calls:
+            assert run(shlex.split(os.path.expandvars(call))) == ExitCode.OK, call
