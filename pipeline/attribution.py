@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.forms.block import Block, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of, position_of
 
 _CREATED = b'"Created fine-tun'
 _CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
 _JOB_OBJECT = b'"fine_tuning.job"'
-_JOB = re.compile(rb'"object"\s*:\s*"fine_tuning\.job"')
-_JOB_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9_.-]+)"')
 _VALIDATING = b'"Validating '
 _MOST_TIED = 16
 """Records on each side that a creation message may be tied to: real jobs have one or two."""
@@ -121,8 +121,8 @@ class Scout:
         at = text.find(_JOB_OBJECT, 0, len(block.data))
         while at >= 0:
             index, begin, end = block.record_at(at)
-            if name := named_by(text[begin:end]):
-                self._marks.append(Mark(block.position + index, (name,), run=True))
+            if mark := job_line(text[begin:end], block.position + index):
+                self._marks.append(mark)
             at = text.find(_JOB_OBJECT, end, len(block.data))
 
     @staticmethod
@@ -165,7 +165,7 @@ class Scout:
         *decided, last = self._between_marks(self._open)
         self._decided += decided
         mark = next(m for m in reversed(self._open) if m.position <= last.first)
-        self._open = [Mark(last.first, mark.jobs, mark.run)]
+        self._open = [replace(mark, position=last.first)]
         return [*self._decided, last]
 
     def _between_marks(self, marks: Sequence[Mark]) -> list[Stream]:
@@ -178,6 +178,8 @@ class Scout:
 
     def _cut(self, mark: Mark, stop: int) -> list[Stream]:
         first = mark.position
+        if mark.exported:
+            return [self._exported(mark, stop)]
         creations = between(self._creations, first, stop, lambda c: c.glimpse.position)
         glimpses = between(self._glimpses, first, stop, position_of)
         jobs = list(dict.fromkeys(c.job for c in creations))
@@ -223,6 +225,14 @@ class Scout:
         """Whether what stands before the first creation message belongs to its job."""
         return bool(gap) and ((vote or usual) < 0 or not _before(gap, creation))
 
+    def _exported(self, mark: Mark, stop: int) -> Stream:
+        """What stands below a line of an export: oldest first, all of it of one job."""
+        job, told_by = (mark.jobs[0], "export") if mark.jobs else (None, "unknown")
+        if self._told:
+            contrary = job if job != self._told else None
+            return Stream(mark.position, stop - 1, False, self._told, "flag", contrary)
+        return Stream(mark.position, stop - 1, False, job, told_by)
+
     def _named(self, mark: Mark, first: int, last: int, down: bool, created: str | None) -> Stream:
         beside = mark.jobs
         if mark.run and created:  # a job object between lines may stand below its events
@@ -243,12 +253,22 @@ class Scout:
         return Stream(first, last, down, job, told_by, conflict)
 
 
-def named_by(raw: bytes | bytearray) -> str | None:
-    """The job whose object a line is."""
-    if _JOB_OBJECT not in raw or not _JOB.search(raw):
+def job_line(raw: bytes | bytearray, position: int) -> Mark | None:
+    """What a line that is a job object says of the lines below it."""
+    if _JOB_OBJECT not in raw:
         return None
-    name = _JOB_ID.search(raw)
-    return name[1].decode() if name else None
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or value.get("object") != "fine_tuning.job":
+        return None
+    name = value.get("id")
+    if not isinstance(name, str) or not name:
+        return None
+    exported = len(value) == 2  # the API's own job objects hold much more
+    jobs = () if exported and name.startswith(UNATTRIBUTED_PREFIX) else (name,)
+    return Mark(position, jobs, run=True, exported=exported)
 
 
 def _is_event(raw: bytes | bytearray) -> bool:

@@ -187,6 +187,7 @@ STREAMS = pa.schema(
 
 TOLD_BY: dict[str, str] = {
     "flag": "--job-id",
+    "export": "the line above it in an export of a lake",
     "beside": "a job id beside the events, in the URL, or in a job or checkpoint object",
     "creation": "the creation message of the stream",
     "name": "a job id in the file or folder name",

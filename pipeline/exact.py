@@ -7,6 +7,7 @@ container of events, or plainly something else.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ JOB_ID = re.compile(
 
 JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
 """Top-level fields beside an event that name its job."""
+
+CONTENT_ID = "hash-"
+"""How the ids of events begin that have none of their own."""
 
 CREATION = re.compile(r"Created fine-tun(?:ing job|e): (\S+)")
 """The creation message, which names the job."""
@@ -167,8 +171,7 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
     data = value.get("data")
     if not isinstance(data, dict | None):
         return Reject("wrong_type", f"data is {_kind(data)}, not an object")
-    odd = [k for k in value if k not in EVENT_FIELDS or (k in ("type", "object", "id")
-                                                         and value[k] is None)]  # fmt: skip
+    odd = [k for k in value if k not in EVENT_FIELDS or _unlike_a_column(k, value[k])]
     spans = members(text) if "data" in value or odd else {}
     event = Event(
         event_id=value.get("id") or "",
@@ -194,6 +197,13 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
     return event
 
 
+def _unlike_a_column(name: str, value: Any) -> bool:
+    """Whether a known field holds what its column cannot tell from absent."""
+    if name == "id" and isinstance(value, str):
+        return not value or value.startswith(CONTENT_ID)
+    return name in ("type", "object", "id") and value is None
+
+
 def dialect(event_id: str) -> str:
     """Azure ids are 32 hexadecimal digits, OpenAI's anything else."""
     return "azure" if _AZURE_ID.fullmatch(event_id) else "openai"
@@ -204,7 +214,7 @@ def content_id(event: Event) -> str:
     data = json.dumps(loads(event.data), sort_keys=True) if event.data else ""
     parts = (str(event.created_at), event.level, event.type or "", event.message, data)
     digest = xxhash.xxh3_128_hexdigest("\0".join(parts).encode("utf-8", "backslashreplace"))
-    return f"hash-{digest}"
+    return f"{CONTENT_ID}{digest}"
 
 
 def members(text: str) -> dict[str, str]:
@@ -260,8 +270,8 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except OverflowError:
-        return None
+    except OverflowError:  # an infinity, as 1e999 is
+        return math.inf if value > 0 else -math.inf
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from pipeline.contract import EVENT_OBJECT, LEGACY_EVENT_OBJECT
@@ -100,7 +99,7 @@ def loads(text: str) -> Any:
 def _integer(digits: str) -> int | float:
     # Python refuses to turn more than 4,300 digits into an int (a guard against slowness);
     # such a number is beyond every column anyway, its text stays in `data`.
-    return int(digits) if len(digits) < 4_000 else math.inf
+    return int(digits) if len(digits) < 4_000 else float(digits)
 
 
 def bare(text: str) -> str:

@@ -39,6 +39,7 @@ VERIFY = "pipeline/lake/verify.py"
 SHOWN = "tests/test_hostile_output.py::test_"
 MANY = "tests/test_compaction.py::test_"
 CRASH = "tests/crash/test_crash.py::test_"
+FUZZ = "tests/fuzz/test_fuzz.py::test_"
 EXACT = "pipeline/exact.py"
 IDENTITY = "pipeline/lake/identity.py"
 SCOUT = "pipeline/attribution.py"
@@ -195,7 +196,7 @@ MUTANTS = (
            "pipeline/lake/reading.py", "_replace(last=told[-1].last) != told[-1]:",
            "first is told:", JOBS + "read_on_sight"),
     Mutant("attribution", "job objects far down are overlooked", ODD,
-           "named_by(record.raw):", "False:", JOBS + "read_on_sight"),
+           "job_line(record.raw, 0):", "False:", JOBS + "read_on_sight"),
     Mutant("attribution", "Validating does not stay with Created", SCOUT,
            "same = glimpse is not None and", "same = False and",
            JOBS + "validating_beside_created"),
@@ -229,6 +230,46 @@ MUTANTS = (
     Mutant("store", "segments of a crash stay for ever", "pipeline/lake/store.py",
            "if path.name not in named and touched < moment:", "if False:",
            STORE + "a_crash_before_the_commit"),
+    # -- any input
+    Mutant("fuzz", "true is a number", EXACT,
+           "    if isinstance(value, bool):\n        return None\n", "", FUZZ + "any_records"),
+    Mutant("fuzz", "numbers beyond doubles are none", EXACT,
+           "return math.inf if value > 0 else -math.inf", "return None", FUZZ + "any_records"),
+    Mutant("fuzz", "a text with half a surrogate pair is stored", EXACT,
+           "if not _storable(content):", "if False:", FUZZ + "any_records"),
+    Mutant("fuzz", "equal names in a list hide each other", EXACT,
+           "unique, count = name, counts.get(name, 0) + 1", "unique, count = name, 1",
+           FUZZ + "any_records"),
+    Mutant("fuzz", "the first of equal keys counts for the payload", EXACT,
+           "return {key: text[start:end] for key, start, end, _ in spans(text, 0)}",
+           "return {k: text[s:e] for k, s, e, _ in reversed(list(spans(text, 0)))}",
+           FUZZ + "mutated_records"),
+    Mutant("fuzz", "gzip data is read by the piece only", "pipeline/forms/compression.py",
+           "                yield from _before_damage(before, data)\n", "",
+           FUZZ + "mutated_records"),
+    Mutant("fuzz", "a broken document gives nothing", "pipeline/forms/walker.py",
+           "                if waiting.events == events:\n                    waiting.keep(first)\n"
+           "                yield from", "                waiting.keep(first)\n"
+           "                yield from", FUZZ + "mutated_records"),
+    Mutant("fuzz", "offsets are of the file without its mark", "pipeline/lake/guard.py",
+           "self.skipped = 3", "self.skipped = 0", FUZZ + "mutated_records"),
+    Mutant("lossless", "an empty id is forgotten", EXACT,
+           "return not value or value.startswith(CONTENT_ID)", "return False",
+           LAWS + "lossless_ids"),
+    Mutant("lossless", "an export's line is one piece of evidence among others", SCOUT,
+           "exported = len(value) == 2", "exported = False",
+           JOBS + "an_export_names_jobs_beyond_doubt"),
+    Mutant("jobs", "fields of events are weighed below an export's line", ODD,
+           "if event.job is not None and stream not in streams.exported:",
+           "if event.job is not None:", JOBS + "an_export_names_jobs_beyond_doubt"),
+    Mutant("jobs", "events apart from their stream have no direction",
+           "pipeline/lake/reports.py", '"newest_first": int(stream.newest_first),',
+           '"newest_first": int(stream.newest_first and "@" not in name),',
+           JOBS + "job_fields_in_a_page"),
+    Mutant("jobs", "an event that mentions a job object is one", SCOUT,
+           'if not isinstance(value, dict) or value.get("object") != "fine_tuning.job":',
+           'value = value.get("data", {}).get("job", value)\n    if not value:',
+           JOBS + "a_job_inside_an_event"),
     # -- verification
     Mutant("verify", "contents are not hashed", VERIFY,
            "    return f\"its content was changed: its hash is {digest} now\""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -170,8 +171,8 @@ def event(raw: dict[str, Any], job_id: str, ordinal: int) -> Event:
             number = spelled(value)
             if number is not None and key in KNOWN:
                 row.metrics[key] = number
-            elif number is not None and number == int(number):
-                setattr(row, key, int(number))
+            elif number is not None and abs(number) < 2**63 and number == int(number):
+                setattr(row, key, value if isinstance(value, int) else int(number))
             elif value is not None:
                 row.misfits.append(key)
                 row.other.update(leaves(value, key))
@@ -183,10 +184,17 @@ def event(raw: dict[str, Any], job_id: str, ordinal: int) -> Event:
 def spelled(value: Any) -> float | None:
     """A number, also one written as a string."""
     if isinstance(value, str):
-        return float(value) if re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", value) else None
-    return (
-        float(value) if isinstance(value, int | float) and value is not True is not value else None
-    )
+        spelling = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
+        return float(value) if re.fullmatch(spelling, value.strip(" \t\r\n")) else None
+    return double(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def double(number: float) -> float:
+    """A number as a double; beyond its range an infinity, as json reads 1e999."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def leaves(value: Any, path: str) -> Iterator[tuple[str, float]]:
@@ -203,9 +211,10 @@ def leaves(value: Any, path: str) -> Iterator[tuple[str, float]]:
             used.append(next(choice for choice in choices if choice not in used))
             yield from leaves(inner, f"{path}/{segment(used[-1])}")
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield path, float(value)
+        yield path, double(value)
 
 
 def segment(key: str) -> str:
-    """A key as one part of a path."""
+    """A key as one part of a path; half surrogate pairs stay escaped."""
+    key = key.encode("utf-8", "backslashreplace").decode()
     return key.replace("~", "~0").replace("/", "~1")

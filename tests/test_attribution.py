@@ -416,6 +416,50 @@ def test_job_field_of_an_event(tmp_path: Path) -> None:
         assert {job: len(found) for job, found in jobs(lake).items()} == {A: 3, B: 5}
 
 
+@pytest.mark.parametrize("job", [B, "0", "1", "my job"])
+def test_job_fields_in_a_page(tmp_path: Path, job: str) -> None:
+    """Events that name another job than their newest-first page are a stream of its direction."""
+    rows = job_events(A, 6)
+    rows[2:4] = [{**event, "job_id": job} for event in rows[2:4]]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.json", page(rows))])
+        assert {name: len(found) for name, found in jobs(lake).items()} == {A: 4, job: 2}
+        query = "select job_id, newest_first from lake_streams order by all"
+        assert sorted(lake.sql(query).rows()) == sorted([(A, True), (job, True)])
+
+
+def test_a_job_inside_an_event(tmp_path: Path) -> None:
+    """A job object in an event's payload says nothing of the lines below."""
+    rows = job_events(A, 6)
+    rows[2]["data"] = {"job": {"object": "fine_tuning.job", "id": B}}
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines(rows))])
+        assert jobs(lake) == {A: ids(rows)}
+
+
+MOVED = {
+    "flag": [("x.jsonl", lines(job_events(A)))],
+    "fields": [("x.jsonl", lines([{**event, "job_id": A} for event in NAMELESS]))],
+    "two": [("x.jsonl", lines(job_events(A) + job_events(C, start=START + 90)))],
+    "unattributed": [("x.jsonl", lines(NAMELESS)), ("y.jsonl", lines(job_events(C)))],
+}
+
+
+@pytest.mark.parametrize("job", [B, "my job"])
+@pytest.mark.parametrize("kind", MOVED)
+def test_an_export_names_jobs_beyond_doubt(tmp_path: Path, kind: str, job: str) -> None:
+    """Read again, an export gives each job its events, also those it was given by force."""
+    paths = [put(tmp_path / name, content) for name, content in MOVED[kind]]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest(paths)
+        if kind != "unattributed":
+            lake.assign(str(paths[0]), job, force=True)
+        wanted, out = jobs(lake), "\n".join(lake.export_events())
+    with open_lake(tmp_path / "again") as lake:
+        assert not lake.ingest([put(tmp_path / f"{C}.jsonl", out)]).reject_count
+        assert jobs(lake) == wanted
+
+
 ARRANGED = st.lists(
     st.tuples(
         st.integers(2, 30),  # events of the job

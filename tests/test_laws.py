@@ -255,6 +255,23 @@ def test_identity(chosen: list[dict[str, Any]], files: list[int]) -> None:
         assert lake.view("sources")["duplicates"].sum() == sum(contents.values()) - 1
 
 
+def test_lossless_ids(tmp_path: Path) -> None:
+    """An empty id, and one that looks like the hash of an event without id, come out as sent."""
+    base = {"created_at": strategies.START, "level": "info", "message": "m"}
+    sent = [base | {"id": name, "message": f"id {name}"} for name in ("", "hash-", "hash-1", "e")]
+    legacy = base | {"object": "fine-tune-event"}
+    sent += [legacy, legacy | {"id": None, "message": "n"}, legacy | {"id": "hash-2"}]
+    lines = [strategies.Line(json.dumps(event).encode(), "event", event) for event in sent]
+    with lake_of(tmp_path, [Dump(job_name(1), tuple(lines))]) as lake:
+        found = exported(lake)
+        assert len(found) == len(sent) and all(event in sent for event in found)
+        out = "\n".join(lake.export_events())
+        (tmp_path / "export").write_text(out)
+        with open_lake(tmp_path / "again") as again:
+            assert again.ingest([tmp_path / "export"]).reject_count == 0
+            assert list(again.export_events()) == list(lake.export_events())
+
+
 def test_repeat_of_variants(tmp_path: Path) -> None:
     """A content that lost is kept once, however often it comes again."""
     base = {"id": "ftevent-" + "i" * 24, "created_at": strategies.START, "level": "info"}

@@ -35,11 +35,13 @@ class Mark:
         position: of the document's first record.
         jobs: job ids found beside the events (URL, job or checkpoint object), in order.
         run: the records stand one after another without a frame, as lines do.
+        exported: a line of an export that says whose all records below it are; no job: nobody's.
     """
 
     position: int
     jobs: tuple[str, ...] = ()
     run: bool = False
+    exported: bool = False
 
 
 @dataclass

@@ -70,6 +70,7 @@ class Streams:
         self.jobs: list[str] = []
         self._code: dict[str, int] = {}
         self.conflicts: dict[int, str] = {}
+        self.exported: set[int] = set()
         self._inside: Counter[tuple[str, int]] = Counter()
         self._lock = threading.RLock()
 
@@ -101,6 +102,8 @@ class Streams:
                     self.codes.append(CONFLICT)
                 else:
                     self.codes.append(PENDING if stream.job is None else self.code(stream.job))
+                if stream.told_by == "export":  # settled once, whatever its events say
+                    self.exported.add(len(self.ids))
                 self.signs.append(-1 if stream.newest_first else 1)
                 self.ids.append(f"{reading.source_id}/{name}")
                 reading.streams.setdefault(self.ids[-1], stream)

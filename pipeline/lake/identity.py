@@ -9,7 +9,7 @@ from typing import Any
 
 import xxhash
 
-from pipeline.exact import loads
+from pipeline.exact import CONTENT_ID, loads
 
 _NOTHING: tuple[Any, ...] = (None, {})
 
@@ -25,7 +25,7 @@ def rebuilt(row: Mapping[str, Any]) -> str:
     parts = []
     if row["object"] is not None:
         parts.append(f'"object": {_text(row["object"])}')
-    if not row["event_id"].startswith("hash-"):
+    if not row["event_id"].startswith(CONTENT_ID):  # one sent so is in `extra`
         parts.append(f'"id": {_text(row["event_id"])}')
     parts.append(f'"created_at": {row["created_at"]}')
     parts.append(f'"level": {_text(row["level"])}')

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import exact
-from pipeline.attribution import Scout, named_by
+from pipeline.attribution import Scout, job_line
 from pipeline.contract import COUNTERS, EVENTS, METRICS, REJECT_PREFIX_BYTES, REJECTS
 from pipeline.forms.documents import expanded
 from pipeline.lake.batches import CONFLICT, PENDING, Part, Shared
@@ -95,7 +95,7 @@ class OddRecords:
         if over is not None:
             detail = f"{over.length} bytes: raise --max-record-bytes to read it"
             return self._reject(record, exact.Reject("too_large", detail))
-        if not self._shared.readings[source].job_objects and named_by(record.raw):
+        if not self._shared.readings[source].job_objects and job_line(record.raw, 0):
             raise Misjudged
         verdict = exact.read(record.raw, last=record.last)
         if isinstance(verdict, exact.Event):
@@ -115,14 +115,14 @@ class OddRecords:
         reading = self._shared.readings[record.source]
         code = streams.codes[stream]
         stream_id, told = streams.ids[stream], streams.jobs[code] if code >= 0 else None
-        if event.job is not None:
+        if event.job is not None and stream not in streams.exported:
             if reading.told and event.job != reading.told and code != CONFLICT:
                 detail = f"the record names {event.job}, --job-id {reading.told}"
                 return self._reject(record, exact.Reject("job_conflict", detail))
             code = streams.code(event.job)
             if event.job != told:
-                stream_id = f"{reading.source_id}/{event.job}"
-                self.tally[record.source, "jobs", event.job] += 1
+                stream_id = f"{stream_id}@{event.job}"
+                self.tally[record.source, "jobs", stream_id] += 1
         if code == CONFLICT:
             detail = streams.conflicts[stream]
             return self._reject(record, exact.Reject("job_conflict", detail))

@@ -66,7 +66,8 @@ class Reading:
     blank: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
-    jobs: set[str] = field(default_factory=set)
+    apart: set[str] = field(default_factory=set)
+    """`stream id@job`: streams of events that name another job than theirs in a field."""
     damage: str | None = None
     end: int = 0
     """Bytes that could be read, decompressed."""
@@ -95,7 +96,7 @@ class Reading:
         elif kind == "blank":
             self.blank += number
         elif kind == "jobs":
-            self.jobs.add(name)
+            self.apart.add(name)
         else:
             (self.ignored if kind == "ignored" else self.rejects)[name] += number
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.attribution import Stream
 from pipeline.lake import settle
 from pipeline.lake.reading import Reading
 from pipeline.lake.store import Commit
@@ -66,7 +67,7 @@ def report(reading: Reading, settled: settle.Settled, names: settle.Names) -> So
     """The report on a source that was read."""
     rejects, ignored = sum(reading.rejects.values()), sum(reading.ignored.values())
     duplicates = settled.fresh[reading.source_id]
-    jobs = set(reading.jobs)
+    jobs = {name.partition("@")[2] for name in reading.apart}
     for stream_id, stream in reading.streams.items():
         job = stream.job or names.streams.get(stream_id)
         if job:
@@ -112,18 +113,10 @@ def stream_rows(
     reading: Reading, names: settle.Names, held: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """The rows of its streams; `held` are those they have already."""
-    rows = [
-        {
-            "stream_id": f"{reading.source_id}/{job}",
-            "source_id": reading.source_id,
-            "first_position": 0,
-            "last_position": reading.first + reading.records - 1,
-            "newest_first": 0,
-            "job_id": job,
-            "told_by": "beside",
-        }
-        for job in sorted(reading.jobs)  # records that name their job themselves
-    ]
+    rows = []
+    for name in sorted(reading.apart):
+        around, _, own = name.partition("@")
+        rows.append(_stream_row(reading, name, reading.streams[around], own, "beside"))
     for stream_id, stream in reading.streams.items():
         job, told_by, before = stream.job, stream.told_by, held.get(stream_id)
         if job is None:
@@ -131,15 +124,19 @@ def stream_rows(
             told_by = "shared" if stream_id in names.shared else "unknown"
         if before and before["job_id"] == job:
             told_by = before["told_by"]
-        rows.append(
-            {
-                "stream_id": stream_id,
-                "source_id": reading.source_id,
-                "first_position": stream.first,
-                "last_position": stream.last,
-                "newest_first": int(stream.newest_first),
-                "job_id": job,
-                "told_by": told_by,
-            }
-        )
+        rows.append(_stream_row(reading, stream_id, stream, job, told_by))
     return rows
+
+
+def _stream_row(
+    reading: Reading, name: str, stream: Stream, job: str, told_by: str
+) -> dict[str, Any]:
+    return {
+        "stream_id": name,
+        "source_id": reading.source_id,
+        "first_position": stream.first,
+        "last_position": stream.last,
+        "newest_first": int(stream.newest_first),
+        "job_id": job,
+        "told_by": told_by,
+    }

@@ -6,7 +6,7 @@ select
     told_by
 from lake_streams
 where
-    told_by not in ('flag', 'beside', 'creation', 'name', 'shared', 'assigned', 'unknown')
+    told_by not in ('flag', 'export', 'beside', 'creation', 'name', 'shared', 'assigned', 'unknown')
     -- a stream without events has no job yet and stands for itself
     or (
         job_id <> stream_id

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,22 @@ def test_enormous_numbers(lake: Lake, tmp_path: Path, number: bytes) -> None:
         lake.view(name)
     exported = "\n".join(lake.export_events()).encode()
     assert exported.count(number) >= 3
+
+
+def test_numbers_beyond_doubles(lake: Lake, tmp_path: Path) -> None:
+    """A number beyond the range of doubles is an infinity of its sign, however it is spelled."""
+    spelled = [b"1e999", b"1" + b"0" * 400, b"9" * 5_000]
+    rows = [
+        RAW.replace(b'"train_loss": 0.5', b'"train_loss": %b, "x": %b' % (sign + word, sign + word))
+        .replace(b"0007", b"%04d" % n)
+        for n, (sign, word) in enumerate(product((b"", b"-"), spelled), 100)
+    ]  # fmt: skip
+    taken(lake, tmp_path / "x", among(b"\n".join(rows)))
+    found = lake.sql(
+        "select train_loss, other_metrics['x'] as x, misfits from lake_events"
+        " where event_id[-4:] >= '0100' order by event_id"
+    ).rows()
+    assert found == [(n, n, None) for n in (inf, inf, inf, -inf, -inf, -inf)]
 
 
 def test_lone_surrogates(lake: Lake, tmp_path: Path) -> None:

@@ -1,0 +1,252 @@
+"""Mutated records as files, each with what an independent reader finds in it."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from mutations import bytes_changed, mutated
+from seeds import Seeds
+from verdicts import WHITE, Verdict, events_in, judged, meant, parsed
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+MARK = b"\xef\xbb\xbf"
+_ID = re.compile(rb'("id"\s*:\s*")(ftevent-[0-9A-Za-z]+)"')
+_PACK = {"": bytes, ".gz": lambda data: gzip.compress(data, 1, mtime=0), ".zst": zstd.compress}
+
+
+@dataclass
+class Place:
+    """A record of a file: where it lies, its bytes, what it is."""
+
+    position: int
+    offset: int
+    raw: bytes
+    verdict: Verdict
+
+
+@dataclass
+class Fuzzed:
+    """One file of mutated input.
+
+    Attributes:
+        path: where it lies.
+        content: what it holds, decompressed, as far as that goes.
+        inputs: how many records or dumps were mutated for it.
+        damaged: it is compressed and damaged.
+    """
+
+    path: Path
+    content: bytes
+    inputs: int
+    damaged: bool = False
+    _lines: list[Place] = field(default_factory=list)
+
+    def lines(self) -> list[Place]:
+        """Its lines, read one by one."""
+        if not self._lines:
+            at = len(MARK) if self.content.startswith(MARK) else 0
+            pieces = self.content[at:].split(b"\n")
+            last = pieces.pop()
+            for position, raw in enumerate([*pieces, last] if last else pieces):
+                closing = position == len(pieces)
+                self._lines.append(Place(position, at, raw, judged(raw, last=closing)))
+                at += len(raw) + 1
+        return self._lines
+
+    def document_events(self) -> tuple[list[Verdict], bool]:
+        """The events of its documents, up to where they break; whether they are whole."""
+        return document_events(self.content.removeprefix(MARK))
+
+
+def files(folder: Path, seeds: Seeds, random: Random, inputs: int) -> Iterator[Fuzzed]:
+    """Files that hold so many mutated inputs in all."""
+    numbers, left, names = count(random.randrange(10**6) * 10**6), inputs, count()
+    while left > 0:
+        place = folder / f"{next(names):05}"
+        kind = random.choices(["lines", "whole", "packed"], [5, 70, 25])[0]
+        if kind == "lines":
+            wanted = min(left, random.choice([5, 100, 300, 600]))
+            made = _of_lines(place, seeds, random, wanted, numbers)
+        elif kind == "whole":
+            content = mutated(
+                random.choice(seeds.documents), random.choice(seeds.documents), random
+            )
+            made = _written(place, content, "", 1)
+        else:
+            made = _of_packed(place, seeds, random, numbers)
+        left -= made.inputs
+        yield made
+
+
+def of_records(path: Path, good: list[bytes], records: list[bytes]) -> Fuzzed:
+    """A file of good events, so that it is known for lines, and then of any records."""
+    content = b"\n".join([*good, *records]) + b"\n"
+    path.write_bytes(content)
+    return Fuzzed(path, content, len(records))
+
+
+def _of_lines(
+    place: Path, seeds: Seeds, random: Random, wanted: int, numbers: Iterator[int]
+) -> Fuzzed:
+    """Two good events, then mutated records, a line or more each."""
+    ending = random.choice([b"\n", b"\n", b"\r\n"])
+    records = [_renumbered(raw, next(numbers)) for raw in _good(seeds, random, 2)]
+    for _ in range(wanted):
+        raw, other = (random.choice(seeds.records) for _ in range(2))
+        if random.random() < 0.8:
+            raw = _renumbered(raw, next(numbers))
+        records.append(mutated(raw, other, random))
+    content = random.choice([b"", b"", MARK]) + ending.join(records)
+    content += random.choice([ending, ending, b""])
+    return _written(place, content, random.choice(["", "", "", ".gz", ".zst"]), wanted)
+
+
+def _of_packed(place: Path, seeds: Seeds, random: Random, numbers: Iterator[int]) -> Fuzzed:
+    """Good events, compressed; then the compressed bytes are mutated."""
+    packing = random.choice([".gz", ".zst"])
+    records = [_renumbered(raw, next(numbers)) for raw in _good(seeds, random, 9)]
+    members = [_PACK[packing](b"\n".join(records[at : at + 3]) + b"\n") for at in (0, 3, 6)]
+    packed = bytes_changed(b"".join(members), _PACK[packing](records[0]), random)
+    path = place.with_suffix(f".jsonl{packing}")
+    path.write_bytes(packed)
+    content, damaged = unpacked(packed)
+    return Fuzzed(path, content, 1, damaged)
+
+
+def _written(place: Path, content: bytes, packing: str, inputs: int) -> Fuzzed:
+    path = place.with_suffix(f".jsonl{packing}")
+    path.write_bytes(_PACK[packing](content))
+    return Fuzzed(path, content, inputs)
+
+
+def _good(seeds: Seeds, random: Random, wanted: int) -> list[bytes]:
+    """Records that are events, whole."""
+    found: list[bytes] = []
+    while len(found) < wanted:
+        raw = random.choice(seeds.records)
+        if judged(raw).kind == "event":
+            found.append(raw)
+    return found
+
+
+def _renumbered(raw: bytes, number: int) -> bytes:
+    """A record with an id of its own, of the same dialect."""
+
+    def other(found: re.Match[bytes]) -> bytes:
+        digits = len(found[2]) - len("ftevent-")
+        return found[1] + b"ftevent-" + f"{number:0{digits}}".encode() + b'"'
+
+    return _ID.sub(other, raw, count=1)
+
+
+def unpacked(packed: bytes) -> tuple[bytes, bool]:
+    """What compressed bytes still hold, told by the libraries alone; whether they are damaged."""
+    if packed.startswith(b"\x1f\x8b\x08"):
+        make: Any = lambda: zlib.decompressobj(31)  # noqa: E731
+    elif packed.startswith(b"\x28\xb5\x2f\xfd"):
+        make = zstd.ZstdDecompressor
+    else:
+        return packed, False
+    content, inner, at = b"", make(), 0
+    try:
+        while at < len(packed):
+            if inner.eof:
+                while make is not zstd.ZstdDecompressor and packed[at : at + 1] == b"\0":
+                    at += 1
+                inner = make()
+                continue
+            content += inner.decompress(packed[at : at + 1])
+            at += 1
+    except (zlib.error, zstd.ZstdError):
+        return content, True
+    return content, not inner.eof
+
+
+# -- documents -------------------------------------------------------------------------------------
+
+
+FOUL = "\uf8f7"
+"""Stands for bytes that are not UTF-8."""
+codecs.register_error("foul", lambda error: (FOUL, error.end))  # type: ignore[attr-defined]
+
+
+def document_events(content: bytes) -> tuple[list[Verdict], bool]:
+    """The events of JSON documents one after another, up to where they break."""
+    text = content.decode("utf-8", "foul")
+    found: list[Verdict] = []
+    at = 0
+    while True:
+        at = _space(text, at)
+        while text.startswith("\ufeff", at):
+            at = _space(text, at + 1)
+        if at >= len(text):
+            return found, True
+        at, whole = _value(text, at, found, loose=True)
+        if not whole:
+            return found, False
+
+
+_DECODER = json.JSONDecoder(parse_int=float)
+
+
+def _space(text: str, at: int) -> int:
+    while at < len(text) and text[at] in WHITE:
+        at += 1
+    return at
+
+
+def _value(text: str, at: int, found: list[Verdict], *, loose: bool) -> tuple[int, bool]:
+    """Read the value at a place, its events into `found`: where it ends, whether it is whole."""
+    try:
+        _, end = _DECODER.raw_decode(text, at)
+    except (ValueError, RecursionError):
+        if text[at : at + 1] in ("[", "{"):
+            _members(text, at, found, loose=loose)
+        return at, False
+    for verdict in events_in(parsed(text[at:end]), loose=loose):
+        if FOUL in json.dumps(verdict.value, ensure_ascii=False):
+            verdict = Verdict("reject", {"invalid_utf8"}, value=verdict.value)
+        found.append(verdict)
+    return end, True
+
+
+def _members(text: str, at: int, found: list[Verdict], *, loose: bool) -> None:
+    """The events in an object or array that breaks off."""
+    keyed, keys = text[at] == "{", dict[Any, Any]()
+    at = _space(text, at + 1)
+    while at < len(text):
+        if keyed:
+            try:
+                key, at = _DECODER.raw_decode(text, at)
+            except ValueError:
+                return
+            at = _space(text, at)
+            if text[at : at + 1] != ":":
+                return
+            at = _space(text, at + 1)
+        begin, known = at, len(found)
+        at, whole = _value(text, at, found, loose=loose)
+        if keyed and whole and isinstance(key, str):
+            keys[key] = parsed(text[begin:at])
+        if keyed and meant(keys, loose=loose):  # a broken event: what is in it is of it
+            del found[known:]
+            return
+        at = _space(text, at)
+        if not whole or text[at : at + 1] != ",":
+            return
+        at = _space(text, at + 1)
