@@ -19,11 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cli.cells import duration, exact, json_texts, readable, significant
+from pipeline.cli.cells import exact, json_texts, readable
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.table import Column, escape_markdown, fit, render, width_of, write_table
 from pipeline.cli.terminal import inert, inert_json
 from pipeline.errors import UsageError
+from pipeline.figures import duration, significant
 
 ROOT = Path(__file__).parents[1]
 
@@ -312,6 +313,7 @@ SNIPPET = """
 import sys, pyarrow as pa
 from pipeline.cli.output import write_rows
 from pipeline.errors import UsageError
+from pipeline.figures import duration, significant
 table = pa.table({"message": ["\\x1b[31mred\\u009b5m\\u202eevil"], "st\\x1bep": [1]})
 try:
     write_rows(table.to_reader(), sys.argv[1])

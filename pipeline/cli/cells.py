@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from pipeline.cli.terminal import inert, inert_json
+from pipeline.figures import duration, significant
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _DURATION = re.compile(r"(^|_)(seconds|duration|elapsed)$")
@@ -95,37 +96,6 @@ def readable(array: pa.Array, name: str) -> list[str]:
     if pt.is_timestamp(kind):
         return ["" if t is None else t.replace("T", " ") for t in texts]
     return ["" if t is None else inert(t) for t in texts]
-
-
-def significant(value: float) -> str:
-    """A number with 4 significant digits, whole digits never lost (12345.6 is 12346)."""
-    if not math.isfinite(value):
-        return str(value)
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if size < 1e-4 or size >= 1e15:
-        return f"{value:.4g}"
-    return f"{value:.0f}" if size >= 999.95 else f"{value:#.4g}"
-
-
-def duration(seconds: float) -> str:
-    """A duration [s] in its two greatest units: ``0.25s``, ``45s``, ``12m 05s``, ``1h 02m``."""
-    if not math.isfinite(seconds):
-        return str(seconds)
-    sign, size = "-" if seconds < 0 else "", abs(seconds)
-    if size < 10 and size != int(size):
-        return f"{sign}{size:.2g}s"
-    whole = round(size)
-    if whole < 60:
-        return f"{sign}{whole}s"
-    if whole < 3600:
-        return f"{sign}{whole // 60}m {whole % 60:02d}s"
-    minutes = round(size / 60)
-    if minutes < 1440:
-        return f"{sign}{minutes // 60}h {minutes % 60:02d}m"
-    hours = round(size / 3600)
-    return f"{sign}{hours // 24}d {hours % 24:02d}h"
 
 
 def _storage(array: pa.Array) -> pa.Array:

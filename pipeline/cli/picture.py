@@ -13,9 +13,9 @@ import polars as pl
 from rich.cells import cell_len, set_cell_size
 
 from pipeline.charts.read import quantity
-from pipeline.cli.cells import significant
 from pipeline.cli.plot import COLOURS, Plot, Series, draw
 from pipeline.cli.terminal import inert
+from pipeline.figures import significant
 from pipeline.thinning import thinned
 
 if TYPE_CHECKING:

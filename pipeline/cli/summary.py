@@ -127,8 +127,8 @@ def summary_lines(
 
 def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
     """The jobs as columns of text: outcome, duration, steps, final and best, counts."""
-    from pipeline.cli.cells import duration, significant
     from pipeline.cli.table import Column
+    from pipeline.figures import duration, significant
 
     rows = []
     for job in jobs:
