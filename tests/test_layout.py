@@ -26,10 +26,13 @@ LAYERS = (
     {"lake"},
     {"query", "query_child", "synth", "view_reference"},
     {"checks"},
+    {"report"},
     {"archive"},
     {"cli"},
 )
 """Parts of the package, each layer knowing those before it only."""
+PAGE = "pipeline/report/page/"
+"""What the page of a report is made of: files that no Python imports."""
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
 NAMES = {part: number for number, layer in enumerate(LAYERS) for part in layer}
 
@@ -112,10 +115,10 @@ def test_the_contract_describes_its_columns() -> None:
     assert list(EVENT_COLUMNS) == TABLES["events"].names
 
 
-def test_the_wheel_ships_the_tracked_sql(tmp_path: Path) -> None:
-    """A wheel built from the checkout holds exactly the tracked SQL, word for word."""
+def test_the_wheel_ships_the_tracked_sql_and_the_report_page(tmp_path: Path) -> None:
+    """A wheel built from the checkout holds exactly the tracked SQL and page, word for word."""
     listed = subprocess.run(
-        ["git", "ls-files", "sql"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "ls-files", "sql", PAGE], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if listed.returncode or not listed.stdout:
         pytest.skip("no git checkout")
@@ -126,9 +129,9 @@ def test_the_wheel_ships_the_tracked_sql(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         shipped = {
-            name.removeprefix("pipeline/"): archive.read(name)
+            name if name.startswith(PAGE) else name.removeprefix("pipeline/"): archive.read(name)
             for name in archive.namelist()
-            if name.startswith("pipeline/sql/")
+            if name.startswith(("pipeline/sql/", PAGE))
         }
         modules = {name for name in archive.namelist() if name.endswith(".py")}
     tracked = [name for name in listed.stdout.split() if (ROOT / name).exists()]

@@ -1,0 +1,86 @@
+"""`tunelog report`: every job of a lake on one page, or in a few lines for a pull request."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.cli.options import lake_option, open_existing, whole_job
+from pipeline.cli.output import chosen_format, destination
+from pipeline.cli.terminal import note
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.report.gather import Facts
+
+
+def _tell_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    output = ctx.params.get("output")
+    return value or ("markdown" if chosen_format(None, output) == "markdown" else "html")
+
+
+@click.command()
+@click.option(
+    "--job", "jobs", metavar="ID", multiple=True,
+    help="Only this job: its id, or a beginning that no other id has; may be repeated.",
+)  # fmt: skip
+@lake_option
+@click.option(
+    "-o", "--output", metavar="FILE", is_eager=True,
+    help="File to write; its suffix tells the format.  [default: report.html]",
+)  # fmt: skip
+@click.option(
+    "--format", type=click.Choice(["html", "markdown"]), callback=_tell_format,
+    help="What to write.  [default: html]",
+)  # fmt: skip
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="Settings to go by.  [default: tunelog.toml in the current folder, if it is there]",
+)
+def report(
+    jobs: tuple[str, ...], lake_dir: str, output: str | None, format: str, config: str | None
+) -> None:
+    """Write a report: how each job went, what was found in it, and which checkpoint to use.
+
+    html is one page that opens offline and sends nothing anywhere: all jobs to sort and filter, and
+    for each job its curves, what was logged around any step, its phases, errors and oddities.
+    Messages of events are in it: share it as you would share the dumps. Equal lakes give equal
+    pages.
+
+    markdown is short, for a pull request or an issue; without --output it goes to standard output.
+
+    \b
+    Examples:
+      tunelog report
+      tunelog report --job ftjob-abc123 -o job.html
+      tunelog report --format markdown
+    """
+    lake = open_existing(lake_dir)
+    chosen = [whole_job(lake, {"job": job})["job"] for job in jobs] or None
+    name = output or ("-" if format == "markdown" else "report.html")
+    if format == "html" and name == "-" and sys.stdout.isatty():
+        raise UsageError("tunelog report: a page to a terminal: name a file with --output")
+    from pipeline import settings
+    from pipeline.report.gather import facts
+
+    asked = settings.load(config)
+    with lake.connect() as con:
+        told = facts(con, chosen, asked)
+    with destination(name) as out:
+        size = sum(map(out.write, _parts(told, format)))
+    if name != "-":
+        note(f"{name}: {size / 1e6:.1f} MB" + (": open it in a browser" * (format == "html")))
+
+
+def _parts(told: Facts, format: str) -> Iterator[str]:
+    if format == "markdown":
+        from pipeline.cli.report_markdown import lines
+
+        return (f"{line}\n" for line in lines(told))
+    from pipeline.report.page import page
+
+    return page(told)

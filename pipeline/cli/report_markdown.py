@@ -1,0 +1,93 @@
+"""The report as Markdown: a few lines that a pull request or an issue can hold.
+
+What events say stands in code spans, where nothing is markup, a mention or a reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.cli.summary import job_columns
+from pipeline.cli.table import escape_markdown, markdown_lines
+from pipeline.cli.terminal import inert
+from pipeline.report.details import all_advice, all_findings
+from pipeline.report.gather import Facts
+from pipeline.report.words import NOTE, Advice, Finding
+
+JOBS, FINDINGS, ADVICE, KINDS = 20, 30, 15, 10
+"""Most jobs, findings, advised checkpoints and kinds of problems that are listed."""
+
+QUOTE = 300
+"""Most of a message that is quoted [character]."""
+
+_RUNS = re.compile(r"`+")
+
+
+def lines(facts: Facts) -> Iterator[str]:
+    """The lines of the report, without line ends.
+
+    Args:
+        facts: What the views answered.
+    """
+    jobs = facts.jobs.to_dicts()
+    states = Counter(job["status"] for job in jobs)
+    told = ", ".join(f"{n:,} {state}" for state, n in states.most_common())
+    yield f"## {_count(len(jobs), 'fine-tuning job')}" + (f": {told}" if told else "")
+    yield ""
+    if not jobs:
+        yield "This lake holds no job yet: `tunelog ingest PATH`."
+        return
+    yield from markdown_lines(job_columns(jobs[:JOBS]))
+    yield from _more(len(jobs) - JOBS, "jobs")
+    yield from _findings(all_findings(facts))
+    yield from _advice(all_advice(facts))
+    yield from _problems(facts.kinds.to_dicts())
+
+
+def _findings(found: Mapping[str, Sequence[Finding]]) -> Iterator[str]:
+    telling = [(j, one) for j, ones in found.items() for one in ones if one.weight > NOTE]
+    if telling:
+        yield from ("", "### Found", "")
+    for job, one in telling[:FINDINGS]:
+        words = code(one.words) if one.rule == "error" else escape_markdown(one.words)
+        yield f"- {code(job)} **{one.rule}**: {words}"
+    yield from _more(len(telling) - FINDINGS, "findings")
+
+
+def _advice(advised: Mapping[str, Advice]) -> Iterator[str]:
+    telling = [(job, one) for job, one in advised.items() if one.gains]
+    if telling:
+        yield from ("", "### Which checkpoint to use", "")
+    for job, one in telling[:ADVICE]:
+        model = f" Model {code(one.model_id)}." if one.model_id else ""
+        yield f"- {code(job)}: {escape_markdown(one.words)}{model}"
+    yield from _more(len(telling) - ADVICE, "jobs with a better checkpoint than the last")
+
+
+def _problems(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if kinds:
+        yield from ("", "### Errors and warnings by kind", "")
+    for kind in kinds[:KINDS]:
+        many = _count(kind["events"], kind["severity"])
+        yield f"- {many} in {_count(kind['jobs'], 'job')}, as {code(kind['example'])}"
+    yield from _more(len(kinds) - KINDS, "kinds")
+
+
+def code(text: str) -> str:
+    """What an event says, on one line and as code, which no Markdown reads as anything else."""
+    shown = inert(text[:QUOTE] + ("…" if len(text) > QUOTE else ""))
+    fence = "`" * (1 + max(map(len, _RUNS.findall(shown)), default=0))
+    return f"{fence} {shown} {fence}" if "`" in shown or not shown.strip() else f"`{shown}`"
+
+
+def _more(left: int, things: str) -> Iterator[str]:
+    if left > 0:
+        yield ""
+        yield f"and {left:,} more {things}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,123 @@
+"""The chart of the page as Vega-Lite, made by Altair once; the page gives it each job's data.
+
+Colours are CSS variables of the page, so that light, dark and print need no other chart.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import altair as alt
+
+SERIES = {
+    "a": ("var(--series-a)", [1, 0], "circle"),
+    "b": ("var(--series-b)", [7, 3], "square"),
+    "c": ("var(--series-c)", [2, 3], "diamond"),
+}
+"""Colour, dash and shape of the first, second and third curve of a chart."""
+
+_STAR = "M0,-1L0.25,-0.35L1,-0.3L0.4,0.15L0.6,0.85L0,0.45L-0.6,0.85L-0.4,0.15L-1,-0.3L-0.25,-0.35Z"
+
+MARKS = {
+    "best": ("var(--ink)", _STAR),
+    "checkpoint": ("var(--paper)", "triangle-up"),
+    "spike": ("var(--bad)", "triangle-down"),
+}
+"""Filling and shape of what is marked on a curve."""
+
+DATA = ("bands", "earlier", "raw", "lines", "points", "marks", "pick")
+"""Names of the data sets that the page fills."""
+
+
+def charts() -> dict[str, Any]:
+    """The chart with a linear and with a logarithmic axis of values."""
+    return {"linear": _curve("linear"), "log": _curve("log")}
+
+
+def _curve(scale: Literal["linear", "log"]) -> dict[str, Any]:
+    names = list(SERIES)
+    colours, dashes, shapes = zip(*SERIES.values(), strict=True)
+    x = alt.X(
+        "x:Q",
+        title="step",
+        scale=alt.Scale(zero=False, nice=False, padding=8),
+        axis=alt.Axis(tickMinStep=1, tickCount=alt.ExprRef("max(2, width / 90)"), format="~s"),
+    )
+    y = alt.Y("y:Q", title=None, scale=_values(scale))
+    colour = alt.Color("s:N", legend=None, scale=alt.Scale(domain=names, range=list(colours)))
+    dash = alt.StrokeDash("s:N", legend=None, scale=alt.Scale(domain=names, range=list(dashes)))
+    shape = alt.Shape("s:N", legend=None, scale=alt.Scale(domain=names, range=list(shapes)))
+    band = alt.Chart(alt.NamedData("bands")).encode(x=x, x2="x2:Q")
+    layers = [
+        band.mark_rect(fill="var(--warn)", opacity=0.13),
+        band.mark_rule(stroke="var(--warn)", strokeDash=[2, 2]).encode(y=alt.value(0)),
+        alt.Chart(alt.NamedData("bands"))
+        .mark_text(
+            align="left",
+            baseline="top",
+            dx=4,
+            dy=alt.ExprRef("4 + 13 * datum.row"),
+            fill="var(--warn-ink)",
+        )
+        .encode(x=x, y=alt.value(0), text="text:N"),
+        _line("earlier", x, y, colour, detail="d:N", strokeDash=[3, 3], opacity=0.45),
+        _line("raw", x, y, colour, strokeWidth=1, opacity=0.3),
+        _line("lines", x, y, colour, strokeWidth=1.8).encode(strokeDash=dash),
+        alt.Chart(alt.NamedData("points"))
+        .mark_point(filled=True, size=30, opacity=1)
+        .encode(x=x, y=y, color=colour, shape=shape),
+        alt.Chart(alt.NamedData("pick")).mark_rule(stroke="var(--ink)", strokeWidth=1).encode(x=x),
+        *_marks(x, y),
+    ]
+    chart = alt.layer(*layers).resolve_scale(shape="independent")
+    chart = chart.properties(width="container", height=320)
+    spec: dict[str, Any] = chart.configure(**_LOOKS).to_dict()
+    spec["datasets"] = {name: [] for name in DATA}
+    return spec
+
+
+def _values(scale: Literal["linear", "log"]) -> alt.Scale:
+    return alt.Scale(type="log", nice=True) if scale == "log" else alt.Scale(zero=False, nice=True)
+
+
+def _line(data: str, x: alt.X, y: alt.Y, colour: alt.Color, detail: str = "", **looks: Any) -> Any:
+    chart = alt.Chart(alt.NamedData(data)).mark_line(strokeJoin="round", **looks)
+    chart = chart.encode(x=x, y=y, color=colour)
+    return chart.encode(detail=detail) if detail else chart
+
+
+def _marks(x: alt.X, y: alt.Y) -> list[Any]:
+    kinds = list(MARKS)
+    fills, shapes = zip(*MARKS.values(), strict=True)
+    base = alt.Chart(alt.NamedData("marks"))
+    shape = alt.Shape("kind:N", legend=None, scale=alt.Scale(domain=kinds, range=list(shapes)))
+    fill = alt.Fill("kind:N", legend=None, scale=alt.Scale(domain=kinds, range=list(fills)))
+    points = base.mark_point(size=90, stroke="var(--ink)", strokeWidth=1.2, opacity=1)
+    words = base.mark_text(dy=-13, fontWeight=600, fill="var(--ink)")
+    return [
+        points.encode(x=x, y=y, shape=shape, fill=fill),
+        words.encode(x=x, y=y, text="text:N"),
+    ]
+
+
+_AXIS: dict[str, Any] = {
+    "domainColor": "var(--rule)",
+    "gridColor": "var(--rule)",
+    "gridOpacity": 0.6,
+    "labelColor": "var(--muted)",
+    "labelPadding": 6,
+    "tickColor": "var(--rule)",
+    "titleColor": "var(--muted)",
+    "titleFontWeight": "normal",
+}
+
+_LOOKS: dict[str, Any] = {
+    "autosize": alt.AutoSizeParams(type="fit-x", contains="padding"),
+    "background": "transparent",
+    "padding": {"left": 0, "right": 4, "top": 6, "bottom": 8},
+    "font": "system-ui, sans-serif",
+    "axis": alt.AxisConfig(**_AXIS),
+    "axisX": alt.AxisConfig(grid=False),
+    "axisY": alt.AxisConfig(domain=False, ticks=False),
+    "view": alt.ViewConfig(stroke=None),
+}

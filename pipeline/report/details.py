@@ -1,0 +1,193 @@
+"""The data of the page: the list of jobs in columns, and what the page of one job needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+
+from pipeline.report.curves import curves, earlier, numbers, spark
+from pipeline.report.gather import Facts
+from pipeline.report.words import Advice, Finding, Row, advice, findings, spans
+
+_LISTED = (
+    "job_id", "status", "method", "dialect", "first_event_at", "steps", "last_step", "total_steps",
+    "events", "warnings", "errors", "model_id",
+)  # fmt: skip
+"""Columns of `jobs` that the list of jobs shows as they are."""
+
+_SHOWN = (
+    "outcome_message", "created_at", "started_at", "ended_at", "last_event_at", "wait_seconds",
+    "run_seconds", "total_seconds", "seen_seconds", "model_id", "training_file",
+    "validation_file", "result_file", "billed_tokens",
+)  # fmt: skip
+"""Columns of `jobs` that a job's own page shows as they are."""
+
+_SPANNING = ("divergences", "overfitting", "stalls", "attempts")
+"""Views of which something holds for a stretch of steps."""
+
+_TABLES = {
+    "attempts": ("attempt", "first_step", "last_step", "steps_lost", "started_at"),
+    "checkpoints": (
+        "step", "model_id", "train_loss", "valid_loss", "full_valid_loss", "train_mean_reward",
+        "full_valid_mean_reward",
+    ),
+    "data_quality": ("problem", "subject", "occurrences", "example"),
+    "job_phases": ("phase", "seconds", "is_last"),
+}  # fmt: skip
+"""Views whose rows a job's own page shows as they are, and their columns."""
+
+
+def overview(facts: Facts, found: Mapping[str, Sequence[Finding]]) -> dict[str, Any]:
+    """The list of jobs, a list for each column, and what holds for the whole lake."""
+    rows = facts.jobs.to_dicts()
+    columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in _LISTED}
+    columns["seconds"] = [
+        _first(row, "total_seconds", "run_seconds", "seen_seconds") for row in rows
+    ]
+    columns["found"] = [_counted(found.get(row["job_id"], ())) for row in rows]
+    bests = {row["job_id"]: row for row in facts.frames["best_steps"].to_dicts()}
+    measured = [_best(row, bests.get(row["job_id"])) for row in rows]
+    names = ("measure", "best", "best_step", "final", "smoothed")
+    columns |= {name: [one[i] for one in measured] for i, name in enumerate(names)}
+    for name in ("seconds", "final", "best"):
+        columns[name] = numbers(pl.Series(columns[name], dtype=pl.Float64))
+    return {
+        "jobs": columns,
+        "detailed": len(facts.detailed),
+        "kinds": facts.kinds.to_dict(as_series=False),
+        "sources": facts.sources.row(0, named=True),
+        "last_event_at": facts.jobs["last_event_at"].max(),
+    }
+
+
+def _first(row: Row, *names: str) -> Any:
+    return next((row[name] for name in names if row[name] is not None), None)
+
+
+def _best(job: Row, best: Row | None) -> tuple[Any, ...]:
+    """By what a job is judged, its best value, that one's step, the last, and whether smoothed.
+
+    Its validation, as `best_steps` has it; the training loss or reward where it has none.
+    """
+    if best is not None:
+        return (
+            *(best[n] for n in ("metric", "best_value", "best_step", "last_value")),
+            best["is_smoothed"],
+        )
+    if job["final_train_loss"] is not None:
+        return ("train_loss", *_train(job, "train_loss"), False)
+    if job["final_train_reward"] is not None:
+        return ("train_mean_reward", *_train(job, "train_reward"), False)
+    return (None, None, None, None, False)
+
+
+def _train(job: Row, name: str) -> tuple[Any, ...]:
+    return job[f"best_{name}"], job[f"best_{name}_step"], job[f"final_{name}"]
+
+
+def _counted(found: Sequence[Finding]) -> list[tuple[str, int, int]]:
+    """Findings by rule: name, weight, how many."""
+    counts: dict[tuple[str, int], int] = {}
+    for finding in found:
+        key = (finding.rule, finding.weight)
+        counts[key] = counts.get(key, 0) + 1
+    return [(rule, weight, n) for (rule, weight), n in counts.items()]
+
+
+def all_findings(facts: Facts) -> dict[str, list[Finding]]:
+    """What was found in each job that has a page."""
+    verdicts, attempts = (_by_job(facts.frames[view]) for view in ("verdicts", "attempts"))
+    return {
+        job: findings(verdicts.get(job, []), attempts.get(job, []), facts.fail_on)
+        for job in facts.detailed
+    }
+
+
+def all_advice(facts: Facts) -> dict[str, Advice]:
+    """Which checkpoint to use of each job that has a page, where anything tells."""
+    bests, choices = (_by_job(facts.frames[v]) for v in ("best_steps", "checkpoint_advice"))
+    told = {job: advice(*_one(bests, job), *_one(choices, job)) for job in facts.detailed}
+    return {job: words for job, words in told.items() if words}
+
+
+def _one(rows: Mapping[str, list[Row]], job: str) -> list[Row | None]:
+    return [rows[job][0] if job in rows else None]
+
+
+def details(
+    facts: Facts, found: Mapping[str, Sequence[Finding]]
+) -> Iterator[tuple[dict[str, Any], list[int]]]:
+    """For each job that has a page its data, and its curve as a small picture."""
+    frames = facts.frames
+    advised = all_advice(facts)
+    of = {view: _by_job(frames[view]) for view in _SPANNING}
+    spanned = {
+        job: spans({v: rows.get(job, []) for v, rows in of.items()}) for job in facts.detailed
+    }
+    drawn = curves(frames["points"], _marked(facts, spanned))
+    thrown_away = earlier(frames["earlier"])
+    tables = {v: _by_job(frames[v].select("job_id", *names)) for v, names in _TABLES.items()}
+    spikes, verdicts = (_by_job(frames[view]) for view in ("loss_spikes", "verdicts"))
+    messages = frames["messages"].partition_by("job_id", as_dict=True, maintain_order=True)
+    for row in facts.jobs.head(len(facts.detailed)).to_dicts():
+        job = row["job_id"]
+        told = {name: row[name] for name in _SHOWN if row[name] is not None}
+        told["curves"] = drawn.get(job, {})
+        told["earlier"] = thrown_away.get(job, [])
+        told["found"] = [asdict(finding) for finding in found[job]]
+        told["advice"] = asdict(advised[job]) if job in advised else None
+        told["rules"] = {v["rule"]: v["verdict"] for v in verdicts.get(job, [])}
+        told["spans"] = spanned[job]
+        told["spikes"] = [[s["peak_step"], _finite(s["peak_loss"])] for s in spikes.get(job, [])]
+        told["messages"] = _columns(messages.get((job,)))
+        told |= {view: list(map(_told, table.get(job, []))) for view, table in tables.items()}
+        yield told, _spark(told["curves"])
+
+
+def _marked(facts: Facts, spanned: Mapping[str, Sequence[tuple[str, int, int]]]) -> pl.DataFrame:
+    """Steps that stay on every curve: best ones, checkpoints, peaks, ends of stretches."""
+    marked: set[tuple[str, int]] = set()
+    for row in facts.jobs.head(len(facts.detailed)).iter_rows(named=True):
+        steps = (v for n, v in row.items() if n.startswith("best_") and n.endswith("_step"))
+        marked.update((row["job_id"], step) for step in steps if step is not None)
+    kept = {"best_steps": "best_step", "checkpoints": "step", "loss_spikes": "peak_step"}
+    for view, column in kept.items():
+        marked.update(facts.frames[view].select("job_id", column).drop_nulls().rows())
+    for job, ones in spanned.items():
+        marked.update((job, step) for _, first, last in ones for step in (first, last))
+    schema = {"job_id": pl.String, "step": pl.Int64}
+    return pl.DataFrame(sorted(marked), schema=schema, orient="row")
+
+
+def _by_job(frame: pl.DataFrame) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    for row in frame.iter_rows(named=True):
+        rows.setdefault(row["job_id"], []).append(row)
+    return rows
+
+
+def _told(row: Row) -> dict[str, Any]:
+    """A row without its job and without what is not there; floats that JSON does not have named."""
+    plain = {k: v for k, v in row.items() if k != "job_id" and v is not None}
+    return {k: _finite(v) if isinstance(v, float) else v for k, v in plain.items()}
+
+
+def _finite(value: float) -> float | str:
+    return value if abs(value) < float("inf") else str(value)
+
+
+def _columns(messages: pl.DataFrame | None) -> dict[str, Any]:
+    if messages is None:
+        return {"of": 0}
+    columns = messages.select("at", "at_step", "level", "message", "severity")
+    return {**columns.to_dict(as_series=False), "of": messages["messages"][0]}
+
+
+def _spark(drawn: Mapping[str, Mapping[str, Any]]) -> list[int]:
+    curve = next((drawn[m] for m in ("train_loss", "train_mean_reward") if m in drawn), None)
+    if curve is None:
+        return []
+    return spark(curve.get("s", {}).get("0.9") or curve["y"])

@@ -1,0 +1,123 @@
+"""What a report tells, asked of the views: frames by name, their times as whole seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.checks import set_thresholds
+from pipeline.errors import UsageError
+from pipeline.settings import RULES, Settings
+from pipeline.sqlfiles import sql_text
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+DETAILED = 1_000
+"""Jobs that get a page of their own, the newest first; the others are listed."""
+
+MESSAGES = 40_000
+"""Messages in a report, shared by its jobs, but at least 40 and at most 400 of a job."""
+
+MESSAGE_LENGTH = 1_000
+"""Of a longer message a report tells its beginning [character]."""
+
+KINDS = 50
+"""Kinds of errors and warnings that are told."""
+
+_OF_JOBS = "list_contains(getvariable('report_jobs'), job_id)"
+
+_VIEWS = {
+    "attempts": "job_id, attempt",
+    "best_steps": "job_id",
+    "checkpoint_advice": "job_id",
+    "checkpoints": "job_id, step, told_at, event_id",
+    "data_quality": "job_id, problem, subject",
+    "divergences": "job_id, first_step, metric, kind",
+    "job_phases": "job_id, started_at, phase_rank",
+    "loss_spikes": "job_id, first_step",
+    "overfitting": "job_id",
+    "stalls": "job_id, after_step_at",
+    "verdicts": "job_id, list_position(getvariable('report_rules'), rule)",
+}
+"""Views that a job's page shows as they are, and the order of their rows."""
+
+_FILES = ("points", "earlier", "messages")
+"""Questions that take more than a line, files of sql/report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a report tells.
+
+    Attributes:
+        jobs: rows of the view `jobs`, the newest first.
+        detailed: those of them that get a page.
+        frames: by name, a row per thing told of a job in `detailed`; each has a job_id.
+        kinds: rows of `error_timeline`, the gravest and commonest first; none where jobs were
+            chosen, because it counts over all.
+        sources: one row, the sums of the view `sources`.
+        fail_on: rules whose tripping is grave.
+    """
+
+    jobs: pl.DataFrame
+    detailed: list[str]
+    frames: dict[str, pl.DataFrame]
+    kinds: pl.DataFrame
+    sources: pl.DataFrame
+    fail_on: tuple[str, ...]
+
+
+def facts(
+    con: duckdb.DuckDBPyConnection,
+    jobs: Sequence[str] | None = None,
+    settings: Settings | None = None,
+) -> Facts:
+    """Ask the views.
+
+    Args:
+        con: a connection that has them, as `Lake.connect` gives; variables are set in it.
+        jobs: ids of the jobs to tell of, all by default.
+        settings: which rules are grave, and the detectors' thresholds; the defaults where None.
+
+    Raises:
+        UsageError: the lake has no job of that id.
+    """
+    settings = settings or Settings()
+    set_thresholds(con, settings)
+    if jobs is not None:
+        _set(con, "report_jobs", list(jobs))
+    where = "" if jobs is None else f"where {_OF_JOBS}"
+    listed = _rows(con, f"from jobs {where} order by first_event_at desc, job_id")
+    for job in set(jobs or ()) - set(listed["job_id"]):
+        raise UsageError(f"--job {job}: no job of that name: see `tunelog show jobs`")
+    detailed = listed["job_id"].to_list()[:DETAILED]
+    _set(con, "report_jobs", detailed)
+    _set(con, "report_rules", list(RULES))
+    _set(con, "report_messages", max(40, min(400, MESSAGES // max(1, len(detailed)))))
+    _set(con, "report_message_length", MESSAGE_LENGTH)
+    frames = {
+        view: _rows(con, f"from {view} where {_OF_JOBS} order by {order}")
+        for view, order in _VIEWS.items()
+    }
+    frames |= {name: _rows(con, sql_text(f"report/{name}")) for name in _FILES}
+    return Facts(
+        jobs=listed,
+        detailed=detailed,
+        frames=frames,
+        kinds=_rows(con, sql_text("report/kinds")).head(0 if jobs else KINDS),
+        sources=_rows(con, sql_text("report/sources")),
+        fail_on=settings.fail_on,
+    )
+
+
+def _set(con: duckdb.DuckDBPyConnection, name: str, value: object) -> None:
+    con.execute(f"set variable {name} = $1", [value])
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:
+    from polars import selectors
+
+    return con.sql(query).pl().with_columns(selectors.datetime().dt.epoch("s"))

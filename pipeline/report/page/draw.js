@@ -1,0 +1,125 @@
+// Curves: what of a job's data the chart is given, and the chart itself, drawn by Vega.
+
+const ROLES = ["a", "b", "c"];
+const FEW = 60; // a curve of no more points shows each of them
+
+/** The metrics of a group that a job has, with their role in the chart. */
+function seriesOf(job, group) {
+  return GROUPS[group]
+    .map((metric, i) => ({ metric, role: ROLES[i], curve: job.details.curves[metric] }))
+    .filter((series) => series.curve);
+}
+
+function groupsOf(job) {
+  return Object.keys(GROUPS).filter((group) => seriesOf(job, group).length);
+}
+
+/** Every step that a curve of the group has, in order. */
+function stepsOf(series) {
+  if (series.length === 1) return series[0].curve.x;
+  return [...new Set(series.flatMap(({ curve }) => curve.x))].sort((a, b) => a - b);
+}
+
+/** The data sets of the chart. */
+function chartData(job, group, { hidden, smoothing, log }) {
+  const shown = seriesOf(job, group).filter(({ metric }) => !hidden.has(metric));
+  const drawable = (y) => (Number.isFinite(y) && (!log || y > 0) ? y : null);
+  const rows = (x, ys, role, d) => x.map((step, i) => ({ x: step, y: drawable(ys[i]), s: role, d }));
+  const data = { bands: bandsOf(job), earlier: [], raw: [], lines: [], points: [], marks: [] };
+  for (const { metric, role, curve } of shown) {
+    const raw = rows(curve.x, curve.y, role);
+    if (smoothing > 0) data.raw.push(...raw);
+    data.lines.push(...(smoothing > 0 ? rows(curve.x, smoothCurve(curve, smoothing), role) : raw));
+    if (curve.x.length <= FEW) data.points.push(...raw);
+    for (const thrown of job.details.earlier.filter((e) => e.metric === metric))
+      data.earlier.push(...rows(thrown.x, thrown.y, role, `${metric} ${thrown.attempt}`));
+  }
+  data.marks = marksOf(job, shown).filter((mark) => drawable(mark.y) !== null);
+  return data;
+}
+
+function bandsOf(job) {
+  return job.details.spans.map(([text, x, x2], i) => ({ x, x2, text, row: i % 3 }));
+}
+
+/** What is marked on the curves: the best step, checkpoints, the peaks of spikes. */
+function marksOf(job, shown) {
+  const valueAt = (step, metrics) => {
+    for (const { metric, curve } of shown.filter((s) => !metrics || metrics.includes(s.metric))) {
+      const i = indexAt(curve.x, step);
+      if (curve.x[i] === step && Number.isFinite(curve.y[i])) return curve.y[i];
+    }
+    return null;
+  };
+  const marks = [];
+  const own = [...shown].reverse();
+  for (const { step } of job.details.checkpoints) {
+    const at = own.find(({ curve }) => curve.x[indexAt(curve.x, step)] === step);
+    if (at) marks.push({ x: step, y: at.curve.y[indexAt(at.curve.x, step)], kind: "checkpoint", text: "" });
+  }
+  for (const [step, y] of job.details.spikes)
+    if (shown.some(({ metric }) => metric === "train_loss"))
+      marks.push({ x: step, y: Number(y), kind: "spike", text: "spike" });
+  const best = bestOf(job);
+  const value = best && valueAt(best.step, [best.metric]);
+  if (value !== null && value !== undefined)
+    marks.push({ x: best.step, y: value, kind: "best", text: `best ${best.step}` });
+  return marks;
+}
+
+function bestOf(job) {
+  return job.best_step === null ? null : { metric: job.measure, step: job.best_step };
+}
+
+/** Draw a chart into a box; the answer can be given new data and a picked step. */
+async function draw(box, log, data, label) {
+  const began = performance.now();
+  const spec = { ...structuredClone(LAKE.charts[log ? "log" : "linear"]), datasets: data };
+  spec.height = innerWidth < 600 ? 240 : 320;
+  const { view, finalize } = await vegaEmbed(box, spec, {
+    actions: false, ast: true, renderer: "svg", defaultStyle: false, hover: false,
+    tooltip: () => {}, logLevel: 1,
+  });
+  const picture = box.querySelector("svg");
+  picture.setAttribute("aria-label", label);
+  picture.setAttribute("role", "img");
+  box.dataset.drawn = Math.round(performance.now() - began);
+  return {
+    finalize,
+    give: (sets) => {
+      for (const [name, rows] of Object.entries(sets)) view.data(name, rows);
+      return view.runAsync();
+    },
+    stepAt: (event) => {
+      const left = event.clientX - picture.getBoundingClientRect().left - view.origin()[0];
+      return view.scale("x").invert(left);
+    },
+  };
+}
+
+/** The small picture of a curve in the list of jobs. */
+function sparkline(heights) {
+  if (!heights?.length) return el("span", { class: "muted" }, "–");
+  const x = (i) => ((i * 78) / (heights.length - 1) + 1).toFixed(1);
+  const points = heights.map((h, i) => `${x(i)},${(21 - h * 0.2).toFixed(1)}`).join(" ");
+  return svg(
+    "svg",
+    { class: "spark", viewBox: "0 0 80 22", "aria-hidden": "true" },
+    svg("polyline", { points }),
+  );
+}
+
+/** How a curve is drawn, for the legend: its colour, its dash and its shape. */
+function swatch(role) {
+  const shapes = {
+    a: svg("circle", { cx: 14, cy: 6, r: 3 }),
+    b: svg("rect", { x: 11.2, y: 3.2, width: 5.6, height: 5.6 }),
+    c: svg("path", { d: "M14 2l4 4-4 4-4-4z" }),
+  };
+  return svg(
+    "svg",
+    { class: `swatch series-${role}`, viewBox: "0 0 28 12", "aria-hidden": "true" },
+    svg("path", { d: "M0 6h28" }),
+    shapes[role],
+  );
+}

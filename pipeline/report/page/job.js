@@ -1,0 +1,224 @@
+// The page of one job: what came of it, its curves, and all that was logged.
+
+function jobPage(i) {
+  const job = readJob(i);
+  if (!job.details) return [backLink(), el("h1", { tabindex: -1 }, said(job.job_id)), el("p", {}, "This report holds no more of this job.")];
+  return [
+    jobHead(job),
+    verdicts(job),
+    curveSection(job),
+    phaseSection(job),
+    ...tableSections(job),
+    qualitySection(job),
+    messageSection(job),
+  ];
+}
+
+function backLink() {
+  return el("a", { href: "#", class: "back" }, "← All jobs");
+}
+
+function jobHead(job) {
+  const next = (way) => {
+    const other = job.number + way;
+    if (other < 0 || other >= LAKE.detailed) return null;
+    return el("a", { href: `#job=${encodeURIComponent(JOBS.job_id[other])}` }, way < 0 ? "← newer" : "older →");
+  };
+  const d = job.details;
+  const facts = [
+    ["Method", job.method], ["Dialect", job.dialect],
+    ["Created", time(d.created_at)], ["Waited", duration(d.wait_seconds)],
+    ["Trained", duration(d.run_seconds)], ["Took", duration(job.seconds)],
+    ["Steps", stepWords(job)], ["Tokens billed", count(d.billed_tokens)],
+    ["Training file", d.training_file], ["Validation file", d.validation_file],
+    ["Results file", d.result_file],
+  ].filter(([, value]) => value);
+  return el("header", { class: "top" },
+    el("nav", { "aria-label": "Jobs" }, JOBS.job_id.length > 1 ? [backLink(), next(-1), next(1)] : null),
+    el("h1", { tabindex: -1 }, said(job.job_id)),
+    el("p", { class: "lead" }, sign(job.status), " ", STATUS[job.status] ?? job.status,
+      d.model_id ? [" · ", el("span", {}, "model "), said(d.model_id)] : null),
+    el("dl", { class: "facts" }, facts.map(([name, value]) =>
+      el("div", { class: String(value).length > 24 && "long" }, el("dt", {}, name), el("dd", {}, said(value))))));
+}
+
+function stepWords(job) {
+  if (job.last_step === null) return "";
+  return job.total_steps ? `${count(job.last_step)} of ${count(job.total_steps)}` : count(job.last_step);
+}
+
+/** Advice and findings, the gravest first. */
+function verdicts(job) {
+  const { found, advice, rules } = job.details;
+  const having = (verdict) => Object.keys(rules).filter((rule) => rules[rule] === verdict).map((rule) => RULES[rule]);
+  const [kept, unjudged] = [having("ok"), having("not applicable")];
+  return el("section", { class: "verdicts", "aria-label": "Verdicts" },
+    advice ? el("p", { class: "advice" }, advice.words, advice.model_id ? [" Model ", el("code", {}, said(advice.model_id))] : null) : null,
+    el("ul", {}, found.map((one) => el("li", {},
+      el("span", { class: `word ${WEIGHTS[one.weight]}` }, sign(WEIGHTS[one.weight]), RULES[one.rule] ?? one.rule), " ", said(one.words)))),
+    kept.length ? el("p", { class: "kept" }, sign("succeeded"), ` None of: ${kept.join(", ")}.`) : null,
+    unjudged.length ? el("p", { class: "kept" }, sign("cancelled"), ` Too little to judge: ${unjudged.join(", ")}.`) : null);
+}
+
+function curveSection(job) {
+  const groups = groupsOf(job);
+  const box = el("div", { class: "chart" });
+  if (!groups.length) {
+    return el("section", {}, el("h2", {}, "Curves"),
+      el("p", { class: "empty" }, job.status === "failed"
+        ? "No metrics: the job failed before its first step."
+        : "No metrics were logged for this job."));
+  }
+  const state = { group: groups[0], hidden: new Set(), smoothing: 0, log: false, picture: null, turn: 0 };
+  const around = aroundPanel(job, (step) => state.picture?.give({ pick: [{ x: step }] }));
+  const legend = el("div", { class: "legend" });
+  const note = el("p", { class: "muted" });
+  const amount = el("output", { for: "smoothing" });
+  const slider = el("input", { type: "range", id: "smoothing", min: 0, step: 1, oninput: () => smooth() });
+  const log = el("input", { type: "checkbox", id: "log", onchange: () => { state.log = log.checked; redraw(); } });
+  const tabs = el("div", { class: "tabs", role: "group", "aria-label": "Metrics" }, groups.map((group) =>
+    el("button", { type: "button", "aria-pressed": "false", onclick: () => choose(group) }, group)));
+
+  function stops() {
+    return amounts(seriesOf(job, state.group).map(({ curve }) => curve));
+  }
+
+  function smooth() {
+    const all = stops();
+    state.smoothing = all[Number(slider.value)];
+    amount.textContent = state.smoothing ? state.smoothing.toFixed(2) : "none";
+    slider.setAttribute("aria-valuetext", amount.textContent);
+    const { bands, ...sets } = chartData(job, state.group, state);
+    state.picture?.give(sets);
+  }
+
+  function choose(group) {
+    state.group = group;
+    state.hidden.clear();
+    [...tabs.children].forEach((tab, i) => tab.setAttribute("aria-pressed", String(groups[i] === group)));
+    const series = seriesOf(job, group);
+    const all = stops();
+    slider.max = all.length - 1;
+    const dense = series.some(({ curve }) => curve.x.length > FEW);
+    const usual = all.length < 100 ? all.length - 1 : nearestIndex(all, 0.6);
+    slider.value = dense ? usual : 0;
+    const few = series.filter(({ curve }) => curve.of);
+    note.textContent = few.length
+      ? `Of ${count(Math.max(...few.map(({ curve }) => curve.of)))} steps ${count(few[0].curve.x.length)} are drawn: every low and high, best steps and checkpoints stay. Smoothing was computed on all of them.`
+      : "";
+    legend.replaceChildren(...series.map(({ metric, role }) => el("label", {},
+      el("input", {
+        type: "checkbox", checked: true,
+        onchange: (event) => { state.hidden[event.target.checked ? "delete" : "add"](metric); smooth(); },
+      }),
+      swatch(role), METRICS[metric])));
+    around.use(series);
+    redraw();
+  }
+
+  async function redraw() {
+    const turn = ++state.turn;
+    state.picture?.finalize();
+    state.picture = null;
+    smooth();
+    const label = `${state.group} by step: ${seriesOf(job, state.group).map(({ metric }) => METRICS[metric]).join(", ")}`;
+    const picture = await draw(box, state.log, chartData(job, state.group, state), label);
+    if (turn !== state.turn) return picture.finalize();
+    state.picture = picture;
+    around.pick(around.step());
+  }
+
+  box.addEventListener("click", (event) => {
+    if (state.picture) around.pick(Math.round(state.picture.stepAt(event)));
+  });
+  queueMicrotask(() => choose(groups[0]));
+  return el("section", { class: "curves" },
+    el("div", { class: "row" }, el("h2", {}, "Curves"), groups.length > 1 ? tabs : null),
+    el("div", { class: "row tools" }, legend,
+      el("label", { for: "smoothing" }, "Smoothing", slider, amount),
+      el("label", { for: "log", class: "check" }, log, "Log scale")),
+    box, note, markLegend(job), el("div", { class: "around" }, around.parts));
+}
+
+/** What the marks on the curve mean, those that this job has. */
+function markLegend(job) {
+  const d = job.details;
+  const shape = (name, path) => svg("svg", { class: `sign mark ${name}`, viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: path }));
+  const items = [
+    bestOf(job) && [shape("best", "M8 1l2 5 5 .3-4 3.2 1.4 5L8 11.700l-4.400 2.800L5 9.500 1 6.300 6 6z"), "best step"],
+    d.checkpoints.length && [shape("checkpoint", "M8 2l6.500 12h-13z"), "checkpoint"],
+    d.spikes.length && [shape("spike", "M8 14L1.500 2h13z"), "spike"],
+    d.earlier.length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("path", { class: "thrown", d: "M0 6h28" })), "earlier attempt, thrown away"],
+    bandsOf(job).length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("rect", { class: "band", width: 28, height: 12 })), "stretch named in it"],
+  ].filter(Boolean);
+  return items.length ? el("ul", { class: "signs" }, items.map((item) => el("li", {}, item))) : null;
+}
+
+function phaseSection(job) {
+  const phases = job.details.job_phases.filter(({ seconds }) => seconds >= 0);
+  if (!phases.length) return null;
+  const total = phases.reduce((sum, { seconds }) => sum + seconds, 0);
+  const bar = el("div", { class: "bar phases", "aria-hidden": "true" }, phases.map(({ phase, seconds }) => {
+    const part = el("span", { class: phase });
+    part.style.flexGrow = total ? seconds : 1;
+    return part;
+  }));
+  const words = phases.map(({ phase, seconds, is_last }) =>
+    el("li", {}, el("span", { class: `key ${phase}`, "aria-hidden": "true" }), el("b", {}, phase), ` ${duration(seconds) || "0 s"}`,
+      is_last && job.status === "running" ? " so far" : ""));
+  return el("section", {}, el("h2", {}, "Phases"), bar, el("ul", { class: "keys" }, words));
+}
+
+function tableSections(job) {
+  const { attempts, checkpoints } = job.details;
+  const sections = [];
+  if (checkpoints.length) {
+    const best = bestOf(job);
+    const measured = ["train_loss", "valid_loss", "full_valid_loss", "train_mean_reward", "full_valid_mean_reward"]
+      .filter((name) => checkpoints.some((row) => row[name] !== undefined));
+    sections.push(el("section", {}, el("h2", {}, "Checkpoints"), table("Checkpoints", [
+      { head: "Step", right: true, cell: (c) => [count(c.step), best?.step === c.step ? el("small", {}, "best step") : null] },
+      { head: "Model", cell: (c) => (c.model_id ? said(c.model_id) : "–") },
+      ...measured.map((name) => ({ head: `${METRICS[name]} ${name.endsWith("reward") ? "reward" : "loss"}`, right: true, cell: (c) => number(c[name]) || "–" })),
+    ], checkpoints)));
+  }
+  if (attempts.length > 1) {
+    sections.push(el("section", {}, el("h2", {}, "Attempts"), table("Attempts", [
+      { head: "Attempt", right: true, cell: (a) => count(a.attempt) },
+      { head: "Steps", right: true, cell: (a) => `${count(a.first_step)} to ${count(a.last_step)}` },
+      { head: "Fell back by", right: true, cell: (a) => (a.steps_lost ? counted(a.steps_lost, "step") : "–") },
+      { head: "Began", right: true, cell: (a) => time(a.started_at, true) },
+    ], attempts)));
+  }
+  return sections;
+}
+
+const PROBLEMS = {
+  missing_steps: "steps missing from the dump", unknown_level: "unknown level", unknown_type: "unknown type",
+  non_finite: "NaN or infinite", misfit: "not a number", clock_back: "clock ran back",
+};
+
+function qualitySection(job) {
+  const rows = job.details.data_quality;
+  return el("section", {}, el("h2", {}, "Data quality"), rows.length
+    ? table("Data quality", [
+      { head: "Problem", cell: (q) => PROBLEMS[q.problem] ?? q.problem },
+      { head: "Of", cell: (q) => said(q.subject || "empty") },
+      { head: "Times", right: true, cell: (q) => count(q.occurrences) },
+      { head: "For example", cell: (q) => said(q.example) },
+    ], rows)
+    : el("p", { class: "fine" }, sign("succeeded"), " Nothing odd or missing in its events."));
+}
+
+function messageSection(job) {
+  const { rows, of } = job.details.messages;
+  const grave = rows.filter((row) => row.severity);
+  const left = of - rows.length;
+  return el("section", {}, el("h2", {}, "Errors and warnings"),
+    grave.length
+      ? el("ol", { class: "log" }, grave.map((row) => messageItem(row)))
+      : el("p", { class: "fine" }, sign("succeeded"), " None was logged."),
+    el("details", {}, el("summary", {}, `All ${counted(of, "message")} beside the steps`),
+      left > 0 ? el("p", { class: "muted" }, `${count(left)} of them, far from begin and end, are left out here.`) : null,
+      el("ol", { class: "log" }, rows.map((row) => messageItem(row)))));
+}

@@ -1,0 +1,240 @@
+// The overview: all jobs, to sort and to filter; the kinds of errors; what was read.
+
+const PAGE = 200; // rows that are put into the page at once
+const NUMBERS = ["seconds", "last_step", "best", "final", "warnings", "errors", "first_event_at"];
+const COLUMNS = [
+  { key: "job_id", head: "Job" },
+  { key: "spark", head: "Curve", fixed: true },
+  { key: "status", head: "Status" },
+  { key: "method", head: "Method" },
+  { key: "found", head: "Found" },
+  { key: "best", head: "Best", right: true },
+  { key: "final", head: "Last", right: true },
+  { key: "last_step", head: "Steps", right: true },
+  { key: "seconds", head: "Took", right: true },
+  { key: "problems", head: "Errors", right: true },
+  { key: "first_event_at", head: "Began", right: true },
+];
+const filters = { text: "", status: "", method: "", only: false };
+const order = { key: "first_event_at", down: true };
+let shownRows = PAGE;
+
+function overviewPage() {
+  const bodyRows = el("tbody", {});
+  const told = el("p", { class: "told", role: "status" });
+  const more = el("button", { type: "button", class: "more", onclick: () => list(shownRows + PAGE) });
+  const heads = COLUMNS.map((column) => sortHead(column, () => list(PAGE)));
+  const pick = el("select", { id: "sort", onchange: (event) => sortBy(event.target.value) },
+    COLUMNS.filter((c) => !c.fixed).map((c) => el("option", { value: c.key }, c.head)));
+
+  function sortBy(key) {
+    order.down = order.key === key ? !order.down : NUMBERS.includes(key) || key === "problems";
+    order.key = key;
+    list(PAGE);
+  }
+
+  function list(limit) {
+    shownRows = limit;
+    const chosen = chosenJobs();
+    bodyRows.replaceChildren(...chosen.slice(0, limit).map(jobRow));
+    told.textContent = chosen.length === JOBS.job_id.length
+      ? counted(chosen.length, "job")
+      : `${count(chosen.length)} of ${counted(JOBS.job_id.length, "job")}`;
+    more.hidden = chosen.length <= limit;
+    more.textContent = `Show ${count(Math.min(PAGE, chosen.length - limit))} more`;
+    pick.value = order.key;
+    heads.forEach((head, i) => {
+      const sorted = COLUMNS[i].key === order.key;
+      if (!COLUMNS[i].fixed)
+        head.setAttribute("aria-sort", !sorted ? "none" : order.down ? "descending" : "ascending");
+    });
+  }
+
+  function sortHead(column) {
+    const label = column.fixed
+      ? column.head
+      : el("button", { type: "button", onclick: () => sortBy(column.key) }, column.head);
+    return el("th", { scope: "col", role: "columnheader", class: `${column.key} ${column.right ? "right" : ""}` }, label);
+  }
+
+  const rows = el(
+    "table",
+    { class: "jobs", role: "table" },
+    el("caption", { class: "hidden" }, "All jobs"),
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)),
+    filled(bodyRows, { role: "rowgroup" }, []),
+  );
+  list(shownRows);
+  return [
+    el("header", { class: "top" }, el("h1", { tabindex: -1 }, "Fine-tuning jobs"), el("p", { class: "lead" }, leadText())),
+    ...(JOBS.job_id.length
+      ? [statusBar(), controls(() => list(PAGE), pick), told, rows, more, ...problems(), readFrom()]
+      : [emptyLake()]),
+  ];
+}
+
+function leadText() {
+  const { sources } = LAKE;
+  const until = LAKE.last_event_at ? `, until ${time(LAKE.last_event_at)} UTC` : "";
+  const events = JOBS.events.reduce((sum, n) => sum + n, 0);
+  return `${counted(JOBS.job_id.length, "job")}, ${counted(events, "event")} from ${counted(sources.sources, "source")}${until}`;
+}
+
+function emptyLake() {
+  return el("section", { class: "empty" },
+    el("p", {}, "This lake holds no job yet."),
+    el("p", {}, "Read some dumps into it with ", el("code", {}, "tunelog ingest dumps/"), " and make the report anew."));
+}
+
+/** How the jobs ended, as a bar of shares that is also the filter by status. */
+function statusBar() {
+  const counts = new Map();
+  for (const status of JOBS.status) counts.set(status, (counts.get(status) ?? 0) + 1);
+  const known = Object.keys(STATUS).filter((status) => counts.has(status));
+  const bar = el("div", { class: "bar", "aria-hidden": "true" }, known.map((status) => {
+    const part = el("span", { class: status });
+    part.style.flexGrow = counts.get(status);
+    return part;
+  }));
+  const words = known.map((status) =>
+    el("li", {}, sign(status), ` ${count(counts.get(status))} ${STATUS[status]}`));
+  return el("div", { class: "states" }, bar, el("ul", {}, words));
+}
+
+function controls(changed, pick) {
+  const select = (id, label, key, values, names = {}) => el("label", { for: id }, label, el(
+    "select",
+    { id, onchange: (event) => { filters[key] = event.target.value; changed(); } },
+    el("option", { value: "" }, "any"),
+    values.map((value) => el("option", { value, selected: filters[key] === value }, names[value] ?? value)),
+  ));
+  const distinct = (list) => [...new Set(list)].filter((value) => value !== null).sort();
+  const text = el("input", {
+    id: "text", type: "search", value: filters.text, autocomplete: "off", spellcheck: "false",
+    placeholder: "job, model, finding",
+    oninput: (event) => { filters.text = event.target.value; changed(); },
+  });
+  return el("form", { class: "controls", onsubmit: (event) => event.preventDefault() },
+    el("label", { for: "text", class: "grow" }, "Find", text),
+    select("status", "Status", "status", distinct(JOBS.status), STATUS),
+    select("method", "Method", "method", distinct(JOBS.method)),
+    el("label", { for: "sort", class: "phone" }, "Sort by", pick),
+    el("label", { for: "only", class: "check" },
+      el("input", {
+        id: "only", type: "checkbox", checked: filters.only,
+        onchange: (event) => { filters.only = event.target.checked; changed(); },
+      }),
+      "Only with findings"));
+}
+
+/** Numbers of the jobs that pass the filters, in the chosen order. */
+function chosenJobs() {
+  const words = filters.text.toLowerCase().split(/\s+/).filter(Boolean);
+  const passes = (i) =>
+    (!filters.status || JOBS.status[i] === filters.status) &&
+    (!filters.method || JOBS.method[i] === filters.method) &&
+    (!filters.only || JOBS.found[i].length > 0) &&
+    words.every((word) => searchText(i).includes(word));
+  const key = sortKey(order.key);
+  const sign = order.down ? -1 : 1;
+  return JOBS.job_id.map((_, i) => i).filter(passes).sort((a, b) => {
+    const [left, right] = [key(a), key(b)];
+    if (left === right) return a - b;
+    if (left === null || left === undefined) return 1; // what is not known comes last
+    if (right === null || right === undefined) return -1;
+    return left < right ? -sign : sign;
+  });
+}
+
+function searchText(i) {
+  const found = JOBS.found[i].map(([rule]) => RULES[rule]);
+  return [JOBS.job_id[i], JOBS.status[i], JOBS.method[i], JOBS.model_id[i], JOBS.dialect[i], ...found]
+    .join(" ").toLowerCase();
+}
+
+function sortKey(key) {
+  if (key === "problems") return (i) => JOBS.errors[i] * 1e6 + JOBS.warnings[i];
+  if (key === "found") return (i) => -JOBS.found[i].reduce((sum, [, weight, n]) => sum + n * 100 ** weight, 0);
+  return (i) => JOBS[key][i];
+}
+
+function jobRow(i) {
+  const cell = (name, right, ...content) => el("td", { role: "cell", class: `${name} ${right ? "right" : ""}` }, content);
+  const measure = MEASURES[JOBS.measure[i]] && `${MEASURES[JOBS.measure[i]]}${JOBS.smoothed[i] ? " (smoothed)" : ""}`;
+  const id = JOBS.job_id[i];
+  const name = i < LAKE.detailed ? el("a", { href: `#job=${encodeURIComponent(id)}` }, said(id)) : said(id);
+  return el("tr", { role: "row" },
+    cell("job_id", false, name),
+    cell("spark", false, sparkline(LAKE.sparks[i])),
+    cell("status", false, sign(JOBS.status[i]), " ", STATUS[JOBS.status[i]] ?? JOBS.status[i]),
+    cell("method", false, JOBS.method[i] ?? "–"),
+    cell("found", false, JOBS.found[i].map(foundWord)),
+    cell("best", true, measure ? [number(JOBS.best[i]), el("small", {}, `${measure}, step ${count(JOBS.best_step[i])}`)] : "–"),
+    cell("final", true, measure ? number(JOBS.final[i]) : "–"),
+    cell("last_step", true, count(JOBS.last_step[i]) || "–", stepsLeft(i)),
+    cell("seconds", true, duration(JOBS.seconds[i])),
+    cell("problems", true, problemWords(i)),
+    cell("first_event_at", true, beganAt(JOBS.first_event_at[i])));
+}
+
+function beganAt(seconds) {
+  const [day, minute] = time(seconds).split(" ");
+  return [day, el("small", {}, minute)];
+}
+
+function stepsLeft(i) {
+  const total = JOBS.total_steps[i];
+  return total && JOBS.last_step[i] < total ? el("small", {}, `of ${count(total)}`) : null;
+}
+
+function foundWord([rule, weight, n]) {
+  return el("span", { class: `word ${WEIGHTS[weight]}` }, sign(WEIGHTS[weight]), n > 1 ? `${n} × ${RULES[rule]}` : RULES[rule]);
+}
+
+function problemWords(i) {
+  const words = [];
+  if (JOBS.errors[i]) words.push(counted(JOBS.errors[i], "error"));
+  if (JOBS.warnings[i]) words.push(counted(JOBS.warnings[i], "warning"));
+  return words.length ? words.map((word) => el("div", {}, word)) : "–";
+}
+
+/** The kinds of errors and warnings, the gravest and commonest first. */
+function problems() {
+  const kinds = LAKE.kinds;
+  if (!kinds?.events?.length) return [];
+  const rows = kinds.events.map((_, i) => i);
+  const first = Math.min(...kinds.first_seen);
+  const last = Math.max(...kinds.last_seen);
+  return [el("section", {},
+    el("h2", {}, "Errors and warnings by kind"),
+    table("Errors and warnings by kind", [
+      { head: "Kind", cell: (i) => el("span", { class: `word ${kinds.severity[i] === "error" ? "grave" : "warning"}` },
+        sign(kinds.severity[i] === "error" ? "grave" : "warning"), kinds.severity[i]) },
+      { head: "For example", cell: (i) => el("span", { class: "example" }, said(kinds.example[i])) },
+      { head: "Events", right: true, cell: (i) => count(kinds.events[i]) },
+      { head: "Jobs", right: true, cell: (i) => count(kinds.jobs[i]) },
+      { head: "When", cell: (i) => span(kinds.first_seen[i], kinds.last_seen[i], first, last) },
+    ], rows))];
+}
+
+/** A stretch of time within a longer one, drawn and in words. */
+function span(from, to, first, last) {
+  const x = (t) => (last > first ? ((t - first) / (last - first)) * 116 + 2 : 60);
+  return el("span", { class: "stretch" },
+    svg("svg", { viewBox: "0 0 120 10", "aria-hidden": "true" },
+      svg("path", { class: "axis", d: "M0 5h120" }),
+      svg("path", { class: "reach", d: `M${x(from)} 5H${x(to)}` }),
+      svg("circle", { cx: x(from), cy: 5, r: 3 }),
+      svg("circle", { cx: x(to), cy: 5, r: 3 })),
+    el("small", {}, from === to ? time(from) : `${time(from)} to ${time(to)}`));
+}
+
+function readFrom() {
+  const s = LAKE.sources;
+  return el("footer", {},
+    el("p", {}, `Read: ${counted(s.records, "record")} in ${counted(s.sources, "source")}, of which ${counted(s.events, "event")}, ${counted(s.duplicates, "duplicate")} and ${counted(s.rejects, "reject")}. `,
+      `Times are UTC. Numbers are shown to four digits; this file holds five.`),
+    LAKE.detailed < JOBS.job_id.length
+      ? el("p", {}, `Only the ${count(LAKE.detailed)} newest jobs have a page here: tunelog report --job ID shows another.`)
+      : null);
+}

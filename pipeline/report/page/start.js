@@ -1,0 +1,25 @@
+// Which page is shown: the overview, or the job that the address names after its #.
+
+function route() {
+  const asked = /^#job=(.*)$/.exec(location.hash);
+  if (!asked && location.hash.length > 1) return; // a link within the page
+  const main = document.getElementById("main");
+  const only = JOBS.job_id.length === 1 && LAKE.detailed === 1 ? 0 : undefined;
+  const i = asked ? NUMBER_OF.get(decoded(asked[1])) : only;
+  main.replaceChildren(...(i === undefined ? overviewPage() : jobPage(i)).filter(Boolean));
+  document.title = i === undefined ? "Fine-tuning jobs" : `${JOBS.job_id[i]} · fine-tuning job`;
+  scrollTo(0, 0);
+  if (route.before) main.querySelector("h1")?.focus({ preventScroll: true });
+  route.before = true;
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+addEventListener("hashchange", route);
+route();

@@ -1,0 +1,162 @@
+"""What the report says of a job in words: verdicts that tripped, restarts, which model to use."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.figures import significant
+
+Row = Mapping[str, Any]
+
+METRICS = {
+    "full_valid_loss": "full validation loss",
+    "valid_loss": "validation loss",
+    "full_valid_mean_reward": "full validation reward",
+    "valid_mean_reward": "validation reward",
+}
+"""The metrics by which steps are compared, in words."""
+
+GRAVE, WARNING, NOTE = 2, 1, 0
+
+_EQUAL = 1e-9
+"""Share of a value up to which a gain is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a person should know about a job.
+
+    Attributes:
+        rule: a rule of the view `verdicts` that tripped, or restart.
+        weight: `GRAVE`, `WARNING` or `NOTE`.
+        words: the evidence, in which messages of events may be quoted.
+    """
+
+    rule: str
+    weight: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Which checkpoint to use.
+
+    Attributes:
+        words: one or two sentences.
+        model_id: the model to use it by, None where no event names it.
+        gains: whether it is another one than the last, and better.
+    """
+
+    words: str
+    model_id: str | None = None
+    gains: bool = False
+
+
+def findings(
+    verdicts: Sequence[Row], attempts: Sequence[Row], fail_on: Collection[str]
+) -> list[Finding]:
+    """All that was found in a job, the gravest first.
+
+    Args:
+        verdicts: rows of the view `verdicts` of the job.
+        attempts: its rows of the view `attempts`, in order.
+        fail_on: rules whose tripping is grave.
+    """
+    found = [
+        Finding(row["rule"], _weight(row["rule"], fail_on), row["evidence"])
+        for row in verdicts
+        if row["verdict"] == "tripped"
+    ]
+    found += _restarts(attempts)
+    return sorted(found, key=lambda finding: -finding.weight)
+
+
+def _weight(rule: str, fail_on: Collection[str]) -> int:
+    if rule in fail_on:
+        return GRAVE
+    return NOTE if rule == "gap" else WARNING  # a gap is one of the dump, not of the training
+
+
+def _restarts(attempts: Sequence[Row]) -> Iterator[Finding]:
+    for row in attempts[1:]:
+        lost = row["steps_lost"]
+        back = f", {lost:,} {'step' if lost == 1 else 'steps'} back" if lost else ""
+        words = f"started over at step {row['first_step']} after step {row['after_step']}{back}"
+        yield Finding("restart", NOTE, words)
+
+
+def spans(of: Mapping[str, Sequence[Row]]) -> list[tuple[str, int, int]]:
+    """What holds for a stretch of steps: its name, first and last step, in order.
+
+    Args:
+        of: rows of one job, by the view: divergences, overfitting, stalls, attempts.
+    """
+    names = {"non_finite": "no number", "rising": "divergence"}
+    found = [(names[row["kind"]], row["first_step"], row["last_step"]) for row in of["divergences"]]
+    found += [
+        ("overfitting", row["risen_since_step"], row["last_step"])
+        for row in of["overfitting"]
+        if row["is_overfit"]
+    ]
+    found += [
+        ("stall", row["after_step"], row["next_step"] or row["after_step"]) for row in of["stalls"]
+    ]
+    found += [("restart", row["first_step"], row["first_step"]) for row in of["attempts"][1:]]
+    return sorted({span for span in found if span[1] is not None}, key=lambda span: span[1:])
+
+
+def advice(best: Row | None, choice: Row | None) -> Advice | None:
+    """Which checkpoint to use and what that gains; None where nothing tells.
+
+    Args:
+        best: the job's row of `best_steps`, None where it was never validated.
+        choice: its row of `checkpoint_advice`, None where it has no checkpoint either.
+    """
+    if best is None:
+        return None
+    metric = ("smoothed " if best["is_smoothed"] else "") + METRICS[best["metric"]]
+    if choice is None:
+        told = f"The best step was {best['best_step']}: {metric} {significant(best['best_value'])}"
+        if best["regret"]:
+            told += f", {significant(best['last_value'])} at the last, step {best['last_step']}"
+        return Advice(f"{told}. No event tells of a checkpoint.")
+    if choice["step"] is None:
+        return Advice("Use none: a usage policy check blocked every checkpoint.")
+    return Advice(_choice(choice, metric), choice["model_id"], _gains(choice))
+
+
+def _differ(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is not other
+    return abs(one - other) > _EQUAL * abs(one)
+
+
+def _gains(choice: Row) -> bool:
+    gain, value = choice["gain"], choice["value"]
+    return gain is not None and value is not None and gain > _EQUAL * abs(value)
+
+
+def _choice(choice: Row, metric: str) -> str:
+    step, last, value = choice["step"], choice["last_step"], choice["value"]
+    if choice["value_step"] not in (None, step):
+        metric += f" (of step {choice['value_step']})"
+    if step == last:
+        words = f"Use the last checkpoint, of step {step}"
+        words += f": {metric} {significant(value)}" if value is not None else ""
+        words += ", and none is better." if choice["checkpoints"] > 1 else "; it is the only one."
+    else:
+        words = f"Use the checkpoint of step {step} instead of the last, of step {last}."
+        if _gains(choice):
+            share = choice["gain_share"]
+            less = "higher" if choice["higher_is_better"] else "lower"
+            much = f", {share:.0f} % {less}" if share is not None and share >= 1 else ""
+            words += f" Its {metric} is {significant(value)}, not"
+            words += f" {significant(choice['last_value'])}{much}."
+        elif value is not None:
+            words += f" Its {metric} is {significant(value)}, and the last is no better."
+    if _differ(choice["best_value"], value):
+        at = f"step {choice['best_step']} ({significant(choice['best_value'])})"
+        words += f" The best of all steps, {at}, has no checkpoint to use."
+    return words

@@ -1,0 +1,353 @@
+"""The report before any browser: what it asks, what it keeps, what it lets nobody do."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from dumps import an_event
+
+from pipeline import open_lake
+from pipeline.cli.report_markdown import code, lines
+from pipeline.errors import LakeError, UsageError
+from pipeline.lake.lake import Lake
+from pipeline.report import curves, details, words
+from pipeline.report.gather import Facts, facts
+from pipeline.report.page import page
+from pipeline.settings import Settings
+
+SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+OVERFIT = "ftjob-067e16d24fcd48e18915354a3858b851"
+RESTARTED = "ftjob-4dhS3WovE1TOaGzSlfMmPI8e"
+HOSTILE = (
+    "<script>window.pwned = 1</script>",
+    "</script><script>window.pwned = 2</script>",
+    "<!-- <script>",
+    '"><img src=x onerror="window.pwned = 3">',
+    "a\u2028b\u2029c \u202egnp.exe\u202c \x1b[31mred",
+    "`` ` `` | <b>bold</b> @somebody #12 https://example.org **strong**",
+)
+"""Messages that want to be more than text."""
+
+
+def ingested(folder: Path, *jobs: tuple[str, list[dict[str, Any]]]) -> Lake:
+    """A lake of jobs given as their events."""
+    lake = open_lake(folder / "lake")
+    for job, events in jobs:
+        dump = folder / f"{job}.jsonl"
+        dump.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+        lake.ingest([dump], job_id=job)
+    return lake
+
+
+def said(number: int, message: str, **fields: Any) -> dict[str, Any]:
+    """An event that is no step."""
+    return an_event(number, message=message, type="message", data={}, **fields)
+
+
+def hostile_lake(folder: Path) -> Lake:
+    """A lake of one job whose messages are HOSTILE, one of them why it failed."""
+    events = [an_event(n) for n in range(1, 4)]
+    events += [said(10 + n, text, level="warn") for n, text in enumerate(HOSTILE)]
+    events += [said(99, f"The job failed due to {HOSTILE[1]}", level="error")]
+    return ingested(folder, ("ftjob-hostile", events))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """A lake of the samples."""
+    with open_lake(tmp_path_factory.mktemp("samples")) as lake:
+        lake.ingest([SAMPLES])
+        yield lake
+
+
+@pytest.fixture(scope="module")
+def told(samples: Lake) -> Facts:
+    """What the report tells of the samples."""
+    with samples.connect() as con:
+        return facts(con)
+
+
+def blocks(text: str) -> dict[str, Any]:
+    """The data of a page, by the name of their block."""
+    found = re.findall(r'<script type="application/json" id="([^"]+)">(.*?)</script>', text)
+    return {name: json.loads(block) for name, block in found}
+
+
+def test_equal_facts_give_equal_pages(told: Facts) -> None:
+    """A page depends on the lake alone: no clock, no chance."""
+    assert "".join(page(told)) == "".join(page(told))
+
+
+def test_the_page_allows_its_own_scripts_and_nothing_else(told: Facts) -> None:
+    """The policy names the scripts and the style by their hashes, and lets nothing be fetched."""
+    text = "".join(page(told))
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy
+    rules = dict(rule.split(" ", 1) for rule in policy[1].split("; "))
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    styles = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"].split() == [hashed(script) for script in scripts]
+    assert rules["style-src"].split() == [hashed(style) for style in styles]
+    assert text.index("Content-Security-Policy") < text.index("<script")
+
+
+def hashed(text: str) -> str:
+    """A script as a policy names it."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def test_no_message_ends_the_script_it_stands_in(tmp_path: Path) -> None:
+    """What messages hold of markup is escaped, and their text is whole in the data."""
+    with hostile_lake(tmp_path) as lake, lake.connect() as con:
+        text = "".join(page(facts(con)))
+    assert text.count("<script") == 2 + len(blocks(text))
+    assert text.count("</script") == text.count("<script")
+    data = text[text.index('id="overview"') : text.index("<script>")]
+    assert not re.search(r"<(?!/?script|/script)", data.replace("</script>", ""))
+    assert set(HOSTILE) <= set(blocks(text)["job-0"]["messages"]["message"])
+
+
+def test_every_job_has_its_block(told: Facts) -> None:
+    """The overview lists every job of the lake and each has its data, its curve among them."""
+    data = blocks("".join(page(told)))
+    jobs = data["overview"]["jobs"]["job_id"]
+    assert len(jobs) == told.jobs.height == len(data) - 1
+    steps = {row["job_id"]: row["steps"] for row in told.jobs.to_dicts()}
+    for number, job in enumerate(jobs):
+        drawn = data[f"job-{number}"]["curves"]
+        assert bool(drawn) == bool(steps[job])
+        for curve in drawn.values():
+            x = curve["x"]
+            assert len(curve["y"]) == (x["n"] if isinstance(x, dict) else len(x))
+
+
+def test_a_long_curve_keeps_what_matters_and_its_exact_smoothing(tmp_path: Path) -> None:
+    """A thinned curve has its spikes and marked steps, smoothed as the view smooths all points."""
+    steps = range(1, 3001)
+    values = {n: 2 / n**0.2 + 0.05 * math.sin(n * n) + 9 * (n == 1234) for n in steps}
+    events = [an_event(n, data={"step": n, "train_loss": v}) for n, v in values.items()]
+    events += [said(4000, "Checkpoint created at step 777")]
+    with ingested(tmp_path, ("ftjob-long", events)) as lake, lake.connect() as con:
+        told = facts(con)
+        ((detail, _),) = details.details(told, details.all_findings(told))
+        smooth = {
+            stop: dict(
+                con.execute(
+                    "select step, smoothed from loss_curves_smoothed(smoothing := $1)", [stop]
+                ).fetchall()
+            )
+            for stop in curves.STOPS
+        }
+    curve = detail["curves"]["train_loss"]
+    assert curve["of"] == 3000
+    assert 1000 < len(curve["x"]) < 2100
+    assert {1, 777, 1234, 3000} <= set(curve["x"])
+    assert detail["spikes"][0][0] == 1234
+    for stop in curves.STOPS:
+        exact = [smooth[stop][step] for step in curve["x"]]
+        assert curve["s"][str(stop)] == pytest.approx(exact, rel=5e-5)
+
+
+def test_curves_share_what_a_page_may_hold() -> None:
+    """The more and the longer the curves, the fewer points of each, down to a floor."""
+    limits = [curves.points_per_curve(pl.Series([10_000] * n)) for n in (1, 100, 400, 1000, 9999)]
+    assert limits == sorted(limits, reverse=True)
+    assert limits[0] == 2000 and limits[-1] == 60
+    assert curves.points_per_curve(pl.Series([90] * 5000)) == 2000
+
+
+@pytest.mark.parametrize("steps", [[], [3], [1, 2], [10, 20, 30], [1, 10, 20]])
+def test_steps_are_packed_without_loss(steps: list[int]) -> None:
+    """Evenly spaced steps are told by begin, distance and number; others as they are."""
+    packed = curves.steps(steps)
+    if isinstance(packed, dict):
+        packed = [packed["from"] + i * packed["by"] for i in range(packed["n"])]
+    assert packed == steps
+
+
+def test_numbers_that_json_lacks_are_named() -> None:
+    """NaN and infinities go by their names, other numbers by five significant digits."""
+    given = pl.Series([math.nan, math.inf, -math.inf, None, 2.0, 1.23456789, 123456.7, 1.5e-7])
+    expected = ["NaN", "Infinity", "-Infinity", None, 2, 1.2346, 123460, 1.5e-7]
+    assert curves.numbers(given) == expected
+
+
+def test_messages_stand_at_the_step_before_them(tmp_path: Path) -> None:
+    """A message stands at the step logged last before it, a checkpoint at its own."""
+    events = [said(0, "hello"), an_event(1), an_event(2), said(3, "a word"), an_event(4)]
+    events = [dict(event, id=f"ftevent-{n:024}") for n, event in enumerate(events)]
+    events += [said(50, "Checkpoint created at step 2"), said(51, "x" * 3000)]
+    with ingested(tmp_path, ("ftjob-places", events)) as lake, lake.connect() as con:
+        rows = facts(con).frames["messages"].select("message", "at_step").rows()
+    assert rows[:3] == [("hello", None), ("a word", 2), ("Checkpoint created at step 2", 2)]
+    assert rows[3] == ("x" * 1000 + "…", 4)
+
+
+def test_errors_come_before_other_messages_where_not_all_fit(tmp_path: Path) -> None:
+    """Of too many messages those of trouble stay, then those nearest to begin and end."""
+    events = [said(n, f"word {n}") for n in range(500)]
+    events[250] = said(250, "trouble", level="error")
+    events[260] = said(260, "warned", level="warn")
+    with ingested(tmp_path, ("ftjob-wordy", events)) as lake, lake.connect() as con:
+        messages = facts(con).frames["messages"]
+    assert messages.height == 400
+    assert messages["messages"][0] == 500
+    kept = messages["message"].to_list()
+    assert {"trouble", "warned", "word 0", "word 499"} <= set(kept)
+    assert "word 251" not in kept
+
+
+def test_a_report_of_chosen_jobs_tells_of_no_other(samples: Lake, told: Facts) -> None:
+    """With jobs chosen, no other job is in the page; a job that is not there is refused."""
+    job = told.jobs["job_id"][3]
+    with samples.connect() as con:
+        chosen = facts(con, [job])
+        with pytest.raises(UsageError, match="no job of that name"):
+            facts(con, ["ftjob-nobody"])
+    assert chosen.jobs["job_id"].to_list() == [job]
+    assert {j for frame in chosen.frames.values() for j in frame["job_id"]} == {job}
+    text = "".join(page(chosen))
+    assert [other for other in told.jobs["job_id"] if other in text] == [job]
+
+
+def test_findings_are_the_verdicts_that_tripped(told: Facts) -> None:
+    """What tripped is told with its evidence, and restarts beside it, the gravest first."""
+    found = details.all_findings(told)
+    for ones in found.values():
+        assert [one.weight for one in ones] == sorted((o.weight for o in ones), reverse=True)
+    tripped = told.frames["verdicts"].filter(verdict="tripped").select("job_id", "rule").rows()
+    rules = {(job, one.rule) for job, ones in found.items() for one in ones}
+    assert set(tripped) == {pair for pair in rules if pair[1] != "restart"}
+    assert found[RESTARTED][0].words == "started over at step 23 after step 28, 6 steps back"
+    (failed,) = found["ftjob-Q2j9p6iuRrM7Xpft8XlwmwhY"]
+    assert failed.weight == words.GRAVE and "must have at least 10 examples" in failed.words
+
+
+def test_what_a_user_fails_on_is_grave(samples: Lake) -> None:
+    """The settings of a user decide which rules are grave."""
+    with samples.connect() as con:
+        told = facts(con, [OVERFIT], Settings(fail_on=("overfit",)))
+    assert [one.weight for one in details.all_findings(told)[OVERFIT]] == [words.GRAVE]
+
+
+BEST = {
+    "metric": "valid_loss", "higher_is_better": False, "is_smoothed": True, "best_step": 80,
+    "best_value": 0.5, "last_step": 120, "last_value": 1.0, "regret": 0.5,
+}  # fmt: skip
+CHOICE = {
+    "metric": "valid_loss", "higher_is_better": False, "best_step": 80, "best_value": 0.5,
+    "step": 80, "model_id": "ft:x", "value": 0.5, "value_step": 80, "last_step": 120,
+    "last_value": 1.0, "gain": 0.5, "gain_share": 50.0, "checkpoints": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {},
+            "Use the checkpoint of step 80 instead of the last, of step 120."
+            " Its smoothed validation loss is 0.5000, not 1.000, 50 % lower.",
+        ),
+        (
+            {"step": 90, "value": 0.625, "value_step": 88},
+            "Use the checkpoint of step 90 instead of the last, of step 120."
+            " Its smoothed validation loss (of step 88) is 0.6250, not 1.000, 50 % lower."
+            " The best of all steps, step 80 (0.5000), has no checkpoint to use.",
+        ),
+        (
+            {"last_step": 80, "last_value": 0.5, "gain": 0.0, "gain_share": 0.0},
+            "Use the last checkpoint, of step 80: smoothed validation loss 0.5000,"
+            " and none is better.",
+        ),
+        ({"step": None}, "Use none: a usage policy check blocked every checkpoint."),
+    ],
+)
+def test_advice_says_which_checkpoint_and_what_it_gains(changes: dict[str, Any], says: str) -> None:
+    """The advice names the checkpoint, its value, and what it gains over the last one."""
+    advice = words.advice(BEST, {**CHOICE, **changes})
+    assert advice and advice.words == says
+    assert advice.gains == (not changes or "value_step" in changes)
+
+
+def test_advice_without_a_checkpoint_names_the_best_step() -> None:
+    """A job without checkpoints still has a best step; one without validation has no advice."""
+    advice = words.advice(BEST, None)
+    assert advice and advice.words == (
+        "The best step was 80: smoothed validation loss 0.5000, 1.000 at the last, step 120."
+        " No event tells of a checkpoint."
+    )
+    assert words.advice(None, None) is None
+
+
+def test_stretches_of_steps_are_named_once_in_order() -> None:
+    """What the detectors found of stretches is named, in order of steps, equal ones once."""
+    of: dict[str, list[words.Row]] = {
+        "divergences": [
+            {"kind": "non_finite", "first_step": 9, "last_step": 9},
+            {"kind": "non_finite", "first_step": 9, "last_step": 9},
+            {"kind": "rising", "first_step": 5, "last_step": 8},
+        ],
+        "overfitting": [{"is_overfit": False, "risen_since_step": None, "last_step": 9}],
+        "stalls": [{"after_step": 3, "next_step": None}],
+        "attempts": [{"first_step": 1}, {"first_step": 2}],
+    }
+    assert words.spans(of) == [
+        ("restart", 2, 2), ("stall", 3, 3), ("divergence", 5, 8), ("no number", 9, 9),
+    ]  # fmt: skip
+
+
+def test_markdown_is_short_and_inert(tmp_path: Path) -> None:
+    """In Markdown what events say stands in code spans on one line, and can command nothing."""
+    with hostile_lake(tmp_path) as lake, lake.connect() as con:
+        told = facts(con)
+    text = "\n".join(lines(told))
+    assert text.replace("\n", "").isprintable()
+    outside = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
+    for sign in ("<", "@somebody", "#12", "https:", "pwned"):
+        assert sign not in outside
+        assert sign in text
+    assert len(text) < 4000
+
+
+def test_code_spans_hold_any_text() -> None:
+    """A code span's fence is longer than any run of ticks in it."""
+    assert code("plain") == "`plain`"
+    assert code("a `` b") == "``` a `` b ```"
+    assert code("two\nlines") == r"`two\nlines`"
+    assert code("") == "`  `"
+
+
+def test_markdown_of_the_samples_lists_jobs_findings_and_kinds(told: Facts) -> None:
+    """The report for a pull request: jobs, what was found, kinds of errors, no more than fits."""
+    text = "\n".join(lines(told))
+    assert text.startswith("## 43 fine-tuning jobs: 30 succeeded, 7 failed, 5 cancelled, 1 running")
+    assert "and 23 more jobs." in text
+    assert "**overfit**" in text and "### Errors and warnings by kind" in text
+    assert len(text) < 12_000
+
+
+def test_an_empty_lake_has_a_report(tmp_path: Path) -> None:
+    """A lake without jobs gives a page and Markdown that say what to do."""
+    with open_lake(tmp_path / "lake") as lake, lake.connect() as con:
+        told = facts(con)
+    assert blocks("".join(page(told)))["overview"]["jobs"]["job_id"] == []
+    assert "tunelog ingest" in "\n".join(lines(told))
+
+
+def test_a_missing_extra_is_one_line(told: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Altair the page says what to install."""
+    monkeypatch.setitem(sys.modules, "altair", None)
+    with pytest.raises(LakeError, match=r"pip install 'tunelog\[report\]'"):
+        next(page(told))

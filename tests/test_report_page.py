@@ -1,0 +1,384 @@
+"""The report in a browser: drawn, usable by keyboard and on a phone, silent, harmless, quick."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from test_report import HOSTILE, OVERFIT, RESTARTED, SAMPLES, hostile_lake
+
+from pipeline import open_lake
+from pipeline.report.gather import Facts, facts
+from pipeline.report.page import page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM or not find_spec("playwright"),
+    reason="needs Chromium and the package playwright: the page is not looked at",
+)
+
+FAILED = "ftjob-Q2j9p6iuRrM7Xpft8XlwmwhY"
+RUNNING = "ftjob-x81iZxukTgozWc9BGTwvQbto"
+REINFORCED = "ftjob-uPFPa77cN0hjIaIBGGbiuS7h"
+MOST_BYTES = 10_000_000
+PATIENCE = 20_000
+"""How long a test waits for the page on a busy machine [ms]."""
+
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        args = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Open a page; at the end it has made no request and said nothing in the console."""
+    noise: list[str] = []
+    contexts = []
+
+    def opened(path: Path, job: str = "", width: int = 1400, dark: bool = False) -> Page:
+        scheme: Any = "dark" if dark else "light"
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda message: noise.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: noise.append(f"error: {error}"))
+        address = path.as_uri()
+        page.on("request", lambda r: r.url.startswith(address) or noise.append(f"asked: {r.url}"))
+        page.goto(address + (f"#job={job}" if job else ""))
+        page.wait_for_selector("h1")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert noise == []
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """What the report tells of the samples."""
+    with open_lake(tmp_path_factory.mktemp("samples")) as lake:
+        lake.ingest([SAMPLES])
+        with lake.connect() as con:
+            return facts(con)
+
+
+@pytest.fixture(scope="module")
+def samples(told: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the samples."""
+    return written(told, tmp_path_factory.mktemp("pages") / "samples.html")
+
+
+def written(told: Facts, path: Path) -> Path:
+    """A page as a file."""
+    path.write_text("".join(page(told)), encoding="utf-8")
+    return path
+
+
+def drawn(shown: Page) -> None:
+    """Wait until the curves of a job are drawn."""
+    shown.wait_for_selector(".chart[data-drawn] svg path")
+
+
+def names(shown: Page) -> list[str]:
+    """The jobs of the overview, as listed."""
+    return shown.locator("tbody .job_id").all_inner_texts()
+
+
+def line(shown: Page) -> str:
+    """The path of the first curve that is drawn thick."""
+    paths = shown.locator(".chart path[stroke-width='1.8']")
+    return paths.first.get_attribute("d") or ""
+
+
+def changed(shown: Page, before: str) -> None:
+    """Wait until the first thick curve is drawn in another way."""
+    thick = ".chart path[stroke-width='1.8']"
+    shown.wait_for_function(
+        "([path, old]) => (document.querySelector(path)?.getAttribute('d') ?? old) !== old",
+        arg=[thick, before],
+    )
+
+
+def sideways(shown: Page) -> int:
+    """How far the page is wider than its window [px]."""
+    return int(shown.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def test_the_overview_lists_sorts_and_filters_by_keyboard(open_page: Open, samples: Path) -> None:
+    """All jobs are listed; sorting and filtering need no mouse, and say what they did."""
+    shown = open_page(samples)
+    assert len(names(shown)) == 43
+    assert shown.locator("th[aria-sort='descending']").inner_text().startswith("Began")
+    shown.locator("th button", has_text="Steps").focus()
+    shown.keyboard.press("Enter")
+    assert shown.locator("th[aria-sort='descending']").inner_text().startswith("Steps")
+    assert names(shown)[0].startswith("ftjob-ffc3fd86")
+    shown.keyboard.press("Enter")
+    assert shown.locator("th[aria-sort='ascending']").inner_text().startswith("Steps")
+    assert shown.locator("tbody .last_step").last.inner_text() == "–"
+    shown.keyboard.press("Space")
+    shown.locator("#text").fill("overfitting")
+    assert OVERFIT in names(shown) and len(names(shown)) < 10
+    assert shown.locator("[role=status]").inner_text() == f"{len(names(shown))} of 43 jobs"
+    shown.locator("#text").fill("")
+    shown.locator("#status").select_option("failed")
+    assert len(names(shown)) == 7
+    shown.locator("#status").select_option("")
+    shown.locator("#method").select_option("reinforcement")
+    assert REINFORCED in names(shown) and len(names(shown)) < 10
+    shown.locator("#method").select_option("")
+    shown.locator("#only").check()
+    assert 0 < len(names(shown)) < 43
+    assert not shown.locator(".jobs tbody tr:not(:has(.found .word))").count()
+
+
+def test_a_job_is_opened_and_left_by_keyboard(open_page: Open, samples: Path) -> None:
+    """Enter on a job opens its page, whose heading has the focus; back leads to the list."""
+    shown = open_page(samples)
+    shown.locator("tbody a", has_text=OVERFIT).focus()
+    shown.keyboard.press("Enter")
+    drawn(shown)
+    assert shown.evaluate("document.activeElement.textContent") == OVERFIT
+    assert OVERFIT in shown.title()
+    assert "overfitting" in shown.locator(".verdicts").inner_text()
+    shown.go_back()
+    shown.wait_for_selector("table.jobs")
+    assert len(names(shown)) == 43
+
+
+def test_everything_that_acts_is_reached_by_tab(open_page: Open, samples: Path) -> None:
+    """Tab reaches every control in the order of the page, each with a visible focus and a name."""
+    shown = open_page(samples, job=OVERFIT)
+    drawn(shown)
+    reached = []
+    for _ in range(60):
+        shown.keyboard.press("Tab")
+        now = shown.evaluate(
+            """() => { const e = document.activeElement;
+            if (e === document.body) return null;
+            const style = getComputedStyle(e);
+            return [e.tagName + '#' + e.id, style.outlineStyle,
+              e.labels?.length ? e.labels[0].textContent : e.ariaLabel ?? e.textContent]; }"""
+        )
+        if now is None:
+            break
+        reached.append(now)
+    tags = [tag for tag, _, _ in reached]
+    assert {"INPUT#smoothing", "INPUT#log", "INPUT#step", "BUTTON#", "A#"} <= set(tags)
+    assert tags.index("INPUT#smoothing") < tags.index("INPUT#step")
+    assert all(outline != "none" and name.strip() for _, outline, name in reached)
+    assert (
+        not shown.locator("[onclick], div[role=button], [tabindex]:not([tabindex='0'])")
+        .filter(has_not=shown.locator("h1"))
+        .evaluate_all("all => all.filter((e) => !['H1', 'MAIN'].includes(e.tagName)).length")
+    )
+
+
+def test_smoothing_and_log_scale_redraw_the_curve(open_page: Open, samples: Path) -> None:
+    """The slider changes the curve, and so does the scale; both by keyboard."""
+    shown = open_page(samples, job=RESTARTED)
+    drawn(shown)
+    first = line(shown)
+    shown.locator("#smoothing").focus()
+    for _ in range(5):
+        shown.keyboard.press("PageUp")
+    changed(shown, first)
+    assert float(shown.locator("output[for=smoothing]").inner_text()) > 0.6
+    smooth = line(shown)
+    shown.locator("#log").focus()
+    shown.keyboard.press("Space")
+    changed(shown, smooth)
+
+
+def test_the_page_smooths_as_the_view_does(open_page: Open, samples: Path) -> None:
+    """The page's own smoothing is TensorBoard's, equal to polars' to nine digits."""
+    shown = open_page(samples)
+    script = (Path(samples).read_text(encoding="utf-8")).rpartition("<script>")[2]
+    source = script[script.index("function smoothed(") :]
+    source = source[: source.index("\n}\n") + 2]
+    values = [3.0, 2.5, float("nan"), 2.75, *(1 + (n * 7919 % 97) / 50 for n in range(2000))]
+    series = pl.Series(values)
+    finite = series.set(series.is_nan(), None)
+    for s in (0.3, 0.9, 0.99):
+        got = shown.evaluate(
+            f"([v, s]) => {{ {source}; return smoothed(v.map(Number), s); }}",
+            [[str(v) for v in values], s],
+        )
+        expected = finite.ewm_mean(alpha=1 - s, adjust=True, ignore_nulls=True).to_list()
+        assert [y for y in got if y == y] == pytest.approx(
+            [y for y, v in zip(expected, values, strict=True) if v == v], rel=1e-9
+        )
+
+
+def test_what_was_logged_near_a_step_is_shown(open_page: Open, samples: Path) -> None:
+    """A click on the curve, the slider and the buttons pick a step and show what lies near it."""
+    shown = open_page(samples, job=RESTARTED)
+    drawn(shown)
+    at = shown.locator("output.at")
+    box = shown.locator(".chart").bounding_box()
+    assert box
+    shown.locator(".chart").click(position={"x": box["width"] / 2, "y": 100})
+    picked = int(at.inner_text().split()[1])
+    assert 40 < picked < 60
+    assert "Checkpoint created at step 33" in shown.locator(".around .log").inner_text()
+    shown.locator("#step").focus()
+    shown.keyboard.press("ArrowRight")
+    assert at.inner_text() == f"step {picked + 1}"
+    shown.keyboard.press("Home")
+    assert at.inner_text() == "step 1"
+    assert "training" in (shown.locator("#step").get_attribute("aria-valuetext") or "")
+    shown.locator("button", has_text="mark →").press("Enter")
+    assert int(at.inner_text().split()[1]) > 1
+
+
+def test_attempts_marks_and_phases_are_shown(open_page: Open, samples: Path) -> None:
+    """What a restart threw away, the checkpoints and the best step are drawn and explained."""
+    shown = open_page(samples, job=RESTARTED)
+    drawn(shown)
+    legend = shown.locator(".signs").inner_text()
+    assert "earlier attempt" in legend and "checkpoint" in legend and "best step" in legend
+    assert shown.locator(".chart svg text", has_text="best").count()
+    assert shown.locator(".chart svg text", has_text="restart").count() == 2
+    assert shown.locator(".bar.phases span").count() == 5
+    assert shown.locator("h2", has_text="Attempts").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        (FAILED, "No metrics: the job failed before its first step."),
+        (RUNNING, "so far"),
+        (REINFORCED, "Reward"),
+    ],
+)
+def test_jobs_of_every_kind_have_a_page(
+    open_page: Open, samples: Path, job: str, says: str
+) -> None:
+    """A job without metrics, one still running and one with rewards have pages that say so."""
+    shown = open_page(samples, job=job)
+    if job != FAILED:
+        drawn(shown)
+    assert says in shown.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_phone_scrolls_only_down(open_page: Open, samples: Path, dark: bool) -> None:
+    """At 360 px neither the list nor a job is wider than the screen, and colours follow."""
+    shown = open_page(samples, width=360, dark=dark)
+    assert sideways(shown) <= 0
+    paper = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 384) == dark
+    shown.locator("tbody a", has_text="Oddities").click()
+    drawn(shown)
+    assert sideways(shown) <= 0
+
+
+def test_event_text_is_only_text(open_page: Open, tmp_path: Path) -> None:
+    """Markup in messages is shown as it was written, and runs nothing."""
+    with hostile_lake(tmp_path) as lake, lake.connect() as con:
+        path = written(facts(con), tmp_path / "hostile.html")
+    shown = open_page(path)
+    drawn(shown)
+    shown.locator("summary").click()
+    text = shown.locator("details").inner_text()
+    for message in HOSTILE[:4]:
+        assert message in text
+    assert r"a\u2028b\u2029c \u202egnp.exe\u202c \x1b[31mred" in text
+    assert shown.evaluate("window.pwned") is None
+    assert shown.locator("img, iframe, object").count() == 0
+    assert shown.locator("b", has_text="bold").count() == 0
+
+
+def test_an_empty_lake_says_what_to_do(open_page: Open, tmp_path: Path) -> None:
+    """The page of a lake without jobs tells how to fill it."""
+    with open_lake(tmp_path / "lake") as lake, lake.connect() as con:
+        path = written(facts(con), tmp_path / "empty.html")
+    assert "tunelog ingest" in open_page(path).locator("main").inner_text()
+
+
+def test_a_thousand_jobs_fit_and_open_at_once(open_page: Open, told: Facts, tmp_path: Path) -> None:
+    """A thousand jobs stay under 10 MB, and the list holds few rows until more are asked for."""
+    many = replace(
+        told,
+        jobs=copied(told.jobs, 24).head(1000),
+        detailed=copied(told.jobs, 24)["job_id"].to_list()[:1000],
+        frames={name: copied(frame, 24) for name, frame in told.frames.items()},
+    )
+    path = written(many, tmp_path / "many.html")
+    assert path.stat().st_size < MOST_BYTES
+    began = time.perf_counter()
+    shown = open_page(path)
+    print(f"1,000 jobs: {path.stat().st_size:,} bytes, {time.perf_counter() - began:.2f} s")  # noqa: T201
+    assert len(names(shown)) == 200
+    shown.locator("button.more").click()
+    assert len(names(shown)) == 400
+    shown.locator("#text").fill(f"{OVERFIT}-17")
+    assert names(shown) == [f"{OVERFIT}-17"]
+
+
+def copied(frame: pl.DataFrame, times: int) -> pl.DataFrame:
+    """Rows of jobs as often as asked, each time with other job ids."""
+    copies = [
+        frame.with_columns((pl.col("job_id") + f"-{n}").alias("job_id")) for n in range(times)
+    ]
+    return pl.concat(copies)
+
+
+def test_a_hundred_thousand_steps_fit_and_draw(
+    open_page: Open, told: Facts, tmp_path: Path
+) -> None:
+    """A curve of 100,000 steps is drawn from few points, the only spike among them."""
+    steps = pl.int_range(1, 100_001, eager=True)
+    noise = (steps * 7919 % 997) / 2000
+    values = (3 / steps**0.1 + noise + 40.0 * (steps == 54_321).cast(pl.Float64)).alias("value")
+    curves = [
+        pl.DataFrame({"job_id": RUNNING, "step": steps, "metric": metric, "value": values})
+        for metric in ("train_loss", "valid_loss")
+    ]
+    jobs = told.jobs.filter(pl.col("job_id") == RUNNING)
+    frames = {n: f.filter(pl.col("job_id") == RUNNING) for n, f in told.frames.items()}
+    long = replace(
+        told,
+        jobs=jobs,
+        detailed=[RUNNING],
+        frames={**frames, "points": pl.concat(curves).select(told.frames["points"].columns)},
+    )
+    path = written(long, tmp_path / "long.html")
+    assert path.stat().st_size < MOST_BYTES / 4
+    shown = open_page(path, job=RUNNING)
+    drawn(shown)
+    took = int(shown.locator(".chart").get_attribute("data-drawn") or 0)
+    points = line(shown).count("L")
+    print(f"100,000 steps: {path.stat().st_size:,} bytes, {points:,} points, {took} ms to draw")  # noqa: T201
+    assert 500 < points <= 2100
+    assert "Of 100,000 steps" in shown.locator(".curves").inner_text()
+    shown.locator("#smoothing").press("Home")
+    shown.wait_for_function("document.querySelector('output[for=smoothing]').value === 'none'")
+    labels = shown.locator(".chart .role-axis-label text").all_text_contents()
+    assert "40" in labels
