@@ -15,6 +15,7 @@ import oracle_curves
 import oracle_detectors
 import oracle_jobs
 import oracle_marts
+import oracle_runs
 import oracle_stories
 import oracle_training
 import oracle_verdicts
@@ -44,6 +45,10 @@ MARTS = {
     "error_bursts": oracle_stories.error_bursts,
     "failure_reasons": oracle_stories.failure_reasons,
     "timeline": oracle_stories.timeline,
+    "leaderboard": oracle_runs.leaderboard,
+    "throughput": oracle_runs.throughput,
+    "reward_gaps": oracle_runs.reward_gaps,
+    "compare": oracle_runs.compare,
     "jobs": oracle_jobs.jobs,
     "job_phases": oracle_marts.job_phases,
     "checkpoints": oracle_curves.checkpoints,
@@ -187,6 +192,7 @@ METRIC_DATA = st.dictionaries(
             "full_valid_mean_reward",
             "valid_mean_token_accuracy",
             "mean_unresponsive_rewards",
+            "reasoning_tokens_mean",
             "rewards/chosen",
             "epoch",
             "a/b",
@@ -195,6 +201,15 @@ METRIC_DATA = st.dictionaries(
     VALUES,
     max_size=4,
 )
+
+GRADER_ERRORS = {
+    "errors": {
+        "graders": [
+            {"name": "train_g", "train_other_error_mean": 0.25, "valid_other_error_mean": 0.5},
+            {"name": "b", "train_sample_parse_error_mean": 0.125, "train_other_error_mean": 1},
+        ]
+    }
+}
 
 BARE = st.sampled_from([oracle.ABSENT, None, {}])
 
@@ -210,7 +225,8 @@ def raw_events(draw: st.DrawFn) -> dict[str, Any]:
         message = draw(st.sampled_from(STEPS)).format(n=number)
     if kind == "metrics":
         data = {"step": number} | draw(METRIC_DATA)
-        data |= draw(st.sampled_from([{}, {"total_steps": 9}, {"step": "5"}, {"step": "five"}]))
+        extras = [{}, {"total_steps": 9}, {"step": "5"}, {"step": "five"}, GRADER_ERRORS]
+        data |= draw(st.sampled_from(extras))
     if kind == "moderation":
         message = draw(
             st.sampled_from([MESSAGES[8], "Moderation checks for snapshot ft:b blocked."])

@@ -1,4 +1,4 @@
-"""Best steps and checkpoints against their oracle, on jobs that were validated and checked."""
+"""Best steps, checkpoints and comparisons against their oracle, on jobs that were validated."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import oracle
+import oracle_runs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ METRICS = ("full_valid_loss", "valid_loss", "full_valid_mean_reward", "valid_mea
 def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     """The views over events that a test gives."""
     with duckdb.connect() as con:
-        views.create(con, files(tmp_path_factory.mktemp("lake")), only=ANSWERS)
+        views.create(con, files(tmp_path_factory.mktemp("lake")), only=[*ANSWERS, "compare"])
         con.register("given_events", table([]))
         con.execute("create or replace view lake_events as from given_events")
         yield con
@@ -75,3 +76,16 @@ def test_answers_equal_the_oracle(
     for view, answer in ANSWERS.items():
         found, wanted = comparable(rows(con, f"from {view}"), answer(events))
         assert found == wanted, view
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(events=jobs())
+def test_any_two_jobs_compare(con: duckdb.DuckDBPyConnection, events: list[oracle.Event]) -> None:
+    """The jobs named are compared, in the order named, also one with itself or with none."""
+    con.register("given_events", table(events))
+    for pair in (("ftjob-a", "ftjob-b"), ("ftjob-b", "ftjob-a"), ("ftjob-a", "ftjob-a")):
+        found = rows(con, f"from compare('{pair[0]}', '{pair[1]}')")
+        left, right = comparable(found, oracle_runs.compared(events, *pair))
+        assert left == right, pair

@@ -1,0 +1,131 @@
+-- How fast does each job train, and when will those still running be done?
+--
+-- Grain: job_id
+-- Reads: jobs, stg_events, loss_curves, lake_events
+-- Caveat: by the times between neighbouring logged steps where the step rises, so that a restart
+--   counts as none; pauses count. Time stamps have whole seconds: the median is rough where steps
+--   are quick. recent is over the last tenth of these, ten at least. The end is told for running
+--   jobs with known total_steps, at the recent pace, against the last event of the whole lake, never
+--   the clock. Azure's step times are synthetic: has_synthetic_times, and nothing is told by them.
+create or replace view throughput as
+with clock as (
+    select max(created_at) as last_event_at
+    from lake_events
+),
+
+marks as (
+    select
+        job_id,
+        created_at,
+        order_step,
+        synthetic_time,
+        order_step - lag(order_step) over in_time as steps,
+        epoch(created_at) - epoch(lag(created_at) over in_time) as seconds,
+        row_number() over in_time as place
+    from stg_events
+    where lifecycle = 'step' and order_step >= 0
+    window in_time as (partition by job_id order by created_at, order_step, ordinal, event_id)
+),
+
+gaps as (
+    select
+        *,
+        row_number() over (partition by job_id order by place desc) as from_end,
+        count(*) over (partition by job_id) as gaps
+    from marks
+    where steps > 0 and not synthetic_time
+),
+
+paces as (
+    select
+        job_id,
+        count(*) as timed_gaps,
+        sum(steps) / nullif(sum(seconds), 0) as steps_per_second,
+        sum(seconds) / sum(steps) as seconds_per_step,
+        median(seconds / steps) as median_seconds_per_step,
+        sum(seconds) filter (where from_end <= greatest(10, gaps // 10))
+        / sum(steps) filter (where from_end <= greatest(10, gaps // 10))
+            as recent_seconds_per_step
+    from gaps
+    group by job_id
+),
+
+stepped as (
+    select
+        job_id,
+        bool_or(synthetic_time) as has_synthetic_times,
+        max(created_at) as last_step_at
+    from marks
+    group by job_id
+),
+
+tokens as (
+    select
+        job_id,
+        avg(reasoning_tokens_mean) filter (where isfinite(reasoning_tokens_mean))
+            as reasoning_tokens,
+        avg(completion_tokens_mean) filter (where isfinite(completion_tokens_mean))
+            as completion_tokens
+    from loss_curves
+    group by job_id
+)
+
+select
+    stepped.job_id,
+    jobs.status,
+    stepped.has_synthetic_times,
+    paces.timed_gaps,
+    paces.steps_per_second,
+    paces.seconds_per_step,
+    paces.median_seconds_per_step,
+    paces.recent_seconds_per_step,
+    jobs.last_step,
+    jobs.total_steps,
+    case
+        when jobs.status = 'running' and jobs.total_steps >= jobs.last_step
+            then jobs.total_steps - jobs.last_step
+    end as steps_left,
+    stepped.last_step_at
+    + to_microseconds((1e6 * steps_left * paces.recent_seconds_per_step)::bigint) as done_at,
+    epoch(done_at) - epoch(clock.last_event_at) as seconds_left,
+    jobs.billed_tokens,
+    jobs.billed_tokens / nullif(jobs.run_seconds, 0) as billed_tokens_per_second,
+    tokens.reasoning_tokens as mean_reasoning_tokens,
+    tokens.completion_tokens as mean_completion_tokens
+from stepped
+inner join jobs on stepped.job_id = jobs.job_id
+left join paces on stepped.job_id = paces.job_id
+left join tokens on stepped.job_id = tokens.job_id
+cross join clock
+;
+
+comment on view throughput is
+    'How fast does each job train, and when will those still running be done?';
+comment on column throughput.job_id is 'fine-tuning job [id]';
+comment on column throughput.status is 'how the job ended or where it is, as in jobs [text]';
+comment on column throughput.has_synthetic_times is
+    'true where the times of steps are counted up and tell no speed [bool]';
+comment on column throughput.timed_gaps is
+    'neighbouring logged steps whose time is known, NULL where there are none [1]';
+comment on column throughput.steps_per_second is
+    'mean over all of them, NULL where they took no second in all [step/s]';
+comment on column throughput.seconds_per_step is 'mean over all of them [s/step]';
+comment on column throughput.median_seconds_per_step is 'median of them [s/step]';
+comment on column throughput.recent_seconds_per_step is
+    'mean over the last tenth of them, ten at least [s/step]';
+comment on column throughput.last_step is 'greatest step with metrics [step]';
+comment on column throughput.total_steps is
+    'steps the job plans, NULL where never told [step]';
+comment on column throughput.steps_left is
+    'steps to go, NULL where it does not run or the plan is unknown [step]';
+comment on column throughput.done_at is 'when its last step is due at the recent pace [UTC]';
+comment on column throughput.seconds_left is
+    'from the last event of the lake to done_at, negative where it is overdue [s]';
+comment on column throughput.billed_tokens is
+    'training tokens billed, from Azure''s messages [token]';
+comment on column throughput.billed_tokens_per_second is
+    'billed tokens by the seconds from start to end, both from messages [token/s]';
+comment on column throughput.mean_reasoning_tokens is
+    'mean reasoning tokens of a training sample, over all steps [token]';
+comment on column throughput.mean_completion_tokens is
+    'mean completion tokens of a training sample, over all steps [token]';
