@@ -63,6 +63,7 @@ class Scout:
         lines: bool,
         hint: str | None = None,
         told: str | None = None,
+        beside: str | None = None,
         sparing: bool = False,
     ) -> None:
         """Prepare for one source.
@@ -71,13 +72,14 @@ class Scout:
             lines: the source is one run of lines, without document marks.
             hint: job id in the file or folder name.
             told: job id the user gave for all of it.
+            beside: job whose object names the source.
             sparing: look for job objects between lines only if the first block has one. Who
                 reads the lines must tell of others: `job_objects` says if they were looked for.
         """
         self._lines = lines
         self._sparing = sparing
         self.job_objects = lines
-        self._marks = [Mark(0, run=True)] if lines else []
+        self._marks = [Mark(0, (beside,) if beside else (), run=True)] if lines else []
         self._hint, self._told = hint, told
         self._creations: list[_Creation] = []
         self._glimpses: list[Glimpse] = []

@@ -5,12 +5,15 @@ Units stand in brackets: ``[s]`` seconds, ``[1]`` dimensionless, ``[token]`` tok
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
-LAKE_VERSION = 1
-"""Layout of the lake on disk. A lake with a greater number is refused."""
+LAKE_VERSION = 2
+"""Layout of the lake on disk. A lake with a greater number is refused, one with a smaller brought
+up to date."""
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Raised when the same bytes would be read differently: known sources are then read again."""
 
 DEFAULT_MAX_RECORD_BYTES = 64 << 20
@@ -112,6 +115,7 @@ REJECT_REASONS: dict[str, str] = {
     "lone_surrogate": "a string holds half a surrogate pair, which no text can store",
     "job_conflict": "the stream names one job and its evidence another",
     "corrupt_compression": "the compressed file is damaged from here on",
+    "bad_row": "a row of a result file without a whole step, or with other cells than numbers",
 }
 """Closed list of reasons a record is kept as a reject."""
 
@@ -150,6 +154,103 @@ VARIANTS = pa.schema(
 """One row per content that lost against another of the same (job_id, event_id). `event` is the
 event as JSON text."""
 
+COMPANIONS = pa.schema(
+    [
+        pa.field("job_id", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("content", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+    ]
+)
+"""One row per thing that dumps tell about a job beside its events: a state of an object, a row of
+a result file. Key: (job_id, kind, content). `content` is canonical JSON text of the fields of
+`COMPANION_FIELDS` and no others."""
+
+COMPANION_KINDS: dict[str, str] = {
+    "job": "a job object, in the state in which it was dumped",
+    "checkpoint": "a checkpoint object",
+    "outcome": "a webhook body that says how a job ended",
+    "result": "a row of a result file",
+}
+
+JOB_OBJECT = "fine_tuning.job"
+CHECKPOINT_OBJECT = "fine_tuning.job.checkpoint"
+OUTCOME_OBJECT = "event"
+RESULT_OBJECT = "tunelog.result"
+"""What a row of a result file calls itself in exports."""
+
+_HYPERPARAMETERS: dict[str, Any] = {
+    "n_epochs": "setting",
+    "batch_size": "setting",
+    "learning_rate_multiplier": "setting",
+    "beta": "setting",
+    "compute_multiplier": "setting",
+    "eval_interval": "setting",
+    "eval_samples": "setting",
+    "reasoning_effort": "word",
+}
+
+COMPANION_FIELDS: dict[str, dict[str, Any]] = {
+    "job": {
+        "object": "text",
+        "id": "text",
+        "status": "word",
+        "model": "text",
+        "fine_tuned_model": "text",
+        "created_at": "time",
+        "finished_at": "time",
+        "method": {
+            "type": "word",
+            "supervised": {"hyperparameters": _HYPERPARAMETERS},
+            "dpo": {"hyperparameters": _HYPERPARAMETERS},
+            "reinforcement": {"hyperparameters": _HYPERPARAMETERS},
+        },
+        "hyperparameters": _HYPERPARAMETERS,
+        "training_file": "text",
+        "validation_file": "text",
+        "result_files": "texts",
+        "trained_tokens": "whole",
+        "seed": "whole",
+        "suffix": "text",
+        "user_provided_suffix": "text",
+        "error": {"code": "text", "param": "text", "message": "text"},
+    },
+    "checkpoint": {
+        "object": "text",
+        "id": "text",
+        "fine_tuning_job_id": "text",
+        "created_at": "time",
+        "step_number": "whole",
+        "fine_tuned_model_checkpoint": "text",
+        "metrics": "numbers",
+    },
+    "outcome": {
+        "object": "text",
+        "id": "text",
+        "type": "word",
+        "created_at": "time",
+        "data": {"id": "text"},
+    },
+}
+"""Fields of companions that are kept: name -> fields of the object there, or what may stand there
+(setting: a number or auto; numbers: an object of them). Everything else in such an object is never
+copied: keys of trackers lie there."""
+
+RESULT_NAMES: dict[str, str] = {
+    "train_accuracy": "train_mean_token_accuracy",
+    "valid_accuracy": "valid_mean_token_accuracy",
+    "validation_mean_token_accuracy": "valid_mean_token_accuracy",
+    "full_validation_loss": "full_valid_loss",
+    "full_validation_mean_token_accuracy": "full_valid_mean_token_accuracy",
+    "training_loss": "train_loss",
+    "training_token_accuracy": "train_mean_token_accuracy",
+    "validation_loss": "valid_loss",
+    "validation_token_accuracy": "valid_mean_token_accuracy",
+}
+"""Columns of result files that events call otherwise: OpenAI's since 2023 and before, Azure's."""
+
 SOURCES = pa.schema(
     [
         pa.field("source_id", pa.string(), nullable=False),
@@ -166,11 +267,12 @@ SOURCES = pa.schema(
         pa.field("ignored", pa.int64(), nullable=False),
         pa.field("blank", pa.int64(), nullable=False),
         pa.field("ignored_kinds", pa.string(), nullable=False),
+        pa.field("companions", pa.int64(), nullable=False),
         pa.field("commit_id", pa.int64(), nullable=False),
         pa.field("ingested_at", _TIME, nullable=False),
     ]
 )
-"""One row per source; records = events + duplicates + rejects + ignored + blank."""
+"""One row per source; records = events + companions + duplicates + rejects + ignored + blank."""
 
 STREAMS = pa.schema(
     [
@@ -212,13 +314,14 @@ TABLES: dict[str, pa.Schema] = {
     "events": EVENTS,
     "rejects": REJECTS,
     "variants": VARIANTS,
+    "companions": COMPANIONS,
     "sources": SOURCES,
     "streams": STREAMS,
     "commits": COMMITS,
 }
 """The lake's tables. Views read them as `lake_events`, `lake_rejects`, ..."""
 
-DATA_TABLES = ("events", "rejects", "variants")
+DATA_TABLES = ("events", "rejects", "variants", "companions")
 """Tables kept in Parquet segments; the others are snapshots of the ledger."""
 
 UNATTRIBUTED_PREFIX = "unattributed-"

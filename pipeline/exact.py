@@ -1,7 +1,7 @@
 """The exact verdict on one record: what the fast path is measured against, for the odd few.
 
 What counts as JSON is what Python's `json` takes. A record is an event, a reject, blank, a
-container of events, or plainly something else.
+container of events, what tells about jobs beside their events, or plainly something else.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import xxhash
 
+from pipeline.companions import Companion, Nothing, found_in
 from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
 from pipeline.shapes import MAX_NESTING, foreign, holds_events, is_event, too_deep
 from pipeline.shapes import loads as loads
@@ -87,7 +88,14 @@ class Container:
     """A JSON value with events inside: a page, an array, a recorded exchange."""
 
 
-Verdict = Event | Reject | Ignored | Blank | Container
+@dataclass(frozen=True)
+class Companions:
+    """What tells about jobs beside their events, and what lies among it; one at least."""
+
+    found: list[Companion | Nothing]
+
+
+Verdict = Event | Reject | Ignored | Blank | Container | Companions
 
 
 def read(raw: bytes, *, last: bool = False) -> Verdict:
@@ -128,6 +136,8 @@ def judge(value: Any, text: str) -> Verdict:
     other = foreign(value) if isinstance(value, dict) else None
     if holds_events(value):
         return _container(value)
+    if found := found_in(value):
+        return Companions(found)
     if other:
         return Ignored(other)
     if isinstance(value, dict):

@@ -90,6 +90,7 @@ class Records:
         return [
             v.reason if isinstance(v, exact.Reject)
             else v.kind if isinstance(v, exact.Ignored)
+            else " ".join(item.kind for item in v.found) if isinstance(v, exact.Companions)
             else type(v).__name__
             for v in self.verdicts
         ]  # fmt: skip

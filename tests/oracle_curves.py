@@ -6,10 +6,11 @@ import itertools
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from oracle import KNOWN, Event
+from oracle_companions import Told, checkpoint_objects, result_points
 
 Row = dict[str, Any]
 
@@ -99,7 +100,7 @@ def metric_keys(events: list[Event]) -> list[Row]:
     return rows
 
 
-def loss_curves(events: list[Event]) -> list[Row]:
+def loss_curves(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job and step."""
     rows: dict[tuple[str, int], Row] = {}
     claims: list[tuple[Any, Event, int, int | None, dict[str, float], bool]] = []
@@ -119,51 +120,82 @@ def loss_curves(events: list[Event]) -> list[Row]:
             claims.append(
                 ((False, event.time, event.ordinal, event.event_id), event, *spoken, True)
             )
+    points = result_points(beside)
+    for point in points:
+        rows.setdefault((point["job_id"], point["step"]), blank(point["job_id"], point["step"]))
     for _, event, step, total_steps, numbers, from_message in sorted(claims, key=lambda c: c[0]):
-        row = rows.setdefault(
-            (event.job_id, step),
-            dict.fromkeys(KNOWN)
-            | {
-                "job_id": event.job_id,
-                "step": step,
-                "total_steps": None,
-                "created_at": event.created_at,
-                "first_created_at": event.created_at,
-                "events": 0,
-                "from_message": False,
-            },
-        )
+        if not from_message:
+            fill(rows, points)
+            points = []
+        row = rows.setdefault((event.job_id, step), blank(event.job_id, step))
         row.update(numbers)
         row["total_steps"] = row["total_steps"] if total_steps is None else total_steps
-        row["created_at"] = max(row["created_at"], event.created_at)
-        row["first_created_at"] = min(row["first_created_at"], event.created_at)
+        row["created_at"] = max(row["created_at"] or event.created_at, event.created_at)
+        first = row["first_created_at"] or event.created_at
+        row["first_created_at"] = min(first, event.created_at)
         row["events"] += 1
         row["from_message"] |= from_message
+    fill(rows, points)
     return list(rows.values())
 
 
-def checkpoints(events: list[Event]) -> list[Row]:
-    """One row per checkpoint message."""
-    curves = {(row["job_id"], row["step"]): row for row in loss_curves(events)}
+def blank(job: str, step: int) -> Row:
+    """A step of which nothing is known yet."""
+    return dict.fromkeys([*KNOWN, "total_steps", "created_at", "first_created_at"]) | {
+        "job_id": job,
+        "step": step,
+        "events": 0,
+        "from_message": False,
+        "from_result_file": False,
+    }
+
+
+def fill(rows: dict[tuple[str, int], Row], points: list[Row]) -> None:
+    """Let the numbers of result files stand over those of messages."""
+    for point in points:
+        row = rows[point["job_id"], point["step"]]
+        if point["known"]:
+            row[point["metric"]] = point["value"]
+        row["from_result_file"] = True
+
+
+def checkpoints(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
+    """One row per checkpoint message and checkpoint object, the same checkpoint's as one."""
+    curves = {(row["job_id"], row["step"]): row for row in loss_curves(events, beside)}
+    objects = checkpoint_objects(beside)
     rows = []
+    known = set()
     for event in events:
         if event.lifecycle == "checkpoint":
             step = None if event.order_step == -1 else event.order_step
             curve = curves.get((event.job_id, step), {})
             model = re.search(r"Snapshot ID: *(\S*[A-Za-z0-9])", event.message)
-            rows.append(
-                {
-                    "job_id": event.job_id,
-                    "step": step,
-                    "event_id": event.event_id,
-                    "model_id": model[1] if model else None,
-                    "told_at": event.created_at,
-                    "step_at": curve.get("created_at"),
-                    "valid_loss": curve.get("valid_loss"),
-                    "full_valid_loss": curve.get("full_valid_loss"),
-                }
-            )
+            same = [o for o in objects if (o["job_id"], o["step"]) == (event.job_id, step)]
+            known.add((event.job_id, step))
+            for one in same or [{}]:
+                told_model = one.get("model_id") or (model[1] if model else None)
+                row = checkpoint(event.job_id, step, one, curve)
+                named = {"event_id": event.event_id, "model_id": told_model}
+                rows.append(row | named | {"told_at": event.created_at})
+    for one in objects:
+        job, step = one["job_id"], one["step"]
+        if (job, step) not in known:
+            row = checkpoint(job, step, one, curves.get((job, step), {}))
+            rows.append(row | {"event_id": None, "model_id": one["model_id"], "told_at": None})
     return rows
+
+
+def checkpoint(job: str, step: int | None, one: Row, curve: Row) -> Row:
+    """What a checkpoint has from its object and from the curve."""
+    metrics = ("valid_loss", "full_valid_loss", "train_mean_token_accuracy")
+    return {
+        "job_id": job,
+        "step": step,
+        "checkpoint_id": one.get("checkpoint_id"),
+        "created_at": one.get("created_at"),
+        "step_at": curve.get("created_at"),
+        **{m: one.get(m) if curve.get(m) is None else curve[m] for m in metrics},
+    }
 
 
 def data_quality(events: list[Event]) -> list[Row]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from oracle import Event
+from oracle_companions import RANKS, Told, ending, newest, of_kind, of_object, states
 from oracle_curves import Row, by_job, loss_curves, told
 from oracle_marts import OUTCOMES, is_error, phase_of
 
@@ -17,6 +19,11 @@ CURVES = {
     "train_reward": ("train_mean_reward", max),
     "full_valid_reward": ("full_valid_mean_reward", max),
 }
+METHODS = {
+    "supervised": "supervised",
+    "dpo": "preference",
+    "reinforcement": "reinforcement",
+}
 STATUS_OF_PHASE = {
     "created": "validating_files",
     "validating": "validating_files",
@@ -26,12 +33,14 @@ STATUS_OF_PHASE = {
 }
 
 
-def jobs(events: list[Event]) -> list[Row]:
+def jobs(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job."""
-    curves = loss_curves(events)
+    curves, happened = loss_curves(events, beside), by_job(events)
+    objects, hooks = of_kind(beside, "job"), of_kind(beside, "outcome")
     return [
-        facts(job, own) | losses([row for row in curves if row["job_id"] == job])
-        for job, own in by_job(events).items()
+        facts(job, happened.get(job, []), objects[job], hooks[job])
+        | losses([row for row in curves if row["job_id"] == job])
+        for job in dict.fromkeys([*happened, *(told.job for told in beside)])
     ]
 
 
@@ -74,21 +83,39 @@ def begins(phase: str | None) -> bool:
     return phase in ("created", "validating", "queued", "running")
 
 
-def facts(job: str, own: list[Event]) -> Row:
-    """What a job's messages say."""
+def facts(job: str, own: list[Event], objects: list[Told], hooks: list[Told]) -> Row:
+    """What a job's messages, objects and webhooks say."""
     status, decided = outcome(own)
+    is_told = decided is not None and decided.lifecycle in OUTCOMES
+    told = (status, decided.time, decided.message) if decided and is_told else None
+    end = ending(objects, hooks, told)
+    found = states(objects)
+    said = newest(found, "status")
+    if end is None:
+        status_told_by = None if status == "unknown" else "events"
+        ranks = {"unknown": 0, "failed": 5} | RANKS
+        if RANKS.get(said or "", 0) > ranks[status]:
+            status, status_told_by = said, "object"
+        end = {
+            "status": status,
+            "status_told_by": status_told_by,
+            "ended_at": decided.time if decided else None,
+            "outcome_message": decided.message if decided else None,
+        }
     measured = [event.time for event in own if not event.synthetic]
-    created = first(own, "created")
+    created = newest(found, "created_at")
+    created = first(own, "created") if created is None else created
     steps = [event.time for event in own if event.lifecycle == "step" and not event.synthetic]
     started = first(own, "training") or first(own, "started") or (min(steps) if steps else None)
-    ended = decided.time if decided else None
+    ended = end["ended_at"]
     return {
         "job_id": job,
-        "dialect": min(event.dialect for event in own),
-        "method": method(own),
-        "status": status,
-        "outcome_message": decided.message if decided else None,
-        "ended_at": decided.created_at if decided else None,
+        "dialect": min((event.dialect for event in own), default="openai"),
+        "method": METHODS.get(newest(found, "method", "type") or "") or method(own),
+        "status": end["status"],
+        "status_told_by": end["status_told_by"],
+        "outcome_message": end["outcome_message"],
+        "ended_at": end["ended_at"],
         "wait_seconds": difference(started, created),
         "run_seconds": difference(ended, started),
         "total_seconds": difference(ended, created),
@@ -96,14 +123,18 @@ def facts(job: str, own: list[Event]) -> Row:
         "events": len(own),
         "warnings": sum(event.level.lower() in ("warn", "warning") for event in own),
         "errors": sum(is_error(event) is not None for event in own),
-        "model_id": spoken(
+        **of_object(objects),
+        "model_id": newest(found, "fine_tuned_model")
+        or spoken(
             own,
             ("model", "moderation"),
             r"(?:model created|Uploaded model): *(\S+)|snapshot (\S*[A-Za-z0-9])",
         ),
-        "training_file": spoken(own, None, r"training file: *([\w-]+)"),
+        "training_file": newest(found, "training_file")
+        or spoken(own, None, r"training file: *([\w-]+)"),
         "validation_file": spoken(own, None, r"validation file: *([\w-]+)"),
-        "result_file": spoken(own, None, r"results? file: *([\w-]+)"),
+        "result_file": next(iter(newest(found, "result_files") or []), None)
+        or spoken(own, None, r"results? file: *([\w-]+)"),
     }
 
 

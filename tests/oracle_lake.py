@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import oracle
 import oracle_answers
+import oracle_companions
 import oracle_curves
 import oracle_detectors
 import oracle_jobs
@@ -21,7 +22,9 @@ import oracle_training
 import oracle_verdicts
 import pyarrow as pa
 import pyarrow.parquet as pq
+import strategies_companions
 from hypothesis import strategies as st
+from oracle_companions import Told, without
 
 from pipeline.contract import TABLES
 
@@ -59,6 +62,15 @@ MARTS = {
     "verdicts": oracle_verdicts.verdicts,
 }
 
+WITH_COMPANIONS = {
+    "jobs": oracle_jobs.jobs,
+    "loss_curves": oracle_curves.loss_curves,
+    "checkpoints": oracle_curves.checkpoints,
+    "companions": lambda _, beside: oracle_companions.companions(beside),
+    "result_points": lambda _, beside: oracle_companions.result_points(beside),
+}
+"""Those that look beside the events too."""
+
 DETECTORS = {
     "loss_spikes": oracle_detectors.loss_spikes,
     "divergences": oracle_detectors.divergences,
@@ -95,6 +107,15 @@ def table(events: list[oracle.Event]) -> pa.Table:
         for event in events
     ]
     return pa.Table.from_pylist(rows, schema=TABLES["events"])
+
+
+def companion_table(beside: list[Told]) -> pa.Table:
+    """What is told beside events in the columns of the contract."""
+    rows = [
+        row | {"source_id": "source", "position": 0, "offset": 0}
+        for row in oracle_companions.companions(beside)
+    ]
+    return pa.Table.from_pylist(rows, schema=TABLES["companions"])
 
 
 def files(folder: Path, **tables: pa.Table) -> dict[str, list[str]]:
@@ -265,3 +286,19 @@ def lakes(draw: st.DrawFn) -> list[oracle.Event]:
             digits = f"{position:032x}" if azure else f"{position:024d}"
             events.append(oracle.event(raw | {"id": f"ftevent-{digits}"}, job, position))
     return events
+
+
+@st.composite
+def lakes_with_companions(draw: st.DrawFn) -> tuple[list[oracle.Event], list[Told]]:
+    """The events of some jobs and what is told beside them, of jobs without events too."""
+    events, beside = draw(lakes()), []
+    for job in ("ftjob-a", "ftjob-d"):
+        for kind, made in (
+            ("job", strategies_companions.job_objects(job)),
+            ("checkpoint", strategies_companions.checkpoint_objects(job)),
+            ("outcome", strategies_companions.webhooks(job)),
+            ("result", strategies_companions.result_rows()),
+        ):
+            values = draw(st.lists(made, max_size=4 if kind == "result" else 2))
+            beside += [Told(job, kind, without(value)) for value in values]
+    return events, beside

@@ -83,6 +83,7 @@ def loss_curve_attempts(events: list[Event]) -> list[Row]:
         for number, (_, given) in enumerate(own, start=1):
             part: list[Any] = [event for event, *_ in given]
             for row in loss_curves(part):
+                del row["from_result_file"]
                 canonical = latest[row["step"]] == number
                 rows.append(row | {"job_id": job, "attempt": number, "is_canonical": canonical})
     return rows

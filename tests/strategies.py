@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import oracle_companions
+import strategies_companions
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -135,7 +137,7 @@ def spelled(draw: st.DrawFn, value: Any) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a dump and what it is: event, blank, ignored, or a reject's reason."""
+    """One line of a dump and what it is: event, companion, blank, ignored, or a reject's reason."""
 
     raw: bytes
     kind: str
@@ -201,6 +203,25 @@ def job_name(number: int) -> str:
     return f"ftjob-{number:024}"
 
 
+def companion_lines(draw: st.DrawFn, job: str) -> Line:
+    """A line that tells of a job beside its events, as dumps have it: unknown fields included."""
+    kind = draw(st.sampled_from(["job", "checkpoint", "outcome", "result"]))
+    if kind == "result":
+        value = draw(strategies_companions.result_rows())
+        sent = value | {"object": "tunelog.result"}
+        sent |= draw(st.sampled_from([{}, {"job_id": job}]))
+    else:
+        made = {
+            "job": strategies_companions.job_objects,
+            "checkpoint": strategies_companions.checkpoint_objects,
+            "outcome": strategies_companions.webhooks,
+        }[kind]
+        value = draw(made(job))
+        sent = value | draw(st.sampled_from([{}, strategies_companions.PLANTED]))
+    told = oracle_companions.Told(job, kind, oracle_companions.without(value))
+    return Line(spelled(draw, sent).encode(), "companion", (job, kind, told.text))
+
+
 @st.composite
 def dumps(draw: st.DrawFn, *, jobs: int = 2, odd: bool = True, repeats: bool = True) -> list[Dump]:
     """Dumps of a few jobs.
@@ -227,6 +248,10 @@ def dumps(draw: st.DrawFn, *, jobs: int = 2, odd: bool = True, repeats: bool = T
             lines += draw(st.lists(st.sampled_from(lines), max_size=3))
         if odd:
             for line in draw(st.lists(st.sampled_from(ODD_LINES), max_size=4)):
+                lines.insert(draw(st.integers(2, len(lines))), line)
+        for _ in range(draw(st.integers(0, 3))):
+            line = companion_lines(draw, job_name(number))
+            for _ in range(draw(st.integers(1, 2 if repeats else 1))):
                 lines.insert(draw(st.integers(2, len(lines))), line)
         found.append(
             Dump(

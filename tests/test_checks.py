@@ -14,7 +14,7 @@ import pytest
 from oracle_lake import files
 
 from pipeline import views
-from pipeline.contract import METRICS, REJECT_REASONS, TABLES, TOLD_BY
+from pipeline.contract import COMPANION_KINDS, METRICS, REJECT_REASONS, TABLES, TOLD_BY
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Lake = dict[str, list[dict[str, Any]]]
@@ -73,8 +73,9 @@ SOUND: Lake = {
             "bytes": 500,
             "form": "documents",
             "compression": "none",
-            "records": 6,
+            "records": 7,
             "events": 2,
+            "companions": 1,
             "duplicates": 1,
             "rejects": 1,
             "ignored": 1,
@@ -82,6 +83,16 @@ SOUND: Lake = {
             "ignored_kinds": "{}",
             "commit_id": 1,
             "ingested_at": NOW,
+        }
+    ],
+    "companions": [
+        {
+            "job_id": "ftjob-a",
+            "kind": "job",
+            "content": "{}",
+            "source_id": "s",
+            "position": 4,
+            "offset": 400,
         }
     ],
     "streams": [
@@ -127,11 +138,15 @@ FAULTS = [
     ("events_lie_in_their_stream", put("streams", last_position=0)),
     ("ordinals_grow_with_time", put("events", ordinal=1)),
     ("ordinals_grow_with_time", put("streams", newest_first=False)),
-    ("sources_conserve_records", put("sources", records=7)),
+    ("sources_conserve_records", put("sources", records=8)),
     ("sources_conserve_records", put("sources", ignored=-1, blank=3)),
     ("sources_count_their_events", put("sources", events=3, duplicates=0)),
     ("sources_count_their_events", add("events", event_id="ftevent-9", source_id="t")),
     ("sources_count_their_events", lambda lake: lake["rejects"].clear()),
+    ("sources_count_their_events", lambda lake: lake["companions"].clear()),
+    ("companions_are_unique", add("companions", position=5)),
+    ("companions_are_unique", put("companions", kind="rumour")),
+    ("companions_are_unique", put("companions", source_id="t")),
     ("reject_reasons_are_known", put("rejects", reason="bad luck")),
     ("rejects_are_whole", put("rejects", raw=b"oop")),
     ("rejects_are_whole", put("rejects", raw=b"oopsy", raw_hash="h")),
@@ -182,6 +197,7 @@ def test_closed_lists_are_those_of_the_contract() -> None:
     queries = {check.name: check.query for check in views.checks()}
     assert all(f"'{reason}'" in queries["reject_reasons_are_known"] for reason in REJECT_REASONS)
     assert all(f"'{way}'" in queries["streams_tell_their_job"] for way in TOLD_BY)
+    assert all(f"'{kind}'" in queries["companions_are_unique"] for kind in COMPANION_KINDS)
     assert all(f"when '{name}'" in queries["misfits_are_known"] for name in METRICS)
     reasons = queries["reject_reasons_are_known"].partition("not in")[2].count("'") // 2
     assert reasons == len(REJECT_REASONS)

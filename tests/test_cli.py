@@ -217,7 +217,11 @@ def test_ingest_tells_every_source(tunelog: Run) -> None:
     for source in told:
         kinds = sum(source["ignored"].values()) + sum(source["rejects"].values())
         assert source["records"] == (
-            source["events"] + source["duplicates"] + kinds + source["blank"]
+            source["events"]
+            + source["duplicates"]
+            + kinds
+            + source["blank"]
+            + sum(source["companions"].values())
         ), source
     again = json.loads(tunelog("ingest", str(SAMPLES), "--format", "json").stdout)
     assert {source["status"] for source in again} == {"known"}

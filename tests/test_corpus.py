@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import math
@@ -26,7 +27,8 @@ ROWS = (
     else []
 )
 JSON_FILES = [row for row in ROWS if row["form"] == "json"]
-OTHERS = [row for row in ROWS if row["form"] in ("python_repr", "result_csv", "sse")]
+OTHERS = [row for row in ROWS if row["form"] in ("python_repr", "sse")]
+RESULTS = [row for row in ROWS if row["form"] == "result_csv"]
 
 
 def numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
@@ -63,19 +65,38 @@ def test_counts_and_metrics(tmp_path: Path, row: dict[str, str]) -> None:
         wanted = dict(numbers(data))
         assert told.keys() == wanted.keys()
         assert all(math.isclose(told[name], wanted[name], rel_tol=0) for name in wanted)
-    events = [value for value in exported if value.get("object") != "fine_tuning.job"]
+    events = [value for value in exported if value.get("object") == "fine_tuning.job.event"]
     assert sorted(events, key=lambda e: e["id"]) == sorted(sent.values(), key=lambda e: e["id"])
 
 
 @pytest.mark.parametrize("row", OTHERS, ids=lambda row: row["file"])
 def test_other_forms_are_named(tmp_path: Path, row: dict[str, str]) -> None:
     """A real dump in a form that is not read is refused by name, and changes nothing."""
-    words = {"python_repr": "Python repr", "result_csv": "CSV", "sse": "server-sent events"}
+    words = {"python_repr": "Python repr", "sse": "server-sent events"}
     with open_lake(tmp_path / "lake") as lake:
         (source,) = lake.ingest([CORPUS / row["file"]]).sources
         assert source.status == "refused" and words[row["form"]] in str(source.problem)
         assert source.problem.count("\n") == 0
         assert lake.view("sources").is_empty()
+
+
+@pytest.mark.parametrize("row", RESULTS, ids=lambda row: row["file"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_result_files(tmp_path: Path, row: dict[str, str], packed: bool) -> None:
+    """A real result file, plain or as the API sends it, is a curve, number for number."""
+    content = (CORPUS / row["file"]).read_bytes()
+    path = tmp_path / "ftjob-AAAAAAAAAAAAAAAAAAAAAAAA.csv"
+    path.write_bytes(base64.encodebytes(content) if packed else content)
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([path]).sources
+        curve = lake.view("loss_curves").to_dicts()
+    wanted = list(csv.DictReader(content.decode().splitlines()))
+    assert source.companions == {"result": len(wanted)} and not source.rejects
+    assert [row["step"] for row in curve] == [int(row["step"]) for row in wanted]
+    assert [row["train_loss"] for row in curve] == [float(row["train_loss"]) for row in wanted]
+    accuracies = [row["train_mean_token_accuracy"] for row in curve]
+    assert accuracies == [float(row["train_accuracy"]) for row in wanted]
+    assert all(row["from_result_file"] and row["events"] == 0 for row in curve)
 
 
 def test_corpus_whole(tmp_path: Path) -> None:

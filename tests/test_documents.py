@@ -162,7 +162,7 @@ def test_things_beside() -> None:
     }
     records = records_in(document)
     assert records.kinds == [
-        "fine_tuning.job", "fine_tuning.job.checkpoint", "fine_tuning.job.checkpoint", "Event",
+        "job", "fine_tuning.job.checkpoint", "fine_tuning.job.checkpoint", "Event",
         "not_an_object", "unknown_object", "not_an_object", "not_an_object", "empty array",
         "not_an_object",
     ]  # fmt: skip
@@ -172,8 +172,8 @@ def test_things_beside() -> None:
     ("document", "kinds"),
     [
         ({"object": "list", "data": [], "has_more": False}, ["empty list page"]),
-        ({"object": "list", "data": [a_job(A), a_job(B)]}, ["list of fine_tuning.job"]),
-        ([a_job(A), a_checkpoint(A)], ["fine_tuning.job", "fine_tuning.job.checkpoint"]),
+        ({"object": "list", "data": [a_job(A), a_job(B)]}, ["job job"]),
+        ([a_job(A), a_checkpoint(A)], ["job", "fine_tuning.job.checkpoint"]),
         ([], ["empty array"]),
         ([1, 2], ["not_an_object"]),
         ([[1], [2]], ["not_an_object"] * 2),
@@ -261,7 +261,7 @@ def test_any_document(
     records = records_of("\n".join(texts), block_bytes=block_bytes)
     found: Expected = []
     for index, kind in enumerate(records.kinds):
-        assert kind in ("Event", "fine_tuning.job", "fine_tuning.job.checkpoint")
+        assert kind in ("Event", "job", "fine_tuning.job.checkpoint")
         if kind == "Event":
             jobs = [names for at, names, _ in records.streams if at <= index][-1]
             found.append((json.loads(records.raws[index])["data"]["step"], jobs))

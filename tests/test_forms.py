@@ -83,8 +83,6 @@ def test_recognise_part() -> None:
         (b'<OpenAIObject list at 0x7f> JSON: {\n  "data": []\n}', "a printed OpenAIObject"),
         (b'{"cells": [{"cell_type": "code", "outputs": []}]}', "a Jupyter notebook"),
         (b'{\n "cells": [\n  {\n   "cell_type": "code",\n', "a Jupyter notebook"),
-        (b"step,train_loss,valid_loss\n1,0.5,\n", "a CSV result file"),
-        (b"c3RlcCx0cmFpbl9sb3NzLHRyYWluX2FjY3VyYWN5LHZhbGlkX2xvc3M=", "in base64"),
         (b"[1692407401] Fine-tuning job started\n", "polling log lines"),
         (b"Step 1/3: training loss=0.5\nStep 2/3: training loss=0.4\n", "polling log lines"),
         (b"2024-01-01 00:00:00 | INFO | waiting\n", "log lines"),

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import strategies
 from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import Dump, comparable, dumps, examples, job_name, shuffled, weight
+from strategies_companions import KEY
 
 from pipeline import open_lake, views
 from pipeline.lake.lake import Lake
@@ -24,6 +26,7 @@ EXEMPT = {"sources", "rejects", "unattributed_events", "variants", "history"}
 PROVENANCE = {"stream_id", "source_id", "position", "offset", "ordinal"}
 ALL = [v.name for v in views.catalogue() if v.layer == "marts" and v.name not in EXEMPT]
 FEW = ["events", "loss_curves"]
+COMPANIONS = {"fine_tuning.job", "fine_tuning.job.checkpoint", "event", "tunelog.result"}
 SOME = st.sampled_from([FEW, FEW, FEW, ALL])
 """Which views to compare: planning all of them takes longer than all the rest."""
 ORDER = "select event_id from events order by job_id, created_at, lifecycle_rank, order_step"
@@ -106,7 +109,15 @@ def differences(one: dict[str, list[Any]], two: dict[str, list[Any]]) -> list[An
 def exported(lake: Lake) -> list[dict[str, Any]]:
     """The events of an export."""
     values = [json.loads(line) for line in lake.export_events()]
-    return [value for value in values if value.get("object") != "fine_tuning.job"]
+    return [value for value in values if value.get("object") not in COMPANIONS]
+
+
+def planted_key(folder: Path) -> list[Path]:
+    """Files that hold the tracker's key that lies in job objects of dumps, or its hash parts."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    texts = [pq.read_table(p).to_pylist() for p in files if p.suffix == ".parquet"]
+    assert KEY not in repr(texts)  # compressed columns hide what they hold
+    return [path for path in files if KEY.encode() in path.read_bytes()]
 
 
 def by_id(some: list[dict[str, Any]]) -> dict[str, Any]:
@@ -118,12 +129,12 @@ def by_id(some: list[dict[str, Any]]) -> dict[str, Any]:
 @examples(20)
 @given(some=dumps(), one_by_one=st.booleans())
 def test_conservation(some: list[Dump], one_by_one: bool) -> None:
-    """Every line of every source is an event, a duplicate, a reject, ignored or blank: counted."""
+    """Every line is an event, a companion, a duplicate, a reject, ignored or blank: counted."""
     with workplace() as folder, lake_of(folder, some, one_by_one=one_by_one) as lake:
         rows = {Path(row["path"]).parent.name: row for row in lake.view("sources").to_dicts()}
         reasons = Counter(lake.sql("select reason from rejects")["reason"])
         wanted = Counter(line.kind for dump in some for line in dump.lines)
-        for kind in ("event", "blank", "ignored"):
+        for kind in ("event", "companion", "blank", "ignored"):
             del wanted[kind]
         assert reasons == wanted
         for number, dump in enumerate(some):
@@ -132,8 +143,11 @@ def test_conservation(some: list[Dump], one_by_one: bool) -> None:
             assert row["records"] == len(dump.lines)
             assert (row["blank"], row["ignored"]) == (kinds["blank"], kinds["ignored"])
             assert row["events"] == len(ids)
-            assert row["duplicates"] == kinds["event"] - len(ids)
-            accounted = ("events", "duplicates", "rejects", "ignored", "blank")
+            beside = {line.value for line in dump.lines if line.kind == "companion"}
+            assert row["companions"] == len(beside)
+            repeats = kinds["event"] - len(ids) + kinds["companion"] - len(beside)
+            assert row["duplicates"] == repeats
+            accounted = ("events", "companions", "duplicates", "rejects", "ignored", "blank")
             assert sum(row[name] for name in accounted) == row["records"]
 
 
@@ -144,10 +158,16 @@ def test_lossless(some: list[Dump], names: list[str]) -> None:
     with workplace() as folder, lake_of(folder, some) as lake:
         sent = [event for dump in some for event in dump.events]
         assert by_id(exported(lake)) == by_id(sent)
-        kinds = ("event", "ignored", "blank")
+        kinds = ("event", "companion", "ignored", "blank")
         bad = [ln.raw for dump in some for ln in dump.lines if ln.kind not in kinds]
         kept = [raw.removesuffix(b"\r") for raw in lake.sql("select raw from lake_rejects")["raw"]]
         assert sorted(kept) == sorted(bad)
+        told = {line.value for dump in some for line in dump.lines if line.kind == "companion"}
+        held = lake.sql("select job_id, kind, content from companions").rows()
+        assert {(job, kind, tuple(json.loads(text).items())) for job, kind, text in held} == {
+            (job, kind, tuple(json.loads(text).items())) for job, kind, text in told
+        }
+        assert planted_key(folder / "lake") == []
         (folder / "export").write_text("\n".join(lake.export_events()), encoding="utf-8")
         with open_lake(folder / "again") as again:
             assert again.ingest([folder / "export"]).reject_count == 0

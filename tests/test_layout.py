@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"contract", "errors", "figures", "sqlfiles"},
     {"extras", "settings", "shapes", "thinning"},
+    {"companions"},
     {"exact"},
     {"forms", "sources"},
     {"glimpses", "marks"},

@@ -16,7 +16,18 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from oracle_lake import MARTS, comparable, files, lakes, rows, table
+from oracle_companions import Told
+from oracle_lake import (
+    MARTS,
+    WITH_COMPANIONS,
+    companion_table,
+    comparable,
+    files,
+    lakes,
+    lakes_with_companions,
+    rows,
+    table,
+)
 
 from pipeline import view_reference, views
 from pipeline.contract import METRICS, TABLES
@@ -32,6 +43,8 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
         views.create(con, files(tmp_path_factory.mktemp("lake")))
         con.register("given_events", TABLES["events"].empty_table())
         con.execute("create or replace view lake_events as select * from given_events")
+        con.register("given_companions", TABLES["companions"].empty_table())
+        con.execute("create or replace view lake_companions as select * from given_companions")
         yield con
 
 
@@ -47,6 +60,28 @@ def test_every_mart_equals_the_oracle(
     for view, mart in MARTS.items():
         found, wanted = comparable(rows(con, f"from {view}"), mart(events))
         assert found == wanted, view
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(given_lake=lakes_with_companions())
+def test_marts_with_companions_equal_the_oracle(
+    con: duckdb.DuckDBPyConnection, given_lake: tuple[list[oracle.Event], list[Told]]
+) -> None:
+    """Whatever objects, webhooks and result rows lie beside events, the marts gain just that."""
+    events, beside = given_lake
+    con.register("given_events", table(events))
+    con.register("given_companions", companion_table(beside))
+    try:
+        for view, mart in WITH_COMPANIONS.items():
+            found, wanted = comparable(rows(con, f"from {view}"), mart(events, beside))
+            assert found == wanted, view
+        for view in ("jobs", "loss_curves", "checkpoints", "companions", "result_points"):
+            grain = ", ".join(next(v.grain for v in views.catalogue() if v.name == view))
+            assert not rows(con, f"select 1 from {view} group by {grain} having count(*) > 1")
+    finally:
+        con.register("given_companions", TABLES["companions"].empty_table())
 
 
 @settings(

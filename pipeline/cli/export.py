@@ -35,7 +35,8 @@ def export(
     """Write the original events, or a view.
 
     Without VIEW, jsonl gives back the events as the API sent them, one a line, equal as JSON to
-    what was read; a line with a job object before each job's events tells whose they are.
+    what was read; a line with a job object before each job's events tells whose they are. Above
+    it stands what the lake keeps of job and checkpoint objects, webhooks and result files.
     Ingesting the export makes the same lake. The other formats write the view `events`.
 
     With VIEW, every format writes the rows of that view, in its own order.

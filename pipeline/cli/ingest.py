@@ -143,7 +143,8 @@ def source_table(sources: Sequence[SourceReport]) -> pa.Table:
     schema = pa.schema(
         [("path", text), ("status", text), ("problem", text)]
         + [(name, number) for name in _COUNTS]
-        + [("ignored", counts), ("rejects", counts), ("jobs", pa.list_(text))]
+        + [("companions", counts), ("ignored", counts), ("rejects", counts)]
+        + [("jobs", pa.list_(text)), ("about", pa.list_(text))]
     )
     rows = [{name: _storable(getattr(source, name)) for name in schema.names} for source in sources]
     return pa.Table.from_pylist(rows, schema)
@@ -161,6 +162,7 @@ def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterato
 
     total = Counter({name: sum(getattr(s, name) for s in sources) for name in _COUNTS})
     ignored, rejects = _added(s.ignored for s in sources), _added(s.rejects for s in sources)
+    beside = _added(s.companions for s in sources)
     jobs = {job for source in sources for job in source.jobs}
     states = Counter(source.status for source in sources)
     told = ", ".join(f"{n:,} {state}" for state, n in states.most_common())
@@ -169,29 +171,37 @@ def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterato
     yield f"  {total['duplicates']:>12,} duplicates" + (
         f", {total['variants']:,} of them variants" if total["variants"] else ""
     )
+    if beside:
+        about = {job for source in sources for job in source.about}
+        told = f"of {_count(len(about), 'job')}{_by(beside)}"
+        yield f"  {sum(beside.values()):>12,} companions {told}"
     yield f"  {sum(ignored.values()):>12,} ignored{_by(ignored)}"
     yield f"  {sum(rejects.values()):>12,} rejects{_by(rejects)}"
     yield f"  {total['blank']:>12,} blank lines"
     listed = [s for s in sources if len(sources) <= LISTED or s.problem or s.rejects][:LISTED]
     if listed:
         yield ""
-        rows = [
-            {
-                "source": source.path,
-                "status": source.status,
-                "new": source.events,
-                "dup.": source.duplicates,
-                "ignored": sum(source.ignored.values()),
-                "rejects": sum(source.rejects.values()),
-                "job": source.jobs[0] if len(source.jobs) == 1 else _count(len(source.jobs), "job"),
-            }
-            for source in listed
-        ]
+        rows = [_listed(source, companions=bool(beside)) for source in listed]
         yield from one_table(pa.Table.from_pylist(rows), width)
         yield from (inert(s.problem) for s in listed if s.problem)
     if len(listed) < len(sources):
         yield ""
         yield f"{len(sources) - len(listed):,} sources without rejects: --format json lists all"
+
+
+def _listed(source: SourceReport, *, companions: bool) -> dict[str, Any]:
+    """A source as a row of the summary; without companions anywhere, without that column."""
+    jobs = source.jobs or source.about
+    return {
+        "source": source.path,
+        "status": source.status,
+        "new": source.events,
+        **({"comp.": sum(source.companions.values())} if companions else {}),
+        "dup.": source.duplicates,
+        "ignored": sum(source.ignored.values()),
+        "rejects": sum(source.rejects.values()),
+        "job": jobs[0] if len(jobs) == 1 else _count(len(jobs), "job"),
+    }
 
 
 def _added(counts: Iterable[dict[str, int]]) -> Counter[str]:

@@ -25,7 +25,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 # OpenAI's and Azure's ids, as long as they ever are: such a job needs no looking up.
 _WHOLE_JOB_ID = re.compile(r"ftjob-(?:[A-Za-z0-9]{24}|[0-9a-f]{32})")
 
-_JOBS_THAT_BEGIN_SO = "select distinct job_id from lake_events where starts_with(job_id, $1)"
 
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30}
 
@@ -169,7 +168,10 @@ def whole_job_id(con: duckdb.DuckDBPyConnection, job: str, told: str) -> str:
     """
     if _WHOLE_JOB_ID.fullmatch(job):
         return job
-    found = [name for (name,) in con.execute(_JOBS_THAT_BEGIN_SO, [job]).fetchall()]
+    from pipeline.sqlfiles import sql_text
+
+    rows = con.execute(sql_text("lake/jobs_that_begin_so"), [job]).fetchall()
+    found = [name for (name,) in rows]
     if not found:
         raise UsageError(f"{told}: no job of that name or beginning: see `tunelog show jobs`")
     if len(found) > 1 and job not in found:

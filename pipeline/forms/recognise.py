@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from typing import Any
 
 from pipeline import exact
+from pipeline.forms.results import is_results
 from pipeline.forms.window import is_cut
 from pipeline.shapes import is_event, loads
 
@@ -53,7 +52,6 @@ _TEXTS = (
     *_BRACKETED,
     (r"(?:data|event|id|retry): ?\S", f"server-sent events, {_LATER}"),
     (r"(?:.*\n){0,20}?.*<OpenAIObject ", f"a printed OpenAIObject, {_LATER}"),
-    (r"step,", "a CSV result file, not events"),
     (r"<(?:!doctype|html)", "an HTML page"),
     (r"<\?xml", "an XML document"),
     (r"(?:---\s)?(?:interactions|http_interactions):\s", f"a YAML cassette, {_LATER}"),
@@ -80,7 +78,8 @@ def recognise(head: bytes, whole: bool) -> str:
         whole: they are all there is.
 
     Returns:
-        ``lines`` (one record a line) or ``documents`` (JSON documents one after another).
+        ``lines`` (one record a line), ``documents`` (JSON documents one after another) or
+        ``results`` (a result file: CSV, plain or as base64 text).
 
     Raises:
         Unrecognised: it is neither; the text says in words what it is.
@@ -120,6 +119,8 @@ def recognise(head: bytes, whole: bool) -> str:
         return "documents"
     if alone:
         return "lines"
+    if is_results(head):
+        return "results"
     _refuse_text(text, bracketed=False)
     raise Unrecognised("a text without JSON")
 
@@ -158,13 +159,6 @@ def _refuse_text(text: str, *, bracketed: bool) -> None:
     for pattern, name in _BRACKETED if bracketed else _TEXTS:
         if re.match(pattern, text, re.IGNORECASE):
             raise Unrecognised(name)
-    if not bracketed:
-        try:
-            decoded = base64.b64decode(text[:64].strip(), validate=True)
-        except (binascii.Error, ValueError):
-            return
-        if decoded.startswith(b"step,"):
-            raise Unrecognised("a CSV result file in base64, not events")
 
 
 def _begins_document(text: str, whole: bool) -> bool:

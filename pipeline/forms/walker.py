@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from pipeline import exact, shapes
+from pipeline.companions import found_in
 from pipeline.forms.block import Block
 from pipeline.forms.evidence import ArrayScope, ObjectScope, RootScope, Scope
 from pipeline.forms.waiting import Waiting
@@ -289,9 +290,9 @@ class Walker:
 
 
 def _labelled(value: Any) -> bool:
-    """Whether a value is an object of its own, as the API labels them."""
-    return (
-        isinstance(value, dict)
-        and value.get("object") != "list"
-        and isinstance(value.get("object"), str)
+    """Whether a value is an object of its own, as the API labels them, or a page of companions."""
+    return isinstance(value, dict) and (
+        bool(found_in(value))
+        if value.get("object") == "list"
+        else isinstance(value.get("object"), str)
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.lake import settle
+from pipeline.lake import companions, settle
 from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged, stage_table
 from pipeline.lake.store import Commit, Store
@@ -43,6 +43,9 @@ class Change:
             self._commit.add(staged)
         con.close()
         self._commit.add(stage_table(self._folder, "variants", self._new_variants(settled)))
+        settled.companions = companions.bring(
+            self._store, self._folder, self._commit, taken.companions
+        )
         return settled, names
 
     def _name(
@@ -81,6 +84,8 @@ class Change:
             self._commit.add(settle.rewrite(con, self._folder, "events", query))
             self._commit.remove(file)
         self._rename_variants(con, jobs)
+        lost = companions.rename(self._store, con, self._folder, self._commit, jobs)
+        ledger.recount({s: {"companions": -n, "duplicates": n} for s, n in lost.items()})
         ledger.rename_jobs(jobs, told_by)
 
     def _rename_variants(self, con: Any, jobs: Mapping[str, str]) -> None:
@@ -139,7 +144,10 @@ class Change:
         for source, count in settled.fresh.items():
             if source not in own:
                 lost[source] += count
-        self._store.ledger.recount({s: (-n, n, 0) for s, n in lost.items()})
+        ledger = self._store.ledger
+        ledger.recount({s: {"events": -n, "duplicates": n} for s, n in lost.items()})
+        told = [(s, n) for (s, _), n in settled.companions.items() if s not in own]
+        ledger.recount({s: {"companions": -n, "duplicates": n} for s, n in told})
 
 
 def _keep_jobs(con: Any, view: str, source: str, jobs: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from pipeline.lake import settle
 from pipeline.lake.store import Commit, Store
 from pipeline.sqlfiles import sql_text
 
+_SORTED = {"events": "lake/compacted", "companions": "lake/compacted_companions"}
 MOST_SEGMENTS = 64
 """More live segments of a table than these are merged."""
 
@@ -47,7 +48,7 @@ def compact(
             if len(chosen) < 2:
                 continue
             con.read_parquet([str(file) for file in chosen]).create_view("merging", replace=True)
-            query = sql_text("lake/compacted") if kind == "events" else "from merging"
+            query = sql_text(_SORTED[kind]) if kind in _SORTED else "from merging"
             commit.add(settle.rewrite(con, folder, kind, query))
             for file in chosen:
                 commit.remove(file)

@@ -1,11 +1,14 @@
-"""The lake's events as they were read, one JSON text a line."""
+"""The lake's events as they were read, one JSON text a line, and what is told beside them."""
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
+from pipeline.contract import JOB_OBJECT, RESULT_OBJECT
 from pipeline.lake.identity import rebuilt
 from pipeline.sqlfiles import sql_text
 
@@ -13,18 +16,38 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def events(con: DuckDBPyConnection, job_id: str | None) -> Iterator[str]:
-    """Yield, for each job, a line that names it and then its events, oldest first.
+def lines(con: DuckDBPyConnection, job_id: str | None) -> Iterator[str]:
+    """Yield, for each job, what is told beside its events, a line that names it, its events.
 
     Events carry no job id. The naming line is a `fine_tuning.job` object with nothing but the
-    id, as dumps have it; reading the export, it tells whose the lines below it are.
+    id, as dumps have it; reading the export, it tells whose the lines below it are. Events come
+    oldest first. Of objects the fields that the lake keeps are there; rows of result files are
+    objects of their own, `tunelog.result`.
     """
-    with con:
+    with con, con.cursor() as other:
+        beside = _rows(con, "lake/export_companions", job_id)
+        events = _rows(other, "lake/export", job_id)
+        told = ((row["job_id"], 0, row) for row in beside)
+        happened = ((row["job_id"], 1, row) for row in events)
         job = None
-        reader = con.sql(sql_text("lake/export"), params={"job_id": job_id}).to_arrow_reader(10_000)
-        for batch in reader:
-            for row in batch.to_pylist():
-                if row["job_id"] != job:
-                    job = row["job_id"]
-                    yield json.dumps({"object": "fine_tuning.job", "id": job}, ensure_ascii=False)
-                yield rebuilt(row)
+        for name, section, row in heapq.merge(told, happened, key=itemgetter(0, 1)):
+            if not section:
+                yield _companion(row)
+                continue
+            if name != job:
+                job = name
+                yield json.dumps({"object": JOB_OBJECT, "id": job}, ensure_ascii=False)
+            yield rebuilt(row)
+
+
+def _rows(con: DuckDBPyConnection, query: str, job_id: str | None) -> Iterator[dict[str, Any]]:
+    reader = con.sql(sql_text(query), params={"job_id": job_id}).to_arrow_reader(10_000)
+    for batch in reader:
+        yield from batch.to_pylist()
+
+
+def _companion(row: dict[str, Any]) -> str:
+    if row["kind"] != "result":
+        return str(row["content"])
+    naming = json.dumps({"object": RESULT_OBJECT, "job_id": row["job_id"]}, ensure_ascii=False)
+    return f"{naming[:-1]}, {row['content'][1:]}"

@@ -15,7 +15,8 @@ from pipeline.lake.store import Commit, Store
 from pipeline.lake.version import open_regular
 
 _PIECE = 4 << 20
-_COUNTED = ("records", "events", "duplicates", "rejects", "ignored", "blank")
+_COUNTED = ("records", "events", "companions", "duplicates", "rejects", "ignored",
+            "blank")  # fmt: skip
 
 
 def recognise_growth(store: Store, reading: Reading) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
 from pipeline.lake.change import Change
+from pipeline.lake.companions import result_files
 from pipeline.lake.growth import (
     carry_on,
     drop_rejects,
@@ -31,6 +33,12 @@ from pipeline.lake.version import Refused
 from pipeline.lake.withdraw import without_sources
 from pipeline.sources import discover
 
+RESULT_FILE = re.compile(r"(?<![A-Za-z0-9])file-[A-Za-z0-9]{6,64}(?![A-Za-z0-9])")
+"""The id of a result file, as it stands in the names of files."""
+_NAME_IT = (
+    "put the job id, or the file id that its job object names, into its name or its folder's, "
+    "or add --job-id"
+)
 Progress = Callable[[int, int | None], None]
 
 
@@ -55,6 +63,7 @@ def ingest(
         seen: set[str] = set()
         try:
             withdrawn: set[str] = set()
+            homeless: list[Reading] = []
             for source in sources:
                 reading = Reading(source, told=job_id, force=force, max_expansion=max_expansion)
                 readings.append(reading)
@@ -63,7 +72,9 @@ def ingest(
                     reading.refuse(Refused("is equal to a file that changed: ingest it again"))
                 if reading.status in ("new", "grown"):
                     _scout(store, reading, max_record_bytes, on_sight=on_sight)
-                if reading.status in ("new", "grown"):
+                if reading.status == "new" and reading.is_homeless:
+                    homeless.append(reading)
+                elif reading.status in ("new", "grown"):
                     try:
                         intake.take(reading, meter.advance)
                         seen.add(reading.source_id)
@@ -72,6 +83,11 @@ def ingest(
                         withdrawn.add(reading.source_id)
                 meter.done(reading.size)
             taken = intake.finish()
+            if homeless:
+                housing = Intake(folder, max_record_bytes)
+                named = intake.result_files()
+                withdrawn |= _house(store, folder, homeless, named, housing, max_record_bytes)
+                taken.add(housing.finish())
             return readings, without_sources(folder, taken, withdrawn) if withdrawn else taken
         except BaseException:
             intake.abandon()
@@ -135,9 +151,57 @@ def _scout(store: Store, reading: Reading, max_record_bytes: int, *, on_sight: b
     reading.recognise()
     if reading.status == "refused" or (on_sight and reading.is_large and reading.status == "new"):
         return
-    reading.scout(max_record_bytes)
+    if not reading.is_homeless:
+        reading.scout(max_record_bytes)
     if reading.status == "grown" and not still_grown(store, reading):
         reading.start_afresh()
+
+
+def _house(
+    store: Store,
+    folder: Path,
+    homeless: list[Reading],
+    named: Mapping[str, set[str]],
+    intake: Intake,
+    max_record_bytes: int,
+) -> set[str]:
+    """Take in result files whose jobs only job objects can tell: these have been read now.
+
+    Args:
+        store: the lake, whose job objects tell too.
+        folder: for staged files.
+        homeless: result files.
+        named: result file -> jobs, as the objects read with them tell.
+        intake: takes them in.
+        max_record_bytes: as of `Intake`.
+
+    Returns:
+        Sources that were staged and turned out to be no whole files.
+    """
+    held = result_files(store, folder)
+    seen: set[str] = set()
+    withdrawn: set[str] = set()
+    for reading in homeless:
+        parts = Path(reading.stored_path).parts[-2:]
+        names = next((set(n) for p in reversed(parts) if (n := RESULT_FILE.findall(p))), set())
+        jobs = {job for name in names for job in {*named.get(name, ()), *held.get(name, ())}}
+        if len(jobs) != 1:
+            many = f"{len(jobs)} jobs have it" if jobs else "nothing tells its job"
+            reading.refuse(Refused(f"is a result file, and {many}: {_NAME_IT}"))
+            continue
+        reading.belongs_to(jobs.pop())
+        if reading.source_id in seen or store.ledger.known(reading.content_hash, reading.hint):
+            reading.status = "known"
+            continue
+        try:
+            reading.scout(max_record_bytes)
+            if reading.status == "new":
+                intake.take(reading, lambda _: None)
+                seen.add(reading.source_id)
+        except Refused as why:
+            reading.refuse(why)
+            withdrawn.add(reading.source_id)
+    return withdrawn
 
 
 def _commit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,13 +24,20 @@ class Taken:
         events: files of events whose job is known.
         pending: files of events whose job is not: job_id holds the stream's id.
         rejects: files of rejects.
+        companions: files of what lies beside events.
         ties: pending stream -> job that its earlier part has in the lake.
     """
 
     events: list[Staged] = field(default_factory=list)
     pending: list[Staged] = field(default_factory=list)
     rejects: list[Staged] = field(default_factory=list)
+    companions: list[Staged] = field(default_factory=list)
     ties: dict[str, str] = field(default_factory=dict)
+
+    def add(self, more: Taken) -> None:
+        """Take over what another intake staged."""
+        for kind in ("events", "pending", "rejects", "companions"):
+            getattr(self, kind).extend(getattr(more, kind))
 
 
 class Intake:
@@ -102,7 +109,9 @@ class Intake:
                 del self._stagings[pending]
             self._dispatch()  # what was found inside the last records
         for target, staged in zip(
-            (taken.events, taken.pending, taken.rejects), self._odd.finish(), strict=True
+            (taken.events, taken.pending, taken.rejects, taken.companions),
+            self._odd.finish(),
+            strict=True,
         ):
             target.extend([staged] if staged else [])
         for (source, kind, name), count in self._odd.tally.items():
@@ -110,6 +119,10 @@ class Intake:
         staged = stage_table(self._shared.folder, "rejects", self._damaged)
         taken.rejects.extend([staged] if staged else [])
         return taken
+
+    def result_files(self) -> Mapping[str, set[str]]:
+        """Result file -> jobs whose objects name it; to be asked when all is staged."""
+        return self._odd.companions.files
 
     def abandon(self) -> None:
         """Stop; what was staged is garbage."""

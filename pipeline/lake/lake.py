@@ -116,12 +116,13 @@ class Lake:
     def export_events(self, job_id: str | None = None) -> Iterator[str]:
         """The original events as JSON text, one a line, each JSON-equal to what was read.
 
-        Jobs follow one another, each oldest first. An event carries its job beside it, as
-        `job_id`, where nothing in the export would tell it otherwise.
+        Jobs follow one another: what is told beside the events (of objects the fields that the
+        lake keeps), a line that names the job, the events, oldest first. Read again, it makes the
+        same lake.
         """
-        from pipeline.lake.export import events
+        from pipeline.lake.export import lines
 
-        return events(self.connect(), job_id)
+        return lines(self.connect(), job_id)
 
     def verify(
         self, *, progress: Progress | None = None, waiting: Callable[[str], None] | None = None

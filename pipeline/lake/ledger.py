@@ -15,6 +15,7 @@ from pipeline.lake.holder import Holder
 from pipeline.lake.questions import Questions
 from pipeline.sqlfiles import sql_text
 
+_COUNTS = ("records", "events", "companions", "duplicates", "rejects", "ignored")
 _WAIT_SECONDS = 3600
 _NONE_HERE = "{}: no lake here: make one with `tunelog ingest`"
 
@@ -63,10 +64,10 @@ class Ledger(Questions):
         self._db.execute("commit")
 
     def _check_version(self, path: Path) -> None:
-        row = self._db.execute("select value from meta where key = 'lake_version'").fetchone()
-        if row and int(row[0]) > LAKE_VERSION:
+        version = self.lake_version()
+        if version > LAKE_VERSION:
             raise LakeError(
-                f"{path.parent}: made by a newer tunelog (lake version {row[0]}, this one reads "
+                f"{path.parent}: made by a newer tunelog (lake version {version}, this one reads "
                 f"{LAKE_VERSION}): upgrade tunelog"
             )
 
@@ -116,6 +117,15 @@ class Ledger(Questions):
                 raise LakeError(f"{self._path}: cannot be written: {error}") from error
             return False
         return True
+
+    def upgrade(self) -> None:
+        """Bring the tables of an older lake up to date; inside `writing`."""
+        known = {row["name"] for row in self._db.execute("pragma table_info(sources)")}
+        if "companions" not in known:
+            self._db.execute("alter table sources add column companions integer not null default 0")
+        self._db.execute(
+            "update meta set value = ? where key = 'lake_version'", (str(LAKE_VERSION),)
+        )
 
     # -- writing, inside `writing` --------------------------------------------------------------
 
@@ -175,13 +185,12 @@ class Ledger(Questions):
         """Insert streams, or replace their earlier selves."""
         self._db.executemany(sql_text("lake/put_stream"), rows)
 
-    def recount(self, changes: Mapping[str, tuple[int, int, int]]) -> None:
-        """Add to the counts of sources: source id -> (events, duplicates, rejects)."""
+    def recount(self, changes: Mapping[str, Mapping[str, int]]) -> None:
+        """Add to the counts of sources: source id -> count -> change."""
         self.rewritten |= {"sources"} if changes else set()
         self._db.executemany(
-            "update sources set events = events + ?, duplicates = duplicates + ?,"
-            " rejects = rejects + ? where source_id = ?",
-            ((*change, source) for source, change in changes.items()),
+            sql_text("lake/recount"),
+            (dict.fromkeys(_COUNTS, 0) | dict(c) | {"source_id": s} for s, c in changes.items()),
         )
 
     def rename_jobs(self, names: Mapping[str, str], told_by: str) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline import exact
+from pipeline.companions import Companion
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.lake import settle
 from pipeline.lake.change import Change
+from pipeline.lake.companions import companion_row
 from pipeline.lake.intake import Taken
 from pipeline.lake.odd import event_row
 from pipeline.lake.segments import stage_table
@@ -93,22 +96,24 @@ def replay(store: Store, *, waiting: Callable[[str], None] | None = None) -> Rep
         commit = Commit(store, folder, "replay")
         con = settle.engine(folder)
         rows: list[dict[str, Any]] = []
+        beside: list[dict[str, Any]] = []
         keys: list[tuple[str, int, int]] = []
-        counts: dict[str, list[int]] = {}
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
         tried = 0
         if files:
             con.read_parquet([str(file) for file in files]).create_view("rejected", replace=True)
             for batch in con.sql("from rejected").to_arrow_reader(1_000):
                 for reject in batch.to_pylist():
                     tried += 1
-                    row = _again(store, reject)
-                    if row is not None:
-                        rows.append(row)
-                        keys.append(
-                            (reject["source_id"], reject["position"], reject["byte_offset"])
-                        )
-                        counts.setdefault(reject["source_id"], [0])[0] += 1
-        if rows:
+                    found = _again(store, reject)
+                    if found is None:
+                        continue
+                    source = reject["source_id"]
+                    keys.append((source, reject["position"], reject["byte_offset"]))
+                    counts[source].update(found.counts)
+                    rows.extend(found.events)
+                    beside.extend(found.companions)
+        if keys:
             con.register(
                 "passed",
                 pa.table(
@@ -122,12 +127,13 @@ def replay(store: Store, *, waiting: Callable[[str], None] | None = None) -> Rep
             commit.add(settle.rewrite(con, folder, "rejects", sql_text("lake/still_rejected")))
             for file in files:
                 commit.remove(file)
-            store.ledger.recount({s: (n[0], 0, -n[0]) for s, n in counts.items()})
+            store.ledger.recount(counts)
             named = [r for r in rows if r["job_id"] != r["stream_id"]]
             pending = [r for r in rows if r["job_id"] == r["stream_id"]]
             taken = Taken(
                 events=[s for s in [stage_table(folder, "events", named)] if s],
                 pending=[s for s in [stage_table(folder, "events", pending)] if s],
+                companions=[s for s in [stage_table(folder, "companions", beside)] if s],
             )
             settled, names = Change(store, folder, commit).bring(taken)
             Change(store, folder, commit).recount(settled, set())
@@ -135,25 +141,46 @@ def replay(store: Store, *, waiting: Callable[[str], None] | None = None) -> Rep
         con.close()
         commit.finish()
     store.write_script()
-    return ReplayReport(tried, len(rows), tried - len(rows))
+    return ReplayReport(tried, len(keys), tried - len(keys))
 
 
-def _again(store: Store, reject: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The event a reject is for the present version, None where it is none."""
+@dataclass
+class _Found:
+    """What a reject is after all, and how that changes the counts of its source."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    companions: list[dict[str, Any]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=lambda: Counter(rejects=-1))
+
+
+def _again(store: Store, reject: Mapping[str, Any]) -> _Found | None:
+    """What a reject is for the present version, None where that is a reject still."""
     if reject["raw_hash"] is not None or reject["reason"] in (
         "job_conflict",
         "corrupt_compression",
     ):
         return None
     verdict = exact.read(reject["raw"])
+    found = _Found()
+    place = (reject["source_id"], reject["position"], reject["byte_offset"])
+    if isinstance(verdict, exact.Companions):
+        told = [item for item in verdict.found if isinstance(item, Companion)]
+        if not all(item.job for item in told):
+            return None
+        found.companions = [companion_row(item, item.job or "", *place) for item in told]
+        found.counts.update(
+            records=len(verdict.found) - 1,
+            companions=len(told),
+            ignored=len(verdict.found) - len(told),
+        )
+        return found
     if not isinstance(verdict, exact.Event):
         return None
     stream = reject["stream_id"]
     job = verdict.job or reject["job_id"]
     if job is None:  # the stream may have been given a job since
-        told = [r for r in store.ledger.streams(reject["source_id"]) if r["stream_id"] == stream]
-        job = told[0]["job_id"] if told else stream
-    return event_row(
-        verdict, job, stream, reject["source_id"], reject["position"], reject["byte_offset"],
-        reject["ordinal"],
-    )  # fmt: skip
+        known = {r["stream_id"]: r["job_id"] for r in store.ledger.streams(reject["source_id"])}
+        job = known.get(stream, stream)
+    found.events = [event_row(verdict, job, stream, *place, reject["ordinal"])]
+    found.counts["events"] += 1
+    return found

@@ -11,15 +11,18 @@ import pyarrow as pa
 
 from pipeline import exact
 from pipeline.attribution import Scout, job_line
+from pipeline.companions import Companion
 from pipeline.contract import COUNTERS, EVENTS, METRICS, REJECT_PREFIX_BYTES, REJECTS
 from pipeline.forms.documents import expanded
 from pipeline.lake.batches import CONFLICT, PENDING, Part, Shared
+from pipeline.lake.companions import CompanionRows
 from pipeline.lake.ledger import now
 from pipeline.lake.reading import Misjudged
 from pipeline.lake.segments import SegmentWriter, Staged
 
 _ROWS = 20_000
 _BYTES = 8 << 20
+_BAD_ROW = "no row of the result file: a whole step, and numbers or blanks below all its columns"
 
 
 class Record(NamedTuple):
@@ -39,6 +42,7 @@ class OddRecords:
 
     Attributes:
         tally: (source, kind of count, name) -> how often.
+        companions: what lies beside events.
         late: events with known metrics that the engine was not asked for.
         error: what stopped the reading.
     """
@@ -56,6 +60,7 @@ class OddRecords:
         self._equal: Counter[tuple[int, str]] = Counter()
         self._moment = now()
         self.tally: Counter[tuple[int, str, str]] = Counter()
+        self.companions = CompanionRows(shared.folder)
         self.late = 0
         self.error: BaseException | None = None
 
@@ -84,10 +89,15 @@ class OddRecords:
             inner, self._inner = self._inner, []
         return inner
 
-    def finish(self) -> tuple[Staged | None, Staged | None, Staged | None]:
-        """Files of events whose job is known, of others, and of rejects."""
+    def finish(self) -> tuple[Staged | None, ...]:
+        """Files of events whose job is known, of others, of rejects, and of companions."""
         self._flush()
-        return self._writers[False].finish(), self._writers[True].finish(), self._rejected.finish()
+        return (
+            self._writers[False].finish(),
+            self._writers[True].finish(),
+            self._rejected.finish(),
+            self.companions.finish(),
+        )
 
     def _judge(self, record: Record) -> None:
         source = record.source
@@ -101,7 +111,11 @@ class OddRecords:
         if isinstance(verdict, exact.Event):
             return self._event(record, verdict)
         if isinstance(verdict, exact.Reject):
+            if self._shared.readings[source].form == "results":
+                verdict = exact.Reject("bad_row", _BAD_ROW)
             return self._reject(record, verdict)
+        if isinstance(verdict, exact.Companions):
+            return self._beside(record, verdict)
         if isinstance(verdict, exact.Container):
             self._inner.append(self._expanded(record))
         elif isinstance(verdict, exact.Ignored):
@@ -139,6 +153,25 @@ class OddRecords:
         self._rows[pending].append(row)
         self.late += not self._shared.keys.issuperset(event.metrics)
         return self._wait(record)
+
+    def _beside(self, record: Record, verdict: exact.Companions) -> None:
+        """What is told about jobs; only the rows of a result file are about the stream's."""
+        code = self._shared.streams.codes[record.stream]
+        own = self._shared.streams.jobs[code] if code >= 0 else None
+        if any(isinstance(c, Companion) and not (c.job or own) for c in verdict.found):
+            detail = "a row of a result file without job_id, in a stream whose job is unknown"
+            return self._reject(record, exact.Reject("missing_field", detail))
+        source_id = self._shared.readings[record.source].source_id
+        self.tally[record.source, "records", ""] += len(verdict.found) - 1
+        for item in verdict.found:
+            if isinstance(item, Companion):
+                job = item.job or own or ""
+                self.companions.add(item, job, source_id, record.position, record.offset)
+                self.tally[record.source, "companions", item.kind] += 1
+                self.tally[record.source, "about", job] += 1
+            else:
+                self.tally[record.source, "ignored", item.kind] += 1
+        return None
 
     def _expanded(self, record: Record) -> Part:
         """The events inside one record: a page on a line, say."""

@@ -51,6 +51,11 @@ class Questions:
             found.setdefault(kind, []).append(name)
         return found
 
+    def lake_version(self) -> int:
+        """Layout of the lake on disk, as `contract.LAKE_VERSION` counts them."""
+        row = self._db.execute("select value from meta where key = 'lake_version'").fetchone()
+        return int(row[0]) if row else 1
+
     def rows(self, kind: str) -> int:
         """Live rows of a table."""
         query = (

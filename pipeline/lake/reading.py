@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +20,7 @@ from pipeline.forms.compression import is_compressed, opened
 from pipeline.forms.documents import document_blocks
 from pipeline.forms.lines import line_blocks, lines_of
 from pipeline.forms.recognise import Unrecognised, recognise
+from pipeline.forms.results import Broken64, result_blocks
 from pipeline.lake.guard import MARK, Guard
 from pipeline.lake.version import Refused, Version, open_regular
 from pipeline.sources import Source, shown
@@ -29,6 +30,13 @@ _SMALL_BYTES = 4 << 20
 """Sources up to this size are read once and kept [byte]."""
 _KEPT_BYTES = 32 << 20
 """Of compressed ones, if their content is no longer than this [byte]."""
+
+
+_CUT: dict[str, Callable[..., Iterator[Block]]] = {
+    "lines": line_blocks,
+    "documents": document_blocks,
+    "results": result_blocks,
+}
 
 
 class Misjudged(Exception):
@@ -42,6 +50,8 @@ class Reading:
     source: Source
     told: str | None = None
     force: bool = False
+    beside: str | None = None
+    """The job whose object names this result file."""
     max_expansion: int = DEFAULT_MAX_EXPANSION
     """How many times as long as a compressed file its content may be."""
     status: str = "new"
@@ -65,9 +75,12 @@ class Reading:
     records: int = 0
     blank: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
+    companions: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     apart: set[str] = field(default_factory=set)
     """`stream id@job`: streams of events that name another job than theirs in a field."""
+    about: set[str] = field(default_factory=set)
+    """Jobs that are told about beside their events."""
     damage: str | None = None
     end: int = 0
     """Bytes that could be read, decompressed."""
@@ -87,7 +100,7 @@ class Reading:
     @property
     def hint(self) -> str:
         """What beside the content decides how it is read."""
-        return self.told or self.source.job_hint or ""
+        return self.told or self.source.job_hint or self.beside or ""
 
     def count(self, kind: str, name: str, number: int) -> None:
         """Add what a worker counted."""
@@ -97,8 +110,11 @@ class Reading:
             self.blank += number
         elif kind == "jobs":
             self.apart.add(name)
+        elif kind == "about":
+            self.about.add(name)
         else:
-            (self.ignored if kind == "ignored" else self.rejects)[name] += number
+            counters = {"ignored": self.ignored, "companions": self.companions}
+            counters.get(kind, self.rejects)[name] += number
 
     def fingerprint(self, spool: Path) -> None:
         """Hash the content; stdin is copied below `spool` first."""
@@ -146,6 +162,16 @@ class Reading:
         self.status, self.problem = "refused", f"{self.stored_path}: {why}"
 
     @property
+    def is_homeless(self) -> bool:
+        """It is a result file of which neither its name nor the user tells the job."""
+        return self.form == "results" and not self.hint
+
+    def belongs_to(self, job: str) -> None:
+        """Take it for a result file of the job whose object names it."""
+        self.beside = job
+        self.source_id = self._new_id()
+
+    @property
     def is_large(self) -> bool:
         """It is lines, and not kept in memory: better read once than twice."""
         return self.form == "lines" and self._content is None
@@ -158,7 +184,7 @@ class Reading:
         """
         try:
             self._look(max_record_bytes)
-        except Refused as why:
+        except (Refused, Broken64) as why:
             self.refuse(why)
 
     def _look(self, max_record_bytes: int) -> None:
@@ -216,7 +242,8 @@ class Reading:
 
     def _scout(self, *, sparing: bool = False) -> Scout:
         hint, told = self.source.job_hint, self.told
-        return Scout(lines=self.form == "lines", hint=hint, told=told, sparing=sparing)
+        lines = self.form != "documents"
+        return Scout(lines=lines, hint=hint, told=told, beside=self.beside, sparing=sparing)
 
     def _found(self, scout: Scout) -> list[Stream]:
         self.found = scout.streams()
@@ -262,7 +289,7 @@ class Reading:
             most = None if self.compression == "none" else self.size * self.max_expansion
             guard = Guard(stream, most)
             guard.skip_mark()
-            cut = line_blocks if self.form == "lines" else document_blocks
+            cut = _CUT[self.form]
             yield from cut(guard, max_record_bytes, offset=guard.skipped)
             if self._content is None:
                 version.verify(self.content_hash)

@@ -21,11 +21,13 @@ class SourceReport:
         path: as shown to people.
         status: new, known (skipped), grown (new records of a known file) or refused.
         problem: one line, for refused sources.
-        records: records read = events + duplicates + rejects + ignored + blank.
+        records: records read = events + companions + duplicates + rejects + ignored + blank.
         variants: duplicates whose content differs from what the lake keeps.
         rejects: reason -> count.
         ignored: kind -> count.
+        companions: kind -> count of what is told about jobs beside their events, and is new.
         jobs: jobs its events belong to.
+        about: jobs its companions are about.
     """
 
     path: str
@@ -37,8 +39,10 @@ class SourceReport:
     variants: int = 0
     rejects: dict[str, int] = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)
+    companions: dict[str, int] = field(default_factory=dict)
     blank: int = 0
     jobs: list[str] = field(default_factory=list)
+    about: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -66,7 +70,12 @@ def plain_report(reading: Reading) -> SourceReport:
 def report(reading: Reading, settled: settle.Settled, names: settle.Names) -> SourceReport:
     """The report on a source that was read."""
     rejects, ignored = sum(reading.rejects.values()), sum(reading.ignored.values())
-    duplicates = settled.fresh[reading.source_id]
+    beside = {
+        kind: count - settled.companions[reading.source_id, kind]
+        for kind, count in sorted(reading.companions.items())
+    }
+    repeats = settled.fresh[reading.source_id]
+    duplicates = repeats + sum(reading.companions.values()) - sum(beside.values())
     jobs = {name.partition("@")[2] for name in reading.apart}
     for stream_id, stream in reading.streams.items():
         job = stream.job or names.streams.get(stream_id)
@@ -77,13 +86,20 @@ def report(reading: Reading, settled: settle.Settled, names: settle.Names) -> So
         status=reading.status,
         problem=reading.problem,
         records=reading.records,
-        events=reading.records - reading.blank - ignored - rejects - duplicates,
+        events=reading.records
+        - reading.blank
+        - ignored
+        - rejects
+        - repeats
+        - sum(reading.companions.values()),
         duplicates=duplicates,
         variants=sum(v["source_id"] == reading.source_id for v in settled.variants),
         rejects=dict(reading.rejects),
         ignored=dict(reading.ignored),
+        companions={kind: count for kind, count in beside.items() if count},
         blank=reading.blank,
         jobs=sorted(jobs),
+        about=sorted(reading.about),
     )
 
 
@@ -104,6 +120,7 @@ def source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[s
         "ignored": sum(report.ignored.values()),
         "blank": report.blank,
         "ignored_kinds": json.dumps(report.ignored, sort_keys=True) if report.ignored else "{}",
+        "companions": sum(report.companions.values()),
         "commit_id": commit.id,
         "ingested_at": commit.moment.isoformat(),
     }

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.contract import EVENTS, UNATTRIBUTED_PREFIX
+from pipeline.contract import TABLES, UNATTRIBUTED_PREFIX
 from pipeline.lake.identity import content_hash, rank, rebuilt
 from pipeline.lake.segments import ROW_GROUP, SegmentWriter, Staged
 from pipeline.sqlfiles import sql_text
@@ -35,12 +35,14 @@ def engine(folder: Path) -> duckdb.DuckDBPyConnection:
     )
 
 
-def over(con: duckdb.DuckDBPyConnection, name: str, files: Sequence[str | Path]) -> None:
-    """Make a view over files of events; over none, an empty one."""
+def over(
+    con: duckdb.DuckDBPyConnection, name: str, files: Sequence[str | Path], kind: str = "events"
+) -> None:
+    """Make a view over files of a table; over none, an empty one."""
     if files:
         relation = con.read_parquet([str(file) for file in files])
     else:
-        relation = con.from_arrow(EVENTS.empty_table())
+        relation = con.from_arrow(TABLES[kind].empty_table())
     relation.create_view(name, replace=True)
 
 
@@ -154,8 +156,6 @@ def rewrite(con: duckdb.DuckDBPyConnection, folder: Path, kind: str, query: str)
     """Stage the rows of a query, streaming."""
     writer = SegmentWriter(folder, kind)
     reader = con.sql(query).to_arrow_reader(_ROWS)
-    from pipeline.contract import TABLES
-
     for batch in reader:
         table = pa.Table.from_batches([batch])
         if len(table):
@@ -174,11 +174,13 @@ class Settled:
         fresh: losing rows among the staged: source id -> how many.
         held: losing rows among the lake's: source id -> how many.
         variants: rows for the table of variants.
+        companions: what the lake knew already: (source id, kind) -> how many.
     """
 
     fresh: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     variants: list[dict[str, Any]] = field(default_factory=list)
+    companions: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def repeats(con: duckdb.DuckDBPyConnection, fresh: Sequence[Staged]) -> bool:

@@ -19,8 +19,9 @@ from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.errors import LakeError
 from pipeline.lake.ledger import Ledger, now
 from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
+from pipeline.lake.upgrade import upgrade
 
-_FOLDERS = ("events", "rejects", "variants", "ledger", "tmp")
+_FOLDERS = (*DATA_TABLES, "ledger", "tmp")
 _SNAPSHOTS = ("sources", "streams", "commits")
 _KEPT = timedelta(hours=24)
 """How long a file stays after it was replaced: readers may have it open."""
@@ -40,6 +41,7 @@ class Store:
         writable = os.access(self.path, os.W_OK)
         self.ledger = Ledger(self.path / "ledger.db", create=create, writable=writable)
         self.writable = writable
+        upgrade(self)
         if writable and self.ledger.version():
             with suppress(OSError):  # a full disk keeps nobody from reading
                 self.write_script()
@@ -49,15 +51,20 @@ class Store:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in _FOLDERS:
             (self.path / name).mkdir(exist_ok=True, mode=0o700)
-        for kind, schema in TABLES.items():
-            empty = self.empty(kind)
-            if not empty.exists():
-                content = pa.BufferOutputStream()
-                pq.write_table(schema.empty_table(), content)
-                self._put(empty, content.getvalue())
+        self.make_empties()
         if not (self.path / "ledger.db").exists():
             for folder in (self.path / "ledger", self.path, self.path.parent):
                 sync_folder(folder)
+
+    def make_empties(self, *, anew: bool = False) -> None:
+        """Make the files that stand for tables without rows, where they are not or all anew."""
+        for kind, schema in TABLES.items():
+            (self.path / kind).mkdir(exist_ok=True, mode=0o700) if kind in DATA_TABLES else None
+            empty = self.empty(kind)
+            if anew or not empty.exists():
+                content = pa.BufferOutputStream()
+                pq.write_table(schema.empty_table(), content)
+                self._put(empty, content.getvalue())
 
     def _put(self, path: Path, content: bytes | pa.Buffer) -> None:
         """Put a whole file in its place, durable before it has its name."""

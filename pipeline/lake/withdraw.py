@@ -24,4 +24,6 @@ def without_sources(folder: Path, taken: Taken, dropped: set[str]) -> Taken:
                 left.append(staged)
         return left
 
-    return Taken(kept(taken.events), kept(taken.pending), kept(taken.rejects))
+    return Taken(
+        kept(taken.events), kept(taken.pending), kept(taken.rejects), kept(taken.companions)
+    )

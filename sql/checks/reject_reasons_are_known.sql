@@ -18,6 +18,7 @@ where
         'bad_time',
         'lone_surrogate',
         'job_conflict',
-        'corrupt_compression'
+        'corrupt_compression',
+        'bad_row'
     )
 ;

@@ -1,15 +1,16 @@
--- Of every source, each record became exactly one of event, duplicate, reject, ignored or blank.
+-- Of every source, each record became exactly one of event, companion, duplicate, reject, ignored or blank.
 select
     source_id,
     path,
     records,
     events,
+    companions,
     duplicates,
     rejects,
     ignored,
     blank
 from lake_sources
 where
-    records <> events + duplicates + rejects + ignored + blank
-    or least(records, events, duplicates, rejects, ignored, blank) < 0
+    records <> events + companions + duplicates + rejects + ignored + blank
+    or least(records, events, companions, duplicates, rejects, ignored, blank) < 0
 ;

@@ -52,6 +52,7 @@ create table sources (
     ignored integer not null,
     blank integer not null,
     ignored_kinds text not null,
+    companions integer not null default 0,
     commit_id integer not null references commits,
     ingested_at text not null
 ) strict;

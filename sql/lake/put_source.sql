@@ -3,11 +3,13 @@
 -- Reads:    nothing
 insert into sources (
     source_id, path, content_hash, byte_count, form, compression, job_hint, records, events,
-    duplicates, rejects, ignored, blank, ignored_kinds, commit_id, ingested_at
+    duplicates, rejects, ignored, blank, ignored_kinds, companions, commit_id,
+    ingested_at
 )
 values (
     :source_id, :path, :content_hash, :bytes, :form, :compression, :job_hint, :records, :events,
-    :duplicates, :rejects, :ignored, :blank, :ignored_kinds, :commit_id, :ingested_at
+    :duplicates, :rejects, :ignored, :blank, :ignored_kinds, :companions,
+    :commit_id, :ingested_at
 )
 on conflict (source_id) do update set
     path = excluded.path,
@@ -20,5 +22,6 @@ on conflict (source_id) do update set
     ignored = excluded.ignored,
     blank = excluded.blank,
     ignored_kinds = excluded.ignored_kinds,
+    companions = excluded.companions,
     commit_id = excluded.commit_id,
     ingested_at = excluded.ingested_at

@@ -1,15 +1,19 @@
 -- How did each job end, how long did it take, and how good did it get?
 --
 -- Grain: job_id
--- Reads: stg_events, stg_milestones, stg_methods, loss_curves
--- Caveat: everything is told from the events in the lake. The last message that tells an outcome
---   decides, unless the job starts again after it; without one, an error or a blocking moderation
---   check after which nothing goes on is a failure, and else the job counts as being in its last
---   phase, also when the dump merely stops there. Best and final values pass over NaN and
---   infinities; final is the greatest step that has the value, best the smallest step among
---   equals. The times of Azure's steps are synthetic and used for no duration. The method is told
---   by the keys of the metrics: OpenAI's and Azure's preference jobs (DPO) send those of supervised
---   ones and count as such.
+-- Reads: stg_events, stg_milestones, stg_methods, stg_job_objects, stg_outcomes, loss_curves,
+--   lake_companions
+-- Caveat: told from the events, and from what lies beside them. Of the events the last message that
+--   tells an outcome decides, unless the job starts again after it. Job objects and webhooks tell
+--   an outcome too: of different ones the latest decides, of one moment the object's, then the
+--   webhook's; an object that ended without saying when is the latest. Without any, an error or a
+--   blocking moderation check after which nothing goes on is a failure; else the job counts as
+--   being in the last phase that events or object tell, also when the dump merely stops there.
+--   Times, model, files and method are the object's where there is one. The method is else told by
+--   the keys of the metrics: OpenAI's and Azure's preference jobs (DPO) send those of supervised
+--   ones and count as such. Best and final values pass over NaN and infinities; final is the
+--   greatest step that has the value, best the smallest step among equals. The times of Azure's
+--   steps are synthetic and used for no duration.
 create or replace view jobs as
 with counts as (
     select
@@ -106,42 +110,177 @@ curves as (
             filter (where isfinite(full_valid_mean_reward)) as best_full_valid_reward
     from loss_curves
     group by job_id
+),
+
+-- every way in which a job is said to have ended
+endings as (
+    select
+        counts.job_id,
+        'events' as told_by,
+        1 as weight,
+        milestones.told_outcome as status,
+        milestones.told_at.a as ended_at,
+        milestones.told_message as message
+    from counts
+    inner join verdicts on counts.job_id = verdicts.job_id
+    inner join milestones on counts.job_id = milestones.job_id
+    where verdicts.is_told
+
+    union all
+
+    select
+        job_id,
+        'webhook' as told_by,
+        2 as weight,
+        status,
+        ended_at,
+        null as message
+    from stg_outcomes
+
+    union all
+
+    select
+        job_id,
+        'object' as told_by,
+        3 as weight,
+        status,
+        finished_at as ended_at,
+        error_message as message
+    from stg_job_objects
+    where status in ('succeeded', 'failed', 'cancelled')
+),
+
+decided as (
+    select
+        *,
+        first_value(status) over by_time as decided_status,
+        first_value(told_by) over by_time as decided_by
+    from endings
+    window
+        by_time as (
+            partition by job_id
+            order by
+                coalesce(ended_at, case told_by when 'object' then 'infinity'::timestamptz end)
+                    desc nulls last,
+                weight desc
+            rows between unbounded preceding and unbounded following
+        )
+),
+
+-- of those that agree with the decision: the object knows the time best, the events the words
+outcomes as (
+    select
+        job_id,
+        any_value(decided_status) as status,
+        any_value(decided_by) as told_by,
+        arg_max(ended_at, case told_by when 'object' then 3 when 'events' then 2 else 1 end)
+            as ended_at,
+        arg_min(message, weight) as message
+    from decided
+    where status = decided_status
+    group by job_id
+),
+
+known as (
+    select job_id from counts
+    union
+    select job_id from lake_companions
+),
+
+joined as (
+    select
+        known.job_id,
+        coalesce(
+            counts.dialect,
+            case
+                when regexp_full_match(known.job_id, 'ftjob-[0-9a-f]{32}') then 'azure'
+                else 'openai'
+            end
+        ) as dialect,
+        coalesce(objects.method, methods.method) as method,
+        case
+            when verdicts.is_broken then 'failed'
+            when milestones.last_phase in ('running', 'finalising') then 'running'
+            when counts.step_events > 0 then 'running'
+            when milestones.last_phase = 'queued' then 'queued'
+            when milestones.last_phase in ('created', 'validating') then 'validating_files'
+            else 'unknown'
+        end as seen_status,
+        case seen_status
+            when 'unknown' then 0
+            when 'validating_files' then 1
+            when 'queued' then 2
+            when 'running' then 3
+            else 5
+        end as seen_rank,
+        case
+            when outcomes.status is not null then outcomes.told_by
+            when coalesce(objects.status_rank, 0) > seen_rank then 'object'
+            when seen_rank > 0 then 'events'
+        end as status_told_by,
+        case
+            when outcomes.status is not null then outcomes.status
+            when status_told_by = 'object' then objects.status
+            else seen_status
+        end as status,
+        case
+            when outcomes.status is not null then outcomes.message
+            when verdicts.is_broken then milestones.broken_message
+        end as outcome_message,
+        coalesce(objects.created_at, milestones.created_at) as created_at,
+        coalesce(milestones.training_at, milestones.started_at, counts.first_step_at) as started_at,
+        case
+            when outcomes.status is not null then outcomes.ended_at
+            when verdicts.is_broken then milestones.broken_at.a
+        end as ended_at,
+        counts.seen_seconds,
+        counts.first_event_at,
+        counts.last_event_at,
+        coalesce(counts.events, 0) as events,
+        coalesce(counts.warnings, 0) as warnings,
+        coalesce(milestones.errors, 0) as errors,
+        objects.base_model,
+        coalesce(objects.model_id, milestones.model_id) as model_id,
+        objects.n_epochs,
+        objects.batch_size,
+        objects.learning_rate_multiplier,
+        objects.hyperparameters,
+        objects.seed,
+        objects.suffix,
+        coalesce(objects.training_file, milestones.training_file) as training_file,
+        coalesce(objects.validation_file, milestones.validation_file) as validation_file,
+        coalesce(objects.result_file, milestones.result_file) as result_file,
+        objects.trained_tokens,
+        milestones.billed_tokens,
+        objects.error_code,
+        objects.error_param,
+        objects.error_message
+    from known
+    left join counts on known.job_id = counts.job_id
+    left join verdicts on known.job_id = verdicts.job_id
+    left join milestones on known.job_id = milestones.job_id
+    left join outcomes on known.job_id = outcomes.job_id
+    left join stg_job_objects as objects on known.job_id = objects.job_id
+    left join stg_methods as methods on known.job_id = methods.job_id
 )
 
 select
-    counts.job_id,
-    not starts_with(counts.job_id, 'unattributed-') as is_attributed,
-    counts.dialect,
-    methods.method,
-    case
-        when verdicts.is_told then milestones.told_outcome
-        when verdicts.is_broken then 'failed'
-        when milestones.last_phase in ('running', 'finalising') then 'running'
-        when counts.step_events > 0 then 'running'
-        when milestones.last_phase = 'queued' then 'queued'
-        when milestones.last_phase in ('created', 'validating') then 'validating_files'
-        else 'unknown'
-    end as status,
-    case
-        when verdicts.is_told then milestones.told_message
-        when verdicts.is_broken then milestones.broken_message
-    end as outcome_message,
-    milestones.created_at,
-    coalesce(milestones.training_at, milestones.started_at, counts.first_step_at) as started_at,
-    case
-        when verdicts.is_told then milestones.told_at.a
-        when verdicts.is_broken then milestones.broken_at.a
-    end as ended_at,
-    epoch(coalesce(milestones.training_at, milestones.started_at, counts.first_step_at))
-    - epoch(milestones.created_at) as wait_seconds,
-    epoch(ended_at)
-    - epoch(coalesce(milestones.training_at, milestones.started_at, counts.first_step_at))
-        as run_seconds,
-    epoch(ended_at) - epoch(milestones.created_at) as total_seconds,
-    counts.seen_seconds,
-    counts.first_event_at,
-    counts.last_event_at,
-    counts.events,
+    jobs.job_id,
+    not starts_with(jobs.job_id, 'unattributed-') as is_attributed,
+    jobs.dialect,
+    jobs.method,
+    jobs.status,
+    jobs.outcome_message,
+    jobs.created_at,
+    jobs.started_at,
+    jobs.ended_at,
+    epoch(jobs.started_at) - epoch(jobs.created_at) as wait_seconds,
+    epoch(jobs.ended_at) - epoch(jobs.started_at) as run_seconds,
+    epoch(jobs.ended_at) - epoch(jobs.created_at) as total_seconds,
+    jobs.seen_seconds,
+    jobs.first_event_at,
+    jobs.last_event_at,
+    jobs.events,
     coalesce(curves.steps, 0) as steps,
     curves.last_step,
     curves.total_steps,
@@ -160,18 +299,27 @@ select
     curves.final_full_valid_reward,
     -curves.best_full_valid_reward.value as best_full_valid_reward,
     curves.best_full_valid_reward.step as best_full_valid_reward_step,
-    counts.warnings as warnings,
-    coalesce(milestones.errors, 0) as errors,
-    milestones.model_id,
-    milestones.training_file,
-    milestones.validation_file,
-    milestones.result_file,
-    milestones.billed_tokens
-from counts
-inner join verdicts on counts.job_id = verdicts.job_id
-left join milestones on counts.job_id = milestones.job_id
-left join curves on counts.job_id = curves.job_id
-left join stg_methods as methods on counts.job_id = methods.job_id
+    jobs.warnings,
+    jobs.errors,
+    jobs.model_id,
+    jobs.training_file,
+    jobs.validation_file,
+    jobs.result_file,
+    jobs.billed_tokens,
+    jobs.trained_tokens,
+    jobs.base_model,
+    jobs.suffix,
+    jobs.n_epochs,
+    jobs.batch_size,
+    jobs.learning_rate_multiplier,
+    jobs.hyperparameters,
+    jobs.seed,
+    jobs.error_code,
+    jobs.error_param,
+    jobs.error_message,
+    jobs.status_told_by
+from joined as jobs
+left join curves on jobs.job_id = curves.job_id
 ;
 
 comment on view jobs is 'How did each job end, how long did it take, and how good did it get?';
@@ -179,14 +327,16 @@ comment on column jobs.job_id is 'fine-tuning job [id]';
 comment on column jobs.is_attributed is 'false while the job of these events is unknown [bool]';
 comment on column jobs.dialect is 'openai, azure or legacy [text]';
 comment on column jobs.method is
-    'supervised, preference or reinforcement; NULL where no metric tells it [text]';
+    'supervised, preference or reinforcement; NULL where nothing tells it [text]';
 comment on column jobs.status is
-    'succeeded, failed, cancelled, running, queued, validating_files or unknown [text]';
+    'succeeded, failed, cancelled, running, paused, queued, validating_files or unknown [text]';
 comment on column jobs.outcome_message is
-    'the message that decided how it ended, NULL while open [text]';
-comment on column jobs.created_at is 'creation message, NULL where the dump lacks it [UTC]';
+    'the message, or the object''s error, that says how it ended; NULL while open [text]';
+comment on column jobs.created_at is
+    'by its object, else the creation message; NULL where the dump lacks both [UTC]';
 comment on column jobs.started_at is 'start of training, else the first step [UTC]';
-comment on column jobs.ended_at is 'the message that decided how it ended, NULL while open [UTC]';
+comment on column jobs.ended_at is
+    'by its object, else the message or webhook that told it; NULL while open [UTC]';
 comment on column jobs.wait_seconds is 'from creation to start [s]';
 comment on column jobs.run_seconds is 'from start to end [s]';
 comment on column jobs.total_seconds is 'from creation to end [s]';
@@ -221,8 +371,23 @@ comment on column jobs.best_full_valid_reward_step is
     'step of the highest mean reward on the whole validation set [step]';
 comment on column jobs.warnings is 'warnings, as the view of that name counts them [event]';
 comment on column jobs.errors is 'errors, as the view of that name counts them [event]';
-comment on column jobs.model_id is 'model it made, from messages; NULL where none names it [id]';
-comment on column jobs.training_file is 'training file, from messages [id]';
-comment on column jobs.validation_file is 'validation file, from messages [id]';
-comment on column jobs.result_file is 'results file, from messages [id]';
+comment on column jobs.model_id is
+    'model it made, by its object or messages; NULL where none names it [id]';
+comment on column jobs.training_file is 'training file, by its object or messages [id]';
+comment on column jobs.validation_file is 'validation file, by its object or messages [id]';
+comment on column jobs.result_file is 'results file, by its object or messages [id]';
 comment on column jobs.billed_tokens is 'training tokens billed, from Azure''s messages [token]';
+comment on column jobs.trained_tokens is 'tokens trained on and billed, by its object [token]';
+comment on column jobs.base_model is 'model it started from, by its object [id]';
+comment on column jobs.suffix is 'name given to the model it makes, by its object [text]';
+comment on column jobs.n_epochs is 'passes over the training file, NULL for auto [epoch]';
+comment on column jobs.batch_size is 'examples a step, NULL for auto [1]';
+comment on column jobs.learning_rate_multiplier is
+    'factor on the model''s own learning rate, NULL for auto [1]';
+comment on column jobs.hyperparameters is 'all that the object names, as JSON text [text]';
+comment on column jobs.seed is 'seed of the training, by its object [1]';
+comment on column jobs.error_code is 'why it failed, a code, by its object [text]';
+comment on column jobs.error_param is 'what was wrong, by its object: training_file, ... [text]';
+comment on column jobs.error_message is 'why it failed, in words, by its object [text]';
+comment on column jobs.status_told_by is
+    'what the status is told by: events, object or webhook; NULL where it is unknown [text]';

@@ -1,13 +1,52 @@
 -- How did the losses, accuracies and rewards of a job go, step by step?
 --
 -- Grain: job_id, step
--- Reads: stg_metrics
+-- Reads: stg_metrics, stg_results
 -- Caveat: metrics of a step that came in several events are joined, each metric by its latest
 --   value in the order of time, so the later attempt at a step wins. Values read from messages
---   (from_message) are rounded and stand only where no payload gave that metric for the step. NaN
---   and infinities are shown as they are. Azure's times are synthetic: one second a step.
+--   (from_message) are rounded and stand only where no payload gave that metric for the step; those
+--   of result files (from_result_file), rounded to 5 decimals, stand only there too, and before
+--   those of messages. A step that only a result file tells has no events and no time. NaN and
+--   infinities are shown as they are. Azure's times are synthetic: one second a step.
 create or replace view loss_curves as
-with joined as (
+with told as (
+    select
+        job_id,
+        step,
+        event_id,
+        created_at,
+        ordinal,
+        total_steps,
+        train_loss,
+        train_mean_token_accuracy,
+        valid_loss,
+        valid_mean_token_accuracy,
+        full_valid_loss,
+        full_valid_mean_token_accuracy,
+        train_mean_reward,
+        valid_mean_reward,
+        full_valid_mean_reward,
+        full_valid_mean_parse_error,
+        reasoning_tokens_mean,
+        valid_reasoning_tokens_mean,
+        completion_tokens_mean,
+        mean_unresponsive_rewards,
+        from_message,
+        false as from_result_file,
+        case when from_message then 0 else 2 end as told_rank
+    from stg_metrics
+
+    union all by name
+
+    select
+        *,
+        false as from_message,
+        true as from_result_file,
+        1 as told_rank
+    from stg_results
+),
+
+joined as (
     select
         job_id,
         step,
@@ -32,13 +71,14 @@ with joined as (
         last_value(completion_tokens_mean ignore nulls) over so_far as completion_tokens_mean,
         last_value(mean_unresponsive_rewards ignore nulls) over so_far as mean_unresponsive_rewards,
         bool_or(from_message) over so_far as from_message,
-        count(*) over so_far as events,
-        lead(event_id) over so_far is null as is_whole
-    from stg_metrics
+        bool_or(from_result_file) over so_far as from_result_file,
+        count(event_id) over so_far as events,
+        lead(true) over so_far is null as is_whole
+    from told
     window
         so_far as (
             partition by job_id, step
-            order by not from_message, created_at, ordinal, event_id
+            order by told_rank, created_at, ordinal, event_id
         )
 )
 
@@ -62,6 +102,7 @@ select
     completion_tokens_mean,
     mean_unresponsive_rewards,
     from_message,
+    from_result_file,
     events,
     first_created_at
 from joined
@@ -74,7 +115,8 @@ comment on column loss_curves.job_id is 'fine-tuning job [id]';
 comment on column loss_curves.step is 'training step [step]';
 comment on column loss_curves.total_steps is
     'steps the job plans, NULL on Azure and in 2023 [step]';
-comment on column loss_curves.created_at is 'when the latest event of the step happened [UTC]';
+comment on column loss_curves.created_at is
+    'when the latest event of the step happened, NULL where only a result file tells it [UTC]';
 comment on column loss_curves.train_loss is 'mean training loss of the step''s batch [1]';
 comment on column loss_curves.train_mean_token_accuracy is
     'share of training tokens predicted right [1]';
@@ -102,6 +144,8 @@ comment on column loss_curves.mean_unresponsive_rewards is
     'mean reward calls that gave no answer [1]';
 comment on column loss_curves.from_message is
     'true where an event without payload took part, its numbers read from its message [bool]';
+comment on column loss_curves.from_result_file is
+    'true where a row of a result file took part [bool]';
 comment on column loss_curves.events is 'metrics events of the step [event]';
 comment on column loss_curves.first_created_at is
     'when the earliest event of the step happened [UTC]';

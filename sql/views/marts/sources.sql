@@ -3,7 +3,7 @@
 -- Grain: source_id
 -- Order: commit_id, path, source_id
 -- Reads: lake_sources, lake_streams
--- Caveat: records = events + duplicates + rejects + ignored + blank, as of now. A file that grew
+-- Caveat: records = events + companions + duplicates + rejects + ignored + blank, as of now. A file that grew
 --   stands for its earlier self too.
 create or replace view sources as
 with streams as (
@@ -23,6 +23,7 @@ select
     sources.bytes,
     sources.records,
     sources.events,
+    sources.companions,
     sources.duplicates,
     sources.rejects,
     sources.ignored,
@@ -46,7 +47,9 @@ comment on column sources.compression is 'how it is compressed [text]';
 comment on column sources.bytes is 'size as it lies on disk [byte]';
 comment on column sources.records is 'records read [record]';
 comment on column sources.events is 'events the source brought to the lake [record]';
-comment on column sources.duplicates is 'events the lake had already [record]';
+comment on column sources.companions is
+    'what the source told of jobs beside their events: objects, webhooks, result rows [record]';
+comment on column sources.duplicates is 'what the lake had already [record]';
 comment on column sources.rejects is 'records that are no event [record]';
 comment on column sources.ignored is 'well-formed objects that are something else [record]';
 comment on column sources.blank is 'blank lines [record]';

@@ -1,0 +1,230 @@
+"""What dumps tell about a job beside its events: job and checkpoint objects, webhooks, results.
+
+Only the fields of `contract.COMPANION_FIELDS` are ever taken from such an object.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.contract import (
+    CHECKPOINT_OBJECT,
+    COMPANION_FIELDS,
+    JOB_OBJECT,
+    OUTCOME_OBJECT,
+    RESULT_NAMES,
+    RESULT_OBJECT,
+)
+from pipeline.shapes import bare, foreign, loads
+
+_WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_OUTCOME = re.compile(r"fine_tuning\.job\.(?:succeeded|failed|cancelled)")
+_MARKS = (JOB_OBJECT, RESULT_OBJECT)
+_INT64 = 2**63
+_LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
+_NAMING = ("object", "id", "fine_tuning_job_id", "job_id", "type", "data")
+"""Fields that say what an object is, and nothing about the job it is of."""
+
+
+@dataclass(frozen=True)
+class Companion:
+    """One thing told about a job.
+
+    Attributes:
+        kind: one of `contract.COMPANION_KINDS`.
+        job: the job it is about; None where its stream has to tell.
+        content: the fields that are kept, as canonical JSON text.
+        files: ids of the result files that a job object names.
+    """
+
+    kind: str
+    job: str | None
+    content: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """An object that tells nothing about a job.
+
+    Attributes:
+        kind: what it calls itself.
+    """
+
+    kind: str
+
+
+def found_in(value: Any) -> list[Companion | Nothing]:
+    """The companions in a JSON value that holds no events, with what lies among them.
+
+    Empty where there is no companion. Pages and recorded bodies are looked into, and objects that
+    do not say what they are; of objects that do, only these.
+    """
+    found = list(_within(value))
+    return found if any(isinstance(item, Companion) for item in found) else []
+
+
+def _within(value: Any) -> Iterator[Companion | Nothing]:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list):
+            stack.extend(reversed(item))
+        elif isinstance(item, str):
+            if (body := _body(item)) is not None:
+                stack.append(body)
+        elif isinstance(item, dict):
+            kind = item.get("object")
+            if read := _READERS.get(kind) if isinstance(kind, str) else None:
+                yield read(item) or Nothing(str(kind))
+            elif kind is None and (outcome := _outcome(item)):
+                yield outcome
+            elif kind == "list" or not (name := foreign(item)):
+                stack.extend(reversed(item.values()))
+            else:
+                yield Nothing(name)
+
+
+def _body(text: str) -> Any | None:
+    """The JSON value that a string holds, if it is one that speaks of jobs."""
+    if not any(mark in text for mark in _MARKS):
+        return None
+    text = bare(text)
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        return loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _job(value: dict[str, Any]) -> Companion | None:
+    kept = _kept(value, COMPANION_FIELDS["job"])
+    return _told("job", kept.get("id"), kept, tuple(kept.get("result_files", ())))
+
+
+def _checkpoint(value: dict[str, Any]) -> Companion | None:
+    kept = _kept(value, COMPANION_FIELDS["checkpoint"])
+    if "step_number" not in kept and isinstance(step := kept.get("metrics", {}).get("step"), int):
+        kept["step_number"] = step
+    return _told("checkpoint", kept.get("fine_tuning_job_id"), kept)
+
+
+def _outcome(value: dict[str, Any]) -> Companion | None:
+    if not _OUTCOME.fullmatch(str(value.get("type"))):
+        return None
+    kept = _kept(value, COMPANION_FIELDS["outcome"])
+    job = kept.get("data", {}).get("id")
+    return Companion("outcome", job, canonical({"object": OUTCOME_OBJECT} | kept)) if job else None
+
+
+def _result(value: dict[str, Any]) -> Companion | None:
+    step = _whole(value.get("step"))
+    if step is None:
+        return None
+    named = {k: v for k, v in value.items() if k not in ("object", "job_id", "step")}
+    numbers = _numbers({RESULT_NAMES.get(name, name): number for name, number in named.items()})
+    if not numbers:
+        return None
+    return Companion("result", _text(value.get("job_id")), canonical({"step": step} | numbers))
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Companion | None]] = {
+    JOB_OBJECT: _job,
+    CHECKPOINT_OBJECT: _checkpoint,
+    OUTCOME_OBJECT: _outcome,
+    RESULT_OBJECT: _result,
+}
+
+
+def _told(
+    kind: str, job: str | None, kept: dict[str, Any], files: tuple[str, ...] = ()
+) -> Companion | None:
+    """What an object tells; None where that is nothing, as of one that names a job only."""
+    if job is None or kept.keys() <= set(_NAMING):
+        return None
+    return Companion(kind, job, canonical(kept), files)
+
+
+def canonical(value: dict[str, Any]) -> str:
+    """One text for all contents that are equal, whatever the order of keys, and 1 or 1.0."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _kept(value: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """Of an object, the fields that are listed and hold what they should; null is absent."""
+    kept = {}
+    for name, wanted in fields.items():
+        content = value.get(name)
+        if isinstance(wanted, dict):
+            content = (_kept(content, wanted) or None) if isinstance(content, dict) else None
+        else:
+            content = _KINDS[wanted](content)
+        if content is not None:
+            kept[name] = content
+    return kept
+
+
+def _text(value: Any) -> str | None:
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, which no text can store
+        return None
+    return value
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, int):
+        return value if abs(value) < _INT64 else float(value) if abs(value) < 10**300 else None
+    if math.isfinite(value) and value == int(value) and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def _whole(value: Any) -> int | None:
+    number = _number(value)
+    return number if isinstance(number, int) else None
+
+
+def _time(value: Any) -> int | None:
+    number = _whole(value)
+    return number if number is not None and 0 <= number <= _LAST_TIME else None
+
+
+def _setting(value: Any) -> int | float | str | None:
+    return "auto" if value == "auto" else _number(value)
+
+
+def _texts(value: Any) -> list[str] | None:
+    return [text for text in value if _text(text)] or None if isinstance(value, list) else None
+
+
+def _numbers(value: Any) -> dict[str, int | float] | None:
+    if not isinstance(value, dict):
+        return None
+    pairs = ((_text(name), _number(number)) for name, number in value.items())
+    return {name: number for name, number in pairs if name and number is not None} or None
+
+
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    "text": _text,
+    "word": _word,
+    "whole": _whole,
+    "time": _time,
+    "setting": _setting,
+    "texts": _texts,
+    "numbers": _numbers,
+}

@@ -1,0 +1,162 @@
+"""Result files: CSV, plain or as base64 text, to blocks of records, one JSON object a row.
+
+What events call otherwise keeps the file's name here; `companions` knows both.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import json
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.contract import METRICS, RESULT_NAMES, RESULT_OBJECT
+from pipeline.forms.block import Block
+from pipeline.forms.lines import Readable, line_blocks
+
+_MARK = b"\xef\xbb\xbf"
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
+)
+_BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]{8,}")
+_PIECE = 1 << 20
+
+
+class Broken64(Exception):
+    """Text in base64 that goes wrong somewhere."""
+
+
+def is_results(head: bytes) -> bool:
+    """Whether some content begins as a result file does: with a header that has step and metrics.
+
+    Args:
+        head: the first bytes, at least one line of them.
+    """
+    return _header(_decoded(head) if _is_base64(head) else head) is not None
+
+
+def result_blocks(stream: Readable, max_record_bytes: int, *, offset: int = 0) -> Iterator[Block]:
+    """Cut a result file into its rows, block by block; the header is no record.
+
+    A good row becomes a JSON object that calls itself `contract.RESULT_OBJECT`; any other stays as
+    it is. Offsets are those of the CSV text, which base64 may hold.
+
+    Raises:
+        Broken64: the content is base64 that goes wrong.
+    """
+    head = b""
+    while b"\n" not in head[1:] and len(head) < _PIECE and (piece := stream.read(_PIECE)):
+        head += piece
+    source: Readable = _Rejoined(head, stream)
+    if _is_base64(head):
+        source = _Decoder(source)
+    names: list[str] | None = None
+    for block in line_blocks(source, max_record_bytes, offset=offset):
+        first = 0
+        if names is None:
+            names, first = _header(block.raw(0)) or [], 1
+        if len(block) > first:
+            yield _rows(block, names, first)
+
+
+class _Rejoined:
+    """A stream from its beginning again."""
+
+    def __init__(self, head: bytes, rest: Readable) -> None:
+        self._head, self._rest = head, rest
+
+    def read(self, size: int, /) -> bytes:
+        piece, self._head = self._head[:size], self._head[size:]
+        return piece or self._rest.read(size)
+
+
+class _Decoder:
+    """The content of a base64 text, its line breaks passed over."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream, self._carry = stream, b""
+        self._ready = b""
+
+    def read(self, size: int, /) -> bytes:
+        while not self._ready and (piece := self._stream.read(_PIECE)):
+            text = self._carry + b"".join(piece.split())
+            whole = len(text) // 4 * 4
+            self._ready, self._carry = _decode(text[:whole]), text[whole:]
+        if not self._ready and self._carry:
+            raise Broken64("base64 that breaks off: fetch the file again")
+        found, self._ready = self._ready[:size], self._ready[size:]
+        return found
+
+
+def _decode(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise Broken64(f"base64 that goes wrong ({error}): fetch the file again") from None
+
+
+def _is_base64(head: bytes) -> bool:
+    return _BASE64.fullmatch(head[:64]) is not None and b"," not in head[:64]
+
+
+def _decoded(head: bytes) -> bytes:
+    text = b"".join(head.removeprefix(_MARK).split())
+    try:
+        return _decode(text[: len(text) // 4 * 4])
+    except Broken64:
+        return b""
+
+
+def _header(line: bytes) -> list[str] | None:
+    """The names of the columns, if a step and metrics are among them."""
+    line = line.removeprefix(_MARK).split(b"\n", 1)[0]
+    try:
+        names = [name.strip() for name in _cells(line.decode("utf-8"))]
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    known = [n for n in names if n in METRICS or n in RESULT_NAMES or "/" in n]
+    return names if names.count("step") == 1 and known and len(set(names)) == len(names) else None
+
+
+def _cells(line: str) -> list[str]:
+    return next(csv.reader([line.rstrip("\r\n")], strict=True), [])
+
+
+def _rows(block: Block, names: list[str], first: int) -> Block:
+    """The rows of a block of lines as records."""
+    raws, oversize = [], {}
+    for index in range(first, len(block)):
+        if index in block.oversize:
+            oversize[index - first] = block.oversize[index]
+        raws.append(block.raw(index) if index in block.oversize else _row(block.raw(index), names))
+    return Block(
+        np.frombuffer(b"".join(raws), dtype=np.uint8),
+        np.cumsum([0, *map(len, raws)]),
+        max(block.position - 1, 0),
+        block.offsets[first:],
+        oversize=oversize,
+        unterminated=block.unterminated,
+    )
+
+
+def _row(raw: bytes, names: list[str]) -> bytes:
+    """A row as a JSON object of its numbers; as it is where it is no row."""
+    try:
+        cells = [cell.strip() for cell in _cells(raw.decode("utf-8"))]
+    except (UnicodeDecodeError, csv.Error):
+        return raw
+    if len(cells) != len(names) or not all(_NUMBER.fullmatch(cell) for cell in cells if cell):
+        return raw
+    numbers = {n: _value(cell) for n, cell in zip(names, cells, strict=True) if cell}
+    if not isinstance(numbers.get("step"), int):
+        return raw
+    return json.dumps({"object": RESULT_OBJECT} | numbers, ensure_ascii=False).encode() + b"\n"
+
+
+def _value(cell: str) -> int | float:
+    number = float(cell)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number

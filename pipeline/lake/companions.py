@@ -1,0 +1,116 @@
+"""What lies beside events on its way into the lake: staged, and each thing kept once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.companions import Companion
+from pipeline.contract import COMPANIONS
+from pipeline.lake import settle
+from pipeline.lake.segments import SegmentWriter, Staged
+from pipeline.lake.store import Commit, Store
+from pipeline.sqlfiles import sql_text
+
+_ROWS = 20_000
+
+Counts = Counter[tuple[str, str]]
+"""(source id, kind) -> rows."""
+
+
+class CompanionRows:
+    """Companions of one intake, on their way to a staged file.
+
+    Attributes:
+        files: result file -> jobs whose objects name it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Prepare to stage below a folder."""
+        self._writer = SegmentWriter(folder, "companions")
+        self._rows: list[dict[str, Any]] = []
+        self.files: dict[str, set[str]] = defaultdict(set)
+
+    def add(
+        self, companion: Companion, job: str, source_id: str, position: int, offset: int
+    ) -> None:
+        """Take one in."""
+        for file in companion.files:
+            self.files[file].add(job)
+        self._rows.append(companion_row(companion, job, source_id, position, offset))
+        if len(self._rows) >= _ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write(pa.Table.from_pylist(self._rows, schema=COMPANIONS))
+        self._rows.clear()
+
+    def finish(self) -> Staged | None:
+        """The staged file; None where there is nothing."""
+        self._flush()
+        return self._writer.finish()
+
+
+def companion_row(
+    companion: Companion, job: str, source_id: str, position: int, offset: int
+) -> dict[str, Any]:
+    """A companion as a row of the contract."""
+    return {
+        "job_id": job, "kind": companion.kind, "content": companion.content,
+        "source_id": source_id, "position": position, "offset": offset,
+    }  # fmt: skip
+
+
+def bring(store: Store, folder: Path, commit: Commit, fresh: Sequence[Staged]) -> Counts:
+    """Make staged companions live that the lake does not hold yet; the others, counted."""
+    repeats: Counts = Counter()
+    if not fresh:
+        return repeats
+    with settle.engine(folder) as con:
+        settle.over(con, "fresh", [staged.path for staged in fresh], "companions")
+        settle.over(con, "held", store.live("companions"), "companions")
+        staged = settle.rewrite(con, folder, "companions", sql_text("lake/new_companions"))
+        settle.over(con, "kept", [staged.path] if staged else [], "companions")
+        for source, kind, count in con.execute(sql_text("lake/companion_losses")).fetchall():
+            repeats[source, kind] = count
+    commit.add(staged)
+    return repeats
+
+
+def rename(
+    store: Store, con: Any, folder: Path, commit: Commit, jobs: Mapping[str, str]
+) -> Counter[str]:
+    """Let the rows of result files follow the events of their jobs; repeats by source.
+
+    Objects name their job themselves and stay with it.
+    """
+    files = store.live("companions")
+    settle.over(con, "fresh", files, "companions")
+    con.register("names", pa.table({"old": list(jobs), "new": list(jobs.values())}))
+    lost: Counter[str] = Counter()
+    if con.execute(sql_text("lake/has_results")).fetchone():
+        staged = settle.rewrite(con, folder, "companions", sql_text("lake/renamed_companions"))
+        settle.over(con, "kept", [staged.path] if staged else [], "companions")
+        for source, _, count in con.execute(sql_text("lake/companion_losses")).fetchall():
+            lost[source] += count
+        commit.add(staged)
+        for file in files:
+            commit.remove(file)
+    con.unregister("names")
+    return lost
+
+
+def result_files(store: Store, folder: Path) -> dict[str, set[str]]:
+    """Result file -> jobs whose objects in the lake name it."""
+    found: dict[str, set[str]] = defaultdict(set)
+    with settle.engine(folder) as con:
+        settle.over(con, "held", store.live("companions"), "companions")
+        for job, files in con.execute(sql_text("lake/result_files")).fetchall():
+            for file in json.loads(files):
+                found[file].add(job)
+    return found

@@ -1,0 +1,53 @@
+-- Which known metrics do result files give for each step?
+--
+-- Grain: job_id, step
+-- Reads: lake_companions
+-- Caveat: of several rows of a step the one with more numbers counts, then that of the greater
+--   text, each metric by the best row that has it. Values are rounded to 5 decimals.
+-- Source: OpenAI and Azure, fine-tuning guides, result files.
+create or replace view stg_results as
+with points as (
+    select
+        job_id,
+        json_transform(content, '{
+            "step": "BIGINT",
+            "train_loss": "DOUBLE",
+            "train_mean_token_accuracy": "DOUBLE",
+            "valid_loss": "DOUBLE",
+            "valid_mean_token_accuracy": "DOUBLE",
+            "full_valid_loss": "DOUBLE",
+            "full_valid_mean_token_accuracy": "DOUBLE",
+            "train_mean_reward": "DOUBLE",
+            "valid_mean_reward": "DOUBLE",
+            "full_valid_mean_reward": "DOUBLE",
+            "full_valid_mean_parse_error": "DOUBLE",
+            "reasoning_tokens_mean": "DOUBLE",
+            "valid_reasoning_tokens_mean": "DOUBLE",
+            "completion_tokens_mean": "DOUBLE",
+            "mean_unresponsive_rewards": "DOUBLE"
+        }') as told,
+        {'a': len(json_keys(content)), 'b': content} as place
+    from lake_companions
+    where kind = 'result'
+)
+
+select
+    job_id,
+    told.step as step,
+    arg_max(told.train_loss, place) as train_loss,
+    arg_max(told.train_mean_token_accuracy, place) as train_mean_token_accuracy,
+    arg_max(told.valid_loss, place) as valid_loss,
+    arg_max(told.valid_mean_token_accuracy, place) as valid_mean_token_accuracy,
+    arg_max(told.full_valid_loss, place) as full_valid_loss,
+    arg_max(told.full_valid_mean_token_accuracy, place) as full_valid_mean_token_accuracy,
+    arg_max(told.train_mean_reward, place) as train_mean_reward,
+    arg_max(told.valid_mean_reward, place) as valid_mean_reward,
+    arg_max(told.full_valid_mean_reward, place) as full_valid_mean_reward,
+    arg_max(told.full_valid_mean_parse_error, place) as full_valid_mean_parse_error,
+    arg_max(told.reasoning_tokens_mean, place) as reasoning_tokens_mean,
+    arg_max(told.valid_reasoning_tokens_mean, place) as valid_reasoning_tokens_mean,
+    arg_max(told.completion_tokens_mean, place) as completion_tokens_mean,
+    arg_max(told.mean_unresponsive_rewards, place) as mean_unresponsive_rewards
+from points
+group by job_id, told.step
+;
