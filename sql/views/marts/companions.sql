@@ -19,7 +19,8 @@ from lake_companions
 comment on view companions is
     'What do the dumps tell of jobs beside their events: objects, webhooks, rows of result files?';
 comment on column companions.job_id is 'fine-tuning job it is about [id]';
-comment on column companions.kind is 'job, checkpoint, outcome (a webhook) or result (a row) [text]';
+comment on column companions.kind is
+    'job, checkpoint, outcome (a webhook) or result (a row of a file) [text]';
 comment on column companions.content is 'the fields that are kept, as JSON text [text]';
 comment on column companions.source_id is 'the source it was read from [id]';
 comment on column companions.position is

@@ -3,7 +3,7 @@
 -- Grain: job_id
 -- Reads: jobs, stg_problems, job_phases
 -- Caveat: of the errors of a job, the one that names an error_code says most and is taken, else the
---   last in time. The phase is the last one entered before the end; a dump without the messages of
+--   last in time; the job object fills what no event tells. The phase is the last one entered before the end; a dump without the messages of
 --   phases tells none.
 create or replace view failure_reasons as
 with failed as (
@@ -13,7 +13,10 @@ with failed as (
         ended_at,
         last_step,
         total_steps,
-        errors
+        errors,
+        error_code,
+        error_param,
+        coalesce(error_message, outcome_message) as message
     from jobs
     where status = 'failed'
 ),
@@ -58,9 +61,9 @@ select
     failed.dialect,
     failed.ended_at as failed_at,
     phases.phase,
-    reasons.reason.error_code as error_code,
-    reasons.reason.error_param as error_param,
-    reasons.reason.message as message,
+    coalesce(reasons.reason.error_code, failed.error_code) as error_code,
+    coalesce(reasons.reason.error_param, failed.error_param) as error_param,
+    coalesce(reasons.reason.message, failed.message) as message,
     reasons.reason.template as template,
     reasons.reason.event_id as event_id,
     reasons.reason.told_by as told_by,
@@ -68,7 +71,7 @@ select
     failed.last_step,
     failed.total_steps
 from failed
-inner join reasons on failed.job_id = reasons.job_id
+left join reasons on failed.job_id = reasons.job_id
 left join phases on failed.job_id = phases.job_id
 ;
 

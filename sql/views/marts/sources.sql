@@ -3,8 +3,8 @@
 -- Grain: source_id
 -- Order: commit_id, path, source_id
 -- Reads: lake_sources, lake_streams
--- Caveat: records = events + companions + duplicates + rejects + ignored + blank, as of now. A file that grew
---   stands for its earlier self too.
+-- Caveat: records = events + companions + duplicates + rejects + ignored + blank, as of now. A file
+--   that grew stands for its earlier self too.
 create or replace view sources as
 with streams as (
     select

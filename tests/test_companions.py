@@ -1,0 +1,224 @@
+"""What lies beside events: which of it is kept, and what never is."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from dumps import A, B, C, a_page, an_event, an_exchange
+from strategies_companions import KEY, PLANTED
+
+from pipeline import exact, open_lake
+from pipeline.contract import LAKE_VERSION
+from pipeline.lake.lake import Lake
+from pipeline.lake.store import Store
+
+RESULTS = "step,train_loss,train_accuracy\n1,0.51234,0.5\n2,0.4,\n"
+
+
+def job(name: str, **fields: Any) -> dict[str, Any]:
+    """A job object as the API sends it, with what a tracker left there."""
+    return {"object": "fine_tuning.job", "id": name, "status": "running"} | fields | PLANTED
+
+
+def kinds(lake: Lake) -> list[tuple[str, str]]:
+    """What the lake holds beside events."""
+    return lake.sql("select job_id, kind from companions order by all").rows()
+
+
+PLACES = {
+    "alone": [job(A)],
+    "page": [{"object": "list", "data": [job(A), {"object": "file", "id": "x", "note": KEY}]}],
+    "array": [[job(A)]],
+    "exchange": [an_exchange(A, job(A))],
+    "exchange of a page": [an_exchange(A, {"object": "list", "data": [job(A)]})],
+    "beside a page": [{"job": job(A), "events": a_page(1, 2)}],
+    "page beside a page": [{"jobs": {"object": "list", "data": [job(A)]}, "events": a_page(1)}],
+    "unlabelled": [{"run": {"job": job(A), "token": KEY}}],
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_wherever_it_lies(tmp_path: Path, place: str, indent: int | None) -> None:
+    """A job object is found wherever dumps have it, and no unknown field of it is anywhere."""
+    dump = tmp_path / "dump.json"
+    dump.write_text("\n".join(json.dumps(value, indent=indent) for value in PLACES[place]))
+    with open_lake(tmp_path / "lake") as lake:
+        report = lake.ingest([dump])
+        assert (report.reject_count, report.refused) == (0, [])
+        assert kinds(lake) == [(A, "job")]
+        said = "\n".join(lake.export_events()) + repr(lake.view("jobs").rows()) + repr(report)
+        assert KEY not in said
+        assert lake.verify().findings == []
+    for file in (tmp_path / "lake").rglob("*"):
+        if file.is_file():
+            assert KEY.encode() not in file.read_bytes()
+            if file.suffix == ".parquet":
+                assert KEY not in repr(pq.read_table(file).to_pylist())
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"hyperparameters": {"api_key": KEY, "n_epochs": KEY, "batch_size": {"x": KEY}}},
+        {"method": {"type": "dpo", "dpo": {"beta": KEY, "hyperparameters": {"beta": [KEY]}}}},
+        {"error": {"detail": KEY, "code": {"x": KEY}}},
+        {"result_files": [{"id": KEY}], "trained_tokens": KEY, "seed": KEY, "created_at": KEY},
+        {"model": {"name": KEY}, "status": {"now": KEY}},
+    ],
+)
+def test_what_is_listed_holds_what_it_should(field: dict[str, Any]) -> None:
+    """A listed field with another kind of value, or with more inside, brings none of that."""
+    value = {"object": "fine_tuning.job", "id": A, "status": "failed"} | field
+    verdict = exact.read(json.dumps(value).encode())
+    assert KEY not in repr(verdict)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"object": "fine_tuning.job", "id": A}, "fine_tuning.job"),
+        ({"object": "fine_tuning.job", "id": A, "status": None, "note": 1}, "fine_tuning.job"),
+        ({"object": "fine_tuning.job", "status": "failed"}, "fine_tuning.job"),
+        ({"object": "fine_tuning.job.checkpoint", "id": "c", "step_number": 1},
+         "fine_tuning.job.checkpoint"),
+        ({"object": "event", "type": "eval.run.failed", "data": {"id": "e"}}, "event"),
+    ],
+)  # fmt: skip
+def test_who_says_nothing_is_ignored(value: dict[str, Any], kind: str) -> None:
+    """An object that tells nothing about a job is ignored, under the name it gives itself."""
+    assert exact.read(json.dumps(value).encode()) == exact.Ignored(kind)
+
+
+@pytest.mark.parametrize("packed", ["plain", "base64", "lines of base64", "gz", "base64 gz"])
+def test_result_files_in_every_packing(tmp_path: Path, packed: str) -> None:
+    """A result file gives the same curve plain, in base64 and compressed."""
+    content = ("\ufeff" + RESULTS.replace("\n", "\r\n")).encode()
+    if "base64" in packed:
+        content = (base64.encodebytes if "lines" in packed else base64.b64encode)(content)
+    content = gzip.compress(content) if "gz" in packed else content
+    (tmp_path / f"{A}.bin").write_bytes(content)
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([tmp_path / f"{A}.bin"]).sources
+        assert (source.records, source.companions) == (2, {"result": 2})
+        asked = "select step, train_loss, train_mean_token_accuracy, events from loss_curves"
+        assert lake.sql(f"{asked} order by step").rows() == [
+            (1, 0.51234, 0.5, 0),
+            (2, 0.4, None, 0),
+        ]
+
+
+def test_bad_rows_are_rejects(tmp_path: Path) -> None:
+    """A row that is none is a reject with its bytes and place; the rows around it are kept."""
+    rows = [b"1,0.5,1", b"x,0.5,1", b"1.5,0.5,1", b"2,0.5", b"3,0.5,n/a", b",1,1", b"4,0x10,1"]
+    path = tmp_path / f"{A}.csv"
+    path.write_bytes(b"step,train_loss,valid_loss\n" + b"\n".join(rows) + b"\n5,0.25,\n")
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([path]).sources
+        assert (source.rejects, source.companions) == ({"bad_row": 6}, {"result": 2})
+        found = lake.sql("select raw, byte_offset from lake_rejects order by position").rows()
+        assert [raw for raw, _ in found] == rows[1:]
+        assert all(path.read_bytes()[at:].startswith(raw) for raw, at in found)
+        assert lake.replay_rejects().passed == 0
+        assert lake.verify().findings == []
+
+
+def test_whose_result_file(tmp_path: Path) -> None:
+    """Its job is told by a name, by --job-id, or by the one object that names its file id."""
+    loose = tmp_path / "step_metrics.csv"
+    named = tmp_path / "results-file-Abcdef123.csv"
+    both = tmp_path / "file-OfTwoJobs.csv"
+    folder = tmp_path / A / "result.csv"
+    folder.parent.mkdir()
+    for number, path in enumerate((loose, named, both, folder)):
+        path.write_text(RESULTS + f"{number + 3},0.1,\n")
+    with open_lake(tmp_path / "lake") as lake:
+        report = lake.ingest([loose, named, both, folder])
+        assert [s.status for s in report.sources] == ["refused", "refused", "refused", "new"]
+        assert all("--job-id" in str(s.problem) for s in report.refused)
+        objects = tmp_path / "jobs.json"
+        files = {A: ["file-OfTwoJobs"], B: ["file-OfTwoJobs"], C: ["file-Abcdef123"]}
+        some = [job(name, result_files=own) for name, own in files.items()]
+        objects.write_text(json.dumps({"object": "list", "data": some}))
+        lake.ingest([objects])
+        statuses = [s.status for s in lake.ingest([named, both]).sources]
+        assert statuses == ["new", "refused"]
+        assert [s.status for s in lake.ingest([named]).sources] == ["known"]
+        assert [s.status for s in lake.ingest([loose], job_id=B).sources] == ["new"]
+        told = dict(lake.sql("select job_id, max(step) from loss_curves group by all").rows())
+        assert told == {A: 6, B: 3, C: 4}
+        assert lake.verify().findings == []
+    with open_lake(tmp_path / "together") as lake:  # the object may come last
+        assert [s.status for s in lake.ingest([named, objects]).sources] == ["new", "new"]
+        assert set(kinds(lake)) == {(A, "job"), (B, "job"), (C, "job"), (C, "result")}
+
+
+def test_assign_moves_result_rows(tmp_path: Path) -> None:
+    """Rows of result files follow their job's events; what its objects say stays with it."""
+    (tmp_path / f"{A}.csv").write_text(RESULTS)
+    (tmp_path / f"{B}.csv").write_text(RESULTS.rsplit("\n", 2)[0])
+    (tmp_path / f"{A}.jsonl").write_text(f"{json.dumps(an_event(1))}\n{json.dumps(job(A))}\n")
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / f"{A}.csv", tmp_path / f"{B}.csv", tmp_path / f"{A}.jsonl"])
+        lake.assign(str(tmp_path / f"{A}.csv"), B, force=True)
+        assert kinds(lake) == [(A, "job"), (B, "result"), (B, "result")]
+        assert lake.verify().findings == []
+        lake.compact(keep_hours=0)
+        assert lake.verify().findings == []
+        assert kinds(lake) == [(A, "job"), (B, "result"), (B, "result")]
+
+
+def test_replay_reads_companions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier version rejected and this one knows becomes a companion, once."""
+    hook = {"type": "fine_tuning.job.failed", "data": {"id": A}, "created_at": 1_700_000_009}
+    dump = tmp_path / f"{A}.jsonl"
+    dump.write_text(f"{json.dumps(an_event(1))}\n{json.dumps(hook)}\n")
+    with open_lake(tmp_path / "lake") as lake:
+        with monkeypatch.context() as patched:
+            patched.setattr(exact, "found_in", lambda value: [])
+            assert lake.ingest([dump]).reject_count == 1
+        assert lake.replay_rejects().passed == 1
+        assert kinds(lake) == [(A, "outcome")]
+        assert lake.view("jobs")["status"].to_list() == ["failed"]
+        assert lake.verify().findings == []
+
+
+def test_an_older_lake_is_brought_up_to_date(tmp_path: Path) -> None:
+    """A lake of version 1 opens, answers, verifies, and takes in companions."""
+    path = tmp_path / "lake"
+    (tmp_path / f"{A}.jsonl").write_text(json.dumps(an_event(1)) + "\n")
+    with open_lake(path) as lake:
+        lake.ingest([tmp_path / f"{A}.jsonl"])
+    age(path)
+    with open_lake(path) as lake:
+        assert len(lake.view("events")) == 1
+        assert lake.view("sources")["companions"].to_list() == [0]
+        assert lake.view("companions").is_empty()
+        assert lake.verify().findings == []
+        (tmp_path / "job.json").write_text(json.dumps(job(A)))
+        lake.ingest([tmp_path / "job.json"])
+        assert kinds(lake) == [(A, "job")]
+        assert lake.verify().findings == []
+        assert lake.view("history")["command"].to_list() == ["ingest", "upgrade", "ingest"]
+
+
+def age(path: Path) -> None:
+    """Make a lake what version 1 left behind."""
+    store = Store(path, create=False)
+    db = store.ledger._db
+    for file in [*store.live("sources"), store.empty("sources")]:
+        table = pq.read_table(file).drop_columns("companions")
+        file.chmod(0o600)
+        pq.write_table(table, file)
+    store.empty("companions").unlink()
+    (path / "companions").rmdir()
+    db.execute("alter table sources drop column companions")
+    db.execute("update meta set value = '1' where key = 'lake_version'")
+    assert LAKE_VERSION == 2
+    store.ledger.close()
