@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import click
 
@@ -35,6 +37,8 @@ from sweep import ERRORS, KILL, Sweep  # noqa: E402
 
 Figures = dict[str, Any]
 KILLS, EVENTS, CUTS, CONTROLS, INPUTS = 1_000, 1_000_000, 100, 20, 100_000
+ANY = "tests/fuzz/test_fuzz.py::test_any_records"
+HOSTILE = ["tests/hostile", "tests/test_hostile_output.py", "tests/test_compression.py"]
 SHARES = 4
 """Into how many units kills and power cuts are cut."""
 
@@ -70,13 +74,29 @@ def plain_unit(folder: Path, what: str, **options: Any) -> tuple[Figures, list[s
     return figures, wrong
 
 
-def fuzz_unit(folder: Path, inputs: int) -> tuple[Figures, list[str]]:
+def fuzz_unit(folder: Path, inputs: int, seed: int) -> tuple[Figures, list[str]]:
     """Mutated records, by `python -m tests.fuzz`."""
-    command = [sys.executable, "-m", "tests.fuzz", "--inputs", str(inputs), "--seed", "1"]
+    command = [sys.executable, "-m", "tests.fuzz", "--inputs", str(inputs), "--seed", str(seed)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         return {}, [f"fuzz: exit code {done.returncode}: {done.stderr[-2000:]}"]
     return json.loads(done.stdout), []
+
+
+def suite_unit(folder: Path, tests: list[str], effort: int) -> tuple[Figures, list[str]]:
+    """Tests of the suite, in their long form; how many of each function passed."""
+    report = folder / "junit.xml"
+    command = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={report}", *tests]
+    environment = {**os.environ, "TUNELOG_EFFORT": str(effort)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    found: Counter[str] = Counter()
+    for case in ElementTree.parse(report).iter("testcase"):
+        found["skipped" if len(case) else case.attrib["name"].partition("[")[0]] += 1
+    return {"tests": found.total() - found["skipped"], **found}, (
+        [done.stdout[-2000:]] if done.returncode else []
+    )
 
 
 def units(parts: Iterable[str]) -> list[Unit]:
@@ -96,8 +116,13 @@ def units(parts: Iterable[str]) -> list[Unit]:
     elif "power" in parts:
         click.echo(f"power: skipped: {power.missing()}", err=True)
     made.append(Unit("races", plain_unit, {"what": "races", "jobs": 4, "events": 400, "seed": 1}))
-    if (ROOT / "tests" / "fuzz").exists() or (ROOT / "tests" / "fuzz.py").exists():
-        made.insert(0, Unit("fuzz", fuzz_unit, {"inputs": INPUTS}))
+    share = {"inputs": INPUTS // SHARES}
+    made += [Unit("fuzz", fuzz_unit, {"seed": 1 + 1_000 * n, **share}) for n in seeds]
+    made.append(Unit("fuzz", suite_unit, {"tests": [ANY], "effort": 20}))
+    made.append(Unit("hostile", suite_unit, {"tests": HOSTILE, "effort": 5}))
+    made.append(
+        Unit("escapes", suite_unit, {"tests": ["tests/test_query_escapes.py"], "effort": 1})
+    )
     return [unit for unit in made if unit.part in parts]
 
 
@@ -147,6 +172,13 @@ SENTENCES = {
     "races": "{ingests:,} ingests of 8 processes, {answers:,} queries and {compactions:,} "
     "compactions meanwhile, {events:,} events in the end. Lost: 0. Doubled: 0. Refused: 0. "
     "{waits:,} writers said that they wait, {named:,} for whom.",
+    "fuzz": "{inputs:,} mutated inputs in {files:,} files and {lakes:,} lakes: {records:,} "
+    "records, of them {events:,} events, {duplicates:,} duplicates, {rejects:,} rejects, "
+    "{ignored:,} ignored, {blank:,} blank; {refused:,} files refused as a whole. Crashes: 0. Not "
+    "conserved: 0. Verdicts and values other than the independent reader's: 0.",
+    "hostile": "{tests:,} tests passed, {skipped:,} skipped, a line of 1 GB among them.",
+    "escapes": "{test_escape:,} escapes that read or write, none succeeded; {test_exhaustion:,} "
+    "that would eat memory or time, all ended in their limits; {tests:,} tests passed in all.",
 }
 
 
@@ -154,8 +186,6 @@ def told(part: str, found: list[Figures]) -> list[str]:
     """What a part found, for the report."""
     if part == "sweep":
         return sweep_table(found)
-    if part == "fuzz":
-        return [f"- {name.replace('_', ' ')}: {value}" for name, value in found[0].items()]
     return [SENTENCES[part].format_map(added(found))]
 
 
@@ -172,7 +202,7 @@ def write_report(part: str, lines: list[str]) -> None:
 
 def main() -> int:
     """Run parts; 0 if nothing was wrong."""
-    parts = ("sweep", "kills", "power", "races", "fuzz")
+    parts = ("sweep", "kills", "power", "races", "fuzz", "hostile", "escapes")
     parser = argparse.ArgumentParser(description="the long forms of the reliability tests")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; all")
     parser.add_argument("--jobs", type=int, default=2, help="how many units run at once")

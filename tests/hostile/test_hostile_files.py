@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xxhash
 from dumps import A, a_page, an_event
+from strategies import EFFORT
 
 from pipeline import open_lake
 from pipeline.lake import reading, version
@@ -350,6 +352,28 @@ def ingest_peak(lake: Path, *arguments: str) -> tuple[subprocess.CompletedProces
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done, int(done.stderr.rpartition("PEAK ")[2]) / 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is told by Linux only")
+def test_an_endless_line_takes_no_memory(tmp_path: Path) -> None:
+    """A line of 1 GB (128 MB in the short form) is one reject, in bounded memory."""
+    length, dump = (1_000 if EFFORT > 1 else 128) << 20, tmp_path / "x.jsonl"
+    digest = xxhash.xxh3_128()
+    with dump.open("wb") as file:
+        file.write(lines(2))
+        for _ in range(length >> 20):
+            file.write(b"x" * (1 << 20))
+            digest.update(b"x" * (1 << 20))
+        file.write(b"\n" + lines(1, 2))
+    done, peak = ingest_peak(tmp_path / "lake", str(dump))
+    assert done.returncode == 1 and "3 new events" in done.stdout
+    assert peak < 450
+    with open_lake(tmp_path / "lake") as lake:
+        (reject,) = lake.sql("from lake_rejects").to_dicts()
+        assert (reject["reason"], reject["byte_offset"]) == ("too_large", len(lines(2)))
+        assert (reject["byte_length"], reject["raw"]) == (length, b"x" * (64 << 10))
+        assert reject["raw_hash"] == digest.hexdigest()
+        conserved(lake)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is told by Linux only")
