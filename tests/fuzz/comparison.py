@@ -59,12 +59,14 @@ class Comparison:
         return None
 
     def _refused(self, file: Fuzzed) -> None:
+        told = self.problems.get(str(file.path))
+        if told is None:  # a file of the same content came before it
+            return
         self.counts["refused"] += 1
         inside, _ = file.document_events()
         events = [v for v in inside if v.kind == "event"]
         events += [p.verdict for p in file.lines() if p.verdict.kind == "event"]
-        if events and "does not read yet" not in self.problems[str(file.path)]:
-            told = self.problems[str(file.path)]
+        if events and "does not read yet" not in told:
             self._note(file, f"{len(events)} events, refused: {told}: {file.content[:2_000]!r}")
 
     def _by_lines(self, file: Fuzzed, source: dict[str, Any]) -> None:
