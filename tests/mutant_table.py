@@ -34,6 +34,9 @@ STORE = "tests/test_lake.py::test_"
 ODD = "pipeline/lake/odd.py"
 REGULAR = "sql/normalise/regular.sql"
 MARKS = "pipeline/marks.py"
+ARCHIVE = "tests/archive/test_archive.py::test_"
+PROOF = "tests/archive/test_archive_verify.py::test_"
+FETCHING = "pipeline/archive/fetching.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
 SHOWN = "tests/test_hostile_output.py::test_"
@@ -349,4 +352,38 @@ MUTANTS = (
     Mutant("races", "who waits does not say for whom", "pipeline/lake/ledger.py",
            "                waiting(holder)\n", '                waiting("another process")\n',
            CRASH + "who_waits_says_for_whom"),
+    Mutant("archive", "a walk joins what is known at the first known event", FETCHING,
+           "page.last in known and page.oldest < bar", "page.last in known",
+           ARCHIVE + "an_event_that_slips_in_below_others_is_brought_at_once"),
+    Mutant("archive", "the last walk of a job that ended joins an earlier one", FETCHING,
+           "page.has_more and not walk.final and", "page.has_more and",
+           ARCHIVE + "an_event_that_takes_its_place_below_others_is_there_when_the_job_has_ended"),
+    Mutant("archive", "a job is done as soon as it ends", "pipeline/archive/pages.py",
+           "SETTLE_SECONDS = 900", "SETTLE_SECONDS = 0",
+           ARCHIVE + "a_job_that_has_just_ended_is_looked_at_again"),
+    Mutant("archive", "an interrupted walk begins anew", "pipeline/archive/chains.py",
+           "return walk if walk and not walk.ended and", "return walk if not walk and",
+           ARCHIVE + "what_still_fails_is_told_and_the_rest_is_there"),
+    Mutant("archive", "a body cut off under a good length is believed",
+           "pipeline/archive/account.py",
+           "        raise httpx2.RemoteProtocolError(str(error), request=response.request) from None",
+           "        pass", ARCHIVE + "faults_that_pass_are_tried_again"),
+    Mutant("archive", "lines need not follow one another", "pipeline/archive/manifest.py",
+           'line is None or line.get("prev") != self.link', "line is None",
+           PROOF + "a_changed_line_is_found"),
+    Mutant("archive", "verify believes what a line says of its page", "pipeline/archive/verify.py",
+           "if said != (", "if () == (", PROOF + "a_page_must_be_what_its_line_says"),
+    Mutant("archive", "a gap between two pages goes unseen", "pipeline/archive/chains.py",
+           'self.ended or line["page"] != len(self.paths) or line["after"] != self.cursor',
+           "self.ended", PROOF + "pages_must_follow_one_another"),
+    Mutant("archive", "bodies without a line are deleted", "pipeline/archive/store.py",
+           'if f"-{digest[:12]}." not in file.name:', "if digest:",
+           PROOF + "nothing_is_deleted_when_the_manifest_is_lost"),
+    Mutant("archive", "an escaped key passes", "pipeline/archive/redaction.py",
+           "{secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret), *secret.split()}",
+           "{secret}", "tests/archive/test_archive_cli.py::test_no_spelling_of_a_secret_passes"),
+    Mutant("watch", "what was shown is not noted", "pipeline/archive/watch.py",
+           'self._store.keep({"kind": "shown", "job": news.job.id, "events": ids})', "pass",
+           "tests/archive/test_watch.py::test_only_the_newest_events_of_a_job_that_is_new_to_it_"
+           "are_shown"),
 )  # fmt: skip

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NOT_INGESTED = ("file-", "result-")
-"""Beginnings of names whose files hold no dump."""
+_NO_DUMP = "file-"
+"""Beginning of the names of files that hold nothing for a lake: file objects."""
 
 
 class Moment(click.ParamType[float]):
@@ -234,14 +234,17 @@ def ingested(
     lake: Lake, lake_dir: str, files: list[Path], progress: Any = None
 ) -> tuple[int, ExitCode]:
     """Ingest an archive's files into an open lake: the number of new events, and a verdict."""
-    wanted = [str(file) for file in files if not file.name.startswith(_NOT_INGESTED)]
+    wanted = [str(file) for file in files if not file.name.startswith(_NO_DUMP)]
     if not wanted:
         return 0, ExitCode.OK
     found = lake.ingest(wanted, progress=progress, waiting=waiting_note(lake_dir))
     events = sum(source.events for source in found.sources)
-    if not found.refused and not found.reject_count:
+    refused = [source for source in found.refused if "/result-" not in source.path]
+    if len(refused) < len(found.refused):
+        note(f"{lake_dir}: {len(found.refused) - len(refused):,} result files were not read")
+    if not refused and not found.reject_count:
         return events, ExitCode.OK
-    bad = found.refused[0].problem if found.refused else f"{found.reject_count:,} rejects"
+    bad = refused[0].problem if refused else f"{found.reject_count:,} rejects"
     note(f"{lake_dir}: not all of it was taken in: {bad}: see `tunelog rejects --lake {lake_dir}`")
     return events, ExitCode.DATA
 

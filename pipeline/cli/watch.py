@@ -14,10 +14,11 @@ import click
 from pipeline.cli.archive import account_options, connected, guarded, ingested, refusal
 from pipeline.cli.options import lake_option
 from pipeline.cli.terminal import inert, inert_json, note
-from pipeline.errors import ExitCode
+from pipeline.errors import DataError, ExitCode
 
 if TYPE_CHECKING:
     from pipeline.archive.watch import News, Watcher
+    from pipeline.lake.lake import Lake
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _GOOD = "succeeded"
@@ -65,7 +66,7 @@ def watch(
     retries: int,
     timeout: float,
 ) -> ExitCode:
-    """Follow running jobs into the lake: print their new events, and verdicts that change.
+    """Follow running jobs into the lake: print new events, and verdicts (`check`) that change.
 
     Without --job, all jobs that run, and those that begin meanwhile. Ends when all of them have
     ended: with 0 if all succeeded, with 1 if one failed or was cancelled. Stopped and started
@@ -133,19 +134,28 @@ def _take_in(lake_dir: str, watcher: Watcher, verdicts: dict[str, dict[str, str]
     if not files:
         return
     from pipeline import open_lake
-    from pipeline.sqlfiles import sql_text
 
     with open_lake(lake_dir) as lake:
         ingested(lake, lake_dir, files)
-        rows = lake.sql(sql_text("watch/verdicts")).rows() if watcher.outcomes else []
-    for job in watcher.outcomes:
-        now = {rule: f"{evidence}" for name, rule, _, evidence in rows if name == job}
-        before = verdicts.setdefault(job, {})
-        for rule in sorted(now.keys() - before.keys()):
-            note(f"{job}: {rule}: {now[rule]}")
-        for rule in sorted(before.keys() - now.keys()):
-            note(f"{job}: {rule}: no longer so")
-        verdicts[job] = now
+        for job in watcher.outcomes:
+            now = _tripped(lake, job)
+            before = verdicts.get(job, {})
+            for rule in now.keys() - before.keys():
+                note(f"{job}: {rule}: {now[rule]}")
+            for rule in before.keys() - now.keys():
+                note(f"{job}: {rule}: no longer so")
+            verdicts[job] = now
+
+
+def _tripped(lake: Lake, job: str) -> dict[str, str]:
+    """The rules that trip in a job, with their evidence; see `tunelog check`."""
+    from pipeline import checks, settings
+
+    try:
+        rows = checks.check(lake, settings.load(None), job_id=job).rows.to_pylist()
+    except DataError:  # no event of the job yet
+        return {}
+    return {row["rule"]: row["evidence"] for row in rows if row["verdict"] == "tripped"}
 
 
 def _ended(watcher: Watcher, lake_dir: str) -> ExitCode:

@@ -53,6 +53,18 @@ def test_events_that_come_between_two_pages_are_not_lost(tmp_path: Path) -> None
     assert_equal(tmp_path / "a", api)
 
 
+def test_an_event_that_slips_in_below_others_is_brought_at_once(tmp_path: Path) -> None:
+    """Within the last minute of what is known, the next run looks below the youngest, too."""
+    with serving(small()) as api:
+        api.events[B] = [an_event(B, n, NOW - 5_000 + 10 * n) for n in range(30)]
+        run(api, tmp_path / "a")
+        api.events[B] += [an_event(B, 90, NOW - 4_750), an_event(B, 91, NOW - 4_700)]
+        api.asked.clear()
+        run(api, tmp_path / "a")
+        assert sum(f"{B}/events" in path for path in api.asked) < 5  # of eleven pages
+    assert_equal(tmp_path / "a", api)
+
+
 def test_an_event_that_takes_its_place_below_others_is_there_when_the_job_has_ended(
     tmp_path: Path,
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from keeping import A, B, assert_equal, faults, lines, run, small
 from server import NOW, Api, an_event, serving
 
-from pipeline.archive.manifest import NAME
+from pipeline.archive.manifest import NAME, encode
 
 
 @pytest.fixture
@@ -88,6 +88,25 @@ def test_a_changed_line_is_found(api: Api, out: Path) -> None:
     text = (out / NAME).read_text()
     (out / NAME).write_text(text.replace('"has_more":true', '"has_more":false', 1))
     assert {"manifest_is_whole"} <= {fault.rule for fault in faults(out)}
+
+
+@pytest.mark.parametrize(
+    "change", [{"has_more": False}, {"last": "ftevent-x"}, {"first": "ftevent-x"}, {"count": 2}]
+)
+def test_a_page_must_be_what_its_line_says(api: Api, out: Path, change: dict[str, Any]) -> None:
+    """A manifest that is whole, but says of a page what the page does not say, proves nothing."""
+    said = [{k: v for k, v in line.items() if k != "prev"} for line in lines(out)]
+    next(line for line in said if line["kind"] == "events" and line["has_more"]).update(change)
+    (out / NAME).write_bytes(encode(said, "")[0])
+    assert {"pages_are_as_told", "events_are_complete"} <= {fault.rule for fault in faults(out)}
+
+
+def test_pages_must_follow_one_another(api: Api, out: Path) -> None:
+    """A page that is left out of a manifest that is whole otherwise is a gap."""
+    said = [{k: v for k, v in line.items() if k != "prev"} for line in lines(out)]
+    middle = next(line for line in said if line["kind"] == "events" and line["page"] == 1)
+    (out / NAME).write_bytes(encode([line for line in said if line is not middle], "")[0])
+    assert {"files_are_named", "events_are_complete"} == {fault.rule for fault in faults(out)}
 
 
 def test_a_torn_last_line_is_found_and_dropped(api: Api, out: Path) -> None:

@@ -109,7 +109,7 @@ def test_it_ends_with_the_job(
             assert run([*WATCH, "--job", B]) == code
     told = capsys.readouterr()
     assert len(told.out.splitlines()) == 9 and "it\\x1bbroke" in told.out
-    assert f"{B}: error: it\\x1bbroke" in told.err and f"{B}: {end}" in told.err
+    assert f"{B}: error: failed at step 70: it\\x1bbroke" in told.err and f"{B}: {end}" in told.err
     with open_lake(tmp_path / "lake") as lake:
         assert lake.sql("select count(*) from events").item() == 9
 
