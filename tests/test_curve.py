@@ -38,7 +38,7 @@ JOBS: dict[str, list[dict[str, Any]]] = {
         {
             "step": n,
             "train_loss": 50.0 if n == 1000 else math.exp(-n / 1000),
-            **({"valid_loss": 1 + abs(n - 1500) / 1500} if n % 30 == 0 else {}),
+            **({"full_valid_loss": 1 + abs(n - 1500) / 1500} if n % 30 == 0 else {}),
         }
         for n in range(1, 3001)
     ],
@@ -110,14 +110,14 @@ def test_a_spike_of_one_step_in_thousands_is_seen(
     top = canvas(found)[0]
     assert len(top) - len(top.lstrip()) == pytest.approx(0.3333 * len(top), abs=1)
     assert len(top.split()) == 1
-    assert "◆  best        valid_loss 1.000 at step 1,500" in found
+    assert "◆  best             full_valid_loss 1 at step 1,500" in found
 
 
 def test_the_best_step_stands_where_it_was_measured(
     lake: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Column and row of the mark are those of step and value on the axes."""
-    found = drawn(lake, capsys, "long", "-m", "valid_loss", "--width", "100", "--height", "30")
+    found = drawn(lake, capsys, "long", "-m", "full_valid_loss", "--width", "100", "--height", "30")
     rows = canvas(found)
     (row,) = [n for n, line in enumerate(rows) if "◆" in line]
     share = (1500 - 30) / (3000 - 30)
@@ -146,7 +146,7 @@ def test_jobs_are_drawn_over_one_another_and_rewards_by_themselves(
         ["b", "ftjob-Z5uf", "valid_loss"],
         ["c", "ftjob-Z5uf", "full_valid_loss"],
         ["d", "long", "train_loss"],
-        ["e", "long", "valid_loss"],
+        ["e", "long", "full_valid_loss"],
         ["f", "ftjob-uPFP", "train_mean_reward"],
         ["g", "ftjob-uPFP", "full_valid_mean_reward"],
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
 LOSSES = ("train_loss", "valid_loss", "full_valid_loss")
 REWARDS = ("train_mean_reward", "valid_mean_reward", "full_valid_mean_reward")
 
+WHOLE_JOB_ID = re.compile(r"ftjob-(?:[A-Za-z0-9]{24}|[0-9a-f]{32})")
+"""OpenAI's and Azure's ids, as long as they ever are: such a job needs no looking up."""
+
+_JOBS_THAT_BEGIN_SO = "select distinct job_id from lake_events where starts_with(job_id, $1)"
 _CURVE = "from loss_curves where job_id = $1 order by step"
 _ATTEMPTS = "from loss_curve_attempts where job_id = $1 order by attempt, step"
 _JOB = "select job_id, status, last_step, total_steps from jobs where job_id = $1"
-_SERIES = ("job_id", "attempt", "metric")
+SERIES = ("job_id", "attempt", "metric")
+"""What tells the curves of `Curves.points` apart."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,9 @@ class Curves:
         points: job_id, attempt, metric, step, value, shown; a row per number, curve after curve,
             each by step. attempt is NULL on the curve of `loss_curves`, which joins them; shown is
             the value, smoothed if that is asked for.
-        marks: job_id, kind (best, checkpoint, restart), step, metric, value, model_id; a row per
-            step worth a mark. metric and value are those of the best step.
+        marks: job_id, kind (best, checkpoint, restart), step, metric, value, is_smoothed,
+            model_id; a row per step worth a mark. metric, value and is_smoothed are those of
+            `best_steps`.
     """
 
     jobs: pl.DataFrame
@@ -90,10 +97,39 @@ def curves(
     points = pl.concat(parts) if parts else _no_points()
     finite = pl.when(pl.col("value").is_finite()).then("value")
     weighed = finite.ewm_mean(alpha=1 - smoothing, adjust=True, ignore_nulls=True, min_samples=1)
-    smooth = pl.when(pl.col("value").is_finite()).then(weighed.over(_SERIES)).otherwise("value")
+    smooth = pl.when(pl.col("value").is_finite()).then(weighed.over(SERIES)).otherwise("value")
     points = points.with_columns(shown=smooth if smoothing and points.height else pl.col("value"))
-    marks = pl.concat([_no_marks(), *(_marks(con, job, points) for job in jobs)])
+    marks = pl.concat([_no_marks(), *(_marks(con, job) for job in jobs)])
     return Curves(pl.concat(known) if known else pl.DataFrame(), points, marks)
+
+
+def whole_job_id(con: duckdb.DuckDBPyConnection, job: str, told: str | None = None) -> str:
+    """The id of the one job that begins so.
+
+    Args:
+        con: a connection that has the views; an id as long as they ever are is not looked up.
+        job: the beginning.
+        told: how it was given, for the error.
+
+    Raises:
+        UsageError: no job of the lake begins so, or several do.
+    """
+    if WHOLE_JOB_ID.fullmatch(job):
+        return job
+    told = told or job
+    found = [name for (name,) in con.execute(_JOBS_THAT_BEGIN_SO, [job]).fetchall()]
+    if not found:
+        raise UsageError(f"{told}: no job of that name or beginning: see `tunelog show jobs`")
+    if len(found) > 1 and job not in found:
+        few = " and ".join(sorted(found)[:2])
+        raise UsageError(f"{told}: {len(found):,} jobs begin so, as {few}: write more of it")
+    return job if job in found else str(found[0])
+
+
+def best_words(mark: Mapping[str, Any]) -> str:
+    """What a row of `Curves.marks` says of a best step."""
+    smoothed = "smoothed " if mark["is_smoothed"] else ""
+    return f"{smoothed}{mark['metric']} {mark['value']:.4g} at step {mark['step']:,}"
 
 
 def quantity(metric: str) -> str:
@@ -127,44 +163,26 @@ def _points(
         wide = wide.with_columns(attempt=pl.lit(None, pl.Int64))
     index = ["job_id", "attempt", "step"]
     long = wide.unpivot(on=known, index=index, variable_name="metric").drop_nulls("value")
-    parts = [_no_points(), long.select(*_SERIES, "step", "value")]
+    parts = [_no_points(), long.select(*SERIES, "step", "value")]
     if [m for m in metrics if m not in METRICS]:
         others = con.sql(sql_text("charts/other_metrics"), params=[job]).pl()
         names = [name for name in others["metric"].unique() if _matches(name, metrics)]
         others = others.filter(pl.col("metric").is_in(names))
-        parts.append(others.select(*_SERIES, "step", "value"))
+        parts.append(others.select(*SERIES, "step", "value"))
     order = list(dict.fromkeys(pl.concat(parts)["metric"]))
     rank = pl.col("metric").replace_strict(order, range(len(order)), return_dtype=pl.Int64)
     rows = pl.concat(parts)
     return rows.sort("attempt", rank, "step", maintain_order=True) if rows.height else rows
 
 
-def _marks(con: duckdb.DuckDBPyConnection, job: str, points: pl.DataFrame) -> pl.DataFrame:
+def _marks(con: duckdb.DuckDBPyConnection, job: str) -> pl.DataFrame:
     import polars as pl
 
     rows: list[dict[str, Any]] = []
-    best = best_step(points.filter(job_id=job))
-    if best is not None:
-        rows.append({"kind": "best", **best})
-    for kind in ("checkpoint", "restart"):
-        found = con.sql(sql_text(f"charts/{kind}s"), params=[job]).pl().to_dicts()
-        rows += [{"kind": kind, **row} for row in found]
-    schema = _no_marks().schema
-    return pl.DataFrame([{"job_id": job, **row} for row in rows], schema)
-
-
-def best_step(points: pl.DataFrame) -> dict[str, Any] | None:
-    """Metric, step and value of a job's best step among its points; None where nothing tells."""
-    import polars as pl
-
-    for metric in ("full_valid_loss", "valid_loss", *reversed(REWARDS), "train_loss"):
-        curve = points.filter(pl.col("value").is_finite(), metric=metric)
-        if curve["step"].n_unique() > 1:
-            best = curve.sort("value", "step", descending=[metric in REWARDS, False]).row(
-                0, named=True
-            )
-            return {"metric": metric, "step": best["step"], "value": best["value"]}
-    return None
+    for kind in ("best", "checkpoint", "restart"):
+        found = con.sql(sql_text(f"charts/{kind}_steps"), params=[job]).pl().to_dicts()
+        rows += [{"job_id": job, "kind": kind, **row} for row in found]
+    return pl.DataFrame(rows, _no_marks().schema)
 
 
 def _no_points() -> pl.DataFrame:
@@ -183,6 +201,6 @@ def _no_marks() -> pl.DataFrame:
     return pl.DataFrame(
         schema={
             "job_id": text, "kind": text, "step": whole, "metric": text, "value": real,
-            "model_id": text,
+            "is_smoothed": pl.Boolean, "model_id": text,
         }
     )  # fmt: skip

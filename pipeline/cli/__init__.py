@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sql": ("pipeline.cli.ask:sql", "Ask the views in SQL; nothing else can be read or written."),
     "views": ("pipeline.cli.views:views", "What each view answers, its columns and units."),
     "curve": ("pipeline.cli.curve:curve", "Draw loss curves in the terminal."),
+    "timeline": ("pipeline.cli.timeline:timeline", "What was logged in a job, or near a step."),
     "report": ("pipeline.cli.report:report", "Write a page that explains every job."),
     "export": ("pipeline.cli.export:export", "Write the original events, or a view, to a file."),
     "rejects": ("pipeline.cli.mend:rejects", "List records that are no events, or retry them."),

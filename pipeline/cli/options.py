@@ -15,16 +15,10 @@ from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
-    import duckdb
-
     from pipeline.lake.lake import Lake
     from pipeline.views import View
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-# OpenAI's and Azure's ids, as long as they ever are: such a job needs no looking up.
-_WHOLE_JOB_ID = re.compile(r"ftjob-(?:[A-Za-z0-9]{24}|[0-9a-f]{32})")
-
 
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30}
 
@@ -148,36 +142,13 @@ def whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
     Raises:
         UsageError: No job of the lake begins so, or several do.
     """
+    from pipeline.charts.read import WHOLE_JOB_ID, whole_job_id
+
     job = params.get("job")
-    if job is None or _WHOLE_JOB_ID.fullmatch(job):
+    if job is None or WHOLE_JOB_ID.fullmatch(job):
         return params
     with lake.connect() as con:
         return {**params, "job": whole_job_id(con, job, f"--job {job}")}
-
-
-def whole_job_id(con: duckdb.DuckDBPyConnection, job: str, told: str) -> str:
-    """The id of the one job that begins so.
-
-    Args:
-        con: The lake; an id as long as they ever are is not looked up.
-        job: The beginning.
-        told: How it was given, for the error.
-
-    Raises:
-        UsageError: No job of the lake begins so, or several do.
-    """
-    if _WHOLE_JOB_ID.fullmatch(job):
-        return job
-    from pipeline.sqlfiles import sql_text
-
-    rows = con.execute(sql_text("lake/jobs_that_begin_so"), [job]).fetchall()
-    found = [name for (name,) in rows]
-    if not found:
-        raise UsageError(f"{told}: no job of that name or beginning: see `tunelog show jobs`")
-    if len(found) > 1 and job not in found:
-        few = " and ".join(sorted(found)[:2])
-        raise UsageError(f"{told}: {len(found):,} jobs begin so, as {few}: write more of it")
-    return job if job in found else str(found[0])
 
 
 def find_view(name: str) -> View:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from rich.cells import cell_len, set_cell_size
 
-from pipeline.charts.read import quantity
+from pipeline.charts.read import best_words, quantity
 from pipeline.cli.plot import COLOURS, Plot, Series, draw
 from pipeline.cli.terminal import inert
 from pipeline.figures import significant
@@ -184,8 +184,7 @@ def _legend(
         metrics = [curve.metric for curve in panel if curve.job == job]
         best = found.marks.filter(job_id=job, kind="best")
         for row in best.filter(best["metric"].is_in(metrics)).iter_rows(named=True):
-            value = f"{row['metric']} {significant(row['value'])} at step {row['step']:,}"
-            rows.append(_Row(0, glyphs["best"], " ".join([*whose, "best"]), value))
+            rows.append(_Row(0, glyphs["best"], " ".join([*whose, "best"]), best_words(row)))
         if steps := found.of(job, "checkpoint"):
             name = " ".join([*whose, "checkpoints"])
             rows.append(_Row(0, glyphs["checkpoint"], name, _steps(steps)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import views
+from pipeline.charts.drawn import Drawn
 from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
 from pipeline.errors import UsageError
 from pipeline.lake.faults import told_of
@@ -36,7 +37,7 @@ def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
         return Lake(Path(path), create=create)
 
 
-class Lake:
+class Lake(Drawn):
     """A folder of Parquet segments and the ledger that says what is in them.
 
     Use it as a context manager, or close it. A connection it gives out is a snapshot.

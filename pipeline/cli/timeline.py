@@ -1,0 +1,84 @@
+"""`tunelog timeline`: what was logged in a job, or near one of its steps, in the order of time."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli.options import lake_option, open_existing, output_options
+from pipeline.cli.output import write_rows
+from pipeline.cli.terminal import note
+
+KINDS = ("error", "warning", "moderation", "checkpoint", "metrics", "message")
+
+_METRICS = (
+    "train_loss", "valid_loss", "full_valid_loss",
+    "train_mean_reward", "valid_mean_reward", "full_valid_mean_reward",
+)  # fmt: skip
+
+_ALL = "from timeline where job_id = $1 order by place"
+_NEAR = "from timeline where job_id = $1 and step between $2 and $3 order by place"
+_STEPS = "select min(step), max(step) from timeline where job_id = $1"
+
+
+@click.command()
+@click.argument("job")
+@click.option("--around", metavar="STEP", type=int, help="Only what was logged near this step.")
+@click.option(
+    "--window",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many steps to either side.",
+)
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help="Only events of this kind; may be repeated.",
+)
+@lake_option
+@output_options()
+def timeline(
+    job: str,
+    around: int | None,
+    window: int,
+    kinds: tuple[str, ...],
+    lake_dir: str,
+    format: str,
+    output: str | None,
+) -> None:
+    """Print what happened in a job, messages and metrics on one axis of time.
+
+    JOB is an id, or a beginning that no other id has. A message stands at the step of the last
+    metrics before it, so that --around finds what was logged near a spike. Tables have the columns
+    that say something; all other formats every column of the view timeline.
+
+    \b
+    Examples:
+      tunelog timeline ftjob-abc123
+      tunelog timeline ftjob-abc123 --around 3 --window 1
+      tunelog timeline ftjob-abc123 --kind error --kind warning --format json
+      tunelog timeline ftjob-abc123 --format markdown -o timeline.md
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from pipeline.charts.read import whole_job_id
+
+    with open_existing(lake_dir).connect() as con:
+        job_id = whole_job_id(con, job)
+        ((first, last),) = con.execute(_STEPS, [job_id]).fetchall()
+        near = [] if around is None else [around - window, around + window]
+        rows = con.sql(_NEAR if near else _ALL, params=[job_id, *near]).to_arrow_table()
+    if kinds:
+        rows = rows.filter(pc.is_in(rows["kind"], pa.array(kinds)))
+    if not len(rows) and around is not None and first is not None:
+        note(
+            f"{job_id}: nothing within {window:,} of step {around:,}: it has {first:,} to {last:,}"
+        )
+    if format in ("table", "markdown"):
+        told = [name for name in _METRICS if rows[name].null_count < len(rows)]
+        rows = rows.select(["created_at", "step", "kind", *told, "message"])
+    write_rows(rows.to_reader(), format, output)

@@ -1,0 +1,182 @@
+"""Altair charts: their data is what the views say, thinned without loss, and they can be drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_ingest import event, lines
+
+from pipeline import Lake, open_lake
+from pipeline.errors import LakeError, UsageError
+
+alt = pytest.importorskip("altair")
+
+ROOT = Path(__file__).parents[1]
+SUPERVISED = "ftjob-Z5ufhHixoe8BAZSBFiTiZUtk"
+REINFORCEMENT = "ftjob-uPFPa77cN0hjIaIBGGbiuS7h"
+SPIKE = 1_321
+LONG = [
+    {
+        "step": n,
+        "train_loss": 50.0 if n == SPIKE else math.nan if n > 2_990 else math.exp(-n / 1000),
+        "<b>\x1b[31m": n % 7,
+        **({"full_valid_loss": 1 + abs(n - 1_501) / 1500} if n % 50 == 1 else {}),
+    }
+    for n in range(1, 3_001)
+]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """Samples, a long curve, and a job without metrics."""
+    folder = tmp_path_factory.mktemp("charts")
+    rows = [event(n, message=f"Step {n}", data=data) for n, data in enumerate(LONG, 1)]
+    (folder / "long.jsonl").write_text(lines(*rows))
+    (folder / "none.jsonl").write_text(lines(event(1, message="hello", data={}, type="message")))
+    kinds = ("supervised", "reinforcement", "restart")
+    with open_lake(folder / "lake") as made:
+        made.ingest([folder / "long.jsonl"], job_id="long")
+        made.ingest([folder / "none.jsonl"], job_id="none")
+        made.ingest([ROOT / "data" / "samples" / f"openai-{kind}.jsonl" for kind in kinds])
+        yield made
+
+
+def rows_of(chart: Any) -> list[dict[str, Any]]:
+    """All rows of data that a chart holds, each once."""
+    spec = chart if isinstance(chart, dict) else chart.to_dict()
+    return [row for rows in spec["datasets"].values() for row in rows]
+
+
+def points_of(chart: Any) -> dict[tuple[str, str, int], float | None]:
+    """The points of a chart's curves, by job, metric and step."""
+    found = [row for row in rows_of(chart) if "series" in row]
+    return {(row["job_id"], row["metric"], row["step"]): row["shown"] for row in found}
+
+
+def marks_of(chart: Any) -> set[tuple[str, str, int]]:
+    """The marks of a chart, as mark, job and step."""
+    found = [row for row in rows_of(chart) if "mark" in row]
+    return {(row["mark"], row["job_id"], row["step"]) for row in found}
+
+
+def test_a_chart_holds_the_curve_of_the_view(lake: Lake) -> None:
+    """Every number of a short curve is in its chart, and its marks are those of the views."""
+    query = "from (unpivot (from loss_curves) on train_loss, valid_loss, full_valid_loss)"
+    wanted = lake.sql(f"{query} where job_id = $job", job=SUPERVISED)
+    chart = lake.curve("ftjob-Z5").to_dict()
+    assert points_of(chart) == {
+        (row["job_id"], row["name"], row["step"]): row["value"]
+        for row in wanted.iter_rows(named=True)
+    }
+    (best,) = lake.view("best_steps").filter(job_id=SUPERVISED)["best_step"]
+    steps = lake.view("checkpoints").filter(job_id=SUPERVISED)["step"]
+    checkpoints = {("checkpoint", SUPERVISED, step) for step in steps}
+    assert marks_of(chart) == {("best step", SUPERVISED, best)} | checkpoints
+    assert chart["title"]["text"] == SUPERVISED
+    assert "succeeded · step 149 of 149 · best smoothed valid_loss" in chart["title"]["subtitle"]
+
+
+def test_colour_is_never_alone(lake: Lake) -> None:
+    """Curves differ by colour, by dash and by the shape of their points, all in one legend."""
+    chart = lake.curve(SUPERVISED).to_dict()
+    spec = chart["vconcat"][0]["layer"][0]
+    fields: dict[str, set[str]] = {}
+    for layer in spec["layer"]:
+        for channel in ("color", "strokeDash", "shape"):
+            if channel in layer["encoding"]:
+                fields.setdefault(channel, set()).add(layer["encoding"][channel]["field"])
+    assert fields == {channel: {"curve"} for channel in ("color", "strokeDash", "shape")}
+    assert chart["params"][0]["bind"] == "scales"
+    assert sum("tooltip" in layer["encoding"] for layer in spec["layer"]) == 2
+
+
+def test_long_curves_fit_and_lose_nothing_that_matters(lake: Lake) -> None:
+    """A chart of a long curve stays within Altair's limit of rows, with the spike, the best step
+    and all that is not finite."""
+    chart = lake.curve("long").to_dict()
+    assert len(rows_of(chart)) < 5_000
+    points = points_of(chart)
+    assert points["long", "train_loss", SPIKE] == 50.0
+    assert points["long", "full_valid_loss", 1_501] == 1.0
+    assert {("not finite", "long", n) for n in range(2_991, 3_001)} <= marks_of(chart)
+    assert all(points["long", "train_loss", n] is None for n in range(2_991, 3_001))
+    assert len(rows_of(lake.curve("long", metrics=["*"], points=3_000))) < 5_000
+
+
+def test_a_log_axis_has_no_place_for_what_is_not_positive(lake: Lake) -> None:
+    """Points at or below 0 are gaps on a log axis; with smoothing the measured points stay."""
+    chart = lake.curve("long", metrics=["<b>*"], log=True)
+    assert {value for value in points_of(chart).values() if value is not None} <= set(range(1, 7))
+    smooth = lake.curve("long", metrics=["train_loss"], smoothing=0.9)
+    at = next(row for row in rows_of(smooth) if row.get("step") == SPIKE and "series" in row)
+    assert (at["value"], round(at["shown"], 1)) == (50.0, 5.2)
+
+
+def test_jobs_are_compared_by_step_or_by_share(lake: Lake) -> None:
+    """In a comparison each job has a colour; shares of training run to 1 for all of them."""
+    chart = lake.compare("ftjob-Z5", "long", by="share", metrics=["*train_loss"])
+    ends: dict[str, float] = {}
+    for row in rows_of(chart):
+        if "series" in row:
+            ends[row["curve"]] = max(row["x"], ends.get(row["curve"], 0))
+    assert ends == {SUPERVISED: 1.0, "long": 1.0}
+    by_step = lake.compare("ftjob-Z5", "long")
+    assert max(row["x"] for row in rows_of(by_step) if "series" in row) == 3_000
+
+
+def test_rewards_and_attempts_have_their_charts(lake: Lake) -> None:
+    """A reinforcement job shows rewards, graders by their path; attempts are apart."""
+    titles = [
+        plot["layer"][0]["layer"][0]["encoding"]["y"]["title"]
+        for plot in lake.curve(
+            REINFORCEMENT, metrics=["*reward*", "scores/graders/*", "reasoning_tokens_mean"]
+        ).to_dict()["vconcat"]
+    ]
+    assert titles == ["reward", "tokens [token]"]
+    query = "select job_id, max(attempt) as n from attempts group by job_id order by n"
+    job, attempts = lake.sql(query).row(-1)
+    chart = lake.curve(job, attempts=True, metrics=["train_loss"]).to_dict()
+    curves = {row["curve"] for row in rows_of(chart) if "series" in row}
+    assert curves == {f"train_loss attempt {n}" for n in range(1, attempts + 1)}
+    assert {kind for kind, *_ in marks_of(chart)} >= {"restart"}
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda lake: lake.curve("none"), "none: unknown, and no metrics to draw"),
+        (lambda lake: lake.curve("nobody"), "nobody: no job of that name or beginning"),
+        (lambda lake: lake.curve("long", metrics=["los"]), "los: no metric of that name"),
+        (lambda lake: lake.curve("long", smoothing=1.0), "smoothing 1.0: give 0 to less than 1"),
+        (lambda lake: lake.compare("long", by="time"), "by='time': give 'step' or 'share'"),
+        (lambda lake: lake.compare("none"), "none: no metrics to draw"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(lake: Lake, call: Any, says: str) -> None:
+    """A chart that would be empty or wrong is a usage error that says what it lacks."""
+    with pytest.raises(UsageError, match="^" + says.replace("'", ".")):
+        call(lake)
+
+
+def test_without_altair_one_line_says_what_to_install(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extra that is missing is named; the lake itself needs none."""
+    monkeypatch.setitem(__import__("sys").modules, "altair", None)
+    with pytest.raises(LakeError, match=r"pip install 'tunelog\[report\]'"):
+        lake.curve("long")
+    assert lake.sql("select 1 as one").item() == 1
+
+
+def test_charts_can_be_drawn(lake: Lake) -> None:
+    """Vega draws a chart with all there is in one: a picture comes of it."""
+    pytest.importorskip("vl_convert")
+    import io
+
+    out = io.BytesIO()
+    lake.compare("long", "ftjob-uPFP", smoothing=0.5).save(out, format="png")
+    assert out.getvalue().startswith(b"\x89PNG")
