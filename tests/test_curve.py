@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,14 @@ def test_a_sample_looks_like_this(lake: Path, capsys: pytest.CaptureFixture[str]
     kept = ROOT / "tests" / "golden_curve.txt"
     found = drawn(lake, capsys, "ftjob-Z5uf", "--width", "72", "--height", "20")
     assert found == kept.read_text(encoding="utf-8").splitlines()
+
+
+def test_the_picture_of_the_readme_is_current() -> None:
+    """`docs/pictures/curve.svg` is what the script beside it draws, and fetches nothing."""
+    kept = (ROOT / "docs" / "pictures" / "curve.svg").read_text(encoding="utf-8")
+    script = runpy.run_path(str(ROOT / "docs" / "pictures" / "curve.py"))
+    assert script["drawn"]() == kept, "run: python docs/pictures/curve.py"
+    assert "url(http" not in kept and "@font-face" not in kept
 
 
 def test_odd_curves_can_be_drawn(lake: Path) -> None:

@@ -87,7 +87,11 @@ def _plot(
 ) -> Any:
     what = points["quantity"][0]
     title = what + (" [token]" if what == "tokens" else "")
-    scale = alt.Scale(type="log", nice=False) if look.log else alt.Scale(zero=False)
+    scale = (
+        alt.Scale(type="log", nice=False, padding=6)
+        if look.log
+        else alt.Scale(zero=False, padding=6)
+    )
     x = alt.X("x:Q", title=look.x_title, scale=alt.Scale(nice=False, padding=8))
     y = alt.Y("shown:Q", title=title, scale=scale)
     curves, looks = (list(dict.fromkeys(points[column])) for column in ("curve", "look"))
