@@ -287,6 +287,16 @@ def test_jobs_of_every_kind_have_a_page(
     assert says in shown.locator("main").inner_text()
 
 
+def test_no_width_makes_the_list_scroll_sideways(open_page: Open, samples: Path) -> None:
+    """Whatever the window's width, the list of jobs fits into it."""
+    shown = open_page(samples)
+    for width in (320, 360, 600, 768, 900, 901, 1024, 1151, 1200, 1280, 1301, 1366, 1381, 1920):
+        shown.set_viewport_size({"width": width, "height": 900})
+        assert sideways(shown) <= 0, width
+        table = shown.locator("table.jobs").bounding_box()
+        assert table and table["x"] + table["width"] <= width, width
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_phone_scrolls_only_down(open_page: Open, samples: Path, dark: bool) -> None:
     """At 360 px neither the list nor a job is wider than the screen, and colours follow."""

@@ -20,17 +20,24 @@ function aroundPanel(job, picked) {
   let series = [];
   let steps = [];
 
-  function show() {
-    const step = steps[Number(slider.value)];
-    if (step === undefined) return;
-    const read = series.map(({ metric, curve }) => {
+  /** Each curve's name and value at a step. */
+  function valuesAt(step) {
+    return series.map(({ metric, curve }) => {
       const i = indexAt(curve.x, step);
       return [METRICS[metric], curve.x[i] === step ? number(curve.y[i]) : "–"];
     });
+  }
+
+  function inWords(step) {
+    return `step ${count(step)}: ${valuesAt(step).map((pair) => pair.join(" ")).join(", ")}`;
+  }
+
+  function show() {
+    const step = steps[Number(slider.value)];
+    if (step === undefined) return;
     at.textContent = `step ${count(step)}`;
-    slider.setAttribute("aria-valuetext",
-      `step ${step}, ${read.map(([name, value]) => `${name} ${value}`).join(", ")}`);
-    values.replaceChildren(...read.map(([name, value]) =>
+    slider.setAttribute("aria-valuetext", inWords(step));
+    values.replaceChildren(...valuesAt(step).map(([name, value]) =>
       el("div", {}, el("dt", {}, name), el("dd", {}, value))));
     list.replaceChildren(...nearMessages(job.details.messages.rows, step));
     picked(step);
@@ -56,6 +63,7 @@ function aroundPanel(job, picked) {
       list,
     ],
     pick,
+    read: (step) => inWords(steps[nearestIndex(steps, step)]),
     step: () => steps[Number(slider.value)],
     use: (chosen) => {
       const before = steps[Number(slider.value)];

@@ -53,7 +53,7 @@ function verdicts(job) {
   const having = (verdict) => Object.keys(rules).filter((rule) => rules[rule] === verdict).map((rule) => RULES[rule]);
   const [kept, unjudged] = [having("ok"), having("not applicable")];
   return el("section", { class: "verdicts", "aria-label": "Verdicts" },
-    advice ? el("p", { class: "advice" }, advice.words, advice.model_id ? [" Model ", el("code", {}, said(advice.model_id))] : null) : null,
+    advice ? el("p", { class: "advice" }, advice.words, advice.model_id ? [el("br"), el("code", {}, said(advice.model_id))] : null) : null,
     el("ul", {}, found.map((one) => el("li", {},
       el("span", { class: `word ${WEIGHTS[one.weight]}` }, sign(WEIGHTS[one.weight]), RULES[one.rule] ?? one.rule), " ", said(one.words)))),
     kept.length ? el("p", { class: "kept" }, sign("succeeded"), ` None of: ${kept.join(", ")}.`) : null,
@@ -130,6 +130,9 @@ function curveSection(job) {
 
   box.addEventListener("click", (event) => {
     if (state.picture) around.pick(Math.round(state.picture.stepAt(event)));
+  });
+  box.addEventListener("pointermove", (event) => {
+    if (state.picture) box.title = around.read(Math.round(state.picture.stepAt(event)));
   });
   queueMicrotask(() => choose(groups[0]));
   return el("section", { class: "curves" },
