@@ -31,28 +31,37 @@ def kinds(lake: Lake) -> list[tuple[str, str]]:
     return lake.sql("select job_id, kind from companions order by all").rows()
 
 
-PLACES = {
-    "alone": [job(A)],
-    "page": [{"object": "list", "data": [job(A), {"object": "file", "id": "x", "note": KEY}]}],
-    "array": [[job(A)]],
-    "exchange": [an_exchange(A, job(A))],
-    "exchange of a page": [an_exchange(A, {"object": "list", "data": [job(A)]})],
-    "beside a page": [{"job": job(A), "events": a_page(1, 2)}],
-    "page beside a page": [{"jobs": {"object": "list", "data": [job(A)]}, "events": a_page(1)}],
-    "unlabelled": [{"run": {"job": job(A), "token": KEY}}],
-}
+def places() -> list[list[Any]]:
+    """Documents that hold a job object, each with a seed of its own, as dumps have them."""
+
+    def one() -> dict[str, Any]:
+        return job(A, seed=len(found))
+
+    found: list[list[Any]] = []
+    found.append([one()])
+    found.append([{"object": "list", "data": [one(), {"object": "file", "id": "x", "note": KEY}]}])
+    found.append([[one()]])
+    found.append([an_exchange(A, one())])
+    found.append([an_exchange(A, {"object": "list", "data": [one()]})])
+    found.append([{"job": one(), "events": a_page(1, 2)}])
+    found.append([{"jobs": {"object": "list", "data": [one()]}, "events": a_page(3)}])
+    found.append([{"run": {"job": one(), "token": KEY}}])
+    found.append([[an_exchange(A, one()), an_exchange(A, a_page(4))]])
+    return found
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("indent", [None, 2])
-def test_wherever_it_lies(tmp_path: Path, place: str, indent: int | None) -> None:
+def test_wherever_it_lies(tmp_path: Path) -> None:
     """A job object is found wherever dumps have it, and no unknown field of it is anywhere."""
-    dump = tmp_path / "dump.json"
-    dump.write_text("\n".join(json.dumps(value, indent=indent) for value in PLACES[place]))
+    for number, documents in enumerate(places()):
+        for indent in (None, 2):
+            dump = tmp_path / "dumps" / f"{number}-{indent}.json"
+            dump.parent.mkdir(exist_ok=True)
+            dump.write_text("\n".join(json.dumps(value, indent=indent) for value in documents))
     with open_lake(tmp_path / "lake") as lake:
-        report = lake.ingest([dump])
+        report = lake.ingest([tmp_path / "dumps"])
         assert (report.reject_count, report.refused) == (0, [])
-        assert kinds(lake) == [(A, "job")]
+        found = lake.sql("select json_extract(content, '$.seed')::int from companions order by all")
+        assert found.rows() == [(number,) for number in range(len(places()))]
         said = "\n".join(lake.export_events()) + repr(lake.view("jobs").rows()) + repr(report)
         assert KEY not in said
         assert lake.verify().findings == []

@@ -93,7 +93,7 @@ def rename(
     settle.over(con, "fresh", files, "companions")
     con.register("names", pa.table({"old": list(jobs), "new": list(jobs.values())}))
     lost: Counter[str] = Counter()
-    if con.execute(sql_text("lake/has_results")).fetchone():
+    if con.execute(sql_text("lake/has_results")).fetchall():
         staged = settle.rewrite(con, folder, "companions", sql_text("lake/renamed_companions"))
         settle.over(con, "kept", [staged.path] if staged else [], "companions")
         for source, _, count in con.execute(sql_text("lake/companion_losses")).fetchall():
