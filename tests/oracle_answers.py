@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from oracle import Event
+from oracle_companions import Told
 from oracle_curves import Row, by_job, checkpoints, loss_curves
 from oracle_marts import moderation
 from oracle_training import loss_curves_smoothed
@@ -79,13 +81,14 @@ def best_steps(events: list[Event]) -> list[Row]:
     return rows
 
 
-def checkpoint_advice(events: list[Event]) -> list[Row]:
+def checkpoint_advice(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job that was validated and has checkpoints."""
     bests = {row["job_id"]: row for row in best_steps(events)}
     rows = []
     for job, (metric, points) in judged(events).items():
         own = by_job(event for event in events if event.job_id == job)[job]
-        found = [candidate(c, points) for c in candidates(own)]
+        about = [told for told in beside if told.job == job]
+        found = [candidate(c, points) for c in candidates(own, about)]
         if not found:
             continue
         best = bests[job]
@@ -119,15 +122,16 @@ def checkpoint_advice(events: list[Event]) -> list[Row]:
     return rows
 
 
-def candidates(own: list[Event]) -> list[Row]:
+def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
     """The checkpoints of a job by step, the model it made as that of its last step."""
     models: dict[int, tuple[tuple[bool, Any, str], str] | None] = {}
     final: int | None = None
-    for row in checkpoints(own):
+    for row in checkpoints(own, beside):
         if row["step"] is not None:
             models.setdefault(row["step"], None)
             if row["model_id"]:
-                claim = ((False, row["told_at"], row["model_id"]), row["model_id"])
+                time = row["told_at"] or row["created_at"]
+                claim = ((False, time, row["model_id"]), row["model_id"])
                 models[row["step"]] = max(models[row["step"]] or claim, claim)
     made = [event for event in own if event.lifecycle in ("model", "succeeded")]
     steps = [row["step"] for row in loss_curves(own)]

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,11 @@ def without(value: Any) -> Any:
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         return int(value)
     return value
+
+
+def moment(seconds: int | None) -> datetime | None:
+    """A Unix time as an instant."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def of_kind(beside: Iterable[Told], kind: str) -> dict[str, list[Told]]:
@@ -231,7 +237,7 @@ def checkpoint_objects(beside: Iterable[Told]) -> list[Row]:
             "job_id": told.job,
             "checkpoint_id": value["id"],
             "step": value["step_number"],
-            "created_at": value.get("created_at"),
+            "created_at": moment(value.get("created_at")),
             "model_id": value.get("fine_tuned_model_checkpoint"),
             **value.get("metrics", {}),
         }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oracle import Event
-from oracle_companions import RANKS, Told, ending, newest, of_kind, of_object, states
+from oracle_companions import RANKS, Told, ending, moment, newest, of_kind, of_object, states
 from oracle_curves import Row, by_job, loss_curves, told
 from oracle_marts import OUTCOMES, is_error, phase_of
 
@@ -115,7 +115,7 @@ def facts(job: str, own: list[Event], objects: list[Told], hooks: list[Told]) ->
         "status": end["status"],
         "status_told_by": end["status_told_by"],
         "outcome_message": end["outcome_message"],
-        "ended_at": end["ended_at"],
+        "ended_at": moment(end["ended_at"]),
         "wait_seconds": difference(started, created),
         "run_seconds": difference(ended, started),
         "total_seconds": difference(ended, created),

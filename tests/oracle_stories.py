@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from oracle import Event
+from oracle_companions import Told
 from oracle_curves import Row, by_job
 from oracle_jobs import jobs
 from oracle_marts import errors, is_error, job_phases, template
@@ -85,11 +87,11 @@ def error_timeline(events: list[Event]) -> list[Row]:
     return rows
 
 
-def failure_reasons(events: list[Event]) -> list[Row]:
+def failure_reasons(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per failed job."""
     phases = job_phases(events)
     rows = []
-    for job in jobs(events):
+    for job in jobs(events, beside):
         if job["status"] != "failed":
             continue
         own = by_job(event for event in events if event.job_id == job["job_id"])[job["job_id"]]
@@ -106,11 +108,15 @@ def failure_reasons(events: list[Event]) -> list[Row]:
                 row["event_id"],
             ),
         )
-        reason = ranked[-1]
+        reason = ranked[-1] if ranked else {}
+        own_code, own_param = job["error_code"], job["error_param"]
+        message = reason.get("message") or job["error_message"] or job["outcome_message"]
         entered = [
             row
             for row in phases
-            if row["job_id"] == job["job_id"] and row["started_at"] <= job["ended_at"].timestamp()
+            if row["job_id"] == job["job_id"]
+            and job["ended_at"]
+            and row["started_at"] <= job["ended_at"].timestamp()
         ]
         ranks = ["created", "validating", "queued", "running", "finalising"]
         died = max(
@@ -123,12 +129,12 @@ def failure_reasons(events: list[Event]) -> list[Row]:
                 "job_id": job["job_id"],
                 "failed_at": job["ended_at"],
                 "phase": died["phase"] if died else None,
-                "error_code": reason["error_code"],
-                "error_param": reason["error_param"],
-                "message": reason["message"],
-                "template": template(reason["message"]),
-                "event_id": reason["event_id"],
-                "told_by": reason["told_by"],
+                "error_code": reason.get("error_code") or own_code,
+                "error_param": reason.get("error_param") or own_param,
+                "message": message,
+                "template": template(reason["message"]) if reason else None,
+                "event_id": reason.get("event_id"),
+                "told_by": reason.get("told_by"),
                 "errors": len(told),
                 "last_step": job["last_step"],
                 "total_steps": job["total_steps"],

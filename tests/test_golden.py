@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import oracle_companions
 import pytest
-from oracle_lake import DETECTORS, MARTS, comparable, rows
+from oracle_lake import DETECTORS, MARTS, WITH_COMPANIONS, WITH_OBJECTS, comparable, rows
 from oracle_reader import read
 
 from pipeline import open_lake
@@ -52,7 +53,8 @@ def test_dumps_equal_the_oracle(folder: Path, tmp_path: Path) -> None:
         con = lake.connect()
         broken = {check.name: con.execute(check.query).fetchall() for check in checks()}
         assert not any(broken.values()), broken
-        oracles = MARTS | DETECTORS
+        beside = oracle_companions.read(paths)
+        oracles = MARTS | DETECTORS | WITH_COMPANIONS | WITH_OBJECTS
         # these look beyond the events of one job, and the oracle does not read all of them
         for view in oracles.keys() - {
             "metric_keys",
@@ -67,7 +69,8 @@ def test_dumps_equal_the_oracle(folder: Path, tmp_path: Path) -> None:
         }:
             query = f"from {view} where not starts_with(job_id, 'unattributed-')"
             # which of several copies is kept decides its place in the dump
-            wanted = [row | {"ordinal": None} for row in oracles[view](events)]
+            about = [beside] if view in WITH_COMPANIONS | WITH_OBJECTS else []
+            wanted = [row | {"ordinal": None} for row in oracles[view](events, *about)]
             found = [row | {"ordinal": None} for row in rows(con, query)]
             left, right = comparable(found, wanted)
             assert left == right, view

@@ -42,7 +42,7 @@ told as (
         job_id,
         step,
         model_id,
-        told_at,
+        coalesce(told_at, created_at) as told_at,
         false as is_final
     from checkpoints
     where step is not null
