@@ -59,6 +59,13 @@ class Nothing:
     kind: str
 
 
+@dataclass(frozen=True)
+class Companions:
+    """What tells about jobs beside their events, and what lies among it; one at least."""
+
+    found: list[Companion | Nothing]
+
+
 def found_in(value: Any) -> list[Companion | Nothing]:
     """The companions in a JSON value that holds no events, with what lies among them.
 

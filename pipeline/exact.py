@@ -15,7 +15,8 @@ from typing import Any
 
 import xxhash
 
-from pipeline.companions import Companion, Nothing, found_in
+from pipeline.companions import Companions as Companions
+from pipeline.companions import found_in
 from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
 from pipeline.shapes import MAX_NESTING, foreign, holds_events, is_event, too_deep
 from pipeline.shapes import loads as loads
@@ -86,13 +87,6 @@ class Blank:
 @dataclass(frozen=True)
 class Container:
     """A JSON value with events inside: a page, an array, a recorded exchange."""
-
-
-@dataclass(frozen=True)
-class Companions:
-    """What tells about jobs beside their events, and what lies among it; one at least."""
-
-    found: list[Companion | Nothing]
 
 
 Verdict = Event | Reject | Ignored | Blank | Container | Companions
