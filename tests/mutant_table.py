@@ -26,6 +26,7 @@ class Mutant:
     test: str
 
 
+BESIDE = "tests/test_companions.py::test_"
 LAWS = "tests/test_laws.py::test_"
 PLACES = "tests/test_rejects.py::test_reason_place_and_bytes"
 READERS = "tests/test_normalise.py::test_"
@@ -53,7 +54,7 @@ MUTANTS = (
     Mutant("conservation", "blank lines are not counted", ODD,
            'self.tally[source, "blank", ""] += 1', "pass", LAWS + "conservation"),
     Mutant("conservation", "duplicates are counted as events", "pipeline/lake/reports.py",
-           "duplicates = settled.fresh[reading.source_id]", "duplicates = 0",
+           "repeats = settled.fresh[reading.source_id]", "repeats = 0",
            LAWS + "conservation"),
     Mutant("conservation", "a row lost to a later file stays counted", "pipeline/lake/change.py",
            "lost = settled.held.copy()", "lost = type(settled.held)()", LAWS + "identity"),
@@ -79,11 +80,11 @@ MUTANTS = (
            "    if odd:\n        event.extra", "    if False:\n        event.extra",
            LAWS + "lossless"),
     Mutant("lossless", "the export does not name its jobs", "pipeline/lake/export.py",
-           'if row["job_id"] != job:', "if False:", LAWS + "lossless"),
+           'if name != job:', "if False:", LAWS + "lossless"),
     # -- repeat
     Mutant("repeat", "a job given does not count", INGEST,
-           "store.ledger.known(reading.content_hash, reading.hint)",
-           'store.ledger.known(reading.content_hash, "")', STORE + "the_same_file_again"),
+           "        version and store.ledger.known(reading.content_hash, reading.hint)",
+           '        version and store.ledger.known(reading.content_hash, "")', STORE + "the_same_file_again"),
     Mutant("repeat", "what the lake holds is not looked at", "pipeline/lake/change.py",
            "if held or taken.pending or names.jobs or settle.repeats(con, fresh):",
            "if taken.pending or names.jobs or settle.repeats(con, fresh):", LAWS + "repeat"),
@@ -184,7 +185,7 @@ MUTANTS = (
            "anti join passed using (source_id, position, byte_offset)", "",
            "tests/test_rejects.py::test_replay"),
     Mutant("rejects", "replay does not count", "pipeline/lake/mend.py",
-           "store.ledger.recount({s: (n[0], 0, -n[0]) for s, n in counts.items()})", "pass",
+           "store.ledger.recount(counts)", "pass",
            "tests/test_rejects.py::test_replay"),
     # -- attribution
     Mutant("attribution", "a name is nearer than a creation message", SCOUT,
@@ -212,6 +213,20 @@ MUTANTS = (
     Mutant("attribution", "a field of the event names no job", EXACT,
            '(value[k] for k in JOB_FIELDS if', "(value[k] for k in () if",
            JOBS + "job_field_of_an_event"),
+    # -- what lies beside events
+    Mutant("companions", "unknown fields are kept", "pipeline/companions.py",
+           "    kept = {}\n    for name, wanted", "    kept = dict(value)\n    for name, wanted",
+           BESIDE + "wherever_it_lies"),
+    Mutant("companions", "a listed field holds anything", "pipeline/companions.py",
+           "content = _KINDS[wanted](content)", "pass", BESIDE + "what_is_listed"),
+    Mutant("companions", "repeats are kept", "sql/lake/new_companions.sql",
+           "anti join held using (job_id, kind, content)\n", "", BESIDE + "whose_result_file"),
+    Mutant("companions", "of two jobs that name a result file one gets it",
+           "pipeline/lake/ingest.py", "if len(jobs) != 1:", "if not jobs:",
+           BESIDE + "whose_result_file"),
+    Mutant("companions", "result rows stay behind", "sql/lake/renamed_companions.sql",
+           "case when fresh.kind = 'result' then coalesce(names.new, fresh.job_id) "
+           "else fresh.job_id end", "fresh.job_id", BESIDE + "assign_moves"),
     # -- the store
     Mutant("store", "a failed commit stays", "pipeline/lake/ledger.py",
            '                self._db.execute("rollback")\n            raise',
@@ -224,7 +239,7 @@ MUTANTS = (
            '    if row["content_hash"] == reading.grown_from["content_hash"]:\n',
            "    if True:\n", STORE + "growth_committed_meanwhile"),
     Mutant("store", "newer lakes are opened", "pipeline/lake/ledger.py",
-           "if row and int(row[0]) > LAKE_VERSION:", "if False:",
+           "if version > LAKE_VERSION:", "if False:",
            STORE + "a_newer_lake_is_refused"),
     Mutant("store", "compaction keeps the old files live", "pipeline/lake/compact.py",
            "                commit.remove(file)\n", "                pass\n", STORE + "compaction"),
