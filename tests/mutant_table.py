@@ -84,7 +84,8 @@ MUTANTS = (
     # -- repeat
     Mutant("repeat", "a job given does not count", INGEST,
            "        version and store.ledger.known(reading.content_hash, reading.hint)",
-           '        version and store.ledger.known(reading.content_hash, "")', STORE + "the_same_file_again"),
+           '        version and store.ledger.known(reading.content_hash, "")',
+           STORE + "the_same_file_again"),
     Mutant("repeat", "what the lake holds is not looked at", "pipeline/lake/change.py",
            "if held or taken.pending or names.jobs or settle.repeats(con, fresh):",
            "if taken.pending or names.jobs or settle.repeats(con, fresh):", LAWS + "repeat"),
