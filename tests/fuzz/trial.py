@@ -21,8 +21,9 @@ from pipeline.lake.lake import Lake
 
 JOB = "ftjob-" + "F" * 24
 CONTENT = """
-select job_id, event_id, created_at, level, type, message, object, extra,
-    translate(data, chr(10) || chr(13), '  ') as data
+select job_id, event_id, created_at, level, type, message, object,
+    translate(data, chr(10) || chr(13), '  ') as data,
+    translate(extra, chr(10) || chr(13), '  ') as extra
 from lake_events
 where not starts_with(event_id, 'hash-')
 order by all

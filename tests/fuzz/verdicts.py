@@ -101,7 +101,7 @@ def another(value: dict[str, Any]) -> bool:
         named = all(isinstance(kind, str) for kind in kinds)
         return named and not set(EVENTS) & set(kinds) and bool(kinds or not inner)
     trains = isinstance(value.get("messages"), list) or {"prompt", "completion"} <= value.keys()
-    return trains or "log_history" in value or isinstance(kind, str)
+    return trains or "log_history" in value or (isinstance(kind, str) and kind != "")
 
 
 def events_in(value: Any, *, loose: bool = True) -> Iterator[Verdict]:
