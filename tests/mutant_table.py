@@ -273,6 +273,20 @@ MUTANTS = (
            'if not isinstance(value, dict) or value.get("object") != "fine_tuning.job":',
            'value = value.get("data", {}).get("job", value)\n    if not value:',
            JOBS + "a_job_inside_an_event"),
+    # -- files that grow, variants
+    Mutant("growth", "equal events without ids start again", "pipeline/lake/intake.py",
+           "            if reading.first:\n", "            if False:\n",
+           "tests/test_ingest.py::test_growth_of_equal_events_without_ids"),
+    Mutant("growth", "what was forced to a job is forgotten", "pipeline/lake/growth.py",
+           ' and row["told_by"] != "assigned"\n', "\n",
+           "tests/test_ingest.py::test_growth_of_what_was_assigned_by_force"),
+    Mutant("identity", "the first text of a variant stays", "pipeline/lake/change.py",
+           'if row["event"] <= new.get(_variant(row), {"event": ""})["event"]:',
+           "if _variant(row) in new:", LAWS + "variants_need_no_order"),
+    Mutant("private", "everyone may read a lake", "pipeline/lake/store.py",
+           "self.path.mkdir(parents=True, exist_ok=True, mode=0o700)",
+           "self.path.mkdir(parents=True, exist_ok=True)",
+           "tests/hostile/test_private.py::test_a_lake_is_its_owners"),
     # -- verification
     Mutant("verify", "contents are not hashed", VERIFY,
            "    return f\"its content was changed: its hash is {digest} now\""
