@@ -15,7 +15,7 @@ from verdicts import LEGACY, Verdict, own_job, parsed, same, spelled
 from pipeline.lake.lake import Lake
 
 COLUMNS = ("created_at", "level", "type", "message", "step", "total_steps", "misfits")
-PARTS = ("events", "duplicates", "rejects", "ignored", "blank")
+PARTS = ("events", "companions", "duplicates", "rejects", "ignored", "blank")
 
 
 class Comparison:
@@ -87,7 +87,7 @@ class Comparison:
                 self._note(file, f"line {place.position}: {wrong}: {place.raw[:2_000]!r}")
         if not kinds["container"]:
             kinds["reject"] += file.damaged
-            found = {"blank": source["blank"], "ignored": source["ignored"],
+            found = {"blank": source["blank"], "ignored": source["ignored"] + source["companions"],
                      "reject": source["rejects"],
                      "event": source["events"] + source["duplicates"]}  # fmt: skip
             if found != {kind: kinds[kind] for kind in found}:
