@@ -139,7 +139,7 @@ class Comparison:
         self, inside: list[Verdict], rows: list[Any], rejects: list[Any], *, whole: bool
     ) -> str:
         """Compare the events in a document with rows; it need not be whole."""
-        kinds = [self._kind_inside(verdict, rows, rejects) for verdict in inside]
+        kinds = [self._expected(verdict) for verdict in inside]
         events = [v for v, kind in zip(inside, kinds, strict=True) if kind == "event"]
         by_id = defaultdict(list)
         for verdict in events:
@@ -163,13 +163,6 @@ class Comparison:
                 told[reason] -= 1
         return ""
 
-    def _kind_inside(self, verdict: Verdict, rows: list[Any], rejects: list[Any]) -> str:
-        """As `_expected`; an event in a field of what was rejected is told and kept with that."""
-        kind, name = self._expected(verdict), verdict.value.get("id")
-        if kind != "event" or not name or any(row["event_id"] == name for row in rows):
-            return kind
-        return "inside" if any(name.encode() in row["raw"] for row in rejects) else kind
-
     def _by_documents(self, file: Fuzzed, source: dict[str, Any]) -> None:
         keys = [key for key in (*self._events, *self._rejects) if key[0] == source["source_id"]]
         rows = [row for key in dict.fromkeys(keys) for row in self._events.pop(key, [])]
@@ -178,7 +171,7 @@ class Comparison:
         wrong = self._inside(inside, rows, rejects, whole=whole)
         if wrong:
             self._note(file, f"{wrong}: {file.content[:4_000]!r}")
-        events = sum(self._kind_inside(verdict, rows, rejects) == "event" for verdict in inside)
+        events = sum(self._expected(verdict) == "event" for verdict in inside)
         if source["events"] + source["duplicates"] != events:
             found = f"{source['events']} + {source['duplicates']}"
             self._note(file, f"{found} events, not {events}: {file.content[:4_000]!r}")

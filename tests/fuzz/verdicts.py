@@ -110,6 +110,11 @@ def events_in(value: Any, *, loose: bool = True) -> Iterator[Verdict]:
         if meant(value, loose=loose):
             yield of_event(value)
             return
+        if meant(value) and any(
+            True for part in value.values() for _ in events_in(part, loose=False)
+        ):
+            yield of_event(value)  # by its fields an event, around one that calls itself so
+            return
         loose = loose and not another(value)
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
