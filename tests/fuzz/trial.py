@@ -14,7 +14,7 @@ from dumps_of import files
 from seeds import Seeds
 from soundness import over, unsound
 from strategies import comparable
-from verdicts import parsed
+from verdicts import meant, parsed
 
 from pipeline import open_lake, views
 from pipeline.lake.lake import Lake
@@ -87,7 +87,7 @@ def _afterwards(
     for line in out:
         value = parsed(line)
         event_id = value.get("id")
-        if event_id and value.get("object") != "fine_tuning.job":
+        if event_id and meant(value):
             sent = [comparable(known) for known in winners.get(event_id, [])]
             if comparable(value) not in sent:
                 yield f"exported {line[:2_000]!r}, but sent was {winners.get(event_id)}"
