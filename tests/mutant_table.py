@@ -257,7 +257,7 @@ MUTANTS = (
     Mutant("fuzz", "offsets are of the file without its mark", "pipeline/lake/guard.py",
            "self.skipped = 3", "self.skipped = 0", FUZZ + "mutated_records"),
     Mutant("lossless", "an empty id is forgotten", EXACT,
-           "return not value or value.startswith(CONTENT_ID)", "return False",
+           "(not value or value.startswith(CONTENT_ID))", "False",
            LAWS + "lossless_ids"),
     Mutant("lossless", "an export's line is one piece of evidence among others", SCOUT,
            "exported = len(value) == 2", "exported = False",
