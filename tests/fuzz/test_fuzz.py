@@ -30,7 +30,7 @@ def test_mutated_records(tmp_path: Path) -> None:
     done = trial(tmp_path, seeds(), 1, INPUTS)
     assert done.wrong == []
     assert done.counts["inputs"] == INPUTS
-    assert min(done.counts[kind] for kind in ("events", "duplicates", "rejects", "ignored")) > 20
+    assert min(done.counts[kind] for kind in ("events", "duplicates", "rejects", "ignored")) > 5
 
 
 VALUES = st.one_of(JSON_VALUES, st.sampled_from(TEXTS), st.just([{"name": "g", "v": 1}] * 2))
