@@ -315,7 +315,7 @@ def test_variants_need_no_order(tmp_path: Path) -> None:
     ]
     some = [Dump(job_name(1), (strategies.Line(text.encode(), "event"),)) for text in texts]
     found = set()
-    for number, order in enumerate(islice(permutations(some), 2, None, 7)):
+    for number, order in enumerate(islice(permutations(some), 0, None, 9)):
         with lake_of(tmp_path / f"{number}", list(order), one_by_one=True) as lake:
             (row,) = lake.sql("select event from lake_variants").rows()
             found.add(row[0])
