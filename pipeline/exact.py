@@ -31,11 +31,10 @@ JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
 
 CONTENT_ID = "hash-"
 """How the ids of events begin that have none of their own."""
-
 CREATION = re.compile(r"Created fine-tun(?:ing job|e): (\S+)")
 """The creation message, which names the job."""
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _AZURE_ID = re.compile(r"ftevent-[0-9a-f]{32}")
 _LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -105,8 +104,7 @@ def read(raw: bytes, *, last: bool = False) -> Verdict:
         if last and error.reason == "unexpected end of data":
             return Reject("cut_off", "ends inside a character")
         return Reject("invalid_utf8", f"byte 0x{raw[error.start]:02x} at {error.start}")
-    text = text.strip(" \t\r\n").removeprefix("\ufeff")
-    if not text:
+    if not (text := text.strip(" \t\r\n").removeprefix("\ufeff")):
         return Blank()
     try:
         value = loads(text)
@@ -203,9 +201,9 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
 
 def _unlike_a_column(name: str, value: Any) -> bool:
     """Whether a known field holds what its column cannot tell from absent."""
-    if name == "id" and isinstance(value, str):
-        return not value or value.startswith(CONTENT_ID)
-    return name in ("type", "object", "id") and value is None
+    return (value is None and name in ("type", "object", "id")) or (
+        name == "id" and isinstance(value, str) and (not value or value.startswith(CONTENT_ID))
+    )
 
 
 def dialect(event_id: str) -> str:
@@ -274,8 +272,8 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except OverflowError:  # an infinity, as 1e999 is
-        return math.inf if value > 0 else -math.inf
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # as 1e999 is
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, float]]:

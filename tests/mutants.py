@@ -24,7 +24,7 @@ import click
 from tests.mutant_table import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("pipeline", "sql", "tests", "pyproject.toml")
+PARTS = ("pipeline", "sql", "tests", "data", "pyproject.toml")
 TIME_LIMIT = 120
 """How long the test of one fault may take [s]."""
 

@@ -126,6 +126,40 @@ def test_growth_of_what_was_assigned(tmp_path: Path) -> None:
         assert told == [(JOB, "assigned", 3)]
 
 
+def test_growth_of_what_was_assigned_by_force(tmp_path: Path) -> None:
+    """What is new in a file goes where its beginning was forced to, against its own evidence."""
+    path = tmp_path / "poll.jsonl"
+    path.write_text(lines(*LONG[:3]))
+    other = "ftjob-" + "Z" * 24
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        lake.assign(str(path), other, force=True)
+        path.write_text(lines(*LONG[:5]))
+        assert lake.ingest([path]).sources[0].status == "grown"
+        assert lake.view("events")["job_id"].to_list() == [other] * 5
+        told = lake.sql("select job_id, told_by, last_position from lake_streams").rows()
+        assert told == [(other, "assigned", 4)]
+
+
+def test_growth_of_equal_events_without_ids(tmp_path: Path) -> None:
+    """Equal events without ids are numbered on when their file grows, as in one reading."""
+    one = {"object": "fine-tune-event", "created_at": 1_700_000_000, "level": "info"}
+    two = {**one, "message": "Waiting in queue"}
+    one |= {"message": "Created fine-tune: ft-AAAAAAAAAAAAAAAAAAAAAAAA"}
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b"")
+    with open_lake(tmp_path / "lake") as lake:
+        for part in ([one, two], [two], [two, two]):
+            with path.open("a") as file:
+                file.write(lines(*part))
+            (source,) = lake.ingest([path]).sources
+            assert (source.events, source.duplicates) == (len(part), 0)
+        grown = lake.sql("select event_id from lake_events order by 1").rows()
+    with open_lake(tmp_path / "whole") as lake:
+        lake.ingest([path])
+        assert lake.sql("select event_id from lake_events order by 1").rows() == grown
+
+
 def test_growth_reads_only_what_is_new(tmp_path: Path) -> None:
     """Of a file that grew only the new records are reported and counted once."""
     path = tmp_path / "poll.jsonl"

@@ -126,17 +126,18 @@ class Change:
         return settled, fresh
 
     def _new_variants(self, settled: settle.Settled) -> list[dict[str, Any]]:
-        """Losers that are not kept already."""
-        files = self._store.live("variants")
-        if not settled.variants or not files:
-            return settled.variants
-        keys = ["job_id", "event_id", "content_hash"]
-        kept = {
-            tuple(row.values())
-            for file in files
-            for row in pq.read_table(file, columns=keys).to_pylist()
-        }
-        return [row for row in settled.variants if tuple(row[k] for k in keys) not in kept]
+        """Losers that are not kept already, or in a greater text: the least stays."""
+        new = {_variant(row): row for row in settled.variants}
+        for file in self._store.live("variants") if new else []:
+            table = pq.read_table(file, columns=["job_id", "event_id", "content_hash", "event"])
+            held = table.to_pylist()
+            for row in held:
+                if row["event"] <= new.get(_variant(row), {"event": ""})["event"]:
+                    del new[_variant(row)]
+            stays = [_variant(row) not in new for row in held]
+            if not all(stays):
+                self._commit.replace(file, "variants", pq.read_table(file).filter(stays))
+        return list(new.values())
 
     def recount(self, settled: settle.Settled, own: set[str]) -> None:
         """Carry losses of rows into the counts of sources read earlier."""
@@ -148,6 +149,11 @@ class Change:
         ledger.recount({s: {"events": -n, "duplicates": n} for s, n in lost.items()})
         told = [(s, n) for (s, _), n in settled.companions.items() if s not in own]
         ledger.recount({s: {"companions": -n, "duplicates": n} for s, n in told})
+
+
+def _variant(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What makes a content that lost one of its kind."""
+    return row["job_id"], row["event_id"], row["content_hash"]
 
 
 def _keep_jobs(con: Any, view: str, source: str, jobs: Sequence[str]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import xxhash
 
+from pipeline.attribution import Stream
 from pipeline.errors import LakeError
 from pipeline.lake.reading import Reading
 from pipeline.lake.store import Commit, Store
@@ -62,7 +64,8 @@ def recognise_growth(store: Store, reading: Reading) -> None:
 def still_grown(store: Store, reading: Reading) -> bool:
     """Whether the streams of the old part are what they were, now that the rest is known.
 
-    A stream that nothing in the file names goes on under the job it was given since.
+    A stream that nothing in the file names goes on under the job it was given since, and one that
+    was assigned to a job, by force perhaps, under that.
     """
     if reading.form != "lines":
         return False
@@ -76,11 +79,20 @@ def still_grown(store: Store, reading: Reading) -> bool:
         if row is None:
             if stream.first < reading.first:
                 return False
-        elif (row["first_position"], bool(row["newest_first"])) != (
-            stream.first, stream.newest_first,
-        ) or stream.job not in (None, row["job_id"]):  # fmt: skip
+            continue
+        place = (row["first_position"], bool(row["newest_first"]))
+        named = stream.job not in (None, row["job_id"]) and row["told_by"] != "assigned"
+        if named or place != (stream.first, stream.newest_first):
             return False
+    reading.found = [_as_assigned(stream, held.get(name)) for name, stream in found.items()]
     return True
+
+
+def _as_assigned(stream: Stream, row: sqlite3.Row | None) -> Stream:
+    """A stream under the job it was assigned to, whatever its own evidence says."""
+    if row is None or row["told_by"] != "assigned" or stream.job is None:
+        return stream
+    return stream._replace(job=row["job_id"], told_by="assigned", conflict=None)
 
 
 def overtaken(store: Store, reading: Reading) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.lake.batches import PENDING, Part, Shared, chosen, joined, rows
 from pipeline.lake.ledger import now
 from pipeline.lake.odd import OddRecords
@@ -70,6 +72,10 @@ class Intake:
                 numbers.extend(self._shared.streams.add(reading, new, ordinal=len(numbers)))
                 firsts.extend(stream.first for stream in new)
             reading.records += len(block)
+            if reading.first:
+                places = np.arange(len(block)) + block.position
+                streams_of = np.array(numbers)[np.searchsorted(firsts, places, "right") - 1]
+                self._odd.recall(block, streams_of, reading.first)
             if len(block):
                 self._parts.append(Part(block, source, firsts, numbers, reading.first))
             self._waiting += len(block.data)

@@ -12,7 +12,15 @@ import pyarrow as pa
 from pipeline import exact
 from pipeline.attribution import Scout, job_line
 from pipeline.companions import Companion
-from pipeline.contract import COUNTERS, EVENTS, METRICS, REJECT_PREFIX_BYTES, REJECTS
+from pipeline.contract import (
+    COUNTERS,
+    EVENTS,
+    LEGACY_EVENT_OBJECT,
+    METRICS,
+    REJECT_PREFIX_BYTES,
+    REJECTS,
+)
+from pipeline.forms.block import Block, Ints
 from pipeline.forms.documents import expanded
 from pipeline.lake.batches import CONFLICT, PENDING, Part, Shared
 from pipeline.lake.companions import CompanionRows
@@ -172,6 +180,22 @@ class OddRecords:
             else:
                 self.tally[record.source, "ignored", item.kind] += 1
         return None
+
+    def recall(self, block: Block, numbers: Ints, since: int) -> None:
+        """Count the equal events without ids in what was read when the file was shorter.
+
+        Args:
+            block: records of a file that grew.
+            numbers: the streams of its records.
+            since: position from which records are new.
+        """
+        if LEGACY_EVENT_OBJECT.encode() not in block.text:
+            return
+        for index in range(min(since - block.position, len(block))):
+            raw = block.raw(index)
+            event = exact.read(raw) if LEGACY_EVENT_OBJECT.encode() in raw else None
+            if isinstance(event, exact.Event) and event.event_id.startswith(exact.CONTENT_ID):
+                self._equal[int(numbers[index]), event.event_id] += 1
 
     def _expanded(self, record: Record) -> Part:
         """The events inside one record: a page on a line, say."""

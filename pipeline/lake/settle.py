@@ -239,19 +239,19 @@ def settle(con: duckdb.DuckDBPyConnection, moment: Any) -> Settled:
         (settled.held if is_held else settled.fresh)[source] += count
     query = (
         'select job_id, event_id, same, source_id, position, "offset" from losers where place > 0'
+        " order by all"
     )
-    seen = set()
+    seen: dict[tuple[str, str, str], dict[str, Any]] = {}
     for job, event_id, same, source, position, offset in con.execute(query).fetchall():
         digest, event = events[job, event_id, same]
-        if (job, event_id, digest) not in seen:
-            seen.add((job, event_id, digest))
-            settled.variants.append(
-                {
-                    "job_id": job, "event_id": event_id, "content_hash": digest, "event": event,
-                    "source_id": source, "position": position, "offset": offset,
-                    "first_seen_at": moment,
-                }
-            )  # fmt: skip
+        variant = {
+            "job_id": job, "event_id": event_id, "content_hash": digest, "event": event,
+            "source_id": source, "position": position, "offset": offset, "first_seen_at": moment,
+        }  # fmt: skip
+        first = seen.setdefault((job, event_id, digest), variant)
+        if event < first["event"]:
+            seen[job, event_id, digest] = variant
+    settled.variants = list(seen.values())
     return settled
 
 

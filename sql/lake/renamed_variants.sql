@@ -7,5 +7,5 @@ left join names on variants.job_id = names.old
 qualify
     row_number() over (
         partition by coalesce(names.new, variants.job_id), event_id, content_hash
-        order by first_seen_at, source_id, position, "offset"
+        order by event, first_seen_at, source_id, position, "offset"
     ) = 1

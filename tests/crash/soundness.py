@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline import open_lake, views
+from pipeline.contract import DATA_TABLES
 from pipeline.lake.lake import Lake
 
 Row = tuple[Any, ...]
-FOLDERS = {"events": "events", "rejects": "rejects", "variants": "variants"}
+FOLDERS = {name: name for name in DATA_TABLES}
 
 
 def unsound(folder: Path, *, settled: bool = False) -> list[str]:

@@ -196,7 +196,7 @@ def document_events(content: bytes) -> tuple[list[Verdict], bool]:
             at = _space(text, at + 1)
         if at >= len(text):
             return found, True
-        at, whole = _value(text, at, found, loose=True)
+        at, whole = _value(text, at, found, loose=True, whole_document=True)
         if not whole:
             return found, False
 
@@ -210,12 +210,15 @@ def _space(text: str, at: int) -> int:
     return at
 
 
-def _value(text: str, at: int, found: list[Verdict], *, loose: bool) -> tuple[int, bool]:
+def _value(
+    text: str, at: int, found: list[Verdict], *, loose: bool, whole_document: bool = False
+) -> tuple[int, bool]:
     """Read the value at a place, its events into `found`: where it ends, whether it is whole."""
     try:
         _, end = _DECODER.raw_decode(text, at)
     except (ValueError, RecursionError):
-        if text[at : at + 1] in ("[", "{"):
+        # a broken object inside others is one reject, with all that lies in it
+        if text[at : at + 1] == "[" or (whole_document and text[at : at + 1] == "{"):
             _members(text, at, found, loose=loose)
         return at, False
     for verdict in events_in(parsed(text[at:end]), loose=loose):

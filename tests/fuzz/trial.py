@@ -14,15 +14,16 @@ from dumps_of import files
 from seeds import Seeds
 from soundness import over, unsound
 from strategies import comparable
-from verdicts import parsed
+from verdicts import meant, parsed
 
 from pipeline import open_lake, views
 from pipeline.lake.lake import Lake
 
 JOB = "ftjob-" + "F" * 24
 CONTENT = """
-select job_id, event_id, created_at, level, type, message, object, extra,
-    translate(data, chr(10) || chr(13), '  ') as data
+select job_id, event_id, created_at, level, type, message, object,
+    translate(data, chr(10) || chr(13), '  ') as data,
+    translate(extra, chr(10) || chr(13), '  ') as extra
 from lake_events
 where not starts_with(event_id, 'hash-')
 order by all
@@ -86,7 +87,7 @@ def _afterwards(
     for line in out:
         value = parsed(line)
         event_id = value.get("id")
-        if event_id and value.get("object") != "fine_tuning.job":
+        if event_id and meant(value):
             sent = [comparable(known) for known in winners.get(event_id, [])]
             if comparable(value) not in sent:
                 yield f"exported {line[:2_000]!r}, but sent was {winners.get(event_id)}"

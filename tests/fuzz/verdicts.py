@@ -101,7 +101,7 @@ def another(value: dict[str, Any]) -> bool:
         named = all(isinstance(kind, str) for kind in kinds)
         return named and not set(EVENTS) & set(kinds) and bool(kinds or not inner)
     trains = isinstance(value.get("messages"), list) or {"prompt", "completion"} <= value.keys()
-    return trains or "log_history" in value or isinstance(kind, str)
+    return trains or "log_history" in value or (isinstance(kind, str) and kind != "")
 
 
 def events_in(value: Any, *, loose: bool = True) -> Iterator[Verdict]:
@@ -109,6 +109,11 @@ def events_in(value: Any, *, loose: bool = True) -> Iterator[Verdict]:
     if isinstance(value, dict):
         if meant(value, loose=loose):
             yield of_event(value)
+            return
+        if meant(value) and any(
+            True for part in value.values() for _ in events_in(part, loose=False)
+        ):
+            yield of_event(value)  # by its fields an event, around one that calls itself so
             return
         loose = loose and not another(value)
     if isinstance(value, dict | list):

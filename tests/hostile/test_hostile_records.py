@@ -234,3 +234,15 @@ def test_nothing_in_it(lake: Lake, tmp_path: Path, content: bytes) -> None:
     (report,) = lake.ingest([tmp_path / "x"]).sources
     assert report.status == "refused" and str(report.problem).count("\n") == 0
     assert lake.view("sources").is_empty()
+
+
+def test_a_total_of_steps_that_nobody_can_mean(lake: Lake, tmp_path: Path) -> None:
+    """A running job that plans 2**62 steps is due at no time, and breaks no view."""
+    rows = [
+        json.dumps(an_event(n, data={"step": n, "total_steps": 2**62, "train_loss": 0.5}))
+        for n in (1, 9)
+    ]
+    (tmp_path / "x").write_text("\n".join(rows))
+    lake.ingest([tmp_path / "x"])
+    (row,) = lake.view("throughput").to_dicts()
+    assert row["done_at"] is None and row["total_steps"] == 2**62

@@ -85,8 +85,15 @@ select
         when jobs.status = 'running' and jobs.total_steps >= jobs.last_step
             then jobs.total_steps - jobs.last_step
     end as steps_left,
-    stepped.last_step_at
-    + to_microseconds((1e6 * steps_left * paces.recent_seconds_per_step)::bigint) as done_at,
+    -- a total that no one can mean makes a time that no clock can tell: none after the year 9999
+    case
+        when
+            epoch(stepped.last_step_at) + steps_left * paces.recent_seconds_per_step
+            < 253402300800
+            then
+                stepped.last_step_at
+                + to_microseconds((1e6 * steps_left * paces.recent_seconds_per_step)::bigint)
+    end as done_at,
     epoch(done_at) - epoch(clock.last_event_at) as seconds_left,
     jobs.billed_tokens,
     jobs.billed_tokens / nullif(jobs.run_seconds, 0) as billed_tokens_per_second,
