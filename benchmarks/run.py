@@ -185,7 +185,6 @@ def start(_: Inputs, rounds: int) -> Iterator[Figure]:
     yield Figure("tunelog --help", result, "under 0.2 s", seconds < 0.2)
 
 
-<<<<<<< HEAD
 def archive(inputs: Inputs, rounds: int) -> Iterator[Figure]:
     """All of an account archived and ingested, against what the server's latency allows."""
     peaks = []
@@ -214,10 +213,7 @@ def archive(inputs: Inputs, rounds: int) -> Iterator[Figure]:
     )
 
 
-PARTS = {p.__name__: p for p in (start, ingest, files, memory, large_lake, archive)}
-=======
-PARTS = {p.__name__: p for p in (start, ingest, files, memory, large_lake, views)}
->>>>>>> 7df6950 (Measure each view for one job and over a large lake; bind fewer views for failures and advice)
+PARTS = {p.__name__: p for p in (start, ingest, files, memory, large_lake, archive, views)}
 
 
 def _ingest(source: Path, lake: Path) -> Sequence[str]:
