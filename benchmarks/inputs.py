@@ -23,10 +23,12 @@ class Inputs:
     Attributes:
         folder: where they lie.
         scale: 1 for the sizes named in this module.
+        large: a large lake that is there already, to be read only.
     """
 
     folder: Path
     scale: float
+    large: Path | None = None
 
     def sized(self, number: int) -> int:
         """A size at this scale."""

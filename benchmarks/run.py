@@ -25,8 +25,10 @@ from benchmarks.measure import (
     warm,
 )
 from benchmarks.report import page, table
+from pipeline.views import catalogue
 
 MEMORY_GOAL = 1_500_000_000
+VIEW_MEMORY_GOAL = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,27 @@ def large_lake(inputs: Inputs, rounds: int) -> Iterator[Figure]:
         )
 
 
+def views(inputs: Inputs, _: int) -> Iterator[Figure]:
+    """Each view of a large lake, for one job and over the whole of it, each in its own process."""
+    lake = inputs.large or inputs.lake(1)[0]
+    if not inputs.large:
+        run((*TUNELOG, "compact", "--lake", str(lake)))
+    for view in catalogue():
+        if view.layer != "marts":
+            continue
+        ran = run((*PYTHON, "benchmarks.views", str(lake), view.name))
+        said: dict[str, float | None] = json.loads(ran.output)
+        job, whole = said["job"], said["lake"]
+        one = "" if job is None else f"one job {job:.0f} ms (CPU {said['job_cpu']:.0f} ms), "
+        every = f"{whole:.1f} s (CPU {said['lake_cpu']:.1f} s)" if whole else "out of memory"
+        yield Figure(
+            f"view {view.name}",
+            f"{one}whole lake {every}, peak {ran.peak / 1e6:,.0f} MB",
+            "100 ms, 10 s, 2,000 MB",
+            (job or 0) < 100 and whole is not None and whole < 10 and ran.peak < VIEW_MEMORY_GOAL,
+        )
+
+
 def start(_: Inputs, rounds: int) -> Iterator[Figure]:
     """`tunelog --help`, beside a Python that does nothing."""
     runs = alternate(
@@ -190,7 +213,7 @@ def archive(inputs: Inputs, rounds: int) -> Iterator[Figure]:
     )
 
 
-PARTS = {p.__name__: p for p in (start, ingest, files, memory, large_lake, archive)}
+PARTS = {p.__name__: p for p in (start, ingest, files, memory, large_lake, archive, views)}
 
 
 def _ingest(source: Path, lake: Path) -> Sequence[str]:
@@ -220,6 +243,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="of all sizes (default: 1)")
     parser.add_argument("--rounds", type=int, default=5, help="how often (default: 5)")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; repeatable")
+    parser.add_argument("--lake", type=Path, help="a large lake for --only views, instead of a new")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     if options.quick:
@@ -228,7 +252,7 @@ def main() -> None:
         parser.error("--write: the page is for the whole size: leave --quick and --scale out")
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="tunelog-bench-") as folder:
-        inputs = Inputs(Path(folder), options.scale)
+        inputs = Inputs(Path(folder), options.scale, options.lake)
         for name in options.only or PARTS:
             for figure in PARTS[name](inputs, options.rounds):
                 print(f"{figure.what}: {figure.result}", file=sys.stderr, flush=True)

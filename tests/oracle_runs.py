@@ -11,7 +11,7 @@ from statistics import fmean, median
 from typing import Any
 
 from oracle import Event
-from oracle_answers import best_steps, cost
+from oracle_answers import apart, best_steps, cost
 from oracle_curves import Row, by_job, loss_curves
 from oracle_jobs import jobs, spoken
 from oracle_training import loss_curves_smoothed
@@ -211,6 +211,10 @@ def compared(events: list[Event], job_a: str | None, job_b: str | None) -> list[
             for name in ("step", "value", "smoothed"):
                 row[f"{name}_{side}"] = point.get(name)
         both = None not in (row["smoothed_a"], row["smoothed_b"])
-        row["difference"] = row["smoothed_b"] - row["smoothed_a"] if both else None
+        row["difference"] = None
+        if both and apart(row["smoothed_b"], row["smoothed_a"]):
+            row["difference"] = row["smoothed_b"] - row["smoothed_a"]
+        elif both:
+            row["difference"] = 0
         rows.append(row)
     return rows

@@ -79,24 +79,32 @@ positions as (
         latest.value as value,
         latest.smoothed as smoothed
     from percents
+),
+
+pairs as (
+    select
+        axis,
+        metric,
+        position,
+        max(job_a) as job_a,
+        max(job_b) as job_b,
+        max(step) filter (where side = 'a') as step_a,
+        max(step) filter (where side = 'b') as step_b,
+        any_value(value) filter (where side = 'a') as value_a,
+        any_value(value) filter (where side = 'b') as value_b,
+        any_value(smoothed) filter (where side = 'a') as smoothed_a,
+        any_value(smoothed) filter (where side = 'b') as smoothed_b
+    from positions
+    group by axis, metric, position
 )
 
 select
-    axis,
-    metric,
-    position,
-    max(job_a) as job_a,
-    max(job_b) as job_b,
-    max(step) filter (where side = 'a') as step_a,
-    max(step) filter (where side = 'b') as step_b,
-    any_value(value) filter (where side = 'a') as value_a,
-    any_value(value) filter (where side = 'b') as value_b,
-    any_value(smoothed) filter (where side = 'a') as smoothed_a,
-    any_value(smoothed) filter (where side = 'b') as smoothed_b,
-    any_value(smoothed) filter (where side = 'b') - any_value(smoothed) filter (where side = 'a')
-        as difference
-from positions
-group by axis, metric, position
+    *,
+    case
+        when abs(smoothed_b - smoothed_a) <= 1e-9 * abs(smoothed_a) then 0
+        else smoothed_b - smoothed_a
+    end as difference
+from pairs
 ;
 
 create or replace view compare as
@@ -148,4 +156,4 @@ comment on column compare.value_b is 'the metric of the second job [1]';
 comment on column compare.smoothed_a is 'the same, as loss_curves_smoothed has it [1]';
 comment on column compare.smoothed_b is 'the same of the second job [1]';
 comment on column compare.difference is
-    'smoothed value of the second minus that of the first, NULL where one lacks [1]';
+    'smoothed value of the second minus the first, 0 where equal to nine digits [1]';

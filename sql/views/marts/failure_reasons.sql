@@ -3,8 +3,8 @@
 -- Grain: job_id
 -- Reads: jobs, stg_problems, job_phases
 -- Caveat: of the errors of a job, the one that names an error_code says most and is taken, else the
---   last in time; the job object fills what no event tells. The phase is the last one entered before the end; a dump without the messages of
---   phases tells none.
+--   last in time; the job object fills what no event tells. The phase is the last one entered
+--   before the end; a dump without the messages of phases tells none.
 create or replace view failure_reasons as
 with failed as (
     select
@@ -41,19 +41,6 @@ reasons as (
     from stg_problems
     where severity = 'error'
     group by job_id
-),
-
-phases as (
-    select
-        failed.job_id,
-        arg_max(
-            phases.phase,
-            {'a': phases.ended_at, 'b': phases.started_at, 'c': phases.phase_rank}
-        ) as phase
-    from failed
-    inner join job_phases as phases
-        on failed.job_id = phases.job_id and phases.started_at <= failed.ended_at
-    group by failed.job_id
 )
 
 select
@@ -72,7 +59,13 @@ select
     failed.total_steps
 from failed
 left join reasons on failed.job_id = reasons.job_id
-left join phases on failed.job_id = phases.job_id
+left join job_phases as phases
+    on failed.job_id = phases.job_id and phases.started_at <= failed.ended_at
+qualify
+    row_number() over (
+        partition by failed.job_id
+        order by phases.ended_at desc, phases.started_at desc, phases.phase_rank desc
+    ) = 1
 ;
 
 comment on view failure_reasons is 'Why did each failed job fail, in which phase, and when?';

@@ -2,10 +2,11 @@
 --
 -- Grain: job_id, step
 -- Reads: loss_curves, lake_events
--- Caveat: steps of reinforcement jobs that have a reward. The validation reward is that of the whole
---   set, else of a sample. Growth is against the first step that has the figure. Grader errors are
---   the means of all graders and kinds of error added up, of the latest event of the step; answers
---   that did not parse count apart. NaN and infinities are passed over in sums and growth.
+-- Caveat: steps of reinforcement jobs that have a reward. The validation reward is that of the
+--   whole set, else of a sample. Growth is against the first step that has the figure. Grader
+--   errors are the means of all graders and kinds of error added up, of the latest event of the
+--   step; answers that did not parse count apart. NaN and infinities are passed over in sums and
+--   growth.
 -- Source: OpenAI guide, Reinforcement fine-tuning, metrics of a step.
 create or replace view reward_gaps as
 with error_values as (

@@ -5,8 +5,9 @@
 -- Caveat: by the times between neighbouring logged steps where the step rises, so that a restart
 --   counts as none; pauses count. Time stamps have whole seconds: the median is rough where steps
 --   are quick. recent is over the last tenth of these, ten at least. The end is told for running
---   jobs with known total_steps, at the recent pace, against the last event of the whole lake, never
---   the clock. Azure's step times are synthetic: has_synthetic_times, and nothing is told by them.
+--   jobs with known total_steps, at the recent pace, against the last event of the whole lake,
+--   never the clock. Azure's step times are synthetic (has_synthetic_times): nothing is told by
+--   them.
 create or replace view throughput as
 with clock as (
     select max(created_at) as last_event_at
