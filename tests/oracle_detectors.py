@@ -160,7 +160,7 @@ def verdict(metric: str, points: Points) -> Row:
         if error < best:
             best, best_step = error, points[n][0]
         excesses.append(100 * (error / best - 1) if best > 0 else None)
-        limit = best + max(best * 0.2, 0.05, 4 * 1.2533 * noise / math.sqrt(span))
+        limit = best + max(best * 0.2, 0.05, 5 * 1.2533 * noise / math.sqrt(span))
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
     needed = 2 if last is not None and last > 50 else 3

@@ -22,13 +22,13 @@ CLOCK = 1_800_000_000
 
 KINDS = ("spike", "divergence", "overfit", "gap", "silent", "restart", "nan")
 
-NOISE_SIGHT = {"spike": 10.0, "divergence": 4.0, "overfit": 4.0}
+NOISE_SIGHT = {"spike": 10.0, "divergence": 4.0, "overfit": 5.0}
 """Spreads of the noise, in the usual loss there, that a fault rises at least."""
 
 AXIS_SIGHT = 0.35
 """Share of an axis from zero to the greatest loss that a fault of the training loss rises."""
 
-RATIO_SIGHT = {"divergence": 1.5, "overfit": 0.5}
+RATIO_SIGHT = {"divergence": 1.5, "overfit": 0.6}
 """How far above the best, as a ratio, the loss rises at least."""
 
 STALL_SIGHT = (3600.0, 30.0)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from oracle_lake import rows
-from planted.jobs import KINDS, Job, dump, made
-from planted.noise import Floats
 
 from pipeline import open_lake
+from planted.jobs import KINDS, Job, dump, made
+from planted.noise import Floats
 
 QUERIES = {
     "spike": "select job_id, first_step as begins, last_step as ends from loss_spikes",

@@ -27,7 +27,7 @@ from (
         'half as much again as the best'),
     ('overfitting', 'severe_loss', 100, '%', 0, null,
         'twice the best'),
-    ('overfitting', 'noise_multiple', 4, '1', 0, null,
+    ('overfitting', 'noise_multiple', 5, '1', 0, null,
         'standard errors of the medians that the loss must exceed, too'),
     ('overfitting', 'least_rise', 0.05, '1', 0, null,
         'a rise of less matters to nobody, however large as a ratio: tiny losses'),
