@@ -77,7 +77,7 @@ def above(usual: float | None, start: float | None, noise: float | None) -> floa
     assert usual is not None and start is not None
     limits = [usual + 0.3 * abs(start)]
     if noise is not None:
-        limits.append(usual + 7 * noise * abs(usual))
+        limits.append(usual + 8 * noise * abs(usual))
     if abs(usual) < 0.05 * abs(start):
         limits.append(start)
     return max(limits)
@@ -148,9 +148,9 @@ def overfitting(events: list[Event]) -> list[Row]:
 def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
     losses = [loss for _, loss in points]
-    span = max(4, math.floor(0.2 * len(losses)))
+    span = max(4, math.floor(0.15 * len(losses)))
     steps = [abs(b - a) for a, b in pairwise(losses)]
-    noise = quantile(steps, 0.75) / (1.1503 * math.sqrt(2))
+    noise = 1.4826 / math.sqrt(2) * median(steps)
     best, best_step = math.inf, 0
     excesses: list[float | None] = []
     since: list[int] = []
@@ -160,7 +160,7 @@ def verdict(metric: str, points: Points) -> Row:
         if error < best:
             best, best_step = error, points[n][0]
         excesses.append(100 * (error / best - 1) if best > 0 else None)
-        limit = best + max(best * 0.2, 0.05, 5 * 1.2533 * noise / math.sqrt(span))
+        limit = best + max(best * 0.2, 0.05, 7 * 1.2533 * noise / math.sqrt(span))
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
     needed = 2 if last is not None and last > 50 else 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def check(place: Path, *args: str, code: int) -> subprocess.CompletedProcess[str]:
     """Run `tunelog check` in the folder."""
     command = [sys.executable, "-m", "pipeline.cli", "check", *args]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=place, env=environ, capture_output=True, text=True, check=False
+    )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done

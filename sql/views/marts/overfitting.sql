@@ -7,9 +7,8 @@
 --   few evaluations have no row. What the training loss does is not asked: is_overfit also holds
 --   where both rise (divergences).
 -- Source: Prechelt, Early Stopping - But When? (1998): generalisation loss
---   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Noise: of
---   |differences of neighbours| three in four are below 1.1503 * sqrt(2) standard deviations of
---   normal noise, fewer of noise with long tails; a median's standard error is
+--   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Noise:
+--   1.4826 * the median of |differences of neighbours| / sqrt(2); a median's standard error is
 --   1.2533 * noise / sqrt(n).
 create or replace view overfitting as
 with limits as (
@@ -73,7 +72,7 @@ medians as (
             order by step
             rows between span - 1 preceding and current row
         ) as error,
-        quantile_cont(difference, 0.75) over (partition by job_id) / (1.1503 * sqrt(2)) as noise
+        1.4826 / sqrt(2) * median(difference) over (partition by job_id) as noise
     from chosen
 ),
 
