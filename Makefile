@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants torture bench wheel clean docs
+.PHONY: detectors demo test lint mutants torture bench wheel clean docs
 .DEFAULT_GOAL := demo
 
 $(STAMP): requirements.txt pyproject.toml
@@ -34,6 +34,9 @@ mutants: $(STAMP)  ## break the code on purpose: the tests must notice
 
 torture: $(STAMP)  ## crashes, power cuts, races: the long forms, figures into docs/reliability.md
 	$(BIN)/python -m tests.torture
+
+detectors: $(STAMP)  ## how many planted faults the detectors find, into docs/detectors.md
+	$(BIN)/python -m tests.detectors
 
 bench: $(STAMP)  ## speed and memory against peers, as ratios of one run
 	$(BIN)/python -m benchmarks.run

@@ -68,6 +68,8 @@ def check(lake: Lake, settings: Settings | None = None, *, job_id: str | None = 
     query = f"{_JUDGED} from verdicts {only} order by job_id, list_position($rules, rule)"
     with lake.connect() as con:
         set_thresholds(con, settings)
+        if job_id is None:
+            con.execute(sql_text("verdicts/curves"))
         rows = con.sql(query, params=params).to_arrow_table()
     if not rows.num_rows:
         what = f"no job {job_id} in it" if job_id else "no jobs in it"

@@ -48,6 +48,8 @@ EXACT = "pipeline/exact.py"
 IDENTITY = "pipeline/lake/identity.py"
 SCOUT = "pipeline/attribution.py"
 INGEST = "pipeline/lake/ingest.py"
+PLANTED = "tests/test_planted.py::test_"
+MARTS = "sql/views/marts/"
 
 MUTANTS = (
     # -- conservation
@@ -347,6 +349,24 @@ MUTANTS = (
     Mutant("output", "controls reach tables", "pipeline/cli/cells.py",
            '"" if t is None else inert(t) for t', '"" if t is None else t for t',
            SHOWN + "people_see_inert_text"),
+    # -- detectors
+    Mutant("detectors", "spikes have to be a hundred times as far", MARTS + "loss_spikes.sql",
+           "usual + deviations * noise", "usual + 100 * deviations * noise",
+           PLANTED + "faults_that_a_person_sees_are_found"),
+    Mutant("detectors", "noise makes no spike less likely", MARTS + "loss_spikes.sql",
+           "usual + deviations * noise", "usual + 0 * deviations * noise",
+           PLANTED + "clean_jobs_raise_no_alarm"),
+    Mutant("detectors", "a rise is measured against twice the threshold", MARTS + "divergences.sql",
+           "median(value) > min(threshold)", "median(value) > 3 * min(threshold)",
+           PLANTED + "faults_that_a_person_sees_are_found"),
+    Mutant("detectors", "overfitting forgets the noise", MARTS + "overfitting.sql",
+           "noise_multiple * 1.2533", "0 * 1.2533", PLANTED + "clean_jobs_raise_no_alarm"),
+    Mutant("detectors", "only gaps ten times as long are stalls", MARTS + "thresholds.sql",
+           "'least_seconds', 1800,", "'least_seconds', 18000,",
+           PLANTED + "faults_that_a_person_sees_are_found"),
+    Mutant("detectors", "a rule that fails does not fail the check", "pipeline/cli/check.py",
+           "ExitCode.DATA if found.failing", "ExitCode.OK if found.failing",
+           "tests/test_check.py::test_exit_codes"),
     # -- crashes, power cuts, races
     Mutant("crash", "a commit becomes true in two halves", "pipeline/lake/store.py",
            "        self.ledger.end_commit(self.id)\n",

@@ -31,11 +31,11 @@ def loss_spikes(events: list[Event]) -> list[Row]:
     for job, points in curves_of(events, "train_loss").items():
         losses = [loss for _, loss in points]
         usual = [median(losses[max(0, n - 30) : n]) if n else None for n in range(len(losses))]
-        start = usual[10] if len(losses) > 10 else None
-        off = [abs(y - m) / abs(m) for y, m in zip(losses, usual, strict=True) if m]
-        noise = 1.4826 * median(off) if off else None
+        start = usual[20] if len(losses) > 20 else None
+        off = [(y - m) / abs(m) for y, m in zip(losses, usual, strict=True) if m]
+        noise = (quantile(off, 0.9) - median(off)) / 1.2816 if off else None
         groups: list[list[int]] = []
-        for n in range(10, len(losses)):
+        for n in range(20, len(losses)):
             if losses[n] > above(usual[n], start, noise):
                 if groups and n - groups[-1][-1] <= 5:
                     groups[-1].append(n)
@@ -63,12 +63,21 @@ def loss_spikes(events: list[Event]) -> list[Row]:
     return rows
 
 
+def quantile(values: list[float], share: float) -> float:
+    """The value that a share of the values is below, between neighbours in proportion."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    rest = ordered[min(below + 1, len(ordered) - 1)] - ordered[below]
+    return ordered[below] + (place - below) * rest
+
+
 def above(usual: float | None, start: float | None, noise: float | None) -> float:
     """The loss above which a point is a spike."""
     assert usual is not None and start is not None
     limits = [usual + 0.3 * abs(start)]
     if noise is not None:
-        limits.append(usual + 6 * noise * abs(usual))
+        limits.append(usual + 8 * noise * abs(usual))
     if abs(usual) < 0.05 * abs(start):
         limits.append(start)
     return max(limits)
@@ -102,7 +111,7 @@ def divergences(events: list[Event]) -> list[Row]:
                 runs.append([])
         for run in runs:
             limit = min((limit for _, limit in run), default=0)
-            if len(run) >= 10 and median(point["value"] for point, _ in run) > limit:
+            if len(run) >= 15 and median(point["value"] for point, _ in run) > limit:
                 steps = [point["step"] for point, _ in run]
                 worst = max(point["smoothed"] for point, _ in run)
                 rows.append(finding(job, "rising", "train_loss", steps, worst, limit))
@@ -139,8 +148,9 @@ def overfitting(events: list[Event]) -> list[Row]:
 def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
     losses = [loss for _, loss in points]
-    span = max(3, len(losses) // 10)
-    noise = 1.4826 / math.sqrt(2) * median(abs(b - a) for a, b in pairwise(losses))
+    span = max(4, math.floor(0.15 * len(losses)))
+    steps = [abs(b - a) for a, b in pairwise(losses)]
+    noise = 1.4826 / math.sqrt(2) * median(steps)
     best, best_step = math.inf, 0
     excesses: list[float | None] = []
     since: list[int] = []
@@ -150,10 +160,10 @@ def verdict(metric: str, points: Points) -> Row:
         if error < best:
             best, best_step = error, points[n][0]
         excesses.append(100 * (error / best - 1) if best > 0 else None)
-        limit = best + max(best * 0.2, 0.05, 3 * 1.2533 * noise / math.sqrt(span))
+        limit = best + max(best * 0.2, 0.05, 7 * 1.2533 * noise / math.sqrt(span))
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
-    needed = 2 if last is not None and last > 50 else max(3, span)
+    needed = 2 if last is not None and last > 50 else 3
     bands = ((100, "severe"), (50, "marked"))
     names = [name for limit, name in bands if last is not None and last > limit]
     is_overfit = len(since) >= needed

@@ -61,9 +61,9 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
     return {
         "error": (job["events"], 1, "events"),
         "nan": (numbers, 1, "steps with a loss or reward"),
-        "divergence": (finite("train_loss"), 19, "training losses"),
+        "divergence": (finite("train_loss"), 24, "training losses"),
         "overfit": (evaluations, 5, "validation losses"),
-        "spike": (finite("train_loss"), 11, "training losses"),
+        "spike": (finite("train_loss"), 21, "training losses"),
         "stall": (times, 11, "true times of steps"),
         "gap": (len(curve), 2, "steps"),
     }

@@ -125,7 +125,7 @@ verdicts as (
         max(n) - max(last_sound) >= case
             when arg_max(generalisation_loss, n) > any_value(marked_loss)
                 then any_value(marked_persistence)
-            else greatest(any_value(least_persistence), any_value(span))
+            else any_value(least_persistence)
         end as is_overfit,
         any_value(marked_loss) as marked_loss,
         any_value(severe_loss) as severe_loss

@@ -1,0 +1,19 @@
+-- Holds the curves in a connection: every detector reads them, and they are made only once.
+create or replace table held_curves as
+select
+    job_id,
+    step,
+    total_steps,
+    train_loss,
+    valid_loss,
+    full_valid_loss,
+    train_mean_reward,
+    valid_mean_reward,
+    full_valid_mean_reward,
+    events
+from loss_curves
+;
+
+create or replace view loss_curves as
+from held_curves
+;

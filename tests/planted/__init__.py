@@ -1,0 +1,1 @@
+"""Streams with planted faults, and how many of them the detectors find."""

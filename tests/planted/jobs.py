@@ -1,0 +1,216 @@
+"""Whole jobs as dumps hold them: clean ones, and ones with one fault each.
+
+How large a fault is, is told in what a person needs to see it on the curve: `visibility` 1 is the
+least that stands out (the `*_SIGHT` constants, argued in docs/detectors.md), 2 is twice that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from planted.noise import Floats, draw
+
+CLOCK = 1_800_000_000
+"""When the last event of the lake happens [s since 1970]."""
+
+KINDS = ("spike", "divergence", "overfit", "gap", "silent", "restart", "nan")
+
+NOISE_SIGHT = {"spike": 10.0, "divergence": 4.0, "overfit": 5.0}
+"""Spreads of the noise, in the usual loss there, that a fault rises at least."""
+
+AXIS_SIGHT = 0.35
+"""Share of an axis from zero to the greatest loss that a fault of the training loss rises."""
+
+RATIO_SIGHT = {"divergence": 1.5, "overfit": 0.6}
+"""How far above the best, as a ratio, the loss rises at least."""
+
+STALL_SIGHT = (3600.0, 30.0)
+"""A pause lasts at least so long [s], and so many usual steps [1]."""
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Job:
+    """A job and what was planted in it.
+
+    Attributes:
+        visibility: size of the fault, in the least that a person sees.
+        place: step at which it begins (of a pause or restart: the step before).
+        end: last step of it.
+    """
+
+    job_id: str
+    events: list[Event] = field(repr=False)
+    kind: str | None = None
+    visibility: float = 0.0
+    place: int = 0
+    end: int = 0
+    newest_first: bool = False
+
+
+@dataclass
+class Curve:
+    """Losses by step, before they become events; `stood` is the silence at the end [s]."""
+
+    base: Floats
+    train: Floats
+    valid: dict[int, float]
+    spread: float
+    valid_spread: float
+    stood: float = 0.0
+
+
+def curve(random: np.random.Generator, pools: Sequence[Floats], count: int, every: int) -> Curve:
+    """A loss that falls to a floor with noise, and a validation loss at some of its steps."""
+    start = math.exp(random.uniform(math.log(0.5), math.log(5)))
+    floor = start * random.uniform(0.1, 0.9)
+    decay = count * random.uniform(0.02, 0.3)
+    base: Floats = floor + (start - floor) / (1 + np.arange(count) / decay)
+    factors, spread = draw(chosen(random, pools), count, random)
+    evaluated = range(every, count + 1, every)
+    noise, valid_spread = draw(chosen(random, pools), len(evaluated), random)
+    above = random.uniform(0.9, 1.5)
+    valid = {
+        step: float(above * base[step - 1] * ratio)
+        for step, ratio in zip(evaluated, noise, strict=True)
+    }
+    return Curve(base, base * factors, valid, spread, valid_spread)
+
+
+def chosen(random: np.random.Generator, pools: Sequence[Floats]) -> Floats | None:
+    """One pool, or none where there is no corpus."""
+    return pools[random.integers(len(pools))] if pools else None
+
+
+def made(seed: int, number: int, kind: str | None, pools: Sequence[Floats]) -> Job:
+    """One job, by its seed and number: clean, or with a fault of a kind."""
+    random = np.random.default_rng([seed, number])
+    count = int(random.integers(60, 400))
+    every = int(random.integers(1, max(2, min(20, count // 15))))
+    own = curve(random, pools, count, every)
+    visibility = math.exp(random.uniform(math.log(0.25), math.log(8)))
+    job = Job(f"ftjob-{seed % 10**6:06d}{number:018d}", [], kind, visibility)
+    pace = math.exp(random.uniform(0, math.log(60)))
+    seconds = pace * np.exp(0.3 * random.standard_normal(count))
+    pauses = random.random(count) < 0.01
+    seconds[pauses] += random.uniform(0, 300, size=int(pauses.sum()))
+    plant(job, own, seconds, random)
+    write(job, own, seconds, random)
+    return job
+
+
+def plant(job: Job, own: Curve, seconds: Floats, random: np.random.Generator) -> None:
+    """Put the job's fault into its curve or its times."""
+    count = len(own.train)
+    axis = float(max(own.train))
+    if job.kind == "spike":
+        at, width = int(random.integers(25, count - 5)), int(random.integers(1, 4))
+        least = max(NOISE_SIGHT["spike"] * own.spread * own.base[at], AXIS_SIGHT * axis)
+        own.train[at : at + width] += job.visibility * least
+        job.place, job.end = at + 1, at + width
+    elif job.kind == "divergence":
+        at, ramp = int(random.integers(20, count - 35)), int(random.integers(1, 15))
+        best = float(min(own.base[: at + 1]))
+        least = max(
+            RATIO_SIGHT["divergence"] * best,
+            NOISE_SIGHT["divergence"] * own.spread * best,
+            AXIS_SIGHT * axis,
+        )
+        rise = np.clip((np.arange(count) - at) / ramp, 0, 1)
+        own.train *= 1 + rise * job.visibility * least / own.base
+        job.place, job.end = at + 1, count
+    elif job.kind == "overfit":
+        steps = sorted(own.valid)
+        turn = int(random.integers(len(steps) // 5, max(len(steps) // 5 + 1, len(steps) - 10)))
+        best = own.base[steps[turn] - 1]
+        band = math.exp(NOISE_SIGHT["overfit"] * own.valid_spread) - 1
+        least = max(RATIO_SIGHT["overfit"], band)
+        for n, step in enumerate(steps[turn:]):
+            risen = n / (len(steps) - 1 - turn)
+            own.valid[step] *= (1 + risen * job.visibility * least) * best / own.base[step - 1]
+        job.place, job.end = steps[turn], steps[-1]
+    elif job.kind in ("gap", "silent"):
+        least = max(STALL_SIGHT[0], STALL_SIGHT[1] * float(np.median(seconds)))
+        at = int(random.integers(1, count - 1)) if job.kind == "gap" else count - 1
+        own.stood = job.visibility * least
+        seconds[at] += job.visibility * least if job.kind == "gap" else 0
+        job.place = job.end = at if job.kind == "gap" else count
+    elif job.kind == "restart":
+        at = int(random.integers(10, count))
+        job.place, job.end = at, int(random.integers(max(1, at - 50), at + 1))
+    elif job.kind == "nan":
+        at = int(random.integers(0, count))
+        own.train[at] = random.choice([math.nan, math.inf])
+        job.place = job.end = at + 1
+
+
+def write(job: Job, own: Curve, seconds: Floats, random: np.random.Generator) -> None:
+    """Make the job's events out of its curve and its times."""
+    order = list(range(1, len(own.train) + 1))
+    if job.kind == "restart":
+        order = [*order[: job.place], *range(job.end, len(own.train) + 1)]
+    running = job.kind == "silent" or (job.kind is None and random.random() < 0.1)
+    waits = [seconds[step - 1] for step in order]
+    after = 0.0
+    if running:
+        after = own.stood or float(seconds[-1])
+    begin = CLOCK - 100 - int(after) - sum(waits)
+    total = len(own.train) + (50 if running else 0)
+    events = [told(job, 0, begin - 60, f"Created fine-tuning job: {job.job_id}")]
+    events.append(told(job, 1, begin - 30, "Fine-tuning job started"))
+    clock = begin
+    for place, step in enumerate(order):
+        clock += waits[place]
+        loss = float(own.train[step - 1])
+        data = {"step": step, "total_steps": total, "train_loss": loss}
+        words = f"Step {step}/{total}: training loss={loss:.2f}"
+        if step in own.valid:
+            data["valid_loss"] = own.valid[step]
+            words += f", validation loss={own.valid[step]:.2f}"
+        events.append(told(job, place + 2, clock, words, data))
+    if not running:
+        for step in (len(own.train) // 2, len(own.train)):
+            text = f"Checkpoint created at step {step}"
+            events.append(told(job, len(events), clock + 20, text))
+        text = "The job has successfully completed"
+        events.append(told(job, len(events), clock + 50, text))
+    job.newest_first = bool(random.random() < 0.5)
+    job.events = events[::-1] if job.newest_first else events
+
+
+def told(job: Job, number: int, when: float, words: str, data: Event | None = None) -> Event:
+    """One event of the API."""
+    return {
+        "object": "fine_tuning.job.event",
+        "id": f"ftevent-{job.job_id[6:18]}{job.job_id[-6:]}{number:06d}",
+        "created_at": int(when),
+        "level": "info",
+        "message": words,
+        "type": "metrics" if data else "message",
+        "data": data or {},
+    }
+
+
+def dump(jobs: Sequence[Job], folder: Path) -> list[Path]:
+    """Write the jobs one after another as JSON lines, a file for each direction of time."""
+    last = Job("ftjob-" + "clock".ljust(24, "0"), [])
+    last.events = [
+        told(last, 0, CLOCK - 1, f"Created fine-tuning job: {last.job_id}"),
+        told(last, 1, CLOCK, "The job has successfully completed"),
+    ]
+    paths = []
+    for newest_first in (False, True):
+        own = [job for job in [*jobs, last] if job.newest_first == newest_first]
+        path = folder / ("newest-first.jsonl" if newest_first else "oldest-first.jsonl")
+        events = (event for job in own for event in job.events)
+        path.write_text("".join(f"{json.dumps(event)}\n" for event in events), encoding="utf-8")
+        paths.append(path)
+    return paths

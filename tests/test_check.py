@@ -1,0 +1,114 @@
+"""`tunelog check` as a CI meets it: real processes, exit codes, formats, settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import checks, open_lake, settings
+from pipeline.errors import DataError, UsageError
+
+ROOT = Path(__file__).parents[1]
+SPIKES = ROOT / "tests" / "golden" / "verdicts" / "spikes_trip" / "input.jsonl"
+FAILED = ROOT / "tests" / "golden" / "verdicts" / "all_rules_but_spike_trip" / "input.jsonl"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the lakes `spikes`, `failed` and `empty`."""
+    folder = tmp_path_factory.mktemp("check")
+    for name, path in {"spikes": SPIKES, "failed": FAILED, "empty": None}.items():
+        with open_lake(folder / name) as lake:
+            if path:
+                lake.ingest([path])
+    return folder
+
+
+def check(place: Path, *args: str, code: int) -> subprocess.CompletedProcess[str]:
+    """Run `tunelog check` in the folder."""
+    command = [sys.executable, "-m", "pipeline.cli", "check", *args]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=place, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_exit_codes(place: Path) -> None:
+    """1 where a named rule trips, 0 where others do, 2 for an unknown one, 1 without a job."""
+    assert "check passed" in check(place, "--lake", "spikes", code=0).stderr
+    assert (
+        "check failed in 1" in check(place, "--lake", "spikes", "--fail-on", "spike", code=1).stderr
+    )
+    check(place, "--lake", "failed", "--fail-on", "none", code=0)
+    told = check(place, "--lake", "spikes", "--fail-on", "spikes", code=2).stderr
+    assert told == "--fail-on: no rule 'spikes': did you mean 'spike'?\n"
+    assert "nothing was checked" in check(place, "--lake", "empty", code=1).stderr
+
+
+def test_formats(place: Path) -> None:
+    """JSON has one verdict per rule with its evidence, Markdown the same for people."""
+    rows = json.loads(check(place, "--lake", "failed", "--format", "json", code=1).stdout)
+    assert [row["rule"] for row in rows] == list(settings.RULES)
+    failing = {row["rule"] for row in rows if row["fails"]}
+    assert failing == {"error", "nan", "divergence"}
+    (stall,) = [row for row in rows if row["rule"] == "stall"]
+    assert stall["step"] == 30 and stall["value"] > stall["threshold"] == 1800
+    shown = check(place, "--lake", "failed", "--tripped", "--format", "markdown", code=1).stdout
+    assert shown.count("| tripped |") == 6 and "60 min after step 30" in shown
+
+
+def test_settings_are_found_and_named(place: Path) -> None:
+    """The tunelog.toml of the current folder decides rules and thresholds, --config another."""
+    file = place / "tunelog.toml"
+    file.write_text('[check]\nfail_on = ["spike"]\n')
+    other = place / "other.toml"
+    other.write_text('[check]\nfail_on = ["spike"]\n[thresholds.loss_spikes]\nleast_rise = 9\n')
+    try:
+        assert "(tunelog.toml)" in check(place, "--lake", "spikes", code=1).stderr
+        check(place, "--lake", "spikes", "--config", "other.toml", code=0)
+    finally:
+        file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[chek]", "chek: unknown: did you mean 'check'?"),
+        ('[check]\nfail_on = "error"', "check.fail_on: 'error' is no list"),
+        ('[check]\nfail_on = ["eror"]', "check.fail_on: no rule 'eror': did you mean 'error'?"),
+        ("[thresholds.loss_spike]", "thresholds.loss_spike: unknown: did you mean 'loss_spikes'?"),
+        ("[thresholds.stalls]\nrato = 3", "thresholds.stalls.rato: unknown: did you mean 'ratio'?"),
+        ('[thresholds.stalls]\nratio = "3"', "thresholds.stalls.ratio: '3' is no number"),
+        ("[thresholds.stalls]\nratio = true", "thresholds.stalls.ratio: True is no number"),
+        ("[thresholds.stalls]\nratio = inf", "thresholds.stalls.ratio: inf is not finite"),
+        ("[thresholds.stalls]\nleast_gaps = 1.5", "1.5 is no whole number"),
+        ("[thresholds.divergences]\nsmoothing = 1", "1 is out of range: give 0 to 0.999"),
+        ("thresholds = 3", "thresholds: 3 is no table"),
+        ("fail_on =", "no TOML"),
+    ],
+)
+def test_wrong_settings_are_one_line(tmp_path: Path, text: str, says: str) -> None:
+    """What is unknown or of the wrong kind is told with the file, the key and what to write."""
+    file = tmp_path / "my.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        settings.load(file)
+    told = str(caught.value)
+    assert told.startswith(f"{file}: ") and says in told and "\n" not in told
+
+
+def test_rules_are_those_of_the_view(place: Path) -> None:
+    """`settings.RULES` and the view `verdicts` name the same rules; one job can be asked for."""
+    with open_lake(place / "failed") as lake:
+        found = checks.check(lake, job_id="ftjob-GoldenGoldenGoldenGolden")
+        assert set(found.rows["rule"].to_pylist()) == set(settings.RULES)
+        with pytest.raises(DataError, match="no job ftjob-other in it"):
+            checks.check(lake, job_id="ftjob-other")
