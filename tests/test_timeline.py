@@ -130,7 +130,6 @@ def test_no_text_of_an_event_leaves_the_script_of_a_page(lake: Lake) -> None:
     pytest.importorskip("altair")
     for chart in (
         lake.timeline("evil"),
-        lake.curve("evil", metrics=["*"]),
         lake.curve("evil", metrics=["*"], attempts=True),
         lake.compare("evil", "ftjob-Z5", metrics=["*"]),
     ):
