@@ -439,4 +439,21 @@ MUTANTS = (
            'self._store.keep({"kind": "shown", "job": news.job.id, "events": ids})', "pass",
            "tests/archive/test_watch.py::test_only_the_newest_events_of_a_job_that_is_new_to_it_"
            "are_shown"),
+    # -- pictures
+    Mutant("pictures", "thinning loses the highest point of a stretch", "pipeline/thinning.py",
+           "stretches.argmax(axis=1)", "stretches.argmin(axis=1)",
+           "tests/test_thinning.py::test_a_stretch_keeps_its_spikes"),
+    Mutant("pictures", "the last point of a long curve goes", "pipeline/thinning.py",
+           "finite[[0, -1]]", "finite[[0]]",
+           "tests/test_thinning.py::test_odd_values_without_end_are_bounded"),
+    Mutant("pictures", "markup in a message ends a script",
+           "pipeline/charts/timeline.py",
+           "rows = style.inert_rows(rows).with_columns(", "rows = rows.with_columns(",
+           "tests/test_timeline.py::test_no_text_of_an_event_leaves_the_script_of_a_page"),
+    Mutant("pictures", "what is not finite is not told", "pipeline/cli/picture.py",
+           "        if odd.height:\n", "        if False:\n",
+           "tests/test_curve.py::test_what_is_not_finite_is_told"),
+    Mutant("pictures", "a log axis takes what is not positive", "pipeline/charts/plots.py",
+           "return finite & (pl.col(column) > 0) if look.log else finite", "return finite",
+           "tests/test_charts.py::test_a_log_axis_has_no_place_for_what_is_not_positive"),
 )  # fmt: skip

@@ -5,24 +5,24 @@ from __future__ import annotations
 import math
 import re
 import runpy
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from test_ingest import event, lines
 
 from pipeline import open_lake
-from pipeline.charts.read import Curves, curves
+from pipeline.charts.read import Curves, curves, whole_job_id
 from pipeline.cli import run
 from pipeline.cli.picture import picture
 from pipeline.cli.plot import Plot, Series, draw, tick_label, ticks
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, UsageError
 
 pytest.importorskip("plotext")
 
@@ -48,6 +48,9 @@ JOBS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+Drawing = Callable[..., list[str]]
+
+
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake of odd curves and of the samples."""
@@ -66,14 +69,25 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "lake"
 
 
-def drawn(lake: Path, capsys: pytest.CaptureFixture[str], *args: str, code: int = 0) -> list[str]:
-    """The lines that `tunelog curve` prints; plain, and no wider than asked."""
-    assert run(["curve", *args, "--lake", str(lake)]) == code
-    out, err = capsys.readouterr()
-    assert re.fullmatch(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]*", out)
-    width = int(args[args.index("--width") + 1]) if "--width" in args else 80
-    assert all(cell_len(line) <= width for line in out.splitlines())
-    return (err if code else out).splitlines()
+def checked(text: str, width: int) -> list[str]:
+    """The lines of a picture: plain, and no wider than asked."""
+    assert re.fullmatch(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]*", text)
+    assert all(cell_len(line) <= width for line in text.splitlines())
+    return text.splitlines()
+
+
+@pytest.fixture(scope="module")
+def drawn(lake: Path) -> Iterator[Drawing]:
+    """What `tunelog curve` prints, in an open connection."""
+    with open_lake(lake, create=False) as opened, opened.connect() as con:
+
+        def draw(*jobs: str, width: int = 80, height: int = 24, log: bool = False,
+                 steps: tuple[int, int] = (0, 2**62), **how: Any) -> list[str]:  # fmt: skip
+            found = curves(con, [whole_job_id(con, job) for job in jobs], **how).within(*steps)
+            lines = picture(found, width=width, height=height, log=log)
+            return checked("".join(f"{line}\n" for line in lines), width)
+
+        yield draw
 
 
 def canvas(found: Sequence[str]) -> list[str]:
@@ -84,8 +98,9 @@ def canvas(found: Sequence[str]) -> list[str]:
 def test_a_sample_looks_like_this(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The picture of the supervised sample is the one that was looked at."""
     kept = ROOT / "tests" / "golden_curve.txt"
-    found = drawn(lake, capsys, "ftjob-Z5uf", "--width", "72", "--height", "20")
-    assert found == kept.read_text(encoding="utf-8").splitlines()
+    how = ["--width", "72", "--height", "20", "--lake", str(lake)]
+    assert run(["curve", "ftjob-Z5uf", *how]) == ExitCode.OK
+    assert checked(capsys.readouterr().out, 72) == kept.read_text(encoding="utf-8").splitlines()
 
 
 def test_the_picture_of_the_readme_is_current() -> None:
@@ -111,22 +126,18 @@ def test_odd_curves_can_be_drawn(lake: Path) -> None:
                 assert box == (job != "no-number")
 
 
-def test_a_spike_of_one_step_in_thousands_is_seen(
-    lake: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_spike_of_one_step_in_thousands_is_seen(drawn: Drawing) -> None:
     """The highest row of the plot is reached where the spike is, a third of the way."""
-    found = drawn(lake, capsys, "long")
+    found = drawn("long")
     top = canvas(found)[0]
     assert len(top) - len(top.lstrip()) == pytest.approx(0.3333 * len(top), abs=1)
     assert len(top.split()) == 1
     assert "◆  best             full_valid_loss 1 at step 1,500" in found
 
 
-def test_the_best_step_stands_where_it_was_measured(
-    lake: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_best_step_stands_where_it_was_measured(drawn: Drawing) -> None:
     """Column and row of the mark are those of step and value on the axes."""
-    found = drawn(lake, capsys, "long", "-m", "full_valid_loss", "--width", "100", "--height", "30")
+    found = drawn("long", metrics=["full_valid_loss"], width=100, height=30)
     rows = canvas(found)
     (row,) = [n for n, line in enumerate(rows) if "◆" in line]
     share = (1500 - 30) / (3000 - 30)
@@ -134,21 +145,19 @@ def test_the_best_step_stands_where_it_was_measured(
     assert row == len(rows) - 1  # the lowest of values that fell by less than to a quarter
 
 
-def test_what_is_not_finite_is_told(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_finite_is_told(drawn: Drawing) -> None:
     """Where a curve stops being a number stands above it, and in words below it."""
-    found = drawn(lake, capsys, "cut")
+    found = drawn("cut")
     assert "!  train_loss  NaN at 60 steps, 40 to 99" in found
     top = canvas(found)[0]
     assert top.index("!") == pytest.approx(0.404 * len(top), abs=1)
     assert set(top[top.index("!") :]) == {"!"}
-    assert any("10 at or below 0" in line for line in drawn(lake, capsys, "negative", "--log"))
+    assert any("10 at or below 0" in line for line in drawn("negative", log=True))
 
 
-def test_jobs_are_drawn_over_one_another_and_rewards_by_themselves(
-    lake: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_jobs_are_drawn_over_one_another_and_rewards_by_themselves(drawn: Drawing) -> None:
     """Each curve of several jobs has a letter; losses and rewards have a plot each."""
-    found = drawn(lake, capsys, "ftjob-Z5uf", "long", "ftjob-uPFP", "--steps", "1:150")
+    found = drawn("ftjob-Z5uf", "long", "ftjob-uPFP", steps=(1, 150))
     legend = [line for line in found if re.match(r"[a-z]  ", line)]
     assert [line.split()[:3] for line in legend] == [
         ["a", "ftjob-Z5uf", "train_loss"],
@@ -163,22 +172,17 @@ def test_jobs_are_drawn_over_one_another_and_rewards_by_themselves(
     assert set("abcdefg") <= set("".join(canvas(found)))
 
 
-def test_attempts_are_curves_of_their_own(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a restart threw away is drawn if that is asked for; that there was one, always."""
-    with open_lake(lake, create=False) as opened:
-        query = "select job_id, max(attempt) as n from attempts group by job_id order by n"
-        job, attempts = opened.sql(query).row(-1)
-    found = drawn(lake, capsys, job, "--attempts", "-m", "train_loss", "--height", "30")
-    assert sum(" attempt " in line for line in found) == attempts > 1
-    assert any("restarts" in line for line in drawn(lake, capsys, job))
+def test_attempts_are_curves_of_their_own(drawn: Drawing) -> None:
+    """What a restart threw away is drawn if asked for; where training fell back is told."""
+    found = drawn("ftjob-4dhS", attempts=True, metrics=["train_loss"])
+    assert sum(" attempt " in line for line in found) == 3
+    assert any(line.split()[0] == "restarts" for line in found)
 
 
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         (["nobody"], "nobody: no job of that name or beginning"),
-        (["ftjob-" + "x" * 24], "no such job"),
-        (["n"], "2 jobs begin so"),
         (["flat", "-m", "loss"], "loss: no metric of that name"),
         (["flat", "--smooth", "1"], "1.0 is not in the range"),
         (["flat", "--steps", "9:1"], "'9:1' is no range of steps"),
@@ -189,8 +193,17 @@ def test_usage_errors(
     lake: Path, capsys: pytest.CaptureFixture[str], args: list[str], says: str
 ) -> None:
     """What cannot be drawn is refused on one line."""
-    (line,) = drawn(lake, capsys, *args, code=ExitCode.USAGE)
+    assert run(["curve", *args, "--lake", str(lake)]) == ExitCode.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
     assert says in line
+
+
+def test_a_job_is_named_by_what_no_other_begins_with(drawn: Drawing) -> None:
+    """A beginning of several ids, and a whole id that is not there, are refused."""
+    with pytest.raises(UsageError, match="2 jobs begin so, as negative and no-number"):
+        drawn("n")
+    with pytest.raises(UsageError, match="no such job"):
+        drawn("ftjob-" + "x" * 24)
 
 
 def test_a_job_without_metrics_is_told(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +226,7 @@ def test_without_plotext_one_line_says_what_to_install(
 def test_smoothing_is_that_of_the_view(lake: Path) -> None:
     """Smoothed points equal `loss_curves_smoothed`, and odd values stay what they are."""
     with open_lake(lake, create=False) as opened, opened.connect() as con:
-        for job in ("cut", "long", "ftjob-Z5ufhHixoe8BAZSBFiTiZUtk"):
+        for job in ("cut", "long"):
             query = "from loss_curves_smoothed(smoothing := 0.9) where job_id = $1"
             wanted = con.sql(query, params=[job]).pl()
             points = curves(con, [job], smoothing=0.9).points
@@ -227,6 +240,7 @@ def test_smoothing_is_that_of_the_view(lake: Path) -> None:
 NUMBERS = st.floats(-5, 5) | st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324])
 
 
+@settings(max_examples=30)
 @given(st.lists(NUMBERS, min_size=1, max_size=30), st.booleans(), st.integers(40, 120))
 def test_any_curve_is_a_picture(values: list[float], log: bool, width: int) -> None:
     """Whatever the numbers, the picture has its width and its finite points."""

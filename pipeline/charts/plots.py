@@ -103,9 +103,9 @@ def _plot(
     tooltip = ["job_id:N", "metric:N", "step:Q", alt.Tooltip("value:Q", format=".6g")]
     tooltip += [alt.Tooltip("shown:Q", title="smoothed", format=".6g")] * look.smoothed
     columns = ("job_id", "metric", "step", "x", "value", "shown", "curve", "look", "series")
-    counts = points.group_by("look").len()
-    seen = alt.FieldOneOfPredicate("look", counts.filter(counts["len"] <= SEEN)["look"].to_list())
-    felt = alt.FieldOneOfPredicate("look", counts.filter(counts["len"] > SEEN)["look"].to_list())
+    few = [name for name in looks if points.filter(look=name).height <= SEEN]
+    seen = alt.FieldOneOfPredicate("look", few)
+    felt = alt.FieldOneOfPredicate("look", [name for name in looks if name not in few])
     base = alt.Chart(data.add(points.select(columns))).encode(x, y, color=colour)
     lines = base.encode(strokeDash=dash, detail="series:N")
     dots = base.encode(shape=shape, tooltip=tooltip)
