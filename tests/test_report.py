@@ -234,6 +234,25 @@ def test_findings_are_the_verdicts_that_tripped(told: Facts) -> None:
     assert failed.weight == words.GRAVE and "must have at least 10 examples" in failed.words
 
 
+def test_jobs_that_failed_alike_are_one_row(samples: Lake, told: Facts) -> None:
+    """Failures are grouped by what was said, its code and the phase; every failed job is in one."""
+    reasons = samples.view("failure_reasons")
+    grouped = told.failures.explode("job_ids").rename({"job_ids": "job_id"})
+    assert grouped["job_id"].sort().to_list() == reasons["job_id"].sort().to_list()
+    joined = grouped.join(reasons, on="job_id")
+    for column in ("template", "error_code", "phase"):
+        assert joined[column].equals(joined[f"{column}_right"], null_equal=True)
+    assert told.failures["jobs"].to_list() == sorted(told.failures["jobs"], reverse=True)
+
+
+def test_bursts_of_a_kind_hold_its_events(told: Facts) -> None:
+    """The bursts of a kind of problem are in order of time and come to all of its events."""
+    for kind in told.kinds.to_dicts():
+        assert sum(events for _, _, events in kind["bursts"]) == kind["events"]
+        assert kind["bursts"][0][0] == kind["first_seen"]
+        assert kind["bursts"][-1][1] == kind["last_seen"]
+
+
 def test_what_a_user_fails_on_is_grave(samples: Lake) -> None:
     """The settings of a user decide which rules are grave."""
     with samples.connect() as con:
@@ -334,7 +353,11 @@ def test_markdown_of_the_samples_lists_jobs_findings_and_kinds(told: Facts) -> N
     text = "\n".join(lines(told))
     assert text.startswith("## 43 fine-tuning jobs: 30 succeeded, 7 failed, 5 cancelled, 1 running")
     assert "and 23 more jobs." in text
-    assert "**overfit**" in text and "### Errors and warnings by kind" in text
+    assert (
+        "**overfit**" in text
+        and "### Other errors and warnings" in text
+        and "### Why jobs failed" in text
+    )
     assert len(text) < 12_000
 
 

@@ -172,6 +172,22 @@ def test_a_job_is_opened_and_left_by_keyboard(open_page: Open, samples: Path) ->
     assert len(names(shown)) == 43
 
 
+def test_the_overview_tells_why_jobs_failed_and_when_errors_came(
+    open_page: Open, samples: Path
+) -> None:
+    """Jobs that failed alike stand together as links; each kind of error has its dots in time."""
+    shown = open_page(samples)
+    reasons = shown.locator("section", has_text="Why jobs failed")
+    assert reasons.locator("tbody tr").count() == 5
+    assert reasons.locator("a").count() == 7
+    kinds = shown.locator("section", has_text="Errors and warnings by kind")
+    assert kinds.locator("tbody tr").count() == 10
+    assert kinds.locator("circle").count() >= 10
+    reasons.locator("a").first.press("Enter")
+    shown.wait_for_selector(".verdicts")
+    assert "failed" in shown.locator(".lead").inner_text()
+
+
 def test_everything_that_acts_is_reached_by_tab(open_page: Open, samples: Path) -> None:
     """Tab reaches every control in the order of the page, each with a visible focus and a name."""
     shown = open_page(samples, job=OVERFIT)

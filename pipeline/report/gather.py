@@ -24,9 +24,6 @@ MESSAGES = 40_000
 MESSAGE_LENGTH = 1_000
 """Of a longer message a report tells its beginning [character]."""
 
-KINDS = 50
-"""Kinds of errors and warnings that are told."""
-
 _OF_JOBS = "list_contains(getvariable('report_jobs'), job_id)"
 
 _VIEWS = {
@@ -58,6 +55,7 @@ class Facts:
         frames: by name, a row per thing told of a job in `detailed`; each has a job_id.
         kinds: rows of `error_timeline`, the gravest and commonest first; none where jobs were
             chosen, because it counts over all.
+        failures: why jobs failed, a row for those that failed alike.
         sources: one row, the sums of the view `sources`.
         fail_on: rules whose tripping is grave.
     """
@@ -66,6 +64,7 @@ class Facts:
     detailed: list[str]
     frames: dict[str, pl.DataFrame]
     kinds: pl.DataFrame
+    failures: pl.DataFrame
     sources: pl.DataFrame
     fail_on: tuple[str, ...]
 
@@ -103,11 +102,13 @@ def facts(
         for view, order in _VIEWS.items()
     }
     frames |= {name: _rows(con, sql_text(f"report/{name}")) for name in _FILES}
+    kinds = _rows(con, sql_text("report/kinds"))
     return Facts(
         jobs=listed,
         detailed=detailed,
         frames=frames,
-        kinds=_rows(con, sql_text("report/kinds")).head(0 if jobs else KINDS),
+        kinds=kinds.clear() if jobs else kinds,
+        failures=_rows(con, sql_text("report/failures")),
         sources=_rows(con, sql_text("report/sources")),
         fail_on=settings.fail_on,
     )
