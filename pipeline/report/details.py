@@ -154,7 +154,12 @@ def _marked(facts: Facts, spanned: Mapping[str, Sequence[tuple[str, int, int]]])
     for row in facts.jobs.head(len(facts.detailed)).iter_rows(named=True):
         steps = (v for n, v in row.items() if n.startswith("best_") and n.endswith("_step"))
         marked.update((row["job_id"], step) for step in steps if step is not None)
-    kept = {"best_steps": "best_step", "checkpoints": "step", "loss_spikes": "peak_step"}
+    kept = {
+        "best_steps": "best_step",
+        "checkpoint_advice": "step",
+        "checkpoints": "step",
+        "loss_spikes": "peak_step",
+    }
     for view, column in kept.items():
         marked.update(facts.frames[view].select("job_id", column).drop_nulls().rows())
     for job, ones in spanned.items():

@@ -150,6 +150,7 @@ function markLegend(job) {
   const items = [
     bestOf(job) && [shape("best", "M8 1l2 5 5 .3-4 3.2 1.4 5L8 11.700l-4.400 2.800L5 9.500 1 6.300 6 6z"), "best step"],
     d.checkpoints.length && [shape("checkpoint", "M8 2l6.500 12h-13z"), "checkpoint"],
+    d.advice?.step && [shape("advised", "M8 2l6.500 12h-13z"), "checkpoint to use"],
     d.spikes.length && [shape("spike", "M8 14L1.500 2h13z"), "spike"],
     d.earlier.length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("path", { class: "thrown", d: "M0 6h28" })), "earlier attempt, thrown away"],
     bandsOf(job).length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("rect", { class: "band", width: 28, height: 12 })), "stretch named in it"],
