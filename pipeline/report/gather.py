@@ -26,6 +26,8 @@ MESSAGE_LENGTH = 1_000
 
 _OF_JOBS = "list_contains(getvariable('report_jobs'), job_id)"
 
+_NEWEST_FIRST = "coalesce(created_at, first_event_at, ended_at) desc nulls last, job_id"
+
 _VIEWS = {
     "attempts": "job_id, attempt",
     "best_steps": "job_id",
@@ -34,14 +36,16 @@ _VIEWS = {
     "data_quality": "job_id, problem, subject",
     "divergences": "job_id, first_step, metric, kind",
     "job_phases": "job_id, started_at, phase_rank",
+    "leaderboard": "job_id",
     "loss_spikes": "job_id, first_step",
     "overfitting": "job_id",
     "stalls": "job_id, after_step_at",
+    "throughput": "job_id",
     "verdicts": "job_id, list_position(getvariable('report_rules'), rule)",
 }
 """Views that a job's page shows as they are, and the order of their rows."""
 
-_FILES = ("points", "earlier", "messages")
+_FILES = ("points", "earlier", "messages", "reward_gaps")
 """Questions that take more than a line, files of sql/report."""
 
 
@@ -89,7 +93,7 @@ def facts(
     if jobs is not None:
         _set(con, "report_jobs", list(jobs))
     where = "" if jobs is None else f"where {_OF_JOBS}"
-    listed = _rows(con, f"from jobs {where} order by first_event_at desc, job_id")
+    listed = _rows(con, f"from jobs {where} order by {_NEWEST_FIRST}")
     for job in set(jobs or ()) - set(listed["job_id"]):
         raise UsageError(f"--job {job}: no job of that name: see `tunelog show jobs`")
     detailed = listed["job_id"].to_list()[:DETAILED]

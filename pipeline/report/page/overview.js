@@ -1,7 +1,7 @@
 // The overview: all jobs, to sort and to filter; the kinds of errors; what was read.
 
 const PAGE = 200; // rows that are put into the page at once
-const NUMBERS = ["seconds", "last_step", "best", "final", "warnings", "errors", "first_event_at"];
+const NUMBERS = ["seconds", "last_step", "best", "final", "warnings", "errors", "began_at"];
 const COLUMNS = [
   { key: "job_id", head: "Job" },
   { key: "spark", head: "Curve", fixed: true },
@@ -13,10 +13,10 @@ const COLUMNS = [
   { key: "last_step", head: "Steps", right: true },
   { key: "seconds", head: "Took", right: true },
   { key: "problems", head: "Errors", right: true },
-  { key: "first_event_at", head: "Began", right: true },
+  { key: "began_at", head: "Began", right: true },
 ];
 const filters = { text: "", status: "", method: "", only: false };
-const order = { key: "first_event_at", down: true };
+const order = { key: "began_at", down: true };
 let shownRows = PAGE;
 
 function overviewPage() {
@@ -174,12 +174,12 @@ function jobRow(i) {
     cell("last_step", true, count(JOBS.last_step[i]) || "–", stepsLeft(i)),
     cell("seconds", true, duration(JOBS.seconds[i])),
     cell("problems", true, problemWords(i)),
-    cell("first_event_at", true, beganAt(JOBS.first_event_at[i])));
+    cell("began_at", true, beganAt(JOBS.began_at[i])));
 }
 
 function beganAt(seconds) {
   const [day, minute] = time(seconds).split(" ");
-  return [day, el("small", {}, minute)];
+  return day ? [day, el("small", {}, minute)] : "–";
 }
 
 function stepsLeft(i) {
