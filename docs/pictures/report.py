@@ -1,4 +1,4 @@
-"""`python -m tests.picture_report`: docs/pictures/report.png, drawn from the samples."""
+"""`python docs/pictures/report.py`: docs/pictures/report.png, drawn from the samples."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline import open_lake
 from pipeline.report.gather import facts
 from pipeline.report.page import page
 
-ROOT = Path(__file__).parents[1]
-PICTURE = ROOT / "docs" / "pictures" / "report.png"
+ROOT = Path(__file__).parents[2]
+PICTURE = Path(__file__).with_suffix(".png")
 JOB = "ftjob-Z5ufhHixoe8BAZSBFiTiZUtk"
 WIDTH, HEIGHT = 1120, 980
 
@@ -34,7 +34,6 @@ def main() -> None:
         shown = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         shown.goto(f"{file.as_uri()}#job={JOB}")
         shown.wait_for_selector(".chart[data-drawn] svg path")
-        PICTURE.parent.mkdir(exist_ok=True)
         shown.screenshot(path=PICTURE)
         browser.close()
     click.echo(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size:,} bytes")
