@@ -40,6 +40,7 @@ PROOF = "tests/archive/test_archive_verify.py::test_"
 FETCHING = "pipeline/archive/fetching.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
+REPORT = "tests/test_report.py::test_"
 SHOWN = "tests/test_hostile_output.py::test_"
 MANY = "tests/test_compaction.py::test_"
 CRASH = "tests/crash/test_crash.py::test_"
@@ -456,4 +457,25 @@ MUTANTS = (
     Mutant("pictures", "a log axis takes what is not positive", "pipeline/charts/plots.py",
            "return finite & (pl.col(column) > 0) if look.log else finite", "return finite",
            "tests/test_charts.py::test_a_log_axis_has_no_place_for_what_is_not_positive"),
+    Mutant("report", "messages can end the script they stand in", "pipeline/report/page.py",
+           'for char in "<>&\\u2028\\u2029"', 'for char in "\\u2028\\u2029"',
+           REPORT + "no_message_ends_the_script_it_stands_in"),
+    Mutant("report", "any script may run", "pipeline/report/page.py",
+           "script-src {_hash(bundle)}", "script-src 'unsafe-inline' {_hash(bundle)}",
+           REPORT + "the_page_allows_its_own_scripts_and_nothing_else"),
+    Mutant("report", "messages are read as markup", "pipeline/report/page/dom.js",
+           'return el("bdi", { class: "said" }, spelled(String(text)));',
+           'const node = el("bdi"); node.innerHTML = text; return node;',
+           "tests/test_report_page.py::test_event_text_is_only_text"),
+    Mutant("report", "a thinned curve loses marked steps", "pipeline/report/curves.py",
+           'thinned(curve, limit, keep=pl.col("keep"))', "thinned(curve, limit)",
+           REPORT + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),
+    Mutant("report", "thinned curves are smoothed by another amount", "pipeline/report/curves.py",
+           "ewm_mean(alpha=1 - stop", "ewm_mean(alpha=stop",
+           REPORT + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),
+    Mutant("report", "a message breaks out of its code span", "pipeline/cli/report_markdown.py",
+           '"`" * (1 + max(', '"`" * (0 + max(', REPORT + "code_spans_hold_any_text"),
+    Mutant("report", "errors give way to other messages", "sql/report/messages.sql",
+           "order by severity = 0, least", "order by least",
+           REPORT + "errors_come_before_other_messages_where_not_all_fit"),
 )  # fmt: skip

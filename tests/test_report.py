@@ -88,9 +88,10 @@ def test_equal_facts_give_equal_pages(told: Facts) -> None:
     assert "".join(page(told)) == "".join(page(told))
 
 
-def test_the_page_allows_its_own_scripts_and_nothing_else(told: Facts) -> None:
+def test_the_page_allows_its_own_scripts_and_nothing_else(tmp_path: Path) -> None:
     """The policy names the scripts and the style by their hashes, and lets nothing be fetched."""
-    text = "".join(page(told))
+    with hostile_lake(tmp_path) as lake, lake.connect() as con:
+        text = "".join(page(facts(con)))
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy
     rules = dict(rule.split(" ", 1) for rule in policy[1].split("; "))
@@ -137,7 +138,7 @@ def test_a_long_curve_keeps_what_matters_and_its_exact_smoothing(tmp_path: Path)
     steps = range(1, 3001)
     values = {n: 2 / n**0.2 + 0.05 * math.sin(n * n) + 9 * (n == 1234) for n in steps}
     events = [an_event(n, data={"step": n, "train_loss": v}) for n, v in values.items()]
-    events += [said(4000, "Checkpoint created at step 777")]
+    events += [said(4000 + n, f"Checkpoint created at step {n}") for n in range(770, 780)]
     with ingested(tmp_path, ("ftjob-long", events)) as lake, lake.connect() as con:
         told = facts(con)
         ((detail, _),) = details.details(told, details.all_findings(told))
@@ -152,7 +153,7 @@ def test_a_long_curve_keeps_what_matters_and_its_exact_smoothing(tmp_path: Path)
     curve = detail["curves"]["train_loss"]
     assert curve["of"] == 3000
     assert 1000 < len(curve["x"]) < 2100
-    assert {1, 777, 1234, 3000} <= set(curve["x"])
+    assert {1, 1234, 3000, *range(770, 780)} <= set(curve["x"])
     assert detail["spikes"][0][0] == 1234
     for stop in curves.STOPS:
         exact = [smooth[stop][step] for step in curve["x"]]
@@ -232,6 +233,25 @@ def test_findings_are_the_verdicts_that_tripped(told: Facts) -> None:
     assert found[RESTARTED][0].words == "started over at step 23 after step 28, 6 steps back"
     (failed,) = found["ftjob-Q2j9p6iuRrM7Xpft8XlwmwhY"]
     assert failed.weight == words.GRAVE and "must have at least 10 examples" in failed.words
+
+
+def test_jobs_that_failed_alike_are_one_row(samples: Lake, told: Facts) -> None:
+    """Failures are grouped by what was said, its code and the phase; every failed job is in one."""
+    reasons = samples.view("failure_reasons")
+    grouped = told.failures.explode("job_ids").rename({"job_ids": "job_id"})
+    assert grouped["job_id"].sort().to_list() == reasons["job_id"].sort().to_list()
+    joined = grouped.join(reasons, on="job_id")
+    for column in ("template", "error_code", "phase"):
+        assert joined[column].equals(joined[f"{column}_right"], null_equal=True)
+    assert told.failures["jobs"].to_list() == sorted(told.failures["jobs"], reverse=True)
+
+
+def test_bursts_of_a_kind_hold_its_events(told: Facts) -> None:
+    """The bursts of a kind of problem are in order of time and come to all of its events."""
+    for kind in told.kinds.to_dicts():
+        assert sum(events for _, _, events in kind["bursts"]) == kind["events"]
+        assert kind["bursts"][0][0] == kind["first_seen"]
+        assert kind["bursts"][-1][1] == kind["last_seen"]
 
 
 def test_what_a_user_fails_on_is_grave(samples: Lake) -> None:
@@ -332,9 +352,14 @@ def test_code_spans_hold_any_text() -> None:
 def test_markdown_of_the_samples_lists_jobs_findings_and_kinds(told: Facts) -> None:
     """The report for a pull request: jobs, what was found, kinds of errors, no more than fits."""
     text = "\n".join(lines(told))
-    assert text.startswith("## 43 fine-tuning jobs: 30 succeeded, 7 failed, 5 cancelled, 1 running")
-    assert "and 23 more jobs." in text
-    assert "**overfit**" in text and "### Errors and warnings by kind" in text
+    jobs = told.jobs.height
+    assert text.startswith(f"## {jobs} fine-tuning jobs: 30 succeeded, ")
+    assert f"and {jobs - 20} more jobs." in text
+    assert (
+        "**overfit**" in text
+        and "### Other errors and warnings" in text
+        and "### Why jobs failed" in text
+    )
     assert len(text) < 12_000
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.cli.summary import job_columns
@@ -42,13 +42,34 @@ def lines(facts: Facts) -> Iterator[str]:
         return
     yield from markdown_lines(job_columns(jobs[:JOBS]))
     yield from _more(len(jobs) - JOBS, "jobs")
-    yield from _findings(all_findings(facts))
+    failures = facts.failures.to_dicts()
+    yield from _failures(failures)
+    failed = {job["job_id"] for job in jobs if job["status"] == "failed"}
+    yield from _findings(all_findings(facts), failed)
     yield from _advice(all_advice(facts))
-    yield from _problems(facts.kinds.to_dicts())
+    known = {failure["template"] for failure in failures}
+    yield from _problems([row for row in facts.kinds.to_dicts() if row["template"] not in known])
 
 
-def _findings(found: Mapping[str, Sequence[Finding]]) -> Iterator[str]:
-    telling = [(j, one) for j, ones in found.items() for one in ones if one.weight > NOTE]
+def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if failures:
+        yield from ("", "### Why jobs failed", "")
+    for row in failures[:KINDS]:
+        phase = f" while {row['phase']}" if row["phase"] else ""
+        kind = f", {code(row['error_code'])}" if row["error_code"] else ""
+        said = f": {code(row['message'])}" if row["message"] else ""
+        few = ", ".join(map(code, row["job_ids"][:3])) + (", …" if row["jobs"] > 3 else "")
+        yield f"- {_count(row['jobs'], 'job')}{phase}{kind}{said} ({few})"
+    yield from _more(len(failures) - KINDS, "reasons")
+
+
+def _findings(found: Mapping[str, Sequence[Finding]], failed: Collection[str]) -> Iterator[str]:
+    telling = [
+        (job, one)
+        for job, ones in found.items()
+        for one in ones
+        if one.weight > NOTE and not (one.rule == "error" and job in failed)
+    ]
     if telling:
         yield from ("", "### Found", "")
     for job, one in telling[:FINDINGS]:
@@ -69,7 +90,7 @@ def _advice(advised: Mapping[str, Advice]) -> Iterator[str]:
 
 def _problems(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if kinds:
-        yield from ("", "### Errors and warnings by kind", "")
+        yield from ("", "### Other errors and warnings", "")
     for kind in kinds[:KINDS]:
         many = _count(kind["events"], kind["severity"])
         yield f"- {many} in {_count(kind['jobs'], 'job')}, as {code(kind['example'])}"

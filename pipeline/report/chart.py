@@ -21,6 +21,7 @@ _STAR = "M0,-1L0.25,-0.35L1,-0.3L0.4,0.15L0.6,0.85L0,0.45L-0.6,0.85L-0.4,0.15L-1
 MARKS = {
     "best": ("var(--ink)", _STAR),
     "checkpoint": ("var(--paper)", "triangle-up"),
+    "advised": ("var(--accent)", "triangle-up"),
     "spike": ("var(--bad)", "triangle-down"),
 }
 """Filling and shape of what is marked on a curve."""
@@ -114,7 +115,7 @@ _AXIS: dict[str, Any] = {
 _LOOKS: dict[str, Any] = {
     "autosize": alt.AutoSizeParams(type="fit-x", contains="padding"),
     "background": "transparent",
-    "padding": {"left": 0, "right": 4, "top": 6, "bottom": 8},
+    "padding": {"left": 0, "right": 12, "top": 6, "bottom": 8},
     "font": "system-ui, sans-serif",
     "axis": alt.AxisConfig(**_AXIS),
     "axisX": alt.AxisConfig(grid=False),

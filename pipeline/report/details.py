@@ -13,7 +13,7 @@ from pipeline.report.gather import Facts
 from pipeline.report.words import Advice, Finding, Row, advice, findings, spans
 
 _LISTED = (
-    "job_id", "status", "method", "dialect", "first_event_at", "steps", "last_step", "total_steps",
+    "job_id", "status", "method", "dialect", "steps", "last_step", "total_steps",
     "events", "warnings", "errors", "model_id",
 )  # fmt: skip
 """Columns of `jobs` that the list of jobs shows as they are."""
@@ -21,7 +21,8 @@ _LISTED = (
 _SHOWN = (
     "outcome_message", "created_at", "started_at", "ended_at", "last_event_at", "wait_seconds",
     "run_seconds", "total_seconds", "seen_seconds", "model_id", "training_file",
-    "validation_file", "result_file", "billed_tokens",
+    "validation_file", "result_file", "billed_tokens", "trained_tokens", "base_model", "n_epochs",
+    "batch_size", "learning_rate_multiplier",
 )  # fmt: skip
 """Columns of `jobs` that a job's own page shows as they are."""
 
@@ -36,6 +37,12 @@ _TABLES = {
     ),
     "data_quality": ("problem", "subject", "occurrences", "example"),
     "job_phases": ("phase", "seconds", "is_last"),
+    "leaderboard": ("rank", "jobs", "metric"),
+    "reward_gaps": (
+        "step", "train_reward", "valid_reward", "gap", "reasoning_growth", "valid_grader_error",
+        "valid_parse_error",
+    ),
+    "throughput": ("seconds_per_step", "steps_left", "done_at", "seconds_left"),
 }  # fmt: skip
 """Views whose rows a job's own page shows as they are, and their columns."""
 
@@ -44,6 +51,7 @@ def overview(facts: Facts, found: Mapping[str, Sequence[Finding]]) -> dict[str, 
     """The list of jobs, a list for each column, and what holds for the whole lake."""
     rows = facts.jobs.to_dicts()
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in _LISTED}
+    columns["began_at"] = [_first(row, "created_at", "first_event_at", "ended_at") for row in rows]
     columns["seconds"] = [
         _first(row, "total_seconds", "run_seconds", "seen_seconds") for row in rows
     ]
@@ -57,7 +65,8 @@ def overview(facts: Facts, found: Mapping[str, Sequence[Finding]]) -> dict[str, 
     return {
         "jobs": columns,
         "detailed": len(facts.detailed),
-        "kinds": facts.kinds.to_dict(as_series=False),
+        "kinds": facts.kinds.drop("template").to_dicts(),
+        "failures": facts.failures.drop("template").to_dicts(),
         "sources": facts.sources.row(0, named=True),
         "last_event_at": facts.jobs["last_event_at"].max(),
     }
@@ -153,7 +162,12 @@ def _marked(facts: Facts, spanned: Mapping[str, Sequence[tuple[str, int, int]]])
     for row in facts.jobs.head(len(facts.detailed)).iter_rows(named=True):
         steps = (v for n, v in row.items() if n.startswith("best_") and n.endswith("_step"))
         marked.update((row["job_id"], step) for step in steps if step is not None)
-    kept = {"best_steps": "best_step", "checkpoints": "step", "loss_spikes": "peak_step"}
+    kept = {
+        "best_steps": "best_step",
+        "checkpoint_advice": "step",
+        "checkpoints": "step",
+        "loss_spikes": "peak_step",
+    }
     for view, column in kept.items():
         marked.update(facts.frames[view].select("job_id", column).drop_nulls().rows())
     for job, ones in spanned.items():

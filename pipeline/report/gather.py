@@ -24,10 +24,9 @@ MESSAGES = 40_000
 MESSAGE_LENGTH = 1_000
 """Of a longer message a report tells its beginning [character]."""
 
-KINDS = 50
-"""Kinds of errors and warnings that are told."""
-
 _OF_JOBS = "list_contains(getvariable('report_jobs'), job_id)"
+
+_NEWEST_FIRST = "coalesce(created_at, first_event_at, ended_at) desc nulls last, job_id"
 
 _VIEWS = {
     "attempts": "job_id, attempt",
@@ -37,14 +36,16 @@ _VIEWS = {
     "data_quality": "job_id, problem, subject",
     "divergences": "job_id, first_step, metric, kind",
     "job_phases": "job_id, started_at, phase_rank",
+    "leaderboard": "job_id",
     "loss_spikes": "job_id, first_step",
     "overfitting": "job_id",
     "stalls": "job_id, after_step_at",
+    "throughput": "job_id",
     "verdicts": "job_id, list_position(getvariable('report_rules'), rule)",
 }
 """Views that a job's page shows as they are, and the order of their rows."""
 
-_FILES = ("points", "earlier", "messages")
+_FILES = ("points", "earlier", "messages", "reward_gaps")
 """Questions that take more than a line, files of sql/report."""
 
 
@@ -58,6 +59,7 @@ class Facts:
         frames: by name, a row per thing told of a job in `detailed`; each has a job_id.
         kinds: rows of `error_timeline`, the gravest and commonest first; none where jobs were
             chosen, because it counts over all.
+        failures: why jobs failed, a row for those that failed alike.
         sources: one row, the sums of the view `sources`.
         fail_on: rules whose tripping is grave.
     """
@@ -66,6 +68,7 @@ class Facts:
     detailed: list[str]
     frames: dict[str, pl.DataFrame]
     kinds: pl.DataFrame
+    failures: pl.DataFrame
     sources: pl.DataFrame
     fail_on: tuple[str, ...]
 
@@ -90,7 +93,7 @@ def facts(
     if jobs is not None:
         _set(con, "report_jobs", list(jobs))
     where = "" if jobs is None else f"where {_OF_JOBS}"
-    listed = _rows(con, f"from jobs {where} order by first_event_at desc, job_id")
+    listed = _rows(con, f"from jobs {where} order by {_NEWEST_FIRST}")
     for job in set(jobs or ()) - set(listed["job_id"]):
         raise UsageError(f"--job {job}: no job of that name: see `tunelog show jobs`")
     detailed = listed["job_id"].to_list()[:DETAILED]
@@ -103,11 +106,13 @@ def facts(
         for view, order in _VIEWS.items()
     }
     frames |= {name: _rows(con, sql_text(f"report/{name}")) for name in _FILES}
+    kinds = _rows(con, sql_text("report/kinds"))
     return Facts(
         jobs=listed,
         detailed=detailed,
         frames=frames,
-        kinds=_rows(con, sql_text("report/kinds")).head(0 if jobs else KINDS),
+        kinds=kinds.clear() if jobs else kinds,
+        failures=_rows(con, sql_text("report/failures")),
         sources=_rows(con, sql_text("report/sources")),
         fail_on=settings.fail_on,
     )

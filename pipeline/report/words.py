@@ -46,11 +46,13 @@ class Advice:
     Attributes:
         words: one or two sentences.
         model_id: the model to use it by, None where no event names it.
+        step: its step, None where there is none to use [step].
         gains: whether it is another one than the last, and better.
     """
 
     words: str
     model_id: str | None = None
+    step: int | None = None
     gains: bool = False
 
 
@@ -124,7 +126,7 @@ def advice(best: Row | None, choice: Row | None) -> Advice | None:
         return Advice(f"{told}. No event tells of a checkpoint.")
     if choice["step"] is None:
         return Advice("Use none: a usage policy check blocked every checkpoint.")
-    return Advice(_choice(choice, metric), choice["model_id"], _gains(choice))
+    return Advice(_choice(choice, metric), choice["model_id"], choice["step"], _gains(choice))
 
 
 def _differ(one: float | None, other: float | None) -> bool:

@@ -1,18 +1,34 @@
--- The kinds of errors and warnings, the gravest and commonest first.
+-- The kinds of errors and warnings, the gravest and commonest first, with their largest bursts.
 --
--- Reads: error_timeline
+-- Reads: error_timeline, error_bursts
+with bursts as (
+    select
+        severity,
+        template,
+        array_agg([epoch(first_seen), epoch(last_seen), events]::bigint[] order by burst) as bursts
+    from (
+        from error_bursts
+        qualify row_number() over (partition by severity, template order by events desc, burst)
+            <= 100
+    )
+    group by severity, template
+)
+
 select
-    severity,
-    template,
-    events,
-    jobs,
-    first_seen,
-    last_seen,
-    example_job_id,
+    kinds.severity,
+    kinds.template,
+    kinds.events,
+    kinds.jobs,
+    kinds.first_seen,
+    kinds.last_seen,
+    kinds.bursts as burst_count,
+    bursts.bursts,
     case
-        when length(example) > getvariable('report_message_length')
-            then example[:getvariable('report_message_length')] || '…'
-        else example
+        when length(kinds.example) > getvariable('report_message_length')
+            then kinds.example[:getvariable('report_message_length')] || '…'
+        else kinds.example
     end as example
-from error_timeline
-order by severity, events desc, last_seen desc, template
+from error_timeline as kinds
+inner join bursts on kinds.severity = bursts.severity and kinds.template = bursts.template
+order by kinds.severity, kinds.events desc, kinds.last_seen desc, kinds.template
+limit 50

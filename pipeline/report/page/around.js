@@ -76,7 +76,7 @@ function aroundPanel(job, picked) {
 }
 
 function markedSteps(job) {
-  const steps = new Set(job.details.checkpoints.map(({ step }) => step));
+  const steps = new Set(checkpointSteps(job));
   for (const [step] of job.details.spikes) steps.add(step);
   for (const [, from] of job.details.spans) steps.add(from);
   const best = bestOf(job);

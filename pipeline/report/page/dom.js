@@ -103,20 +103,20 @@ function sign(name) {
   );
 }
 
-/** A table; columns are {head, cell, right, class}, cells text or elements. */
+/** A table; columns are {head, short, cell, right}, cells text or elements. */
 function table(caption, columns, rows) {
   const cells = (row) =>
-    columns.map((c) => el("td", { class: c.right && "right", "data-head": c.head }, c.cell(row)));
+    columns.map((c) => el("td", { role: "cell", class: c.right && "right", "data-head": c.short ?? c.head }, c.cell(row)));
   return el(
     "div",
     { class: "wide", tabindex: 0, role: "region", "aria-label": caption },
     el(
       "table",
-      {},
+      { role: "table" }, // said, because a phone lays it out as no table
       el("caption", { class: "hidden" }, caption),
-      el("thead", {}, el("tr", {}, columns.map((c) =>
-        el("th", { scope: "col", class: c.right && "right" }, c.head)))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, cells(row)))),
+      el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, columns.map((c) =>
+        el("th", { role: "columnheader", scope: "col", class: c.right && "right" }, c.head)))),
+      el("tbody", { role: "rowgroup" }, rows.map((row) => el("tr", { role: "row" }, cells(row)))),
     ),
   );
 }

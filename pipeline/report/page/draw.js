@@ -52,10 +52,12 @@ function marksOf(job, shown) {
     return null;
   };
   const marks = [];
-  const own = [...shown].reverse();
-  for (const { step } of job.details.checkpoints) {
-    const at = own.find(({ curve }) => curve.x[indexAt(curve.x, step)] === step);
-    if (at) marks.push({ x: step, y: at.curve.y[indexAt(at.curve.x, step)], kind: "checkpoint", text: "" });
+  const own = [...shown].reverse().map(({ metric }) => metric);
+  const used = job.details.advice?.step ?? null;
+  for (const step of checkpointSteps(job)) {
+    const y = own.map((metric) => valueAt(step, [metric])).find((value) => value !== null);
+    const kind = step === used ? "advised" : "checkpoint";
+    if (y !== undefined) marks.push({ x: step, y, kind, text: step === used ? `use ${step}` : "" });
   }
   for (const [step, y] of job.details.spikes)
     if (shown.some(({ metric }) => metric === "train_loss"))
@@ -65,6 +67,15 @@ function marksOf(job, shown) {
   if (value !== null && value !== undefined)
     marks.push({ x: best.step, y: value, kind: "best", text: `best ${best.step}` });
   return marks;
+}
+
+/** Steps of the checkpoints, the one to use among them: the final model is one, too. */
+function checkpointSteps(job) {
+  const { checkpoints, advice } = job.details;
+  const steps = new Set(checkpoints.map(({ step }) => step));
+  if (advice && advice.step !== null) steps.add(advice.step);
+  steps.delete(undefined);
+  return [...steps].sort((a, b) => a - b);
 }
 
 function bestOf(job) {

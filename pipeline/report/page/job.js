@@ -25,11 +25,16 @@ function jobHead(job) {
     return el("a", { href: `#job=${encodeURIComponent(JOBS.job_id[other])}` }, way < 0 ? "← newer" : "older →");
   };
   const d = job.details;
+  const pace = d.throughput[0] ?? {};
   const facts = [
-    ["Method", job.method], ["Dialect", job.dialect],
+    ["Method", job.method], ["Base model", d.base_model], ["Dialect", job.dialect],
+    ["Epochs", d.n_epochs], ["Batch size", d.batch_size],
+    ["Learning rate multiplier", d.learning_rate_multiplier],
     ["Created", time(d.created_at)], ["Waited", duration(d.wait_seconds)],
     ["Trained", duration(d.run_seconds)], ["Took", duration(job.seconds)],
-    ["Steps", stepWords(job)], ["Tokens billed", count(d.billed_tokens)],
+    ["Steps", stepWords(job)], ["A step takes", duration(pace.seconds_per_step)],
+    ["Due, at its pace", dueWords(pace)], ["Rank", rankWords(d.leaderboard[0])],
+    ["Tokens", count(d.trained_tokens ?? d.billed_tokens)],
     ["Training file", d.training_file], ["Validation file", d.validation_file],
     ["Results file", d.result_file],
   ].filter(([, value]) => value);
@@ -45,6 +50,18 @@ function jobHead(job) {
 function stepWords(job) {
   if (job.last_step === null) return "";
   return job.total_steps ? `${count(job.last_step)} of ${count(job.total_steps)}` : count(job.last_step);
+}
+
+/** When a running job will be done, as its pace tells. */
+function dueWords({ done_at, seconds_left, steps_left }) {
+  if (done_at === undefined || !steps_left) return "";
+  return seconds_left < 0
+    ? `${time(done_at)}, overdue`
+    : `${time(done_at)}, in ${duration(seconds_left)}`;
+}
+
+function rankWords(place) {
+  return place?.rank && place.jobs > 1 ? `${count(place.rank)} of ${count(place.jobs)} by ${MEASURES[place.metric]}` : "";
 }
 
 /** Advice and findings, the gravest first. */
@@ -150,6 +167,7 @@ function markLegend(job) {
   const items = [
     bestOf(job) && [shape("best", "M8 1l2 5 5 .3-4 3.2 1.4 5L8 11.700l-4.400 2.800L5 9.500 1 6.300 6 6z"), "best step"],
     d.checkpoints.length && [shape("checkpoint", "M8 2l6.500 12h-13z"), "checkpoint"],
+    d.advice?.step && [shape("advised", "M8 2l6.500 12h-13z"), "checkpoint to use"],
     d.spikes.length && [shape("spike", "M8 14L1.500 2h13z"), "spike"],
     d.earlier.length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("path", { class: "thrown", d: "M0 6h28" })), "earlier attempt, thrown away"],
     bandsOf(job).length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("rect", { class: "band", width: 28, height: 12 })), "stretch named in it"],
@@ -173,7 +191,7 @@ function phaseSection(job) {
 }
 
 function tableSections(job) {
-  const { attempts, checkpoints } = job.details;
+  const { attempts, checkpoints, reward_gaps: gaps } = job.details;
   const sections = [];
   if (checkpoints.length) {
     const best = bestOf(job);
@@ -184,6 +202,18 @@ function tableSections(job) {
       { head: "Model", cell: (c) => (c.model_id ? said(c.model_id) : "–") },
       ...measured.map((name) => ({ head: `${METRICS[name]} ${name.endsWith("reward") ? "reward" : "loss"}`, right: true, cell: (c) => number(c[name]) || "–" })),
     ], checkpoints)));
+  }
+  if (gaps.length) {
+    const percent = (value) => (value === undefined ? "–" : `${value > 0 ? "+" : ""}${Math.round(value)} %`);
+    sections.push(el("section", {}, el("h2", {}, "Rewards, training against validation"), table("Rewards", [
+      { head: "Step", right: true, cell: (g) => count(g.step) },
+      { head: "Training", right: true, cell: (g) => number(g.train_reward) },
+      { head: "Validation", right: true, cell: (g) => number(g.valid_reward) },
+      { head: "Gap", right: true, cell: (g) => number(g.gap) },
+      { head: "Reasoning tokens", right: true, cell: (g) => percent(g.reasoning_growth) },
+      { head: "Grader errors", right: true, cell: (g) => number(g.valid_grader_error) || "–" },
+      { head: "Not parsed", right: true, cell: (g) => number(g.valid_parse_error) || "–" },
+    ], gaps)));
   }
   if (attempts.length > 1) {
     sections.push(el("section", {}, el("h2", {}, "Attempts"), table("Attempts", [

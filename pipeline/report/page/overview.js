@@ -1,7 +1,7 @@
 // The overview: all jobs, to sort and to filter; the kinds of errors; what was read.
 
 const PAGE = 200; // rows that are put into the page at once
-const NUMBERS = ["seconds", "last_step", "best", "final", "warnings", "errors", "first_event_at"];
+const NUMBERS = ["seconds", "last_step", "best", "final", "warnings", "errors", "began_at"];
 const COLUMNS = [
   { key: "job_id", head: "Job" },
   { key: "spark", head: "Curve", fixed: true },
@@ -13,10 +13,10 @@ const COLUMNS = [
   { key: "last_step", head: "Steps", right: true },
   { key: "seconds", head: "Took", right: true },
   { key: "problems", head: "Errors", right: true },
-  { key: "first_event_at", head: "Began", right: true },
+  { key: "began_at", head: "Began", right: true },
 ];
 const filters = { text: "", status: "", method: "", only: false };
-const order = { key: "first_event_at", down: true };
+const order = { key: "began_at", down: true };
 let shownRows = PAGE;
 
 function overviewPage() {
@@ -68,7 +68,7 @@ function overviewPage() {
   return [
     el("header", { class: "top" }, el("h1", { tabindex: -1 }, "Fine-tuning jobs"), el("p", { class: "lead" }, leadText())),
     ...(JOBS.job_id.length
-      ? [statusBar(), controls(() => list(PAGE), pick), told, rows, more, ...problems(), readFrom()]
+      ? [statusBar(), controls(() => list(PAGE), pick), told, rows, more, ...failures(), ...problems(), readFrom()]
       : [emptyLake()]),
   ];
 }
@@ -174,12 +174,12 @@ function jobRow(i) {
     cell("last_step", true, count(JOBS.last_step[i]) || "–", stepsLeft(i)),
     cell("seconds", true, duration(JOBS.seconds[i])),
     cell("problems", true, problemWords(i)),
-    cell("first_event_at", true, beganAt(JOBS.first_event_at[i])));
+    cell("began_at", true, beganAt(JOBS.began_at[i])));
 }
 
 function beganAt(seconds) {
   const [day, minute] = time(seconds).split(" ");
-  return [day, el("small", {}, minute)];
+  return day ? [day, el("small", {}, minute)] : "–";
 }
 
 function stepsLeft(i) {
@@ -198,35 +198,55 @@ function problemWords(i) {
   return words.length ? words.map((word) => el("div", {}, word)) : "–";
 }
 
-/** The kinds of errors and warnings, the gravest and commonest first. */
+/** Why jobs failed: those that failed alike in one row. */
+function failures() {
+  if (!LAKE.failures.length) return [];
+  return [el("section", {}, el("h2", {}, "Why jobs failed"), table("Why jobs failed", [
+    { head: "Said", cell: (f) => el("span", { class: "example" }, said(f.message)) },
+    { head: "Code", cell: (f) => (f.error_code ? said(f.error_code) : "–") },
+    { head: "While", cell: (f) => f.phase ?? "–" },
+    { head: "Jobs", cell: (f) => [el("b", {}, count(f.jobs)), el("span", { class: "links" }, f.job_ids.map(shortLink))] },
+  ], LAKE.failures))];
+}
+
+function shortLink(id) {
+  const short = id.replace(/^ftjob-/, "");
+  return el("a", { href: `#job=${encodeURIComponent(id)}`, "aria-label": spelled(id) },
+    spelled(short.length > 8 ? `${short.slice(0, 8)}…` : short));
+}
+
+/** The kinds of errors and warnings, the gravest and commonest first, and when they came. */
 function problems() {
-  const kinds = LAKE.kinds;
-  if (!kinds?.events?.length) return [];
-  const rows = kinds.events.map((_, i) => i);
-  const first = Math.min(...kinds.first_seen);
-  const last = Math.max(...kinds.last_seen);
+  const { kinds } = LAKE;
+  if (!kinds.length) return [];
+  const first = Math.min(...kinds.map((kind) => kind.first_seen));
+  const last = Math.max(...kinds.map((kind) => kind.last_seen));
+  const weight = (kind) => (kind.severity === "error" ? "grave" : "warning");
   return [el("section", {},
     el("h2", {}, "Errors and warnings by kind"),
     table("Errors and warnings by kind", [
-      { head: "Kind", cell: (i) => el("span", { class: `word ${kinds.severity[i] === "error" ? "grave" : "warning"}` },
-        sign(kinds.severity[i] === "error" ? "grave" : "warning"), kinds.severity[i]) },
-      { head: "For example", cell: (i) => el("span", { class: "example" }, said(kinds.example[i])) },
-      { head: "Events", right: true, cell: (i) => count(kinds.events[i]) },
-      { head: "Jobs", right: true, cell: (i) => count(kinds.jobs[i]) },
-      { head: "When", cell: (i) => span(kinds.first_seen[i], kinds.last_seen[i], first, last) },
-    ], rows))];
+      { head: "Kind", cell: (k) => el("span", { class: `word ${weight(k)}` }, sign(weight(k)), k.severity) },
+      { head: "For example", cell: (k) => el("span", { class: "example" }, said(k.example)) },
+      { head: "Events", right: true, cell: (k) => count(k.events) },
+      { head: "Jobs", right: true, cell: (k) => count(k.jobs) },
+      { short: "When", head: `When, from ${time(first).slice(0, 10)} to ${time(last).slice(0, 10)}`, cell: (k) => bursts(k, first, last) },
+    ], kinds))];
 }
 
-/** A stretch of time within a longer one, drawn and in words. */
-function span(from, to, first, last) {
-  const x = (t) => (last > first ? ((t - first) / (last - first)) * 116 + 2 : 60);
+/** When the events of a kind came: a dot for each burst, the larger the more events, and in words. */
+function bursts(kind, first, last) {
+  const x = (t) => (last > first ? ((t - first) / (last - first)) * 212 + 4 : 110);
+  const most = Math.max(...kind.bursts.map(([, , events]) => events));
   return el("span", { class: "stretch" },
-    svg("svg", { viewBox: "0 0 120 10", "aria-hidden": "true" },
-      svg("path", { class: "axis", d: "M0 5h120" }),
-      svg("path", { class: "reach", d: `M${x(from)} 5H${x(to)}` }),
-      svg("circle", { cx: x(from), cy: 5, r: 3 }),
-      svg("circle", { cx: x(to), cy: 5, r: 3 })),
-    el("small", {}, from === to ? time(from) : `${time(from)} to ${time(to)}`));
+    svg("svg", { viewBox: "0 0 220 10", "aria-hidden": "true" },
+      svg("path", { class: "axis", d: "M0 5h220" }),
+      kind.bursts.map(([from, to, events]) => [
+        svg("path", { class: "reach", d: `M${x(from)} 5H${x(to)}` }),
+        svg("circle", { cx: x(from), cy: 5, r: 2 + 2 * Math.sqrt(events / most) }),
+      ])),
+    el("small", {}, kind.first_seen === kind.last_seen
+      ? time(kind.first_seen)
+      : `${time(kind.first_seen)} to ${time(kind.last_seen)}${kind.burst_count > 1 ? `, in ${counted(kind.burst_count, "burst")}` : ""}`));
 }
 
 function readFrom() {

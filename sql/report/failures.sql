@@ -1,0 +1,23 @@
+-- Why the jobs of `report_jobs` failed: those that failed alike in one row, the commonest first.
+--
+-- Reads: failure_reasons
+select
+    template,
+    error_code,
+    phase,
+    count(*) as jobs,
+    max(failed_at) as last_at,
+    array_agg(job_id order by failed_at desc, job_id)[:20] as job_ids,
+    arg_max(
+        case
+            when length(message) > getvariable('report_message_length')
+                then message[:getvariable('report_message_length')] || '…'
+            else message
+        end,
+        (failed_at, job_id)
+    ) as message
+from failure_reasons
+where list_contains(getvariable('report_jobs'), job_id)
+group by template, error_code, phase
+order by jobs desc, last_at desc, template, error_code, phase
+limit 50
