@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from pipeline.archive.account import Account
     from pipeline.archive.run import Progress, Report
     from pipeline.lake.lake import Lake
+    from pipeline.lake.reports import IngestReport
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NO_DUMP = "file-"
+_NO_DUMP = "about-"
 """Beginning of the names of files that hold nothing for a lake: file objects."""
 
 
@@ -224,29 +225,28 @@ def feed(lake_dir: str, files: list[Path]) -> ExitCode:
     """Ingest an archive's files; safe to repeat."""
     from pipeline import open_lake
 
-    with open_lake(lake_dir) as lake, progress_bar("ingest") as progress:
-        events, code = ingested(lake, lake_dir, files, progress)
-    note(f"{lake_dir}: {events:,} new events; see `tunelog summary --lake {lake_dir}`")
-    return code
-
-
-def ingested(
-    lake: Lake, lake_dir: str, files: list[Path], progress: Any = None
-) -> tuple[int, ExitCode]:
-    """Ingest an archive's files into an open lake: the number of new events, and a verdict."""
-    wanted = [str(file) for file in files if not file.name.startswith(_NO_DUMP)]
-    if not wanted:
-        return 0, ExitCode.OK
-    found = lake.ingest(wanted, progress=progress, waiting=waiting_note(lake_dir))
+    with open_lake(lake_dir) as lake, progress_bar() as progress:
+        found = ingested(lake, files, progress=progress, waiting=waiting_note(lake_dir))
     events = sum(source.events for source in found.sources)
+    note(f"{lake_dir}: {events:,} new events; see `tunelog summary --lake {lake_dir}`")
+    return ingest_verdict(found, lake_dir)
+
+
+def ingested(lake: Lake, files: list[Path], **how: Any) -> IngestReport:
+    """Ingest an archive's files into an open lake."""
+    return lake.ingest([file for file in files if not file.name.startswith(_NO_DUMP)], **how)
+
+
+def ingest_verdict(found: IngestReport, lake_dir: str) -> ExitCode:
+    """Tell what of an archive's files was not taken in."""
     refused = [source for source in found.refused if "/result-" not in source.path]
     if len(refused) < len(found.refused):
         note(f"{lake_dir}: {len(found.refused) - len(refused):,} result files were not read")
     if not refused and not found.reject_count:
-        return events, ExitCode.OK
+        return ExitCode.OK
     bad = refused[0].problem if refused else f"{found.reject_count:,} rejects"
     note(f"{lake_dir}: not all of it was taken in: {bad}: see `tunelog rejects --lake {lake_dir}`")
-    return events, ExitCode.DATA
+    return ExitCode.DATA
 
 
 @contextmanager
@@ -256,10 +256,11 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         yield lambda progress: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = ("archive", BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    times = (TimeElapsedColumn(), "left", TimeRemainingColumn())
+    columns = ("archive", BarColumn(), TextColumn("{task.description}"), *times)
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("listing jobs", total=None)
 

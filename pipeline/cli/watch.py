@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.archive import account_options, connected, guarded, ingested, refusal
+from pipeline.cli.archive import (
+    account_options,
+    connected,
+    guarded,
+    ingest_verdict,
+    ingested,
+    refusal,
+)
 from pipeline.cli.options import lake_option
 from pipeline.cli.terminal import inert, inert_json, note
 from pipeline.errors import DataError, ExitCode
@@ -136,7 +143,7 @@ def _take_in(lake_dir: str, watcher: Watcher, verdicts: dict[str, dict[str, str]
     from pipeline import open_lake
 
     with open_lake(lake_dir) as lake:
-        ingested(lake, lake_dir, files)
+        ingest_verdict(ingested(lake, files), lake_dir)
         for job in watcher.outcomes:
             now = _tripped(lake, job)
             before = verdicts.get(job, {})
