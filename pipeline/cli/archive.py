@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.cli.feeding import Feeder
 from pipeline.cli.ingest import progress_bar
-from pipeline.cli.options import output_options, waiting_note
+from pipeline.cli.options import output_options
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import DataError, ExitCode, LakeError, TunelogError, UsageError
@@ -23,13 +24,8 @@ from pipeline.errors import DataError, ExitCode, LakeError, TunelogError, UsageE
 if TYPE_CHECKING:
     from pipeline.archive.account import Account
     from pipeline.archive.run import Progress, Report
-    from pipeline.lake.lake import Lake
-    from pipeline.lake.reports import IngestReport
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_NO_DUMP = "about-"
-"""Beginning of the names of files that hold nothing for a lake: file objects."""
 
 
 class Moment(click.ParamType[float]):
@@ -122,19 +118,19 @@ def archive(
     from pipeline.archive.store import Store
 
     account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
-    with guarded(account), Store(Path(out)) as store, _progress() as told:
-        run = Run(store, account, concurrency=concurrency, told=told)
-        try:
-            report = run.archive(jobs, since)
-        except Failure as failure:
-            raise refusal(failure) from None
+    with guarded(account), Store(Path(out)) as store, ExitStack() as also:
+        feeder = lake_dir and also.enter_context(Feeder(lake_dir, store.durable))
+        with _progress() as told:
+            run = Run(store, account, concurrency=concurrency, told=told)
+            try:
+                report = run.archive(jobs, since)
+            except Failure as failure:
+                raise refusal(failure) from None
     _print(report, format, output)
     code = ExitCode.DATA if report.failed else ExitCode.OK
     if report.failed:
         note(f"{out}: something is missing: run the same command again; the rest is there")
-    if lake_dir is not None:
-        code = max(code, feed(lake_dir, report.files))
-    return code
+    return max(code, feeder.finish()) if feeder else code
 
 
 @archive.command()
@@ -219,34 +215,6 @@ def refusal(failure: Exception) -> TunelogError:
     if getattr(failure, "fatal", False):
         return UsageError(f"{failure}: set OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to a valid key")
     return DataError(f"{failure}: nothing was lost: run the same command again")
-
-
-def feed(lake_dir: str, files: list[Path]) -> ExitCode:
-    """Ingest an archive's files; safe to repeat."""
-    from pipeline import open_lake
-
-    with open_lake(lake_dir) as lake, progress_bar() as progress:
-        found = ingested(lake, files, progress=progress, waiting=waiting_note(lake_dir))
-    events = sum(source.events for source in found.sources)
-    note(f"{lake_dir}: {events:,} new events; see `tunelog summary --lake {lake_dir}`")
-    return ingest_verdict(found, lake_dir)
-
-
-def ingested(lake: Lake, files: list[Path], **how: Any) -> IngestReport:
-    """Ingest an archive's files into an open lake."""
-    return lake.ingest([file for file in files if not file.name.startswith(_NO_DUMP)], **how)
-
-
-def ingest_verdict(found: IngestReport, lake_dir: str) -> ExitCode:
-    """Tell what of an archive's files was not taken in."""
-    refused = [source for source in found.refused if "/result-" not in source.path]
-    if len(refused) < len(found.refused):
-        note(f"{lake_dir}: {len(found.refused) - len(refused):,} result files were not read")
-    if not refused and not found.reject_count:
-        return ExitCode.OK
-    bad = refused[0].problem if refused else f"{found.reject_count:,} rejects"
-    note(f"{lake_dir}: not all of it was taken in: {bad}: see `tunelog rejects --lake {lake_dir}`")
-    return ExitCode.DATA
 
 
 @contextmanager
