@@ -25,7 +25,6 @@ AT_ONCE = 2_000
 
 _NO_DUMP = "about-"
 """Beginning of the names of files that hold nothing for a lake: file objects."""
-_AT_THE_END = (_NO_DUMP, "result-")
 
 
 class Feeder:
@@ -69,7 +68,7 @@ class Feeder:
             if len(files) < AT_ONCE:
                 continue
             self._seen += len(files)
-            wanted = [file for file in files if not file.name.startswith(_AT_THE_END)]
+            wanted = [file for file in files if not file.name.startswith(_NO_DUMP)]
             events = self._ingest(wanted)
             if events is None:
                 return
@@ -109,11 +108,8 @@ def ingested(lake: Lake, files: list[Path], **how: Any) -> IngestReport:
 
 def ingest_verdict(found: IngestReport, lake_dir: str) -> ExitCode:
     """Tell what of an archive's files was not taken in."""
-    refused = [source for source in found.refused if "/result-" not in source.path]
-    if len(refused) < len(found.refused):
-        note(f"{lake_dir}: {len(found.refused) - len(refused):,} result files were not read")
-    if not refused and not found.reject_count:
+    if not found.refused and not found.reject_count:
         return ExitCode.OK
-    bad = refused[0].problem if refused else f"{found.reject_count:,} rejects"
+    bad = found.refused[0].problem if found.refused else f"{found.reject_count:,} rejects"
     note(f"{lake_dir}: not all of it was taken in: {bad}: see `tunelog rejects --lake {lake_dir}`")
     return ExitCode.DATA

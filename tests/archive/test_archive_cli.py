@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import click
 import pytest
-from keeping import VERSION, A, B, lines, small
+from keeping import VERSION, A, B, C, lines, small
 from server import KEY, NOW, Api, an_event, serving
 
 from pipeline import open_lake
@@ -56,6 +56,9 @@ def test_one_command_gives_archive_and_lake(api: Api, capsys: pytest.CaptureFixt
     assert [row["job_id"] for row in json.loads(told.out)] == [B]
     assert "l: 0 new events" in told.err
     assert run(["verify", "--lake", "l"]) == ExitCode.OK
+    with open_lake("l") as lake:
+        (row,) = lake.sql("from jobs where job_id = $job", job=C).to_dicts()
+    assert row["status"] == "failed"  # as the job object says: it has no events
 
 
 def test_a_large_archive_is_ingested_while_it_is_fetched(
