@@ -35,12 +35,20 @@ def served(jobs: int) -> Iterator[None]:
             server.stdin.close()
 
 
-def archived(folder: Path, concurrency: int) -> tuple[Run, int]:
-    """Archive the account and ingest the archive: the process, and the requests it took."""
+def archived(folder: Path, concurrency: int) -> tuple[Run, int, float]:
+    """Archive the account and ingest the archive.
+
+    Returns:
+        The process, the requests it made, its processor time [s].
+    """
+    before = os.times()
     out, lake = emptied(folder / "archive"), emptied(folder / "archive-lake")
     ran = run(
         (*TUNELOG, "archive", "--out", str(out), "--lake", str(lake),
          "--concurrency", str(concurrency))
     )  # fmt: skip
     lines = map(json.loads, (out / "manifest.jsonl").read_text().splitlines())
-    return ran, sum("url" in line for line in lines)
+    after = os.times()
+    cpu = after.children_user + after.children_system
+    cpu -= before.children_user + before.children_system
+    return ran, sum("url" in line for line in lines), cpu

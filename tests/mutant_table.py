@@ -436,6 +436,9 @@ MUTANTS = (
     Mutant("archive", "an escaped key passes", "pipeline/archive/redaction.py",
            "{secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret), *secret.split()}",
            "{secret}", "tests/archive/test_archive_cli.py::test_no_spelling_of_a_secret_passes"),
+    Mutant("archive", "the process beside it gets the key", "pipeline/cli/feeding.py",
+           " if k not in SECRET_VARIABLES", "",
+           "tests/archive/test_archive_cli.py::test_a_large_archive_is_ingested_while_it_is_fetched"),
     Mutant("watch", "what was shown is not noted", "pipeline/archive/watch.py",
            'self._store.keep({"kind": "shown", "job": news.job.id, "events": ids})', "pass",
            "tests/archive/test_watch.py::test_only_the_newest_events_of_a_job_that_is_new_to_it_"

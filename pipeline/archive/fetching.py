@@ -211,7 +211,7 @@ class Fetcher:
             if kind in had or self._stop():
                 continue
             answer = self._account.get(path)
-            place = f"{safe(job.id)}/{'result' if kind == 'content' else 'file'}-{safe(file)}"
+            place = f"{safe(job.id)}/{'result' if kind == 'content' else 'about'}-{safe(file)}"
             line = {"kind": kind, "job": job.id, "file": file}
             had[kind] = self._keep(answer, line, place, suffix)["path"]
             outcome.files += kind == "content"

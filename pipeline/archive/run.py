@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pipeline.archive.account import Account, Answer, Failure
@@ -46,7 +45,6 @@ class Report:
         outcomes: of the jobs that were asked for, in the order they ended.
         unchanged: jobs of which nothing was asked: all is there.
         problems: what failed that is no job's.
-        files: files of all bodies in the archive.
         mended: files that were lost and have been asked for again.
     """
 
@@ -54,7 +52,6 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     unchanged: int = 0
     problems: list[str] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
     mended: int = 0
 
     @property
@@ -121,7 +118,6 @@ class Run:
             raise
         pool.shutdown()
         self._store.flush()
-        self.report.files = self._store.files
         return self.report
 
     def _fetch(self, job: JobFacts) -> Outcome:

@@ -60,6 +60,7 @@ class Store:
         self._paths: dict[str, int] = {}
         self._link, self._end, breaks, lost = self._read()
         self.mended = len(lost)
+        self._durable = self.files
         self._walks = count(self.histories.walks + 1)
         self._queue: queue.Queue[_Kept | None] = queue.Queue(_WAITING)
         self._error: BaseException | None = None
@@ -113,6 +114,7 @@ class Store:
             size = self._paths[name] = file.stat().st_size
             line = {"bytes": len(body), "sha256": digest, "path": name, "stored": size}
             self.keep({"kind": "stray", **line})
+            self._durable.append(file)
 
     def read(self, path: str) -> bytes:
         """The body in a file of the archive.
@@ -129,6 +131,10 @@ class Store:
     def files(self) -> list[Path]:
         """Files of all bodies kept, in the order of the manifest."""
         return [self.folder / name for name in list(self._paths)]
+
+    def durable(self) -> list[Path]:
+        """Files whose lines are durable, in their order: as `files`, but while it is written."""
+        return list(self._durable)
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -237,6 +243,7 @@ class Store:
         if fresh:
             _sync_folder(self.folder)
         self._link = link
+        self._durable += [item.path for item in files if item.path]
 
 
 def unnamed(folder: Path, names: dict[str, int]) -> Iterator[Path]:

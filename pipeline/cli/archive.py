@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.cli.feeding import Feeder
 from pipeline.cli.ingest import progress_bar
-from pipeline.cli.options import output_options, waiting_note
+from pipeline.cli.options import output_options
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import DataError, ExitCode, LakeError, TunelogError, UsageError
@@ -23,12 +24,8 @@ from pipeline.errors import DataError, ExitCode, LakeError, TunelogError, UsageE
 if TYPE_CHECKING:
     from pipeline.archive.account import Account
     from pipeline.archive.run import Progress, Report
-    from pipeline.lake.lake import Lake
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_NO_DUMP = "file-"
-"""Beginning of the names of files that hold nothing for a lake: file objects."""
 
 
 class Moment(click.ParamType[float]):
@@ -121,19 +118,19 @@ def archive(
     from pipeline.archive.store import Store
 
     account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
-    with guarded(account), Store(Path(out)) as store, _progress() as told:
-        run = Run(store, account, concurrency=concurrency, told=told)
-        try:
-            report = run.archive(jobs, since)
-        except Failure as failure:
-            raise refusal(failure) from None
+    with guarded(account), Store(Path(out)) as store, ExitStack() as also:
+        feeder = lake_dir and also.enter_context(Feeder(lake_dir, store.durable))
+        with _progress() as told:
+            run = Run(store, account, concurrency=concurrency, told=told)
+            try:
+                report = run.archive(jobs, since)
+            except Failure as failure:
+                raise refusal(failure) from None
     _print(report, format, output)
     code = ExitCode.DATA if report.failed else ExitCode.OK
     if report.failed:
         note(f"{out}: something is missing: run the same command again; the rest is there")
-    if lake_dir is not None:
-        code = max(code, feed(lake_dir, report.files))
-    return code
+    return max(code, feeder.finish()) if feeder else code
 
 
 @archive.command()
@@ -220,35 +217,6 @@ def refusal(failure: Exception) -> TunelogError:
     return DataError(f"{failure}: nothing was lost: run the same command again")
 
 
-def feed(lake_dir: str, files: list[Path]) -> ExitCode:
-    """Ingest an archive's files; safe to repeat."""
-    from pipeline import open_lake
-
-    with open_lake(lake_dir) as lake, progress_bar("ingest") as progress:
-        events, code = ingested(lake, lake_dir, files, progress)
-    note(f"{lake_dir}: {events:,} new events; see `tunelog summary --lake {lake_dir}`")
-    return code
-
-
-def ingested(
-    lake: Lake, lake_dir: str, files: list[Path], progress: Any = None
-) -> tuple[int, ExitCode]:
-    """Ingest an archive's files into an open lake: the number of new events, and a verdict."""
-    wanted = [str(file) for file in files if not file.name.startswith(_NO_DUMP)]
-    if not wanted:
-        return 0, ExitCode.OK
-    found = lake.ingest(wanted, progress=progress, waiting=waiting_note(lake_dir))
-    events = sum(source.events for source in found.sources)
-    refused = [source for source in found.refused if "/result-" not in source.path]
-    if len(refused) < len(found.refused):
-        note(f"{lake_dir}: {len(found.refused) - len(refused):,} result files were not read")
-    if not refused and not found.reject_count:
-        return events, ExitCode.OK
-    bad = refused[0].problem if refused else f"{found.reject_count:,} rejects"
-    note(f"{lake_dir}: not all of it was taken in: {bad}: see `tunelog rejects --lake {lake_dir}`")
-    return events, ExitCode.DATA
-
-
 @contextmanager
 def _progress() -> Iterator[Callable[[Progress], None]]:
     """A line on standard error that leaves no trace: jobs, events, rate, what is left."""
@@ -256,10 +224,11 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         yield lambda progress: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = ("archive", BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    times = (TimeElapsedColumn(), "left", TimeRemainingColumn())
+    columns = ("archive", BarColumn(), TextColumn("{task.description}"), *times)
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("listing jobs", total=None)
 

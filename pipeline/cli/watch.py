@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.archive import account_options, connected, guarded, ingested, refusal
+from pipeline.cli.archive import account_options, connected, guarded, refusal
+from pipeline.cli.feeding import ingest_verdict, ingested
 from pipeline.cli.options import lake_option
 from pipeline.cli.terminal import inert, inert_json, note
 from pipeline.errors import DataError, ExitCode
@@ -91,15 +92,18 @@ def watch(
         watcher = Watcher(store, account, jobs)
         while True:
             begun = time.monotonic()
+            changed: list[str] = []
             try:
                 for news in watcher.round():
                     _print(news, format)
+                    if news.events or news.job.id not in verdicts:
+                        changed.append(news.job.id)
                     watcher.shown(news)
             except Failure as failure:
                 if failure.fatal or not watcher.outcomes:
                     raise refusal(failure) from None
                 note(f"{failure}: asked again in {every:g} s")
-            _take_in(lake_dir, watcher, verdicts)
+            _take_in(lake_dir, watcher.new_files(), changed, verdicts)
             if not watcher.running:
                 return _ended(watcher, lake_dir)
             time.sleep(max(0.0, every - (time.monotonic() - begun)))
@@ -128,16 +132,17 @@ def _clock(seconds: float) -> str:
         return str(seconds)
 
 
-def _take_in(lake_dir: str, watcher: Watcher, verdicts: dict[str, dict[str, str]]) -> None:
-    """Ingest what is new, and tell which verdicts changed."""
-    files = watcher.new_files()
+def _take_in(
+    lake_dir: str, files: list[Path], jobs: list[str], verdicts: dict[str, dict[str, str]]
+) -> None:
+    """Ingest what is new, and tell which verdicts of these jobs changed."""
     if not files:
         return
     from pipeline import open_lake
 
     with open_lake(lake_dir) as lake:
-        ingested(lake, lake_dir, files)
-        for job in watcher.outcomes:
+        ingest_verdict(ingested(lake, files), lake_dir)
+        for job in jobs:
             now = _tripped(lake, job)
             before = verdicts.get(job, {})
             for rule in now.keys() - before.keys():

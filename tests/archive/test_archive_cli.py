@@ -10,14 +10,16 @@ import sys
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
+from typing import Any
 from unittest import mock
 from urllib.parse import quote
 
 import click
 import pytest
-from keeping import VERSION, A, B, lines, small
+from keeping import VERSION, A, B, C, lines, small
 from server import KEY, NOW, Api, an_event, serving
 
+from pipeline import open_lake
 from pipeline.archive.redaction import Redactor
 from pipeline.cli import cli, run
 from pipeline.errors import ExitCode
@@ -54,6 +56,32 @@ def test_one_command_gives_archive_and_lake(api: Api, capsys: pytest.CaptureFixt
     assert [row["job_id"] for row in json.loads(told.out)] == [B]
     assert "l: 0 new events" in told.err
     assert run(["verify", "--lake", "l"]) == ExitCode.OK
+    with open_lake("l") as lake:
+        (row,) = lake.sql("from jobs where job_id = $job", job=C).to_dicts()
+    assert row["status"] == "failed"  # as the job object says: it has no events
+
+
+def test_a_large_archive_is_ingested_while_it_is_fetched(
+    api: Api, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process beside it, without the key, brings most of it into the lake; all is there once."""
+    monkeypatch.setattr("pipeline.cli.feeding.AT_ONCE", 8)
+    monkeypatch.setenv("OPENAI_LOG", "debug")
+    environments, started = [], subprocess.Popen
+
+    def watched(command: list[str], **how: Any) -> Any:
+        environments.append(how["env"])
+        return started(command, **how)
+
+    monkeypatch.setattr("subprocess.Popen", watched)
+    api.events[A] = [an_event(A, n, NOW - 90_000 + n) for n in range(90)]
+    api.latency = 0.06
+    assert run(["archive", "--out", "a", "--lake", "l", "--concurrency", "2"]) == ExitCode.OK
+    assert "l: 98 new events" in capfd.readouterr().err
+    assert environments and not any(KEY in str(environment) for environment in environments)
+    with open_lake("l") as lake:
+        assert lake.sql("select count(*) from events").item() == 98
+        assert len(lake.sql("from history")) >= 2
 
 
 def test_a_fault_is_a_row(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
