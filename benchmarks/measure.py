@@ -23,11 +23,13 @@ class Run:
 
     Attributes:
         seconds: from start to end [s].
+        work: of processors, all together [s].
         peak: greatest resident memory [byte].
         output: what it printed on standard output.
     """
 
     seconds: float
+    work: float
     peak: int
     output: str
 
@@ -55,7 +57,7 @@ def run(command: Sequence[str]) -> Run:
         said = "".join(texts)[-2000:]
         raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}: {said}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return Run(seconds, usage.ru_maxrss * unit, texts[0])
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, texts[0])
 
 
 def alternate(
@@ -83,6 +85,11 @@ def typical(runs: Sequence[Run]) -> float:
 def ratio(upper: Sequence[Run], lower: Sequence[Run]) -> float:
     """Median over the rounds of how much longer `upper` takes than `lower` [1]."""
     return median(a.seconds / b.seconds for a, b in zip(upper, lower, strict=True))
+
+
+def effort(upper: Sequence[Run], lower: Sequence[Run]) -> float:
+    """Median over the rounds of how much more processor time `upper` takes than `lower` [1]."""
+    return median(a.work / b.work for a, b in zip(upper, lower, strict=True))
 
 
 def warm(path: Path) -> None:

@@ -19,6 +19,7 @@ from benchmarks.measure import (
     TUNELOG,
     Run,
     alternate,
+    effort,
     ratio,
     run,
     typical,
@@ -92,7 +93,9 @@ def _against_peers(
     for rival, goal in (("duckdb", 0.8), ("polars", None)):
         speed = ratio(runs[rival], runs["tunelog"])
         ours, theirs = typical(runs["tunelog"]), typical(runs[rival])
+        work = effort(runs["tunelog"], runs[rival])
         result = f"{speed:.2f} of its speed ({ours:.2f} s, it {theirs:.2f} s)"
+        result += f", {work:.2f} times its processor time"
         wanted = f"{goal} or more" if goal else "none set"
         yield Figure(f"{what}, against {rival}", result, wanted, not goal or speed >= goal)
 

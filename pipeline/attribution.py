@@ -189,6 +189,10 @@ class Scout:
             direction = direction_of(glimpses) or (1 if mark.run else -1)
             job = jobs[0] if jobs else None
             return [self._named(mark, first, stop - 1, direction < 0, job)]
+        if len(creations) == 1 and creations[0].first == first and direction_of(glimpses) > 0:
+            after = between(glimpses, creations[0].last + 1, stop, position_of)
+            if direction_of(after) >= 0:  # one job from its creation on, as in most small files
+                return [self._named(mark, first, stop - 1, False, jobs[0])]
         lows = [first, *(c.last + 1 for c in creations)]
         highs = [*(c.first for c in creations), stop]
         gaps = [between(glimpses, *gap, position_of) for gap in zip(lows, highs, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,12 @@ class Marks:
 def all_bytes(block: Block) -> pa.Array:
     """The bytes of all records, without a copy."""
     return pa.Array.from_buffers(pa.binary(), len(block), [None, *_whole(block)])
+
+
+def column(values: npt.NDArray[Any]) -> pa.Array:
+    """Numbers as an Arrow array, uncopied. (`pa.array` imports pandas and more to look at them.)"""
+    buffer = _bits(values) if values.dtype == bool else pa.py_buffer(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, buffer])
 
 
 def marks(block: Block) -> Marks:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipeline.contract import COUNTERS, METRICS
 from pipeline.forms.block import Block
-from pipeline.marks import all_bytes, marks
+from pipeline.marks import all_bytes, column, marks
 from pipeline.sqlfiles import sql_text
 
 CODED = ("job_id", "stream_id", "source_id")
@@ -75,7 +75,7 @@ def records(
         "raw": shape.texts(block),
         "bytes": all_bytes(block),
         "payload": shape.payloads(block),
-        "quotes": pa.array(shape.quotes),
+        "quotes": column(shape.quotes),
         **provenance,
     }
     return pa.record_batch([columns[name] for name in RECORDS.names], schema=RECORDS)

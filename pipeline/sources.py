@@ -34,7 +34,7 @@ class Source:
     """
 
     path: str
-    file: Path | None
+    file: str | Path | None
     job_hint: str | None = None
     problem: str | None = None
 
@@ -132,7 +132,7 @@ class _Finder:
 
     def _add_regular(self, path: str, identity: tuple[int, int]) -> None:
         if self._new(identity):
-            self.sources.append(Source(path, Path(path), self._hint(path)))
+            self.sources.append(Source(path, path, self._hint(path)))
 
     def _refuse(self, path: str, problem: str) -> None:
         told = str(DataError(f"{shown(path)}: {problem}"))

@@ -13,7 +13,6 @@ from json.encoder import encode_basestring
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from pipeline.cli.terminal import inert, inert_json
@@ -50,8 +49,10 @@ def exact(array: pa.Array) -> list[str | None]:
         return [None if v is None else _float_text(v) for v in array.to_pylist()]
     if pt.is_timestamp(kind):
         return list(_iso_times(array).to_pylist())
-    if pt.is_integer(kind) or pt.is_decimal(kind) or pt.is_date(kind) or pt.is_time(kind):
-        return list(pc.cast(array, pa.string()).to_pylist())
+    if pt.is_integer(kind):
+        return [None if v is None else str(v) for v in array.to_pylist()]
+    if pt.is_decimal(kind) or pt.is_date(kind) or pt.is_time(kind):
+        return list(array.cast(pa.string()).to_pylist())
     if _is_binary(kind):
         return [None if v is None else _blob_text(v) for v in array.to_pylist()]
     if pt.is_interval(kind):
@@ -120,6 +121,8 @@ def _float_text(value: float) -> str:
 
 
 def _iso_times(array: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc  # takes longer to import than a short answer to print
+
     kind = array.type
     zone = "Z" if kind.tz else ""
     if kind.tz:

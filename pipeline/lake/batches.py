@@ -15,6 +15,7 @@ import pyarrow as pa
 from pipeline.attribution import Stream
 from pipeline.forms.block import Block, Ints, Lines, Oversize, line_bounds
 from pipeline.lake.reading import Reading
+from pipeline.marks import column
 from pipeline.normalise import records
 
 PENDING, CONFLICT = -1, -2
@@ -161,12 +162,12 @@ def rows(batch: Batch, shared: Shared) -> pa.RecordBatch:
         "job_id": _coded(np.where(known, code, 0), streams.jobs) if known.any() else stream_id,
         "stream_id": stream_id,
         "source_id": _coded(batch.source, shared.source_ids),
-        "position": pa.array(batch.position),
-        "offset": pa.array(block.offsets),
-        "ordinal": pa.array(batch.place * _looked_up(streams.signs, batch.stream)),
-        "source": pa.array(batch.source.astype(np.int32)),
-        "stream": pa.array(batch.stream.astype(np.int32)),
-        "last": pa.array(last),
+        "position": column(batch.position),
+        "offset": column(block.offsets),
+        "ordinal": column(batch.place * _looked_up(streams.signs, batch.stream)),
+        "source": column(batch.source.astype(np.int32)),
+        "stream": column(batch.stream.astype(np.int32)),
+        "last": column(last),
     }
     return records(block, provenance, doubt=code == CONFLICT)
 
@@ -184,7 +185,7 @@ def _coded(codes: Ints, words: list[str]) -> pa.DictionaryArray:
     used: dict[int, int] = {}
     indices = [used.setdefault(code, len(used)) for code in codes[turns].tolist()]
     return pa.DictionaryArray.from_arrays(
-        pa.array(np.repeat(np.array(indices, dtype=np.int32), np.diff(turns, append=len(codes)))),
+        column(np.repeat(np.array(indices, dtype=np.int32), np.diff(turns, append=len(codes)))),
         pa.array([words[code] for code in used]),
     )
 

@@ -111,7 +111,8 @@ class _Meter:
         self._progress, self._done, self._inside = progress, 0, 0
         self._total: int | None = None
         if progress and all(s.file is not None or s.problem for s in sources):
-            self._total = sum(s.file.stat().st_size for s in sources if not s.problem)
+            files = [s.file for s in sources if s.file and not s.problem]
+            self._total = sum(Path(file).stat().st_size for file in files)
 
     def advance(self, size: int) -> None:
         """Tell of bytes inside a source."""

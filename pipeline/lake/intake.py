@@ -54,6 +54,7 @@ class Intake:
         self._shared = Shared(folder)
         self._odd = OddRecords(self._shared)
         self._stagings: dict[bool, Staging] = {}
+        self._staging(False)  # its engine starts while the first source is hashed
         self._taken = Taken()
 
     def take(self, reading: Reading, advance: Callable[[int], None]) -> None:

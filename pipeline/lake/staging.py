@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +20,7 @@ from pipeline.normalise import ALL_KEYS, RECORDS, engine, keys_in, stage
 from pipeline.sqlfiles import sql_text
 
 _AHEAD = 2
+_FLUSH_SECONDS = 0.25
 _MANY_LATE = 1_000
 
 
@@ -90,7 +94,8 @@ class Staging(threading.Thread):
                 yield batch
 
         path = self._shared.folder / f"events-{uuid.uuid4().hex}.parquet"
-        rows = stage(con, pa.RecordBatchReader.from_batches(RECORDS, batches()), keys, path)
+        with _flushed(path):
+            rows = stage(con, pa.RecordBatchReader.from_batches(RECORDS, batches()), keys, path)
         if self._odd.error:
             raise self._odd.error
         if rows:
@@ -108,3 +113,33 @@ class Staging(threading.Thread):
         batch = None if over else self._batches.get()
         self._ended = batch is None
         return batch
+
+
+@contextmanager
+def _flushed(path: Path) -> Iterator[None]:
+    """Have a file that grows written to disk meanwhile: to sync it in the end is soon done then."""
+    done = threading.Event()
+    failed: list[OSError] = []
+
+    def flush() -> None:
+        while not failed and not done.wait(_FLUSH_SECONDS):
+            try:
+                file = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+            except FileNotFoundError:
+                continue
+            except OSError as error:  # the kernel tells it once: a later sync may not hear of it
+                failed.append(error)
+
+    thread = threading.Thread(target=flush, name="flushing", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    if failed:
+        raise failed[0]

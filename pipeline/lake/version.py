@@ -17,7 +17,7 @@ class Refused(Exception):
     """A source that cannot be taken in; the text says what to do, without its path."""
 
 
-def open_regular(file: Path) -> BinaryIO:
+def open_regular(file: str | Path) -> BinaryIO:
     """Open a file to be read without buffer, and without ever waiting for a writer.
 
     Raises:

@@ -2,7 +2,8 @@
 -- Grain:    one row per regular record
 -- Reads:    regular.sql
 -- Caveat:   row groups are as large as in segments.py: few enough rows that one job's curve is
---           quick.
+--           quick. A column of more different words is written as it is: to find that out late costs
+--           more than a dictionary of so many saves.
 copy (
 {regular}
 ) to '{target}' (
@@ -10,5 +11,6 @@ copy (
     parquet_version v2,
     compression zstd,
     compression_level 1,
-    row_group_size 30720
+    row_group_size 30720,
+    dictionary_size_limit 1000
 )
