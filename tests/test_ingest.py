@@ -174,6 +174,18 @@ def test_growth_reads_only_what_is_new(tmp_path: Path) -> None:
         assert lake.ingest([path]).sources[0].status == "known"
 
 
+def test_growth_behind_blocks_that_are_known(tmp_path: Path) -> None:
+    """Of a file whose known part fills whole blocks, only the rest is read."""
+    path = tmp_path / "poll.jsonl"
+    long = [event(n) | {"message": "m" * (1 << 20)} for n in range(1, 20)]
+    path.write_text(lines(LONG[0], *long))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        path.write_text(lines(LONG[0], *long, event(20)))
+        (source,) = lake.ingest([path]).sources
+        assert (source.status, source.records, source.events) == ("grown", 1, 1)
+
+
 def test_a_file_that_changed(tmp_path: Path) -> None:
     """A file whose old content is not its beginning is a new source; the old one stays."""
     path = tmp_path / "dump.jsonl"

@@ -93,6 +93,8 @@ class Intake:
         while parts := [*self._parts, *self._odd.inner()]:
             self._parts, self._waiting = [], 0
             batch = joined(parts)
+            if not len(batch.stream):  # all of it was known, as of a file that grew
+                continue
             self._shared.note_oversize(batch)
             pending = self._shared.streams.code_of(batch.stream) == PENDING
             for kind, mask in ((False, ~pending), (True, pending)):
