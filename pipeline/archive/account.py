@@ -167,7 +167,7 @@ def connect(
             )
         else:
             client = openai.OpenAI(max_retries=retries, timeout=timeout, http_client=http)
-    except Exception as error:
+    except Exception as error:  # as above; bad settings raise many kinds
         raise UsageError(f"tunelog archive: {redactor.text(str(error))}") from None
     return Account(client, redactor, concurrency)
 
