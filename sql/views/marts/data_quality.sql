@@ -1,7 +1,7 @@
 -- What is odd or missing in the events of each job?
 --
 -- Grain: job_id, problem, subject
--- Reads: lake_events, metrics, stg_metrics
+-- Reads: lake_events, metrics, stg_step_gaps
 -- Caveat: a finding is a hint, not a reject: every event in it was kept. missing_steps: fewer
 --   steps than the job's own stride (its most common distance of steps, the greater of equals)
 --   leads one to expect, before its greatest step; dumps of the newest events miss the first
@@ -53,63 +53,15 @@ non_finite as (
     group by job_id, metric
 ),
 
-steps as (
-    select
-        job_id,
-        step,
-        min(created_at) as first_created_at
-    from stg_metrics
-    group by job_id, step
-),
-
-neighbours as (
-    select
-        job_id,
-        step,
-        lag(step) over by_step as step_before,
-        first_created_at < lag(first_created_at) over by_step as is_early
-    from steps
-    window by_step as (partition by job_id order by step)
-),
-
-distances as (
-    select
-        job_id,
-        step_before is null as is_first,
-        step - coalesce(step_before, 0) as distance,
-        count(*) as times,
-        min(step) as step,
-        count(*) filter (where is_early) as early_steps,
-        min(step) filter (where is_early) as first_early_step
-    from neighbours
-    group by all
-),
-
-strides as (
-    select
-        *,
-        max(case when not is_first then {'times': times, 'distance': distance} end)
-            over (partition by job_id) as stride
-    from distances
-),
-
-gaps as (
-    select
-        *,
-        (distance - 1) // stride.distance as missing
-    from strides
-),
-
 missing_steps as (
     select
         job_id,
         'missing_steps' as problem,
         'step' as subject,
-        sum(times * missing)::bigint as occurrences,
-        printf('between %d and %d', arg_min(step - distance, step), min(step)) as example
-    from gaps
-    where missing > 0
-    group by job_id
+        missing_steps as occurrences,
+        printf('between %d and %d', after_step, before_step) as example
+    from stg_step_gaps
+    where missing_steps > 0
 ),
 
 early_steps as (
@@ -117,11 +69,10 @@ early_steps as (
         job_id,
         'clock_back' as problem,
         'step' as subject,
-        sum(early_steps)::bigint as occurrences,
-        printf('step %d', min(first_early_step)) as example
-    from distances
+        early_steps as occurrences,
+        printf('step %d', first_early_step) as example
+    from stg_step_gaps
     where early_steps > 0
-    group by job_id
 ),
 
 creations as (

@@ -15,11 +15,27 @@
 --   greatest step that has the value, best the smallest step among equals. The times of Azure's
 --   steps are synthetic and used for no duration.
 create or replace view jobs as
-with counts as (
+with seen as (
+    select
+        job_id,
+        event_id,
+        dialect,
+        level,
+        created_at,
+        lifecycle,
+        synthetic_time
+    from stg_events
+
+    union all by name
+
+    select job_id from lake_companions
+),
+
+counts as (
     select
         job_id,
         min(dialect) as dialect,
-        count(*) as events,
+        count(event_id) as events,
         count(*) filter (where lower(level) in ('warn', 'warning')) as warnings,
         min(created_at) as first_event_at,
         max(created_at) as last_event_at,
@@ -28,7 +44,7 @@ with counts as (
         min(created_at) filter (where lifecycle = 'step' and not synthetic_time) as first_step_at,
         max(created_at) filter (where lifecycle = 'step' and not synthetic_time) as last_step_at,
         count(*) filter (where lifecycle = 'step') as step_events
-    from stg_events
+    from seen
     group by job_id
 ),
 
@@ -72,18 +88,6 @@ milestones as (
     group by job_id
 ),
 
-verdicts as (
-    select
-        counts.job_id,
-        milestones.told_outcome is not null
-        and coalesce(milestones.begun_at < milestones.told_at, true) as is_told,
-        milestones.broken_at is not null
-        and coalesce(milestones.going_on_at <= milestones.broken_at, true)
-        and coalesce(counts.last_step_at <= milestones.broken_at.a, true) as is_broken
-    from counts
-    left join milestones on counts.job_id = milestones.job_id
-),
-
 curves as (
     select
         job_id,
@@ -112,94 +116,55 @@ curves as (
     group by job_id
 ),
 
--- every way in which a job is said to have ended
-endings as (
-    select
-        counts.job_id,
-        'events' as told_by,
-        1 as weight,
-        milestones.told_outcome as status,
-        milestones.told_at.a as ended_at,
-        milestones.told_message as message
-    from counts
-    inner join verdicts on counts.job_id = verdicts.job_id
-    inner join milestones on counts.job_id = milestones.job_id
-    where verdicts.is_told
-
-    union all
-
-    select
-        job_id,
-        'webhook' as told_by,
-        2 as weight,
-        status,
-        ended_at,
-        null as message
-    from stg_outcomes
-
-    union all
-
-    select
-        job_id,
-        'object' as told_by,
-        3 as weight,
-        status,
-        finished_at as ended_at,
-        error_message as message
-    from stg_job_objects
-    where status in ('succeeded', 'failed', 'cancelled')
-),
-
-decided as (
-    select
-        *,
-        first_value(status) over by_time as decided_status,
-        first_value(told_by) over by_time as decided_by
-    from endings
-    window
-        by_time as (
-            partition by job_id
-            order by
-                coalesce(ended_at, case told_by when 'object' then 'infinity'::timestamptz end)
-                    desc nulls last,
-                weight desc
-            rows between unbounded preceding and unbounded following
-        )
-),
-
--- of those that agree with the decision: the object knows the time best, the events the words
-outcomes as (
-    select
-        job_id,
-        any_value(decided_status) as status,
-        any_value(decided_by) as told_by,
-        arg_max(ended_at, case told_by when 'object' then 3 when 'events' then 2 else 1 end)
-            as ended_at,
-        arg_min(message, weight) as message
-    from decided
-    where status = decided_status
-    group by job_id
-),
-
-known as (
-    select job_id from counts
-    union
-    select job_id from lake_companions
-),
-
 joined as (
     select
-        known.job_id,
+        counts.job_id,
         coalesce(
             counts.dialect,
             case
-                when regexp_full_match(known.job_id, 'ftjob-[0-9a-f]{32}') then 'azure'
+                when regexp_full_match(counts.job_id, 'ftjob-[0-9a-f]{32}') then 'azure'
                 else 'openai'
             end
         ) as dialect,
         coalesce(objects.method, methods.method) as method,
+        milestones.told_outcome is not null
+        and coalesce(milestones.begun_at < milestones.told_at, true) as is_told,
+        milestones.broken_at is not null
+        and coalesce(milestones.going_on_at <= milestones.broken_at, true)
+        and coalesce(counts.last_step_at <= milestones.broken_at.a, true) as is_broken,
+        -- every way in which the job is said to have ended, and the one that decides
+        [
+            case
+                when is_told
+                    then {
+                        'ended_at': milestones.told_at.a,
+                        'weight': 1,
+                        'told_by': 'events',
+                        'status': milestones.told_outcome
+                    }
+            end,
+            case
+                when hooks.status is not null
+                    then {
+                        'ended_at': coalesce(hooks.ended_at, '-infinity'::timestamptz),
+                        'weight': 2,
+                        'told_by': 'webhook',
+                        'status': hooks.status
+                    }
+            end,
+            case
+                when objects.status in ('succeeded', 'failed', 'cancelled')
+                    then {
+                        'ended_at': coalesce(objects.finished_at, 'infinity'::timestamptz),
+                        'weight': 3,
+                        'told_by': 'object',
+                        'status': objects.status
+                    }
+            end
+        ] as endings,
+        list_max(endings).status as end_status,
         case
-            when verdicts.is_broken then 'failed'
+            when is_broken then 'failed'
             when milestones.last_phase in ('running', 'finalising') then 'running'
             when counts.step_events > 0 then 'running'
             when milestones.last_phase = 'queued' then 'queued'
@@ -214,30 +179,38 @@ joined as (
             else 5
         end as seen_rank,
         case
-            when outcomes.status is not null then outcomes.told_by
+            when end_status is not null then list_max(endings).told_by
             when coalesce(objects.status_rank, 0) > seen_rank then 'object'
             when seen_rank > 0 then 'events'
         end as status_told_by,
         case
-            when outcomes.status is not null then outcomes.status
+            when end_status is not null then end_status
             when status_told_by = 'object' then objects.status
             else seen_status
         end as status,
+        -- of those that agree the object knows the time best, the events the words
         case
-            when outcomes.status is not null then outcomes.message
-            when verdicts.is_broken then milestones.broken_message
+            when end_status is null then case when is_broken then milestones.broken_message end
+            else coalesce(
+                case when endings[1].status = end_status then milestones.told_message end,
+                case when endings[3].status = end_status then objects.error_message end
+            )
         end as outcome_message,
+        case
+            when end_status is null then case when is_broken then milestones.broken_at.a end
+            else coalesce(
+                case when endings[3].status = end_status then objects.finished_at end,
+                case when endings[1].status = end_status then milestones.told_at.a end,
+                case when endings[2].status = end_status then hooks.ended_at end
+            )
+        end as ended_at,
         coalesce(objects.created_at, milestones.created_at) as created_at,
         coalesce(milestones.training_at, milestones.started_at, counts.first_step_at) as started_at,
-        case
-            when outcomes.status is not null then outcomes.ended_at
-            when verdicts.is_broken then milestones.broken_at.a
-        end as ended_at,
         counts.seen_seconds,
         counts.first_event_at,
         counts.last_event_at,
-        coalesce(counts.events, 0) as events,
-        coalesce(counts.warnings, 0) as warnings,
+        counts.events,
+        counts.warnings,
         coalesce(milestones.errors, 0) as errors,
         objects.base_model,
         coalesce(objects.model_id, milestones.model_id) as model_id,
@@ -255,13 +228,11 @@ joined as (
         objects.error_code,
         objects.error_param,
         objects.error_message
-    from known
-    left join counts on known.job_id = counts.job_id
-    left join verdicts on known.job_id = verdicts.job_id
-    left join milestones on known.job_id = milestones.job_id
-    left join outcomes on known.job_id = outcomes.job_id
-    left join stg_job_objects as objects on known.job_id = objects.job_id
-    left join stg_methods as methods on known.job_id = methods.job_id
+    from counts
+    left join milestones on counts.job_id = milestones.job_id
+    left join stg_outcomes as hooks on counts.job_id = hooks.job_id
+    left join stg_job_objects as objects on counts.job_id = objects.job_id
+    left join stg_methods as methods on counts.job_id = methods.job_id
 )
 
 select

@@ -1,8 +1,8 @@
 -- Did each job keep each rule, and if not: where first, by how much, and how is it seen?
 --
 -- Grain: job_id, rule
--- Reads: jobs, errors, loss_curves, divergences, overfitting, loss_spikes, stalls, data_quality,
---   thresholds
+-- Reads: jobs, errors, loss_curves, divergences, overfitting, loss_spikes, stalls,
+--   stg_step_gaps, thresholds
 -- Caveat: of several findings the first is told, and findings counts them. Where a job gives too
 --   little to judge by, a rule is not applicable, and the evidence says what is lacking. error
 --   trips where the job failed or any event tells an error, also if the job went on after it.
@@ -41,48 +41,6 @@ curves as (
     group by job_id
 ),
 
-bases as (
-    select
-        jobs.job_id,
-        unnest([
-            {'rule': 'error', 'given': jobs.events, 'needed': 1, 'what': 'events'},
-            {
-                'rule': 'nan',
-                'given': curves.numbers,
-                'needed': 1,
-                'what': 'steps with a loss or reward'
-            },
-            {
-                'rule': 'divergence',
-                'given': curves.train_losses,
-                'needed': needs.divergence,
-                'what': 'training losses'
-            },
-            {
-                'rule': 'overfit',
-                'given': curves.valid_losses,
-                'needed': needs.overfit,
-                'what': 'validation losses'
-            },
-            {
-                'rule': 'spike',
-                'given': curves.train_losses,
-                'needed': needs.spike,
-                'what': 'training losses'
-            },
-            {
-                'rule': 'stall',
-                'given': case when jobs.dialect <> 'azure' then curves.times end,
-                'needed': needs.stall,
-                'what': 'true times of steps'
-            },
-            {'rule': 'gap', 'given': curves.steps, 'needed': 2, 'what': 'steps'}
-        ], recursive := true)
-    from jobs
-    cross join needs
-    left join curves on jobs.job_id = curves.job_id
-),
-
 first_errors as (
     select
         job_id,
@@ -94,186 +52,242 @@ first_errors as (
     group by job_id
 ),
 
-failures as (
-    select
-        jobs.job_id,
-        'error' as rule,
-        greatest(jobs.errors, 1) as findings,
-        jobs.last_step as step,
-        jobs.errors::double as value,
-        0::double as threshold,
-        'event' as unit,
-        regexp_replace(
-            case
-                when jobs.status = 'failed'
-                    then coalesce(jobs.outcome_message, first_errors.message)
-                else first_errors.message
-            end,
-            '\s+', ' ', 'g'
-        ) as told,
-        concat(
-            jobs.status,
-            coalesce(printf(' at step %d', jobs.last_step), ' before any step'),
-            if(jobs.status = 'failed', '', ', yet told an error'),
-            if(jobs.errors > 1, printf(', one of %d', jobs.errors), ''),
-            ': ',
-            if(length(told) > 200, told[:199] || '…', told)
-        ) as evidence
-    from jobs
-    left join first_errors on jobs.job_id = first_errors.job_id
-    where jobs.status = 'failed' or jobs.errors > 0
-),
-
-no_numbers as (
+trends as (
     select
         job_id,
-        'nan' as rule,
-        sum(points) over (partition by job_id) as findings,
-        first_step as step,
-        findings::double as value,
-        0::double as threshold,
-        'point' as unit,
-        concat(
-            printf('%s is %s at step %d', metric, worst::varchar, first_step),
-            if(findings > 1, printf(', one of %d such points', findings), '')
-        ) as evidence
+        sum(points) filter (where kind = 'non_finite') as numberless,
+        min({'step': first_step, 'metric': metric, 'worst': worst})
+            filter (where kind = 'non_finite') as numberless_first,
+        count(*) filter (where kind = 'rising') as rises,
+        min({'step': first_step, 'worst': worst, 'threshold': threshold, 'points': points})
+            filter (where kind = 'rising') as rise
     from divergences
-    where kind = 'non_finite'
-    qualify row_number() over (partition by job_id order by first_step, metric) = 1
-),
-
-rises as (
-    select
-        job_id,
-        'divergence' as rule,
-        count(*) over (partition by job_id) as findings,
-        first_step as step,
-        worst as value,
-        threshold,
-        '1' as unit,
-        printf(
-            'smoothed training loss rose above %.4g at step %d, to %.4g, for %d points',
-            threshold, first_step, worst, points
-        ) as evidence
-    from divergences
-    where kind = 'rising'
-    qualify row_number() over (partition by job_id order by first_step) = 1
-),
-
-overfits as (
-    select
-        job_id,
-        'overfit' as rule,
-        1 as findings,
-        risen_since_step as step,
-        last_loss as value,
-        threshold,
-        '1' as unit,
-        concat(
-            printf('%s rose from its best, %.4g at step %d,', metric, best_loss, best_step),
-            printf(' to %.4g at the end', last_loss),
-            case
-                when generalisation_loss is not null
-                    then printf(' (+%.0f%%, %s)', generalisation_loss, severity)
-            end,
-            printf(', above %.4g', threshold)
-        ) as evidence
-    from overfitting
-    where is_overfit
+    group by job_id
 ),
 
 spikes as (
     select
         job_id,
-        'spike' as rule,
-        count(*) over (partition by job_id) as findings,
-        first_step as step,
-        peak_loss as value,
-        threshold,
-        '1' as unit,
-        concat(
-            printf('training loss leapt to %.4g at step %d', peak_loss, peak_step),
-            printf(' from a usual %.4g, above %.4g', usual_loss, threshold),
-            if(is_recovered, ', and came back', ', and did not come back at once')
-        ) as evidence
+        count(*) as spikes,
+        min({
+            'step': first_step,
+            'peak_step': peak_step,
+            'peak_loss': peak_loss,
+            'usual_loss': usual_loss,
+            'threshold': threshold,
+            'is_recovered': is_recovered
+        }) as spike
     from loss_spikes
-    qualify row_number() over (partition by job_id order by first_step) = 1
+    group by job_id
 ),
 
 standstills as (
     select
         job_id,
-        'stall' as rule,
-        count(*) over (partition by job_id) as findings,
-        after_step as step,
-        seconds as value,
-        threshold,
-        's' as unit,
-        concat(
-            if(kind = 'silent', 'silent for ', 'stood still for '),
-            case
-                when seconds < 7200 then printf('%.0f min', seconds / 60)
-                when seconds < 172800 then printf('%.1f h', seconds / 3600)
-                else printf('%.1f days', seconds / 86400)
-            end,
-            printf(' after step %d, where a step takes %.4g s', after_step, usual_seconds)
-        ) as evidence
+        count(*) as standstills,
+        min({
+            'at': after_step_at,
+            'step': after_step,
+            'kind': kind,
+            'seconds': seconds,
+            'threshold': threshold,
+            'usual_seconds': usual_seconds
+        }) as standstill
     from stalls
-    qualify row_number() over (partition by job_id order by after_step_at) = 1
+    group by job_id
 ),
 
-gaps as (
+-- of each rule: what it goes by, how much of that the job gives, and what was found
+ruled as (
+    select
+        jobs.job_id,
+        coalesce(
+            case when jobs.status = 'failed' then jobs.outcome_message end,
+            first_errors.message
+        ) as error,
+        regexp_replace(error, '\s+', ' ', 'g') as told,
+        [
+            {
+                'rule': 'error',
+                'given': jobs.events,
+                'needed': 1,
+                'what': 'events',
+                'findings': case
+                    when jobs.status = 'failed' or jobs.errors > 0 then greatest(jobs.errors, 1)
+                end,
+                'step': jobs.last_step,
+                'value': jobs.errors::double,
+                'threshold': 0::double,
+                'unit': 'event',
+                'evidence': concat(
+                    jobs.status,
+                    coalesce(printf(' at step %d', jobs.last_step), ' before any step'),
+                    if(jobs.status = 'failed', '', ', yet told an error'),
+                    if(jobs.errors > 1, printf(', one of %d', jobs.errors), ''),
+                    ': ',
+                    if(length(told) > 200, told[:199] || '…', told)
+                )
+            },
+            {
+                'rule': 'nan',
+                'given': curves.numbers,
+                'needed': 1,
+                'what': 'steps with a loss or reward',
+                'findings': trends.numberless,
+                'step': trends.numberless_first.step,
+                'value': trends.numberless::double,
+                'threshold': 0::double,
+                'unit': 'point',
+                'evidence': concat(
+                    printf(
+                        '%s is %s at step %d',
+                        trends.numberless_first.metric,
+                        trends.numberless_first.worst::varchar,
+                        trends.numberless_first.step
+                    ),
+                    if(
+                        trends.numberless > 1,
+                        printf(', one of %d such points', trends.numberless::bigint),
+                        ''
+                    )
+                )
+            },
+            {
+                'rule': 'divergence',
+                'given': curves.train_losses,
+                'needed': needs.divergence,
+                'what': 'training losses',
+                'findings': nullif(trends.rises, 0),
+                'step': trends.rise.step,
+                'value': trends.rise.worst,
+                'threshold': trends.rise.threshold,
+                'unit': '1',
+                'evidence': printf(
+                    'smoothed training loss rose above %.4g at step %d, to %.4g, for %d points',
+                    trends.rise.threshold, trends.rise.step, trends.rise.worst, trends.rise.points
+                )
+            },
+            {
+                'rule': 'overfit',
+                'given': curves.valid_losses,
+                'needed': needs.overfit,
+                'what': 'validation losses',
+                'findings': case when overfits.is_overfit then 1 end,
+                'step': overfits.risen_since_step,
+                'value': overfits.last_loss,
+                'threshold': overfits.threshold,
+                'unit': '1',
+                'evidence': concat(
+                    printf('%s rose from its best, %.4g', overfits.metric, overfits.best_loss),
+                    printf(' at step %d, to %.4g', overfits.best_step, overfits.last_loss),
+                    ' at the end',
+                    printf(
+                        ' (+%.0f%%, %s)',
+                        overfits.generalisation_loss, overfits.severity
+                    ),
+                    printf(', above %.4g', overfits.threshold)
+                )
+            },
+            {
+                'rule': 'spike',
+                'given': curves.train_losses,
+                'needed': needs.spike,
+                'what': 'training losses',
+                'findings': spikes.spikes,
+                'step': spikes.spike.step,
+                'value': spikes.spike.peak_loss,
+                'threshold': spikes.spike.threshold,
+                'unit': '1',
+                'evidence': concat(
+                    printf('training loss leapt to %.4g', spikes.spike.peak_loss),
+                    printf(' at step %d', spikes.spike.peak_step),
+                    printf(' from a usual %.4g', spikes.spike.usual_loss),
+                    printf(', above %.4g', spikes.spike.threshold),
+                    if(
+                        spikes.spike.is_recovered,
+                        ', and came back',
+                        ', and did not come back at once'
+                    )
+                )
+            },
+            {
+                'rule': 'stall',
+                'given': case when jobs.dialect <> 'azure' then curves.times end,
+                'needed': needs.stall,
+                'what': 'true times of steps',
+                'findings': standstills.standstills,
+                'step': standstills.standstill.step,
+                'value': standstills.standstill.seconds,
+                'threshold': standstills.standstill.threshold,
+                'unit': 's',
+                'evidence': concat(
+                    if(standstills.standstill.kind = 'silent', 'silent for ', 'stood still for '),
+                    case
+                        when standstills.standstill.seconds < 7200
+                            then printf('%.0f min', standstills.standstill.seconds / 60)
+                        when standstills.standstill.seconds < 172800
+                            then printf('%.1f h', standstills.standstill.seconds / 3600)
+                        else printf('%.1f days', standstills.standstill.seconds / 86400)
+                    end,
+                    printf(' after step %d', standstills.standstill.step),
+                    printf(', where a step takes %.4g s', standstills.standstill.usual_seconds)
+                )
+            },
+            {
+                'rule': 'gap',
+                'given': curves.steps,
+                'needed': 2,
+                'what': 'steps',
+                'findings': case when gaps.missing_steps > 0 then 1 end,
+                'step': gaps.after_step,
+                'value': gaps.missing_steps::double,
+                'threshold': 0::double,
+                'unit': 'step',
+                'evidence': printf(
+                    'the dump lacks %d steps, the first between %d and %d',
+                    gaps.missing_steps, gaps.after_step, gaps.before_step
+                )
+            }
+        ] as rules
+    from jobs
+    cross join needs
+    left join curves on jobs.job_id = curves.job_id
+    left join first_errors on jobs.job_id = first_errors.job_id
+    left join trends on jobs.job_id = trends.job_id
+    left join overfitting as overfits on jobs.job_id = overfits.job_id
+    left join spikes on jobs.job_id = spikes.job_id
+    left join standstills on jobs.job_id = standstills.job_id
+    left join stg_step_gaps as gaps on jobs.job_id = gaps.job_id
+),
+
+judged as (
     select
         job_id,
-        'gap' as rule,
-        1 as findings,
-        try_cast(regexp_extract(example, 'between (\d+)', 1) as bigint) as step,
-        occurrences::double as value,
-        0::double as threshold,
-        'step' as unit,
-        printf('the dump lacks %d steps, the first %s', occurrences, example) as evidence
-    from data_quality
-    where problem = 'missing_steps'
-),
-
-findings as (
-    select * exclude (told) from failures
-    union all by name
-    from no_numbers
-    union all by name
-    from rises
-    union all by name
-    from overfits
-    union all by name
-    from spikes
-    union all by name
-    from standstills
-    union all by name
-    from gaps
+        unnest(rules) as judged
+    from ruled
 )
 
 select
-    bases.job_id,
-    bases.rule,
+    job_id,
+    judged.rule as rule,
     case
-        when findings.rule is not null then 'tripped'
-        when coalesce(bases.given, 0) < bases.needed then 'not applicable'
+        when judged.findings is not null then 'tripped'
+        when coalesce(judged.given, 0) < judged.needed then 'not applicable'
         else 'ok'
     end as verdict,
-    coalesce(findings.findings, 0)::bigint as findings,
-    findings.step,
-    findings.value,
-    findings.threshold,
-    findings.unit,
+    coalesce(judged.findings, 0)::bigint as findings,
+    case when judged.findings is not null then judged.step end as step,
+    case when judged.findings is not null then judged.value end as value,
+    case when judged.findings is not null then judged.threshold end as threshold,
+    case when judged.findings is not null then judged.unit end as unit,
     case
-        when findings.rule is not null then findings.evidence
-        when coalesce(bases.given, 0) = 0 then concat('no ', bases.what)
-        when bases.given < bases.needed
-            then printf('%d %s, %d needed', bases.given, bases.what, bases.needed::bigint)
-        else printf('nothing in %d %s', bases.given, bases.what)
+        when judged.findings is not null then judged.evidence
+        when coalesce(judged.given, 0) = 0 then concat('no ', judged.what)
+        when judged.given < judged.needed
+            then printf('%d %s, %d needed', judged.given, judged.what, judged.needed::bigint)
+        else printf('nothing in %d %s', judged.given, judged.what)
     end as evidence
-from bases
-left join findings on bases.job_id = findings.job_id and bases.rule = findings.rule
+from judged
 ;
 
 comment on view verdicts is
