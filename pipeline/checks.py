@@ -66,7 +66,7 @@ def check(lake: Lake, settings: Settings | None = None, *, job_id: str | None = 
     if job_id is not None:
         only, params["job"] = "where job_id = $job", job_id
     query = f"{_JUDGED} from verdicts {only} order by job_id, list_position($rules, rule)"
-    with lake.connect() as con:
+    with lake.connect(["verdicts"]) as con:
         set_thresholds(con, settings)
         if job_id is None:
             con.execute(sql_text("verdicts/curves"))

@@ -6,7 +6,8 @@ import re
 import sys
 from collections.abc import Iterator
 
-from pipeline.views import View, catalogue, checks
+from pipeline.lake.rules import rules
+from pipeline.views import View, catalogue
 
 _HEAD = """\
 # The views
@@ -45,7 +46,7 @@ def _lines() -> Iterator[str]:
     yield "Rules of a lake; each file under `sql/checks` returns the rows that break its rule.\n"
     yield "| check | rule |"
     yield "| --- | --- |"
-    for check in checks():
+    for check in rules():
         yield f"| {check.name} | {check.rule} |"
 
 

@@ -20,7 +20,7 @@ from pipeline.sqlfiles import sql_root
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Check", "Column", "View", "catalogue", "checks", "create", "script", "sql_root"]
+__all__ = ["Column", "View", "catalogue", "create", "find", "named", "names", "script", "sql_root"]
 
 _PREFIX = "lake_"
 _FIELD = re.compile(r"^(Grain|Order|Reads|Parameters|Caveat|Source): *(.*)$")
@@ -40,6 +40,8 @@ _COLUMNS = (
 )
 
 _LISTED = re.compile(rf"view {_PREFIX}(\w+) as\nselect \* from read_parquet\(\[\n(.*?)\n\]\)", re.S)
+
+_CATALOGUE = ("duckdb_", "information_schema", "pg_", "sqlite_", "show", "describe")
 
 # Footers of immutable segments are worth keeping: they are read by every query.
 _SETTINGS = "set TimeZone = 'UTC';\nset parquet_metadata_cache = true;\n"
@@ -91,21 +93,6 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """A rule of the lake as a query that returns the rows that break it.
-
-    Attributes:
-        name: file name of the check.
-        rule: the rule, as a sentence.
-        query: SELECT over the lake's tables and views; no rows where the rule holds.
-    """
-
-    name: str
-    rule: str
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
 class _File:
     name: str
     layer: str
@@ -122,7 +109,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _header(text: str) -> tuple[str, dict[str, str]]:
+def header(text: str) -> tuple[str, dict[str, str]]:
     """First sentence and named fields of the comment lines a SQL file begins with."""
     question: list[str] = []
     fields: dict[str, str] = {}
@@ -150,7 +137,7 @@ def _files() -> tuple[_File, ...]:
     files: dict[str, _File] = {}
     for path in sorted((sql_root() / "views").glob("*/*.sql")):
         text = path.read_text(encoding="utf-8")
-        question, fields = _header(text)
+        question, fields = header(text)
         if lacking := {"Grain", "Reads", "Caveat"} - fields.keys():
             raise LakeError(
                 f"{path}: header without {', '.join(sorted(lacking))}: reinstall tunelog"
@@ -223,6 +210,18 @@ def _closure(only: Iterable[str] | None) -> set[str]:
     return found
 
 
+def named(query: str) -> set[str] | None:
+    """The views that the text of a query may read: those whose names stand in it.
+
+    Returns:
+        Their names; None for all, where the query asks the catalogue itself.
+    """
+    words = set(re.findall(r"\w+", query.lower()))
+    if any(word.startswith(_CATALOGUE) for word in words):
+        return None
+    return words & {file.name for file in _files()}
+
+
 def named_files(text: str) -> dict[str, set[str]]:
     """Table -> the files that the text of a script names, as literals."""
     return {
@@ -263,21 +262,37 @@ def create(
     con.execute(script(files, only=only, comments=comments))
 
 
-@cache
+def names() -> list[str]:
+    """The names of all views, sorted."""
+    return sorted(file.name for file in _files())
+
+
+def find(name: str) -> View:
+    """The view of that name, which must exist. Needs no lake."""
+    return next(view for view in _described(name) if view.name == name)
+
+
 def catalogue() -> tuple[View, ...]:
     """Every view, marts first, each layer by name. Needs no lake."""
+    return tuple(sorted(_described(None), key=lambda view: (view.layer, view.name)))
+
+
+@cache
+def _described(name: str | None) -> tuple[View, ...]:
+    """All views, or one and those it reads: only an engine that made them knows their columns."""
     import duckdb
 
+    wanted = _closure(None if name is None else [name])
+    files = [file for file in _files() if file.name in wanted]
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
         for table, schema in TABLES.items():
             con.register(_PREFIX + table, schema.empty_table())
-        con.execute("\n".join(file.sql for file in _files()))
+        con.execute("\n".join(file.sql for file in files))
         described = con.execute(_COLUMNS).fetchall()
     columns: dict[str, list[Column]] = {}
-    for view, name, kind, comment in described:
-        columns.setdefault(view, []).append(Column(name, kind, comment or ""))
-    views = [_view(file, columns[file.name]) for file in _files()]
-    return tuple(sorted(views, key=lambda view: (view.layer, view.name)))
+    for view, column, kind, comment in described:
+        columns.setdefault(view, []).append(Column(column, kind, comment or ""))
+    return tuple(_view(file, columns[file.name]) for file in files)
 
 
 def _view(file: _File, columns: Sequence[Column]) -> View:
@@ -294,13 +309,3 @@ def _view(file: _File, columns: Sequence[Column]) -> View:
         source=file.fields.get("Source", ""),
         columns=tuple(columns),
     )
-
-
-@cache
-def checks() -> tuple[Check, ...]:
-    """Every rule of the lake, by name, as a query that returns the rows that break it."""
-    found = []
-    for path in sorted((sql_root() / "checks").glob("*.sql")):
-        text = path.read_text(encoding="utf-8")
-        found.append(Check(path.stem, _header(text)[0], text))
-    return tuple(found)

@@ -319,7 +319,7 @@ MUTANTS = (
     Mutant("verify", "snapshots are not compared", VERIFY,
            "yield from self._snapshots(con)", "pass", LOOKS + "each_damage_is_found"),
     Mutant("verify", "no rule about rows is tried", VERIFY,
-           "for check in views.checks():", "for check in ():", LOOKS + "each_damage_is_found"),
+           "for check in rules():", "for check in ():", LOOKS + "each_damage_is_found"),
     Mutant("verify", "commits under way are strays", VERIFY,
            "                strays = self._unnamed()\n", "                pass\n",
            LOOKS + "a_commit_under_way_is_no_stray"),

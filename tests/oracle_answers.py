@@ -20,10 +20,10 @@ Points = list[tuple[int, float | None, float]]
 """Step, judged value (None where it is not finite) and value, by step."""
 
 
-def judged(events: list[Event]) -> dict[str, tuple[str, Points]]:
+def judged(events: list[Event], beside: Sequence[Told] = ()) -> dict[str, tuple[str, Points]]:
     """The metric by which each job is judged, and its evaluations."""
     found: dict[str, dict[str, Points]] = {}
-    for row in sorted(loss_curves_smoothed(events), key=lambda row: row["step"]):
+    for row in sorted(loss_curves_smoothed(events, beside=beside), key=lambda row: row["step"]):
         if row["metric"] in METRICS:
             finite = math.isfinite(row["value"])
             value = row["smoothed"] if row["metric"] in SAMPLED else row["value"]
@@ -54,10 +54,10 @@ def apart(value: float, other: float) -> float:
     return 0 if abs(value - other) <= 1e-9 * abs(other) else abs(value - other)
 
 
-def best_steps(events: list[Event]) -> list[Row]:
+def best_steps(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job that was validated."""
     rows = []
-    for job, (metric, points) in judged(events).items():
+    for job, (metric, points) in judged(events, beside).items():
         finite = [(step, value) for step, value, _ in points if value is not None]
         least = min(cost(metric, value) for _, value in finite)
         step, best = next((s, v) for s, v in finite if near(cost(metric, v), least))
@@ -83,9 +83,9 @@ def best_steps(events: list[Event]) -> list[Row]:
 
 def checkpoint_advice(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job that was validated and has checkpoints."""
-    bests = {row["job_id"]: row for row in best_steps(events)}
+    bests = {row["job_id"]: row for row in best_steps(events, beside)}
     rows = []
-    for job, (metric, points) in judged(events).items():
+    for job, (metric, points) in judged(events, beside).items():
         own = by_job(event for event in events if event.job_id == job)[job]
         about = [told for told in beside if told.job == job]
         found = [candidate(c, points) for c in candidates(own, about)]
@@ -131,7 +131,7 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
             models.setdefault(row["step"], None)
             if row["model_id"]:
                 time = row["told_at"] or row["created_at"]
-                claim = ((False, time, row["model_id"]), row["model_id"])
+                claim = ((time is None, time or 0, row["model_id"]), row["model_id"])
                 models[row["step"]] = max(models[row["step"]] or claim, claim)
     made = [event for event in own if event.lifecycle in ("model", "succeeded")]
     steps = [row["step"] for row in loss_curves(own)]

@@ -65,15 +65,13 @@ WITH_COMPANIONS = {
     "jobs": oracle_jobs.jobs,
     "loss_curves": oracle_curves.loss_curves,
     "checkpoints": oracle_curves.checkpoints,
+    "best_steps": oracle_answers.best_steps,
     "checkpoint_advice": oracle_answers.checkpoint_advice,
     "failure_reasons": oracle_stories.failure_reasons,
     "companions": lambda _, beside: oracle_companions.companions(beside),
     "result_points": lambda _, beside: oracle_companions.result_points(beside),
 }
 """Those that look beside the events too."""
-
-WITH_OBJECTS = {"checkpoint_advice": oracle_answers.checkpoint_advice}
-"""Those of which the oracle knows objects, and no result files."""
 
 DETECTORS = {
     "loss_spikes": oracle_detectors.loss_spikes,

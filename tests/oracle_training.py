@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from oracle import Event
+from oracle_companions import Told
 from oracle_curves import Row, by_job, loss_curves, told
 
 Claim = tuple[Event, int, dict[str, float], bool]
@@ -99,10 +101,12 @@ SMOOTHED = (
 )
 
 
-def loss_curves_smoothed(events: list[Event], smoothing: float = 0.6) -> list[Row]:
+def loss_curves_smoothed(
+    events: list[Event], smoothing: float = 0.6, beside: Sequence[Told] = ()
+) -> list[Row]:
     """One row per job, metric and step."""
     rows = []
-    curves = sorted(loss_curves(events), key=lambda row: (row["job_id"], row["step"]))
+    curves = sorted(loss_curves(events, beside), key=lambda row: (row["job_id"], row["step"]))
     for metric in SMOOTHED:
         states: dict[str, tuple[float, int]] = {}
         for curve in curves:

@@ -15,6 +15,7 @@ from oracle_lake import files
 
 from pipeline import views
 from pipeline.contract import COMPANION_KINDS, METRICS, REJECT_REASONS, TABLES, TOLD_BY
+from pipeline.lake.rules import rules
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Lake = dict[str, list[dict[str, Any]]]
@@ -167,7 +168,7 @@ def broken(lake: Lake, folder: Path) -> dict[str, int]:
     tables = {name: pa.Table.from_pylist(rows, schema=TABLES[name]) for name, rows in lake.items()}
     with duckdb.connect() as con:
         views.create(con, files(folder, **tables), only=[])
-        found = {check.name: len(con.execute(check.query).fetchall()) for check in views.checks()}
+        found = {check.name: len(con.execute(check.query).fetchall()) for check in rules()}
     return {name: count for name, count in found.items() if count}
 
 
@@ -188,13 +189,13 @@ def test_each_fault_is_found(check: str, fault: Callable[[Lake], None], tmp_path
 
 def test_every_check_can_fail() -> None:
     """Each check has a fault that it finds, and states its rule in a sentence."""
-    assert {check.name for check in views.checks()} == {check for check, _ in FAULTS}
-    assert all(check.rule.endswith(".") for check in views.checks())
+    assert {check.name for check in rules()} == {check for check, _ in FAULTS}
+    assert all(check.rule.endswith(".") for check in rules())
 
 
 def test_closed_lists_are_those_of_the_contract() -> None:
     """The reasons, ways of telling and metrics listed in the checks are the contract's."""
-    queries = {check.name: check.query for check in views.checks()}
+    queries = {check.name: check.query for check in rules()}
     assert all(f"'{reason}'" in queries["reject_reasons_are_known"] for reason in REJECT_REASONS)
     assert all(f"'{way}'" in queries["streams_tell_their_job"] for way in TOLD_BY)
     assert all(f"'{kind}'" in queries["companions_are_unique"] for kind in COMPANION_KINDS)

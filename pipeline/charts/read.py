@@ -26,6 +26,17 @@ _JOBS_THAT_BEGIN_SO = "select distinct job_id from lake_events where starts_with
 _CURVE = "from loss_curves where job_id = $1 order by step"
 _ATTEMPTS = "from loss_curve_attempts where job_id = $1 order by attempt, step"
 _JOB = "select job_id, status, last_step, total_steps from jobs where job_id = $1"
+
+VIEWS = (
+    "attempts",
+    "best_steps",
+    "checkpoints",
+    "jobs",
+    "loss_curve_attempts",
+    "loss_curves",
+    "metrics",
+)
+"""The views that `curves` reads."""
 SERIES = ("job_id", "attempt", "metric")
 """What tells the curves of `Curves.points` apart."""
 

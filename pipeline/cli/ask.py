@@ -179,9 +179,11 @@ def ask(
         The number of rows written.
     """
     from pipeline.query import stream
+    from pipeline.views import named
 
+    script = lake.script(named(query))
     given = params or None
     with stream(
-        lake.script(), lake.files(), query, params=given, memory=memory, timeout=timeout
+        script, lake.files(), query, params=given, memory=memory, timeout=timeout
     ) as answer:
         return write_rows(answer, format, output)

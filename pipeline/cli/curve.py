@@ -94,11 +94,11 @@ def curve(
       tunelog curve ftjob-abc123 --log --steps 2:200
       tunelog curve ftjob-abc123 --metric 'train_*' --attempts
     """
-    from pipeline.charts.read import curves, whole_job_id
+    from pipeline.charts.read import VIEWS, curves, whole_job_id
     from pipeline.cli.picture import picture
 
     lake = open_existing(lake_dir)
-    with lake.connect() as con:
+    with lake.connect(VIEWS) as con:
         ids = list(dict.fromkeys(whole_job_id(con, job) for job in jobs))
         found = curves(con, ids, metrics=metrics, smoothing=smooth, attempts=attempts)
     if steps is not None:

@@ -147,7 +147,7 @@ def whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
     job = params.get("job")
     if job is None or WHOLE_JOB_ID.fullmatch(job):
         return params
-    with lake.connect() as con:
+    with lake.connect([]) as con:
         return {**params, "job": whole_job_id(con, job, f"--job {job}")}
 
 
@@ -157,12 +157,12 @@ def find_view(name: str) -> View:
     Raises:
         UsageError: There is none; the message names the nearest.
     """
-    from pipeline.views import catalogue
+    from pipeline.views import find, names
 
-    views = {view.name: view for view in catalogue()}
-    if name not in views:
-        raise UsageError(f"{name}: no such view{nearest(name, views)}: see `tunelog views`")
-    return views[name]
+    known = names()
+    if name not in known:
+        raise UsageError(f"{name}: no such view{nearest(name, known)}: see `tunelog views`")
+    return find(name)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -60,7 +60,7 @@ def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
       tunelog summary --limit 5 --format markdown
       tunelog summary --format json -o summary.json
     """
-    with open_existing(lake_dir).connect() as con:
+    with open_existing(lake_dir).connect(["jobs", "error_timeline"]) as con:
         jobs = con.sql(_JOBS).to_arrow_table()
         problems = con.sql(_PROBLEMS).to_arrow_table()
     with destination(output) as out:

@@ -67,7 +67,7 @@ def timeline(
 
     from pipeline.charts.read import whole_job_id
 
-    with open_existing(lake_dir).connect() as con:
+    with open_existing(lake_dir).connect(["timeline"]) as con:
         job_id = whole_job_id(con, job)
         ((first, last),) = con.execute(_STEPS, [job_id]).fetchall()
         near = [] if around is None else [around - window, around + window]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,14 +66,21 @@ class Lake(Drawn):
 
     # -- asking ---------------------------------------------------------------------------------
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with all views over what the lake holds now."""
+    def connect(self, only: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with the views over what the lake holds now.
+
+        Args:
+            only: views to make, with those they read; all where None, which takes most of a second.
+
+        Raises:
+            LakeError: a view of `only` does not exist.
+        """
         import duckdb
 
         con = duckdb.connect(
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         )
-        views.create(con, self._store.files())
+        views.create(con, self._store.files(), only=only)
         return con
 
     def sql(self, query: str, **params: Any) -> pl.DataFrame:
@@ -87,10 +94,10 @@ class Lake(Drawn):
         Raises:
             UsageError: there is no such view.
         """
-        found = {view.name: view for view in views.catalogue()}.get(name)
-        if found is None:
+        if name not in views.names():
             raise UsageError(f"{name}: no such view: `tunelog views` lists them")
-        return self._connection().view(name).order(", ".join(found.order)).pl()
+        order = ", ".join(views.find(name).order)
+        return self._connection().view(name).order(order).pl()
 
     def refresh(self) -> None:
         """Let `sql` and `view` see what was committed since."""
@@ -106,9 +113,13 @@ class Lake(Drawn):
             self._con.close()
             self._con = None
 
-    def script(self) -> str:
-        """The text of `open.sql` over what the lake holds now."""
-        return views.script(self._store.files())
+    def script(self, only: Iterable[str] | None = None) -> str:
+        """The text of `open.sql` over what the lake holds now.
+
+        Args:
+            only: views to make, with those they read and without comments; all where None.
+        """
+        return views.script(self._store.files(), only=only, comments=only is None)
 
     def files(self) -> list[str]:
         """The live files that `script` reads."""
@@ -123,7 +134,7 @@ class Lake(Drawn):
         """
         from pipeline.lake.export import lines
 
-        return lines(self.connect(), job_id)
+        return lines(self.connect(["events"]), job_id)
 
     def verify(
         self, *, progress: Progress | None = None, waiting: Callable[[str], None] | None = None

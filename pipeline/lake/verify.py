@@ -19,6 +19,7 @@ from pipeline import views
 from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.errors import LakeError
 from pipeline.lake import settle
+from pipeline.lake.rules import rules
 from pipeline.lake.store import Store, from_ledger
 from pipeline.sqlfiles import sql_text
 
@@ -129,7 +130,7 @@ class _Verifier:
                 views.create(con, files, only=[])
                 yield from self._job_counts(con, files["events"])
                 yield from self._snapshots(con)
-                for check in views.checks():
+                for check in rules():
                     yield from _listed(con, check.name, check.query, check.rule)
 
     def _spill(self) -> AbstractContextManager[Path | str]:
