@@ -97,10 +97,10 @@ def recognise(head: bytes, whole: bool) -> str:
     if _NOTEBOOK.match(text):
         raise Unrecognised(f"a Jupyter notebook, {_LATER}")
     lines = text.split("\n", _LINES_LOOKED_AT)
-    if not any(_is_object(line) for line in lines):  # a log that lost blocks to zeros has some
-        _refuse_controls(head, bracketed=text[0] in "{[")
+    container = _container(lines[0]) if text[0] in "{[" else None
+    if container is None and not any(_is_object(line) for line in lines):
+        _refuse_controls(head, bracketed=text[0] in "{[")  # a log that lost blocks has objects
     if text[0] in "{[":
-        container = _container(lines[0])
         if container:
             return "documents"
         if container is not None:
