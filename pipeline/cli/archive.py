@@ -126,11 +126,11 @@ def archive(
                 report = run.archive(jobs, since)
             except Failure as failure:
                 raise refusal(failure) from None
-    _print(report, format, output)
-    code = ExitCode.DATA if report.failed else ExitCode.OK
-    if report.failed:
-        note(f"{out}: something is missing: run the same command again; the rest is there")
-    return max(code, feeder.finish()) if feeder else code
+        _print(report, format, output)
+        code = ExitCode.DATA if report.failed else ExitCode.OK
+        if report.failed:
+            note(f"{out}: something is missing: run the same command again; the rest is there")
+        return max(code, feeder.finish()) if feeder else code
 
 
 @archive.command()
