@@ -22,7 +22,8 @@ def main(lake_dir: str) -> None:
                 "rejects": found.reject_count,
                 "refused": found.refused[0].problem if found.refused else None,
             }
-            print(json.dumps(told), flush=True)
+            sys.stdout.write(f"{json.dumps(told)}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
