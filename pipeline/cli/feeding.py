@@ -135,8 +135,8 @@ class Feeder:
                 waiting = waiting_note(self._lake_dir)
                 found = ingested(lake, left, progress=progress, waiting=waiting)
             _add(self._fed, found)
-        see = f"see `tunelog summary --lake {self._lake_dir}`"
-        note(f"{self._lake_dir}: {self._fed.events:,} new events; {see}")
+        see = " or ".join(f"`tunelog {it} --lake {self._lake_dir}`" for it in ("summary", "report"))
+        note(f"{self._lake_dir}: {self._fed.events:,} new events; see {see}")
         return self._fed.verdict(self._lake_dir)
 
 

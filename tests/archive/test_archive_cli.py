@@ -43,9 +43,13 @@ def environment(api: Api) -> dict[str, str]:
     return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": api.url}
 
 
-def test_one_command_gives_archive_and_lake(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_command_gives_archive_lake_and_report(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A newcomer's first call says what it brought; the next one that nothing is new."""
-    assert run(["archive", "--out", "a", "--lake", "l"]) == ExitCode.OK
+    command = ["archive", "--out", "a", "--lake", "l", "--report", "report.html"]
+    assert run(command) == ExitCode.OK
+    assert all(job in Path("report.html").read_text() for job in (A, B, C))
     told = capsys.readouterr()
     assert told.out.splitlines()[0] == "3 jobs (3 asked for, 0 complete already)"
     assert "18 new events" in told.out and "l: 18 new events" in told.err
@@ -100,6 +104,7 @@ def test_a_fault_is_a_row(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["archive"], ExitCode.USAGE, "no --out DIR"),
         (["archive", "--out", "a", "--since", "yore"], ExitCode.USAGE, "'yore' is no date"),
+        (["archive", "--out", "a", "--report", "r.html"], ExitCode.USAGE, "without --lake"),
         (["archive", "verify", "none"], ExitCode.USAGE, "no archive here"),
         (["watch", "--every", "soon"], ExitCode.USAGE, "'soon' is no time span"),
         (["watch", "--job", "ftjob-none"], ExitCode.DATA, "status 404"),
