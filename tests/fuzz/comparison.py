@@ -17,6 +17,10 @@ from pipeline.lake.lake import Lake
 
 BESIDE = re.compile(rb"fine_tuning\.job(?!\.event)|fine-tune\b(?!-event)")
 """What tells of a job beside its events."""
+CONFLICT = "job_conflict"
+NAMES = re.compile(r"its evidence names (.+) \(\w+\) and (.+)", re.DOTALL)
+CREATED = re.compile(r"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)")
+AZURE = re.compile("ftevent-[0-9a-f]{32}")
 COLUMNS = ("created_at", "level", "type", "message", "step", "total_steps", "misfits")
 PARTS = ("events", "companions", "duplicates", "rejects", "ignored", "blank")
 
@@ -114,7 +118,7 @@ class Comparison:
         if verdict.kind == "event" and self.job:
             own = own_job(verdict.value)
             if own and own != self.job:
-                verdict.reasons = {"job_conflict"}
+                verdict.reasons = {CONFLICT}
                 return "reject"
         return verdict.kind
 
@@ -157,6 +161,8 @@ class Comparison:
         self, inside: list[Verdict], rows: list[Any], rejects: list[Any], *, whole: bool
     ) -> str:
         """Compare the events in a document with rows; it need not be whole."""
+        if not self.job:
+            self._conflicts(inside, rejects)
         kinds = [self._expected(verdict) for verdict in inside]
         events = [v for v, kind in zip(inside, kinds, strict=True) if kind == "event"]
         by_id = defaultdict(list)
@@ -180,6 +186,26 @@ class Comparison:
                     return f"no reject inside for {verdict.reasons}: {_short(rejects)}"
                 told[reason] -= 1
         return ""
+
+    def _conflicts(self, inside: list[Verdict], rejects: list[Any]) -> None:
+        """Where no job is given: events that a document tells another job than they do are rejects.
+
+        Which job the document tells is for other tests; that an event in it tells one is not.
+        """
+        created = {v.value["message"] for v in inside if v.kind == "event"}
+        named = {found[1] for message in created if (found := CREATED.match(message))}
+        told = [
+            comparable(parsed(row["raw"].decode()))
+            for row in rejects
+            if row["reason"] == CONFLICT
+            and (names := NAMES.fullmatch(row["detail"]))
+            and names[1] != names[2]
+            and named & {names[1], names[2]}
+        ]
+        for verdict in inside:
+            if verdict.kind == "event" and (value := comparable(verdict.value)) in told:
+                told.remove(value)
+                verdict.kind, verdict.reasons = "reject", {CONFLICT}
 
     def _by_documents(self, file: Fuzzed, source: dict[str, Any]) -> None:
         keys = [key for key in (*self._events, *self._rejects) if key[0] == source["source_id"]]
@@ -244,7 +270,8 @@ def differences(row: Any, verdict: Verdict, raw: bytes | None, job: str | None) 
     if value.get("id"):
         wanted["event_id"] = value["id"]
     legacy = value.get("object") == LEGACY
-    wanted["dialect"] = "legacy" if legacy else event.dialect if value.get("id") else "openai"
+    azure = AZURE.fullmatch(value.get("id") or "")
+    wanted["dialect"] = "legacy" if legacy else "azure" if azure else "openai"
     if job:
         wanted["job_id"] = job
     for name, content in wanted.items():

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from comparison import Comparison
-from dumps import an_event
+from dumps import A, B, an_event
 from dumps_of import of_records
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import KEYS, NUMBERS, TEXTS
 from seeds import seeds
@@ -63,14 +63,30 @@ def records(draw: st.DrawFn) -> bytes:
 
 
 @examples(6)
+@example(some=[json.dumps(an_event(1, id="hash-1")).encode()])
 @given(some=st.lists(records(), min_size=60, max_size=120))
 def test_any_records(some: list[bytes]) -> None:
     """Records drawn at random get the verdicts and values of an independent reader."""
+    compared = of_a_file(some, JOB)
+    assert compared.wrong == []
+
+
+def of_a_file(records: list[bytes], job: str | None) -> Comparison:
+    """What becomes of a file of good events and some records, compared."""
     good = [json.dumps(an_event(number)).encode() for number in (50, 51)]
     with tempfile.TemporaryDirectory() as folder, open_lake(Path(folder) / "lake") as lake:
-        file = of_records(Path(folder) / "x.jsonl", good, some)
-        lake.ingest([file.path], job_id=JOB, force=True)
-        compared = Comparison(lake, JOB, {})
+        file = of_records(Path(folder) / "x.jsonl", good, records)
+        lake.ingest([file.path], job_id=job, force=bool(job))
+        compared = Comparison(lake, job, {})
         compared.compare(file)
         compared.settle()
-        assert compared.wrong == []
+    return compared
+
+
+def test_a_page_that_tells_two_jobs() -> None:
+    """Where no job is given, a page under one job that tells of another is rejected, not lost."""
+    created = an_event(1, message=f"Created fine-tuning job: {A}", data={})
+    record = {"object": "fine_tuning.job", "id": B, "events": [created, an_event(2)]}
+    compared = of_a_file([json.dumps(record).encode()], None)
+    assert compared.wrong == []
+    assert compared.counts["rejects"] == 2
