@@ -100,8 +100,11 @@ MUTANTS = (
            "order by coalesce(place, 0), same, is_held desc", "order by is_held desc, place",
            LAWS + "order_of_arrival"),
     Mutant("order of arrival", "earlier nameless events are not adopted",
-           "pipeline/lake/settle.py", "            elif member != job:\n",
-           "            elif False:\n", JOBS + "attribution_needs_no_order"),
+           "pipeline/lake/naming.py", "        elif member != job:\n",
+           "        elif False:\n", JOBS + "attribution_needs_no_order"),
+    Mutant("order of arrival", "a content that loses names its job",
+           "pipeline/lake/naming.py", "if not lost:", "if True:",
+           JOBS + "unattributed_by_what_stays"),
     # -- split
     Mutant("split", "file names tell nothing", "pipeline/sources.py",
            "            return jobs.pop() if len(jobs) == 1 else None\n        if folder",
