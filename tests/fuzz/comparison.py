@@ -7,7 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import beside
 import oracle
+from beside import Told
 from dumps_of import Fuzzed, Place
 from soundness import over
 from strategies import comparable, weight
@@ -35,7 +37,14 @@ class Comparison:
         con = over(lake)
         tables = {
             name: con.sql(f"from lake_{name}").to_arrow_table().to_pylist()
-            for name in ("sources", "events", "rejects", "variants")
+            for name in ("sources", "events", "rejects", "variants", "companions")
+        }
+        self._beside: dict[str, dict[int, set[Told]]] = defaultdict(lambda: defaultdict(set))
+        for row in tables["companions"]:
+            told = Told(row["job_id"], row["kind"], row["content"])
+            self._beside[row["source_id"]][row["position"]].add(told)
+        self._told = {
+            told for rows in self._beside.values() for some in rows.values() for told in some
         }
         self.sources = {row["path"]: row for row in tables["sources"]}
         self._events, self._rejects = defaultdict(list), defaultdict(list)
@@ -100,18 +109,20 @@ class Comparison:
             kinds[kind] += 1
             wrong = {
                 "event": self._as_event, "reject": self._as_reject, "container": self._as_container,
+                "beside": self._as_nothing,
             }.get(kind, self._as_nothing)(place, rows, rejects)  # fmt: skip
+            wrong = wrong or self._told_beside(place, source)
             if wrong:
                 self._note(file, f"line {place.position}: {wrong}: {place.raw[:2_000]!r}")
         if not kinds["container"]:
             kinds["reject"] += file.damaged
-            # what tells of a job beside its events is ignored here, and may be a duplicate there
-            told = sum(source[part] for part in ("events", "duplicates", "companions", "ignored"))
-            found = (source["blank"], source["rejects"], told)
-            wanted = (kinds["blank"], kinds["reject"], kinds["event"] + kinds["ignored"])
-            several = told > wanted[2] and BESIDE.search(file.content)  # things in one record
-            if found[:2] != wanted[:2] or (told != wanted[2] and not several):
-                self._note(file, f"(blank, rejects, all else) are {found}, not {dict(kinds)}")
+            others = [place.verdict for place in places if place.verdict.kind == "beside"]
+            kinds["told"] = kinds["event"] + sum(len(verdict.told) for verdict in others)
+            kinds["ignored"] += sum(verdict.others for verdict in others)
+            told = sum(source[part] for part in ("events", "duplicates", "companions"))
+            found = (source["blank"], source["rejects"], source["ignored"], told)
+            if found != tuple(kinds[name] for name in ("blank", "reject", "ignored", "told")):
+                self._note(file, f"(blank, rejects, ignored, told) are {found}, not {dict(kinds)}")
 
     def _expected(self, verdict: Verdict) -> str:
         """The kind of a verdict, where --job-id names the job of all records."""
@@ -137,8 +148,6 @@ class Comparison:
         return ""
 
     def _as_reject(self, place: Place, rows: list[Any], rejects: list[Any]) -> str:
-        if not rows and not rejects and BESIDE.search(place.raw):
-            return ""  # it holds what tells of a job, which other tests judge
         if rows or len(rejects) != 1:
             return f"no reject for {place.verdict.reasons}: {_short(rows)} {_short(rejects)}"
         (reject,) = rejects
@@ -152,6 +161,18 @@ class Comparison:
     def _as_nothing(self, place: Place, rows: list[Any], rejects: list[Any]) -> str:
         if rows or rejects:
             return f"{place.verdict.kind}, but there are {_short(rows)} {_short(rejects)}"
+        return ""
+
+    def _told_beside(self, place: Place, source: dict[str, Any]) -> str:
+        """Compare what a line tells beside events; a container may leave out some of it."""
+        verdict = place.verdict
+        held = self._beside[source["source_id"]][place.position]
+        wanted = set(verdict.told)
+        if verdict.kind == "container":
+            more = held - beside.anywhere(verdict.value)
+            return f"told beside events, though it is not there: {more}" if more else ""
+        if held - wanted or wanted - self._told:
+            return f"beside events it tells {wanted}, not {held}"
         return ""
 
     def _as_container(self, place: Place, rows: list[Any], rejects: list[Any]) -> str:
