@@ -26,6 +26,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _OUTCOME = re.compile(r"fine_tuning\.job\.(?:succeeded|failed|cancelled)")
 _MARKS = (JOB_OBJECT, RESULT_OBJECT)
 _INT64 = 2**63
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 _LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 _NAMING = ("object", "id", "fine_tuning_job_id", "job_id", "type", "data")
 """Fields that say what an object is, and nothing about the job it is of."""
@@ -74,6 +75,14 @@ def found_in(value: Any) -> list[Companion | Nothing]:
     """
     found = list(_within(value))
     return found if any(isinstance(item, Companion) for item in found) else []
+
+
+def result_row(value: dict[str, Any]) -> Companion | None:
+    """What `found_in` finds in a row of a result file that holds numbers only."""
+    if value.get("object") != RESULT_OBJECT:
+        return None
+    plain = all(type(v) in (int, float) for name, v in value.items() if name != "object")
+    return _result(value) if plain else None
 
 
 def _within(value: Any) -> Iterator[Companion | Nothing]:
@@ -160,7 +169,7 @@ def _told(
 
 def canonical(value: dict[str, Any]) -> str:
     """One text for all contents that are equal, whatever the order of keys, and 1 or 1.0."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return _encode(value)
 
 
 def _kept(value: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:

@@ -93,13 +93,16 @@ def too_deep(value: Any) -> bool:
 
 def loads(text: str) -> Any:
     """`json.loads`, integers of any length included."""
-    return json.loads(text, parse_int=_integer)
+    return _decode(text)
 
 
 def _integer(digits: str) -> int | float:
     # Python refuses to turn more than 4,300 digits into an int (a guard against slowness);
     # such a number is beyond every column anyway, its text stays in `data`.
     return int(digits) if len(digits) < 4_000 else float(digits)
+
+
+_decode = json.JSONDecoder(parse_int=_integer).decode  # made once: `json.loads` makes one a call
 
 
 def bare(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -282,6 +283,23 @@ def test_unattributed(tmp_path: Path) -> None:
             assert told(lake) == [(job, "unknown")]
             names.append(job)
     assert names[0] == names[1] and names[0].startswith(UNATTRIBUTED_PREFIX)
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3)), None])
+def test_unattributed_by_what_stays(tmp_path: Path, order: tuple[int, ...] | None) -> None:
+    """A content that loses names no job, in whatever order contents arrive: an export shows it."""
+    first, *rest = NAMELESS
+    early = {**first, "created_at": START - 9, "data": None}
+    stays = {**first, "created_at": START - 5, "data": {"note": "more"}}
+    twice = {**rest[0], "created_at": START - 7}  # of equal weight, less in its text
+    parts = [[early, *rest], [stays, twice, rest[0]], [rest[1], *rest[2:]]]
+    paths = [put(tmp_path / f"{n}.jsonl", lines(part)) for n, part in enumerate(parts)]
+    with open_lake(tmp_path / "lake") as lake:
+        for some in [[paths[n]] for n in order] if order else [paths]:
+            lake.ingest(some)
+        with open_lake(tmp_path / "plain") as plain:
+            plain.ingest([put(tmp_path / "stays.jsonl", lines([stays, *rest]))])
+            assert jobs(lake) == jobs(plain)
 
 
 def test_adoption(tmp_path: Path) -> None:

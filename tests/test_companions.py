@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from dumps import A, B, C, a_page, an_event, an_exchange
+from hypothesis import given
+from hypothesis import strategies as st
 from strategies_companions import KEY, PLANTED
 
 from pipeline import exact, open_lake
 from pipeline.contract import LAKE_VERSION
+from pipeline.forms.results import result_blocks
 from pipeline.lake.lake import Lake
 from pipeline.lake.store import Store
 
@@ -136,6 +140,24 @@ def test_bad_rows_are_rejects(tmp_path: Path) -> None:
         assert all(path.read_bytes()[at:].startswith(raw) for raw, at in found)
         assert lake.replay_rejects().passed == 0
         assert lake.verify().findings == []
+
+
+_CELLS = st.sampled_from(
+    ["", "1", "-0", "2.50", "1e-5", "1e999", "-1e999", "9007199254740993", ".5", "5.", "+", "1.2.3",
+     "e", "\r", "1e16", "00", "-", "0.1"]
+)  # fmt: skip
+_ROWS = st.lists(st.lists(_CELLS, min_size=1, max_size=4).map(",".join), min_size=1, max_size=9)
+
+
+@given(_ROWS, st.sampled_from(["\n", "\r\n"]))
+def test_plain_rows_are_read_as_any(rows: list[str], end: str) -> None:
+    """Rows of digits, read many at once, become what they do beside a row with a blank."""
+    found = []
+    for last in ("7,0.5,", " 7,0.5,"):
+        text = end.join(["step,train_loss,valid_loss", *rows, last, ""])
+        (block,) = result_blocks(io.BytesIO(text.encode()), 1_000)
+        found.append([block.raw(index) for index in range(len(block))])
+    assert found[0] == found[1]
 
 
 def test_whose_result_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.forms.compression import Damaged, opened
+from pipeline.forms.compression import Damaged, at_once, opened
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -161,3 +161,18 @@ def test_bomb() -> None:
         assert stream.read(1 << 20) == bytes(1 << 20)
         inner = stream._rest  # type: ignore[attr-defined]
         assert len(inner) <= 1 << 20
+
+
+@pytest.mark.parametrize("kind", _PACKED)
+def test_at_once_as_piece_by_piece(kind: str) -> None:
+    """One sound member or frame is read in one step; all that is odd is left to the careful way."""
+    data, size = _PACKED[kind], len(_CONTENT)
+    plain = kind in ("gz", "gz stored", "zst", "zst checked")
+    assert at_once(data, size) == ((_CONTENT, kind.split()[0]) if plain else None)
+    for odd in (data[:-1], data + b"x", data[: len(data) // 2], b"x" + data):
+        assert at_once(odd, size) is None
+    assert at_once(data, size - 1) is None
+    if kind != "zst":  # a frame without a check sum may be another one, and sound
+        spoilt = bytearray(data)
+        spoilt[-5] ^= 1
+        assert at_once(bytes(spoilt), size) is None

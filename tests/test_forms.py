@@ -38,6 +38,8 @@ from pipeline.forms.recognise import Unrecognised, recognise
         (json.dumps(a_page(1, 2), indent=2)[:-2], "documents"),
         (json.dumps(a_page(1, 2), indent=2)[:300], "documents"),
         ("[]", "documents"),
+        (json.dumps(json.dumps(a_page(1, 2), indent=2)), "lines"),
+        (json.dumps(json.dumps([an_event()])) + "\r\n" + json.dumps(json.dumps([])), "lines"),
         ('{"job": 1, "events": []}', "lines"),
     ],
 )
@@ -51,11 +53,13 @@ def test_recognise_part() -> None:
     page = json.dumps(a_page(*range(20)), indent=2).encode()
     lines = b"".join(json.dumps(an_event(n)).encode() + b"\n" for n in range(20))
     one_line = json.dumps(a_page(*range(20))).encode()
+    quoted = json.dumps(json.dumps(a_page(*range(20)), indent=2)).encode()
     for size in range(2, 3_000, 7):
         assert recognise(page[:size], False) == "documents"
         assert recognise(lines[:size], False) == "lines"
     for size in range(40, 3_000, 7):
         assert recognise(one_line[:size], False) == "documents"
+        assert recognise(quoted[:size], False) == "lines"
 
 
 @pytest.mark.parametrize(

@@ -245,3 +245,16 @@ def test_pages_on_lines_keep_their_line(tmp_path: Path) -> None:
             assert json.loads(text[offset : text.index("}}", offset) + 2]) == event(number)
         ((position, offset),) = lake.sql("select position, byte_offset from lake_rejects").rows()
         assert position == 1 and text[offset:].startswith(json.dumps(body["data"][2]))
+
+
+@pytest.mark.parametrize("content", [page(0, 1, 2), [event(0), event(1), event(2)], event(0)])
+def test_json_in_a_string(tmp_path: Path, content: Any) -> None:
+    """A page, an array or events a line that were encoded twice are read like those inside."""
+    kept = []
+    for name, text in (("plain", json.dumps(content)), ("twice", json.dumps(json.dumps(content)))):
+        (tmp_path / f"{name}.json").write_text(text + "\n" + text)
+        with open_lake(tmp_path / f"lake-{name}") as lake:
+            (source,) = lake.ingest([tmp_path / f"{name}.json"]).sources
+            assert source.status == "new", source.problem
+            kept.append(lake.sql("select job_id, event_id, message, data from events order by all"))
+    assert len(kept[0]) and kept[0].equals(kept[1])

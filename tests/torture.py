@@ -1,7 +1,11 @@
 """`python -m tests.torture [PART...]`: the long forms; their figures go into docs/reliability.md.
 
-Parts run side by side, cut into units of some minutes, each in a process of its own. A unit that
-finds something wrong ends the run with exit code 1; its part's figures stay as they were.
+Parts run side by side, cut into units of some minutes, each in a process of its own. A part's
+figures are written as soon as its last unit is done. One that finds something wrong ends the run
+with exit code 1, and its figures stay as they were; what was found is told again at the end.
+
+    python -m tests.torture power races       two of the parts
+    python -m tests.torture --share 0.02      all of them in a fiftieth; figures are shown, not kept
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -39,6 +44,10 @@ Figures = dict[str, Any]
 KILLS, EVENTS, CUTS, CONTROLS, INPUTS = 1_000, 1_000_000, 100, 20, 100_000
 ANY = "tests/fuzz/test_fuzz.py::test_any_records"
 HOSTILE = ["tests/hostile", "tests/test_hostile_output.py", "tests/test_compression.py"]
+ESCAPES = "tests/test_query_escapes.py"
+SUITES = (("fuzz", [ANY], 20), ("hostile", HOSTILE, 5), ("escapes", [ESCAPES], 1))
+"""Parts, the tests of the suite that belong to them, how many times the usual effort."""
+PARTS = ("sweep", "kills", "power", "races", "fuzz", "hostile", "escapes")
 SHARES = 4
 """Into how many units kills and power cuts are cut."""
 
@@ -52,12 +61,13 @@ class Unit:
     options: dict[str, Any]
 
 
-def sweep_unit(folder: Path, command: int, fault: str) -> tuple[Figures, list[str]]:
-    """One fault at every changing call of one command."""
+def sweep_unit(folder: Path, command: int, fault: str, every: int = 1) -> tuple[Figures, list[str]]:
+    """One fault at every changing call of one command, or at every n-th."""
     tally: Counter[str] = Counter()
     with Sweep(COMMANDS[command], folder) as sweep:
-        wrong = [text for point in sweep.points for text in sweep.attempt(point, fault, tally)]
-        calls, masked = len(sweep.points), sweep.masked
+        points = sweep.points[every // 2 :: every]
+        wrong = [text for point in points for text in sweep.attempt(point, fault, tally)]
+        calls, masked = len(points), sweep.masked
     kind = "kills" if fault == KILL else "errors"
     tried = {"calls": calls, "masked": masked} if fault == KILL else {}
     return {"command": command, "kind": kind, **tried, **tally}, wrong
@@ -99,30 +109,34 @@ def suite_unit(folder: Path, tests: list[str], effort: int) -> tuple[Figures, li
     )
 
 
-def units(parts: Iterable[str]) -> list[Unit]:
-    """What there is to do for some parts, the longest first."""
-    seeds = range(SHARES)
+def units(parts: Iterable[str], share: float = 1.0) -> list[Unit]:
+    """What there is to do for some parts, the longest first; `share`: how much of all of it."""
+
+    def some(number: int) -> int:
+        return max(round(number * share / SHARES), 1)
+
+    seeds, every = range(SHARES), round(1 / share)
     made = [
-        Unit("sweep", sweep_unit, {"command": number, "fault": fault})
+        Unit("sweep", sweep_unit, {"command": number, "fault": fault, "every": every})
         for number in (1, 0, 2, 4, 3)
         for fault in (KILL, *ERRORS)
     ]
-    share = {"kills": KILLS // SHARES, "events": EVENTS // SHARES + 1_000}
-    made += [Unit("kills", plain_unit, {"what": "kills", "seed": n, **share}) for n in seeds]
+    size = {"kills": some(KILLS), "events": some(EVENTS) + 1_000}
+    made += [Unit("kills", plain_unit, {"what": "kills", "seed": n, **size}) for n in seeds]
     if power.missing() is None:
-        cuts = [{"trials": CUTS // SHARES, "seed": n} for n in seeds]
-        cuts.append({"trials": CONTROLS, "seed": SHARES, "synced": False})
+        cuts = [{"trials": some(CUTS), "seed": n} for n in seeds]
+        cuts.append({"trials": some(CONTROLS * SHARES), "seed": SHARES, "synced": False})
         made += [Unit("power", plain_unit, {"what": "power", **cut}) for cut in cuts]
     elif "power" in parts:
         click.echo(f"power: skipped: {power.missing()}", err=True)
-    made.append(Unit("races", plain_unit, {"what": "races", "jobs": 4, "events": 400, "seed": 1}))
-    share = {"inputs": INPUTS // SHARES}
-    made += [Unit("fuzz", fuzz_unit, {"seed": 1 + 1_000 * n, **share}) for n in seeds]
-    made.append(Unit("fuzz", suite_unit, {"tests": [ANY], "effort": 20}))
-    made.append(Unit("hostile", suite_unit, {"tests": HOSTILE, "effort": 5}))
-    made.append(
-        Unit("escapes", suite_unit, {"tests": ["tests/test_query_escapes.py"], "effort": 1})
-    )
+    size = {"jobs": 4, "events": max(round(400 * share), 8)}
+    made.append(Unit("races", plain_unit, {"what": "races", "seed": 1, **size}))
+    size = {"inputs": some(INPUTS)}
+    made += [Unit("fuzz", fuzz_unit, {"seed": 1 + 1_000 * n, **size}) for n in seeds]
+    for part, tests, effort in SUITES:
+        made.append(
+            Unit(part, suite_unit, {"tests": tests, "effort": max(round(effort * share), 1)})
+        )
     return [unit for unit in made if unit.part in parts]
 
 
@@ -133,7 +147,10 @@ def timed(unit: Unit) -> tuple[Figures, list[str], float]:
         place = Path(folder) / "place"
         if unit.part != "sweep":
             place.mkdir()
-        figures, wrong = unit.run(place, **unit.options)
+        try:
+            figures, wrong = unit.run(place, **unit.options)
+        except Exception:  # what a part does not expect is a finding too, not the end of the others
+            figures, wrong = {}, [traceback.format_exc()]
     return figures, wrong, time.monotonic() - begin
 
 
@@ -200,37 +217,53 @@ def write_report(part: str, lines: list[str]) -> None:
     REPORT.write_text(re.sub(pattern, lambda _: body, text, flags=re.DOTALL), encoding="utf-8")
 
 
+def asked() -> argparse.Namespace:
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(description="the long forms of the reliability tests")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
+    parser.add_argument("--jobs", type=int, default=2, help="how many units run at once")
+    parser.add_argument("--share", type=float, default=1.0, help="how much of each part, up to 1")
+    found = parser.parse_args()
+    if unknown := set(found.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}: one of {', '.join(PARTS)}")
+    if not 0 < found.share <= 1:
+        parser.error(f"--share is {found.share}: give a number above 0, up to 1")
+    return found
+
+
 def main() -> int:
     """Run parts; 0 if nothing was wrong."""
-    parts = ("sweep", "kills", "power", "races", "fuzz", "hostile", "escapes")
-    parser = argparse.ArgumentParser(description="the long forms of the reliability tests")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; all")
-    parser.add_argument("--jobs", type=int, default=2, help="how many units run at once")
-    asked = parser.parse_args()
-    if unknown := set(asked.parts) - set(parts):
-        parser.error(f"no part {', '.join(sorted(unknown))}: one of {', '.join(parts)}")
-    chosen, begin = asked.parts or parts, time.monotonic()
+    options, begin = asked(), time.monotonic()
     found: defaultdict[str, list[Figures]] = defaultdict(list)
     spent: Counter[str] = Counter()
-    broken: set[str] = set()
-    context = get_context("spawn")
-    with ProcessPoolExecutor(asked.jobs, mp_context=context, max_tasks_per_child=1) as pool:
-        waiting = {pool.submit(timed, unit): unit for unit in units(chosen)}
-        for done in as_completed(waiting):
+    wrong: defaultdict[str, list[str]] = defaultdict(list)
+    todo = units(options.parts or PARTS, options.share)
+    left, context = Counter(unit.part for unit in todo), get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        waiting = {pool.submit(timed, unit): unit for unit in todo}
+        for number, done in enumerate(as_completed(waiting), 1):
             unit = waiting[done]
-            figures, wrong, seconds = done.result()
-            found[unit.part].append(figures)
-            spent[unit.part] += round(seconds)
-            click.echo(f"{unit.part} {unit.options} {seconds:.0f} s: {figures}")
-            for text in wrong:
-                broken.add(unit.part)
-                click.echo(f"WRONG {text}")
-    for part, figures_of in found.items():
-        if part not in broken:
-            took = f"{time.strftime('%Y-%m-%d', time.gmtime())}, {spent[part] / 60:.0f} minutes"
-            write_report(part, [*told(part, figures_of), "", f"({took} of one core)"])
-    click.echo(f"{(time.monotonic() - begin) / 60:.0f} minutes; wrong: {sorted(broken) or 'none'}")
-    return int(bool(broken))
+            part = unit.part
+            figures, texts, seconds = done.result()
+            found[part].append(figures)
+            wrong[part] += texts
+            spent[part] += round(seconds)
+            left[part] -= 1
+            click.echo(f"{number}/{len(todo)} {part} {unit.options} {seconds:.0f} s: {figures}")
+            for text in texts:
+                click.echo(f"WRONG {part}: {text}")
+            if not left[part] and not wrong[part]:
+                took = f"{time.strftime('%Y-%m-%d', time.gmtime())}, {spent[part] / 60:.0f} minutes"
+                lines = [*told(part, found[part]), "", f"({took} of one core)"]
+                click.echo("\n".join([f"-- {part}: nothing wrong", *lines]))
+                if options.share == 1:
+                    write_report(part, lines)
+    click.echo(f"{(time.monotonic() - begin) / 60:.0f} minutes")
+    for part, texts in wrong.items():
+        if texts:
+            click.echo(f"{part}: {len(texts)} things wrong, its figures stay as they were:")
+            click.echo("\n".join(f"    {text}" for text in texts))
+    return int(any(wrong.values()))
 
 
 if __name__ == "__main__":

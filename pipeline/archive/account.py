@@ -7,7 +7,6 @@ import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -69,10 +68,9 @@ class Failure(Exception):
 class Account:
     """Asks an account's endpoints, no more than so many at once; safe to share by threads."""
 
-    def __init__(self, client: OpenAI, redactor: Redactor, concurrency: int) -> None:
-        """Use a client whose responses pass `_look`."""
+    def __init__(self, client: OpenAI, redactor: Redactor) -> None:
+        """Use a client whose responses pass `_look`, and that has so many connections."""
         self._client, self.redactor = client, redactor
-        self._slots = BoundedSemaphore(concurrency)
         self.base = public_url(str(client.base_url))
 
     def get(self, path: str, **query: str | int | None) -> Answer:
@@ -86,10 +84,9 @@ class Account:
 
         asked: dict[str, object] = {k: v for k, v in query.items() if v is not None}
         try:
-            with self._slots:
-                response = self._client.get(
-                    path, cast_to=httpx2.Response, options={"params": asked} if asked else {}
-                )
+            response = self._client.get(
+                path, cast_to=httpx2.Response, options={"params": asked} if asked else {}
+            )
         except openai.APIStatusError as error:
             raise self._failure(path, error) from None
         except openai.APIConnectionError as error:
@@ -144,6 +141,7 @@ def connect(
         LakeError: the client is not installed.
     """
     try:
+        import httpx2
         import openai
     except ImportError:
         raise LakeError(
@@ -154,7 +152,13 @@ def connect(
         if not (value.isascii() and value.isprintable()):
             raise UsageError(f"{name}: holds a character that no key has: set it anew")
     redactor = Redactor(_secrets())
-    http = openai.DefaultHttpxClient(event_hooks={"response": [_look]}, timeout=timeout)
+    # A request takes its turn only while it is under way, not while it is made or read.
+    patience = httpx2.Timeout(timeout, pool=None)
+    http = openai.DefaultHttpxClient(
+        event_hooks={"response": [_look]},
+        limits=httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+        timeout=patience,
+    )
     try:
         client: OpenAI
         if azure_endpoint is not None:
@@ -162,14 +166,14 @@ def connect(
                 azure_endpoint=azure_endpoint,
                 api_version=api_version,
                 max_retries=retries,
-                timeout=timeout,
+                timeout=patience,
                 http_client=http,
             )
         else:
-            client = openai.OpenAI(max_retries=retries, timeout=timeout, http_client=http)
+            client = openai.OpenAI(max_retries=retries, timeout=patience, http_client=http)
     except Exception as error:  # as above; bad settings raise many kinds
         raise UsageError(f"tunelog archive: {redactor.text(str(error))}") from None
-    return Account(client, redactor, concurrency)
+    return Account(client, redactor)
 
 
 def _secrets() -> list[str]:

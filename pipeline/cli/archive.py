@@ -18,6 +18,7 @@ from pipeline.cli.feeding import Feeder
 from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import output_options
 from pipeline.cli.output import destination, write_rows
+from pipeline.cli.report import write_report
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import DataError, ExitCode, LakeError, TunelogError, UsageError
 
@@ -77,6 +78,7 @@ def account_options(command: F) -> F:
 @click.option("--job", "jobs", metavar="ID", multiple=True, help="Only this job; repeatable.")
 @click.option("--since", metavar="DATE", type=Moment(), help="Only jobs created since.")
 @click.option("--lake", "lake_dir", metavar="DIR", help="Lake to ingest the archive into.")
+@click.option("--report", "page", metavar="FILE", help="Report on the lake to write then.")
 @account_options
 @output_options()
 @click.pass_context
@@ -86,6 +88,7 @@ def archive(
     jobs: tuple[str, ...],
     since: float | None,
     lake_dir: str | None,
+    page: str | None,
     azure_endpoint: str | None,
     api_version: str | None,
     concurrency: int,
@@ -105,7 +108,8 @@ def archive(
     \b
     Examples:
       tunelog archive --out archive
-      tunelog archive --out archive --lake lake --since 2025-01-01
+      tunelog archive --out archive --lake lake --report report.html
+      tunelog archive --out archive --since 2025-01-01
       tunelog archive --out azure --azure-endpoint $AZURE_OPENAI_ENDPOINT --job ftjob-abc123
       tunelog archive verify archive
     """
@@ -113,6 +117,8 @@ def archive(
         return None
     if not out:
         raise click.UsageError("no --out DIR for the archive", ctx)
+    if page and not lake_dir:
+        raise click.UsageError("--report without --lake: add --lake DIR to report on", ctx)
     from pipeline.archive.account import Failure
     from pipeline.archive.run import Run
     from pipeline.archive.store import Store
@@ -126,11 +132,15 @@ def archive(
                 report = run.archive(jobs, since)
             except Failure as failure:
                 raise refusal(failure) from None
-    _print(report, format, output)
-    code = ExitCode.DATA if report.failed else ExitCode.OK
-    if report.failed:
-        note(f"{out}: something is missing: run the same command again; the rest is there")
-    return max(code, feeder.finish()) if feeder else code
+        _print(report, format, output)
+        code = ExitCode.DATA if report.failed else ExitCode.OK
+        if report.failed:
+            note(f"{out}: something is missing: run the same command again; the rest is there")
+        if feeder:
+            code = max(code, feeder.finish())
+    if page and lake_dir:
+        write_report(lake_dir, output=page)
+    return code
 
 
 @archive.command()

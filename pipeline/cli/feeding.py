@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +21,48 @@ if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
     from pipeline.lake.reports import IngestReport
 
-AT_ONCE = 2_000
-"""Files that are worth a process of their own."""
+AT_ONCE = 500
+"""New files that are worth a commit while others are fetched."""
 
 _NO_DUMP = "about-"
 """Beginning of the names of files that hold nothing for a lake: file objects."""
 
 
-class Feeder:
-    """Ingests what an archive holds already, in processes beside the one that fetches.
+@dataclass
+class Fed:
+    """What became of the files that were ingested.
 
-    A process that meets anything unusual is as if it had not been: `finish` ingests its files
-    again, which adds nothing twice, and tells.
+    Attributes:
+        events: new ones.
+        rejects: records that are none.
+        refused: the problem of the first file that could not be read.
+    """
+
+    events: int = 0
+    rejects: int = 0
+    refused: str | None = None
+
+    def add(self, events: int, rejects: int, refused: str | None) -> None:
+        """Take in what became of more files."""
+        self.events += events
+        self.rejects += rejects
+        self.refused = self.refused or refused
+
+    def verdict(self, lake_dir: str) -> ExitCode:
+        """Tell what was not taken in."""
+        if not self.refused and not self.rejects:
+            return ExitCode.OK
+        bad = self.refused or f"{self.rejects:,} rejects"
+        see = f"see `tunelog rejects --lake {lake_dir}`"
+        note(f"{lake_dir}: not all of it was taken in: {bad}: {see}")
+        return ExitCode.DATA
+
+
+class Feeder:
+    """Ingests what an archive holds already, in a process beside the one that fetches.
+
+    Should that process end before its time, its last files are ingested again by `finish`, which
+    adds nothing twice.
     """
 
     def __init__(self, lake_dir: str, files: Callable[[], list[Path]]) -> None:
@@ -41,14 +72,9 @@ class Feeder:
             lake_dir: its folder.
             files: the files that are durable, to which more are added at the end only.
         """
-        from pipeline.archive.redaction import SECRET_VARIABLES
-
         self._lake_dir, self._files = lake_dir, files
-        self._fed: set[Path] = set()
-        self._events = self._seen = 0
-        self._environment = {k: v for k, v in os.environ.items() if k not in SECRET_VARIABLES}
-        self._environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._fed, self._taken = Fed(), 0
+        self._process: subprocess.Popen[str] | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._feed, daemon=True)
 
@@ -58,58 +84,78 @@ class Feeder:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
-        if kind is not None and self._process is not None:
+        if self._process is not None and kind is not None:
             self._process.terminate()  # the lake takes no harm
         self._thread.join()
+        if self._process is not None:
+            self._process.communicate()
 
     def _feed(self) -> None:
-        while not self._over.wait(0.5):
-            files = self._files()[self._seen :]
-            if len(files) < AT_ONCE:
-                continue
-            self._seen += len(files)
-            wanted = [file for file in files if not file.name.startswith(_NO_DUMP)]
-            events = self._ingest(wanted)
-            if events is None:
+        while not self._over.wait(0.2):
+            files = self._files()[self._taken :]
+            if len(files) >= AT_ONCE and not self._give(files):
                 return
-            self._events += events
-            self._fed.update(wanted)
 
-    def _ingest(self, files: list[Path]) -> int | None:
-        command = [sys.executable, "-m", "pipeline.cli", "ingest", "--format", "json"]
-        command += ["--lake", self._lake_dir, "--", *map(str, files)]
+    def _give(self, files: list[Path]) -> bool:
+        """Have files ingested beside; False if it cannot be said what became of them."""
+        self._process = self._process or self._started()
+        assert self._process.stdin and self._process.stdout
+        try:
+            self._process.stdin.write(f"{json.dumps(_dumps(files))}\n")
+            self._process.stdin.flush()
+            told = self._process.stdout.readline()
+        except OSError:
+            return False
+        if not told:
+            return False
+        self._fed.add(**json.loads(told))
+        self._taken += len(files)
+        return True
+
+    def _started(self) -> subprocess.Popen[str]:
+        from pipeline.archive.redaction import SECRET_VARIABLES
+
+        environment = {k: v for k, v in os.environ.items() if k not in SECRET_VARIABLES}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+        command = [sys.executable, "-m", "pipeline.cli.feeding_process", self._lake_dir]
         pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-        with subprocess.Popen(
-            command, env=self._environment, stdin=nothing, stdout=pipe, stderr=nothing
-        ) as self._process:
-            told, _ = self._process.communicate()
-        if self._process.returncode:
-            return None
-        return sum(source["events"] for source in json.loads(told))
+        return subprocess.Popen(
+            command, env=environment, stdin=pipe, stdout=pipe, stderr=nothing, text=True
+        )
 
     def finish(self) -> ExitCode:
-        """Ingest what is left, and tell what it comes to; safe to repeat."""
-        from pipeline import open_lake
+        """Ingest what is left, and tell what it comes to."""
+        self._over.set()
+        self._thread.join()
+        left = self._files()[self._taken :]
+        if left and (self._process is None or not self._give(left)):
+            from pipeline import open_lake
 
-        left = [file for file in self._files() if file not in self._fed]
-        with open_lake(self._lake_dir) as lake, progress_bar() as progress:
-            waiting = waiting_note(self._lake_dir)
-            found = ingested(lake, left, progress=progress, waiting=waiting)
-        events = self._events + sum(source.events for source in found.sources)
-        see = f"see `tunelog summary --lake {self._lake_dir}`"
-        note(f"{self._lake_dir}: {events:,} new events; {see}")
-        return ingest_verdict(found, self._lake_dir)
+            with open_lake(self._lake_dir) as lake, progress_bar() as progress:
+                waiting = waiting_note(self._lake_dir)
+                found = ingested(lake, left, progress=progress, waiting=waiting)
+            _add(self._fed, found)
+        see = " or ".join(f"`tunelog {it} --lake {self._lake_dir}`" for it in ("summary", "report"))
+        note(f"{self._lake_dir}: {self._fed.events:,} new events; see {see}")
+        return self._fed.verdict(self._lake_dir)
+
+
+def _dumps(files: list[Path]) -> list[str]:
+    return [str(file) for file in files if not file.name.startswith(_NO_DUMP)]
+
+
+def _add(fed: Fed, found: IngestReport) -> None:
+    refused = found.refused[0].problem if found.refused else None
+    fed.add(sum(source.events for source in found.sources), found.reject_count, refused)
 
 
 def ingested(lake: Lake, files: list[Path], **how: Any) -> IngestReport:
     """Ingest an archive's files into an open lake."""
-    return lake.ingest([file for file in files if not file.name.startswith(_NO_DUMP)], **how)
+    return lake.ingest(_dumps(files), **how)
 
 
 def ingest_verdict(found: IngestReport, lake_dir: str) -> ExitCode:
     """Tell what of an archive's files was not taken in."""
-    if not found.refused and not found.reject_count:
-        return ExitCode.OK
-    bad = found.refused[0].problem if found.refused else f"{found.reject_count:,} rejects"
-    note(f"{lake_dir}: not all of it was taken in: {bad}: see `tunelog rejects --lake {lake_dir}`")
-    return ExitCode.DATA
+    fed = Fed()
+    _add(fed, found)
+    return fed.verdict(lake_dir)

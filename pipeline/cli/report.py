@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from pipeline.report.gather import Facts
 
 
+def format_of(output: str | None) -> str:
+    """The format that a file's name tells."""
+    return "markdown" if chosen_format(None, output) == "markdown" else "html"
+
+
 def _tell_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
-    output = ctx.params.get("output")
-    return value or ("markdown" if chosen_format(None, output) == "markdown" else "html")
+    return value or format_of(ctx.params.get("output"))
 
 
 @click.command()
@@ -59,6 +63,18 @@ def report(
       tunelog report --job ftjob-abc123 -o job.html
       tunelog report --format markdown
     """
+    write_report(lake_dir, jobs, output, format, config)
+
+
+def write_report(
+    lake_dir: str,
+    jobs: Sequence[str] = (),
+    output: str | None = None,
+    format: str | None = None,
+    config: str | None = None,
+) -> None:
+    """Write a report of a lake; see `tunelog report`."""
+    format = format or format_of(output)
     lake = open_existing(lake_dir)
     chosen = [whole_job(lake, {"job": job})["job"] for job in jobs] or None
     name = output or ("-" if format == "markdown" else "report.html")

@@ -66,6 +66,31 @@ def is_compressed(head: bytes) -> bool:
     return head.startswith((_GZIP, _ZSTD)) or _skippable(head)
 
 
+def at_once(data: bytes, most: int) -> tuple[bytes, str] | None:
+    """The content of sound, short compressed data in one step, many times as fast as `opened`.
+
+    Args:
+        data: one gzip member or one zstd frame, and nothing else.
+        most: longer content is not looked at [byte].
+
+    Returns:
+        The content and its compression; None where only `opened` can tell what is there.
+    """
+    inflater: Any
+    if data.startswith(_GZIP):
+        compression, inflater = "gz", zlib.decompressobj(_GZIP_WINDOW)
+    elif data.startswith(_ZSTD):
+        compression, inflater = "zst", zstd.ZstdDecompressor()
+    else:
+        return None
+    try:
+        content: bytes = inflater.decompress(data, most + 1)
+    except (zlib.error, zstd.ZstdError):
+        return None
+    sound = inflater.eof and not inflater.unused_data and len(content) <= most
+    return (content, compression) if sound else None
+
+
 class _Ahead:
     """A stream of which some bytes were read already."""
 

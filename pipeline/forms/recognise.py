@@ -9,7 +9,7 @@ from typing import Any
 from pipeline import exact
 from pipeline.forms.results import is_results
 from pipeline.forms.window import is_cut
-from pipeline.shapes import is_event, loads
+from pipeline.shapes import holds_events, is_event, loads
 
 _LINES_LOOKED_AT = 100
 _SPACE = " \t\r\n"
@@ -63,6 +63,7 @@ _TEXTS = (
 )
 _NOTEBOOK = re.compile(r'\{\s*"(?:cells|nbformat|metadata)"\s*:.*?"(?:cell_type|nbformat)"', re.S)
 _NAME = r'\s*"[^"\\]*"\s*:\s*'
+_QUOTED = re.compile(r'"(?:\s|\\[nrt])*[\[{](?:\s|\\[nrt])*(?:\\"|[\[{])')
 _LIST_FIRST = re.compile(rf'\{{(?:{_NAME}(?:"[^"\\]*"|[^\s"{{\[,]+)\s*,)*{_NAME}\[')
 
 
@@ -97,10 +98,10 @@ def recognise(head: bytes, whole: bool) -> str:
     if _NOTEBOOK.match(text):
         raise Unrecognised(f"a Jupyter notebook, {_LATER}")
     lines = text.split("\n", _LINES_LOOKED_AT)
-    if not any(_is_object(line) for line in lines):  # a log that lost blocks to zeros has some
-        _refuse_controls(head, bracketed=text[0] in "{[")
+    container = _container(lines[0]) if text[0] in "{[" else None
+    if container is None and not any(_is_object(line) for line in lines):
+        _refuse_controls(head, bracketed=text[0] in "{[")  # a log that lost blocks has objects
     if text[0] in "{[":
-        container = _container(lines[0])
         if container:
             return "documents"
         if container is not None:
@@ -117,7 +118,7 @@ def recognise(head: bytes, whole: bool) -> str:
             return "lines"
         _refuse_text(text, bracketed=True)
         return "documents"
-    if alone:
+    if alone or _string_of_events(text, whole):
         return "lines"
     if is_results(head):
         return "results"
@@ -184,6 +185,18 @@ def _container(line: str) -> bool | None:
     if not isinstance(value, dict | list):
         return None
     return isinstance(exact.judge(value, line), exact.Container)
+
+
+def _string_of_events(text: str, whole: bool) -> bool:
+    """Whether a text begins with JSON that was written into a string once more."""
+    line, ended, _ = text.partition("\n")
+    if not (ended or whole):
+        return bool(_QUOTED.match(line))
+    try:
+        value = json.loads(line) if line.startswith('"') else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, str) and holds_events(value)
 
 
 def _is_object(line: str) -> bool:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import io
 import json
+import math
 import re
 from collections.abc import Iterator
 
@@ -23,6 +25,7 @@ _NUMBER = re.compile(
     r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
 )
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]{8,}")
+_PLAIN = re.compile(rb"[0-9.,eE\r\n+-]+")
 _PIECE = 1 << 20
 
 
@@ -55,7 +58,7 @@ def result_blocks(stream: Readable, max_record_bytes: int, *, offset: int = 0) -
     if _is_base64(head):
         source = _Decoder(source)
     names: list[str] | None = None
-    for block in line_blocks(source, max_record_bytes, offset=offset):
+    for block in line_blocks(source, max_record_bytes, offset=offset, block_bytes=_PIECE):
         first = 0
         if names is None:
             names, first = _header(block.raw(0)) or [], 1
@@ -128,11 +131,14 @@ def _cells(line: str) -> list[str]:
 
 def _rows(block: Block, names: list[str], first: int) -> Block:
     """The rows of a block of lines as records."""
-    raws, oversize = [], {}
-    for index in range(first, len(block)):
-        if index in block.oversize:
-            oversize[index - first] = block.oversize[index]
-        raws.append(block.raw(index) if index in block.oversize else _row(block.raw(index), names))
+    oversize = {index - first: over for index, over in block.oversize.items() if index >= first}
+    text = block.data[block.bounds[first] :].tobytes()
+    plain = _PLAIN.fullmatch(text) and text.count(b"\r") == text.count(b"\r\n")
+    if plain and not oversize and "object" not in names:
+        raws = _plain_rows(text.decode("ascii"), names)
+    else:
+        rows = (block.raw(index) for index in range(first, len(block)))
+        raws = [row if n in oversize else _row(row, names) for n, row in enumerate(rows)]
     return Block(
         np.frombuffer(b"".join(raws), dtype=np.uint8),
         np.cumsum([0, *map(len, raws)]),
@@ -141,6 +147,28 @@ def _rows(block: Block, names: list[str], first: int) -> Block:
         oversize=oversize,
         unterminated=block.unterminated,
     )
+
+
+def _plain_rows(text: str, names: list[str]) -> list[bytes]:
+    """What `_row` makes of lines of digits and commas, in a fifth of the time."""
+    opening = f'{{"object": {json.dumps(RESULT_OBJECT)}'
+    members = [f", {json.dumps(name, ensure_ascii=False)}: " for name in names]
+    step, width = names.index("step"), len(names)
+    raws = []
+    for line in io.StringIO(text, newline="\n"):
+        cells = line.rstrip("\r\n").split(",")
+        try:
+            told = [_value(cell) if cell else None for cell in cells]
+            sound = len(told) == width and type(told[step]) is int and math.inf not in told
+        except ValueError:
+            sound = False
+        if sound and -math.inf not in told:
+            pairs = zip(members, told, strict=True)
+            row = "".join([f"{name}{value!r}" for name, value in pairs if value is not None])
+            raws.append(f"{opening}{row}}}\n".encode())
+        else:
+            raws.append(_row(line.encode(), names))
+    return raws
 
 
 def _row(raw: bytes, names: list[str]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.lake import companions, settle
+from pipeline.lake import companions, naming, settle
 from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged, stage_table
 from pipeline.lake.store import Commit, Store
@@ -23,11 +23,11 @@ class Change:
         """Work inside a commit."""
         self._store, self._folder, self._commit = store, folder, commit
 
-    def bring(self, taken: Taken) -> tuple[settle.Settled, settle.Names]:
+    def bring(self, taken: Taken) -> tuple[settle.Settled, naming.Names]:
         """Make staged events live, once each, under their jobs."""
         ledger = self._store.ledger
         fresh = list(taken.events)
-        names = settle.Names()
+        names = naming.Names()
         unattributed = ledger.unattributed()
         con = None
         if taken.pending or (unattributed and fresh):
@@ -50,7 +50,7 @@ class Change:
 
     def _name(
         self, con: Any, taken: Taken, fresh: list[Staged], unattributed: list[str]
-    ) -> settle.Names:
+    ) -> naming.Names:
         """Name what has no name; staged rows under their names join `fresh`."""
         ledger, folder = self._store.ledger, self._store.folder("events")
         old_files = [folder / name for name in ledger.segments_of(unattributed)]
@@ -59,7 +59,7 @@ class Change:
         settle.over(con, "held", self._store.live("events") if taken.pending else [])
         settle.over(con, "old_rows", old_files)
         _keep_jobs(con, "unnamed", "old_rows", unattributed)
-        names = settle.name_streams(con, unattributed, bool(taken.pending), taken.ties)
+        names = naming.name_streams(con, unattributed, bool(taken.pending), taken.ties)
         if names.streams:
             staged = settle.renamed(con, self._folder, "pending", names.streams)
             if staged:

@@ -77,8 +77,13 @@ class Intake:
                 places = np.arange(len(block)) + block.position
                 streams_of = np.array(numbers)[np.searchsorted(firsts, places, "right") - 1]
                 self._odd.recall(block, streams_of, reading.first)
-            if len(block):
-                self._parts.append(Part(block, source, firsts, numbers, reading.first))
+            if not len(block):
+                continue
+            part = Part(block, source, firsts, numbers, reading.first)
+            if reading.form == "results":  # no events: the engine would hand on each of them
+                self._odd.take(joined([part]))
+                continue
+            self._parts.append(part)
             self._waiting += len(block.data)
             if self._waiting >= _BATCH_BYTES:
                 self._dispatch()

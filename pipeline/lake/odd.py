@@ -22,7 +22,7 @@ from pipeline.contract import (
 )
 from pipeline.forms.block import Block, Ints
 from pipeline.forms.documents import expanded
-from pipeline.lake.batches import CONFLICT, PENDING, Part, Shared
+from pipeline.lake.batches import CONFLICT, PENDING, Batch, Part, Shared
 from pipeline.lake.companions import CompanionRows
 from pipeline.lake.ledger import now
 from pipeline.lake.reading import Misjudged
@@ -90,6 +90,25 @@ class OddRecords:
         except BaseException as error:  # raised through the engine it would keep both alive
             self.error = error
         return False
+
+    def take(self, batch: Batch) -> None:
+        """Read records of which none is regular.
+
+        Raises:
+            Misjudged: see `Reading.attributed`.
+        """
+        self._shared.note_oversize(batch)
+        block, last = batch.block, len(batch.block) - 1
+        numbers = (batch.source, batch.stream, batch.position, block.offsets, batch.place)
+        text, bounds = block.text, block.bounds.tolist()
+        signs = self._shared.streams.signs
+        with self._lock:
+            for index, row in enumerate(zip(*(column.tolist() for column in numbers), strict=True)):
+                source, stream, position, offset, place = row
+                raw = bytes(text[bounds[index] : bounds[index + 1]])
+                ends = index in block.open_ends or (index == last and block.unterminated)
+                ordinal = place * signs[stream]
+                self._judge(Record(raw, source, stream, position, offset, ordinal, ends))
 
     def inner(self) -> list[Part]:
         """The records that were found inside others since the last call."""

@@ -16,7 +16,7 @@ from pipeline.attribution import Scout, Stream
 from pipeline.contract import DEFAULT_MAX_EXPANSION, READER_VERSION
 from pipeline.errors import UsageError
 from pipeline.forms.block import Block
-from pipeline.forms.compression import is_compressed, opened
+from pipeline.forms.compression import at_once, is_compressed, opened
 from pipeline.forms.documents import document_blocks
 from pipeline.forms.lines import line_blocks, lines_of
 from pipeline.forms.recognise import Unrecognised, recognise
@@ -85,6 +85,8 @@ class Reading:
     end: int = 0
     """Bytes that could be read, decompressed."""
     _content: bytes | None = None
+    _is_inflated: bool = False
+    """`_content` is not the file's but, decompressed, its content's."""
     _blocks: list[Block] | None = None
 
     @property
@@ -265,7 +267,12 @@ class Reading:
             raise Refused(f"was changed while it was read ({error.strerror})") from None
 
     def _recognise(self) -> str:
-        if self._content is not None and not is_compressed(self._content):
+        if self._content is not None and is_compressed(self._content):
+            most = min(_HEAD_BYTES, self.size * self.max_expansion)
+            if short := at_once(self._content, most):
+                self._content, self.compression = short
+                self._is_inflated = True
+        if self._content is not None and (self._is_inflated or not is_compressed(self._content)):
             return recognise(self._content[:_HEAD_BYTES], len(self._content) <= _HEAD_BYTES)
         with self._open() as file:
             stream, self.compression = opened(file)
@@ -279,14 +286,15 @@ class Reading:
         return recognise(head, whole)
 
     def _read(self, max_record_bytes: int) -> Iterator[Block]:
-        if self._content is not None and self.form == "lines" and self.compression == "none":
+        plain = self.compression == "none" or self._is_inflated
+        if self._content is not None and self.form == "lines" and plain:
             skipped = 3 if self._content.startswith(MARK) else 0
             yield lines_of(self._content[skipped:], max_record_bytes, offset=skipped)
             return
         with self._open() as file:
             version = Version(file, self.size)
-            stream, _ = opened(version)
-            most = None if self.compression == "none" else self.size * self.max_expansion
+            stream = file if self._is_inflated else opened(version)[0]
+            most = None if plain else self.size * self.max_expansion
             guard = Guard(stream, most)
             guard.skip_mark()
             cut = _CUT[self.form]

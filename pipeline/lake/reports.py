@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.attribution import Stream
-from pipeline.lake import settle
+from pipeline.lake import naming, settle
 from pipeline.lake.reading import Reading
 from pipeline.lake.store import Commit
 
@@ -67,7 +67,7 @@ def plain_report(reading: Reading) -> SourceReport:
     return SourceReport(reading.stored_path, reading.status, reading.problem)
 
 
-def report(reading: Reading, settled: settle.Settled, names: settle.Names) -> SourceReport:
+def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> SourceReport:
     """The report on a source that was read."""
     rejects, ignored = sum(reading.rejects.values()), sum(reading.ignored.values())
     beside = {
@@ -127,7 +127,7 @@ def source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[s
 
 
 def stream_rows(
-    reading: Reading, names: settle.Names, held: Mapping[str, Mapping[str, Any]]
+    reading: Reading, names: naming.Names, held: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """The rows of its streams; `held` are those they have already."""
     rows = []

@@ -1,9 +1,9 @@
-"""Before a commit: which job has what is unattributed, and which of equal identities stays."""
+"""Before a commit: which of equal identities stays."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.contract import TABLES, UNATTRIBUTED_PREFIX
+from pipeline.contract import TABLES
 from pipeline.lake.identity import content_hash, rank, rebuilt
 from pipeline.lake.segments import ROW_GROUP, SegmentWriter, Staged
 from pipeline.sqlfiles import sql_text
@@ -44,100 +44,6 @@ def over(
     else:
         relation = con.from_arrow(TABLES[kind].empty_table())
     relation.create_view(name, replace=True)
-
-
-# -- attribution of what no evidence of its own names ---------------------------------------------
-
-
-@dataclass
-class Names:
-    """The outcome of attribution by shared event ids.
-
-    Attributes:
-        streams: stream id -> job, for streams that had none.
-        jobs: job -> job, for unattributed jobs of the lake that have another name now.
-        shared: streams and jobs whose name another stream's event told.
-    """
-
-    streams: dict[str, str] = field(default_factory=dict)
-    jobs: dict[str, str] = field(default_factory=dict)
-    shared: set[str] = field(default_factory=set)
-
-
-def name_streams(
-    con: duckdb.DuckDBPyConnection,
-    unattributed: Iterable[str],
-    has_pending: bool,
-    ties: Mapping[str, str],
-) -> Names:
-    """Name pending streams, and rename unattributed jobs, by the event ids they share.
-
-    Reads the views `fresh` (staged, job known), `pending` (staged, job_id is the stream's id),
-    `held` (the whole lake) and `unnamed` (rows of the lake's unattributed jobs). `ties` are pending
-    streams that go on where a job of the lake left off.
-    """
-    links = _Union()
-    old = set(unattributed)
-    for left, right in con.execute(sql_text("lake/shared_ids")).fetchall():
-        links.join(left, right)
-    streams = [row[0] for row in con.execute("select distinct job_id from pending").fetchall()]
-    streams = streams if has_pending else []
-    for stream in streams:
-        links.join(stream, ties.get(stream, stream))
-    names = Names()
-    first = {job: key for job, *key in con.execute(sql_text("lake/first_events")).fetchall()}
-    for members in links.groups():
-        known = sorted(m for m in members if m not in first)
-        nameless = [m for m in members if m in first]
-        if len(known) == 1:
-            job = known[0]
-        elif known:  # several jobs share the id: no evidence at all
-            for member in nameless:
-                names_alone = _unattributed(first[member])
-                if member not in old:
-                    names.streams[member] = names_alone
-            continue
-        else:
-            job = _unattributed(min(first[m] for m in nameless))
-        for member in nameless:
-            if member not in old:
-                names.streams[member] = job
-            elif member != job:
-                names.jobs[member] = job
-            if known:
-                names.shared.add(member)
-    return names
-
-
-def _unattributed(first: Sequence[Any]) -> str:
-    """The name of an unattributed job: of its first event, so the same from any file."""
-    import xxhash
-
-    key = "\0".join(map(str, first)).encode("utf-8", "backslashreplace")
-    return f"{UNATTRIBUTED_PREFIX}{xxhash.xxh3_64_hexdigest(key)}"
-
-
-class _Union:
-    """Sets of names that belong together."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def _root(self, name: str) -> str:
-        self._parent.setdefault(name, name)
-        while self._parent[name] != name:
-            self._parent[name] = self._parent[self._parent[name]]
-            name = self._parent[name]
-        return name
-
-    def join(self, left: str, right: str) -> None:
-        self._parent[self._root(left)] = self._root(right)
-
-    def groups(self) -> list[list[str]]:
-        groups: dict[str, list[str]] = {}
-        for name in self._parent:
-            groups.setdefault(self._root(name), []).append(name)
-        return list(groups.values())
 
 
 def renamed(

@@ -1,8 +1,9 @@
-"""Tests of the archive do not wait for the disk; processes that are killed do."""
+"""Tests of the archive wait for no disk and read no certificates; processes that are killed do."""
 
 from __future__ import annotations
 
 import os
+import ssl
 
 import pytest
 
@@ -11,3 +12,9 @@ import pytest
 def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting for the disk in this process."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture(autouse=True)
+def uncertified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No list of authorities for each client: their servers here speak plain HTTP."""
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *args, **named: None)

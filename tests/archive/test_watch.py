@@ -140,7 +140,7 @@ def test_killed_and_started_again_it_loses_and_doubles_nothing(tmp_path: Path) -
         for last in (False, False, True):
             out = tmp_path / f"out-{len(shown)}"
             stop_at = len(api.asked) + draws.randint(6, 14)
-            process = started(command, tmp_path, environment(api), out)
+            process = started(command, tmp_path, environment(api), out, judging=False)
             while not last and process.is_alive() and len(api.asked) < stop_at:
                 time.sleep(0.005)
             if not last:

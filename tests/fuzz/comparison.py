@@ -7,7 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import beside
 import oracle
+from beside import Told
 from dumps_of import Fuzzed, Place
 from soundness import over
 from strategies import comparable, weight
@@ -17,6 +19,10 @@ from pipeline.lake.lake import Lake
 
 BESIDE = re.compile(rb"fine_tuning\.job(?!\.event)|fine-tune\b(?!-event)")
 """What tells of a job beside its events."""
+CONFLICT = "job_conflict"
+NAMES = re.compile(r"its evidence names (.+) \(\w+\) and (.+)", re.DOTALL)
+CREATED = re.compile(r"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)")
+AZURE = re.compile("ftevent-[0-9a-f]{32}")
 COLUMNS = ("created_at", "level", "type", "message", "step", "total_steps", "misfits")
 PARTS = ("events", "companions", "duplicates", "rejects", "ignored", "blank")
 
@@ -31,7 +37,14 @@ class Comparison:
         con = over(lake)
         tables = {
             name: con.sql(f"from lake_{name}").to_arrow_table().to_pylist()
-            for name in ("sources", "events", "rejects", "variants")
+            for name in ("sources", "events", "rejects", "variants", "companions")
+        }
+        self._beside: dict[str, dict[int, set[Told]]] = defaultdict(lambda: defaultdict(set))
+        for row in tables["companions"]:
+            told = Told(row["job_id"], row["kind"], row["content"])
+            self._beside[row["source_id"]][row["position"]].add(told)
+        self._told = {
+            told for rows in self._beside.values() for some in rows.values() for told in some
         }
         self.sources = {row["path"]: row for row in tables["sources"]}
         self._events, self._rejects = defaultdict(list), defaultdict(list)
@@ -96,25 +109,27 @@ class Comparison:
             kinds[kind] += 1
             wrong = {
                 "event": self._as_event, "reject": self._as_reject, "container": self._as_container,
+                "beside": self._as_nothing,
             }.get(kind, self._as_nothing)(place, rows, rejects)  # fmt: skip
+            wrong = wrong or self._told_beside(place, source)
             if wrong:
                 self._note(file, f"line {place.position}: {wrong}: {place.raw[:2_000]!r}")
         if not kinds["container"]:
             kinds["reject"] += file.damaged
-            # what tells of a job beside its events is ignored here, and may be a duplicate there
-            told = sum(source[part] for part in ("events", "duplicates", "companions", "ignored"))
-            found = (source["blank"], source["rejects"], told)
-            wanted = (kinds["blank"], kinds["reject"], kinds["event"] + kinds["ignored"])
-            several = told > wanted[2] and BESIDE.search(file.content)  # things in one record
-            if found[:2] != wanted[:2] or (told != wanted[2] and not several):
-                self._note(file, f"(blank, rejects, all else) are {found}, not {dict(kinds)}")
+            others = [place.verdict for place in places if place.verdict.kind == "beside"]
+            kinds["told"] = kinds["event"] + sum(len(verdict.told) for verdict in others)
+            kinds["ignored"] += sum(verdict.others for verdict in others)
+            told = sum(source[part] for part in ("events", "duplicates", "companions"))
+            found = (source["blank"], source["rejects"], source["ignored"], told)
+            if found != tuple(kinds[name] for name in ("blank", "reject", "ignored", "told")):
+                self._note(file, f"(blank, rejects, ignored, told) are {found}, not {dict(kinds)}")
 
     def _expected(self, verdict: Verdict) -> str:
         """The kind of a verdict, where --job-id names the job of all records."""
         if verdict.kind == "event" and self.job:
             own = own_job(verdict.value)
             if own and own != self.job:
-                verdict.reasons = {"job_conflict"}
+                verdict.reasons = {CONFLICT}
                 return "reject"
         return verdict.kind
 
@@ -133,8 +148,6 @@ class Comparison:
         return ""
 
     def _as_reject(self, place: Place, rows: list[Any], rejects: list[Any]) -> str:
-        if not rows and not rejects and BESIDE.search(place.raw):
-            return ""  # it holds what tells of a job, which other tests judge
         if rows or len(rejects) != 1:
             return f"no reject for {place.verdict.reasons}: {_short(rows)} {_short(rejects)}"
         (reject,) = rejects
@@ -150,6 +163,18 @@ class Comparison:
             return f"{place.verdict.kind}, but there are {_short(rows)} {_short(rejects)}"
         return ""
 
+    def _told_beside(self, place: Place, source: dict[str, Any]) -> str:
+        """Compare what a line tells beside events; a container may leave out some of it."""
+        verdict = place.verdict
+        held = self._beside[source["source_id"]][place.position]
+        wanted = set(verdict.told)
+        if verdict.kind == "container":
+            more = held - beside.anywhere(verdict.value)
+            return f"told beside events, though it is not there: {more}" if more else ""
+        if held - wanted or wanted - self._told:
+            return f"beside events it tells {wanted}, not {held}"
+        return ""
+
     def _as_container(self, place: Place, rows: list[Any], rejects: list[Any]) -> str:
         return self._inside(place.verdict.inside, rows, rejects, whole=True)
 
@@ -157,6 +182,8 @@ class Comparison:
         self, inside: list[Verdict], rows: list[Any], rejects: list[Any], *, whole: bool
     ) -> str:
         """Compare the events in a document with rows; it need not be whole."""
+        if not self.job:
+            self._conflicts(inside, rejects)
         kinds = [self._expected(verdict) for verdict in inside]
         events = [v for v, kind in zip(inside, kinds, strict=True) if kind == "event"]
         by_id = defaultdict(list)
@@ -180,6 +207,26 @@ class Comparison:
                     return f"no reject inside for {verdict.reasons}: {_short(rejects)}"
                 told[reason] -= 1
         return ""
+
+    def _conflicts(self, inside: list[Verdict], rejects: list[Any]) -> None:
+        """Where no job is given: events that a document tells another job than they do are rejects.
+
+        Which job the document tells is for other tests; that an event in it tells one is not.
+        """
+        created = {v.value["message"] for v in inside if v.kind == "event"}
+        named = {found[1] for message in created if (found := CREATED.match(message))}
+        told = [
+            comparable(parsed(row["raw"].decode()))
+            for row in rejects
+            if row["reason"] == CONFLICT
+            and (names := NAMES.fullmatch(row["detail"]))
+            and names[1] != names[2]
+            and named & {names[1], names[2]}
+        ]
+        for verdict in inside:
+            if verdict.kind == "event" and (value := comparable(verdict.value)) in told:
+                told.remove(value)
+                verdict.kind, verdict.reasons = "reject", {CONFLICT}
 
     def _by_documents(self, file: Fuzzed, source: dict[str, Any]) -> None:
         keys = [key for key in (*self._events, *self._rejects) if key[0] == source["source_id"]]
@@ -244,7 +291,8 @@ def differences(row: Any, verdict: Verdict, raw: bytes | None, job: str | None) 
     if value.get("id"):
         wanted["event_id"] = value["id"]
     legacy = value.get("object") == LEGACY
-    wanted["dialect"] = "legacy" if legacy else event.dialect if value.get("id") else "openai"
+    azure = AZURE.fullmatch(value.get("id") or "")
+    wanted["dialect"] = "legacy" if legacy else "azure" if azure else "openai"
     if job:
         wanted["job_id"] = job
     for name, content in wanted.items():

@@ -10,14 +10,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import beside
 from comparison import Comparison
-from dumps import an_event
+from dumps import A, B, a_job, an_event
 from dumps_of import of_records
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import KEYS, NUMBERS, TEXTS
 from seeds import seeds
 from strategies import JSON_VALUES, examples
+from strategies_companions import checkpoint_objects, job_objects, webhooks
 from trial import JOB, trial
 
 from pipeline import open_lake
@@ -36,17 +38,23 @@ def test_mutated_records(tmp_path: Path) -> None:
 VALUES = st.one_of(JSON_VALUES, st.sampled_from(TEXTS), st.just([{"name": "g", "v": 1}] * 2))
 ODD = st.sampled_from([True, False, None, "0.25", 10**400, -(10**400), "\ud800", [1], {"a": 1}])
 FIELDS = st.sampled_from(KEYS[:24])
+BESIDE = st.one_of(job_objects(A), checkpoint_objects(A), webhooks(A))
+KEPT = st.sampled_from(sorted({name for of_kind in beside.KEPT.values() for name in of_kind}))
 METRICS = st.sampled_from([key for key in KEYS if "_" in key and "id" not in key] + ["step"])
 
 
 @st.composite
 def records(draw: st.DrawFn) -> bytes:
-    """A line of any bytes, any JSON, or an event of which some fields are anything."""
-    kind = draw(st.sampled_from(["event", "event", "event", "metrics", "json", "bytes"]))
+    """A line of any bytes, any JSON, or an event or job of which some fields are anything."""
+    kind = draw(st.sampled_from(["event", "event", "event", "metrics", "json", "bytes", "job"]))
     if kind == "bytes":
         return draw(st.binary(max_size=60)).replace(b"\n", b"\r")
     if kind == "json":
         value: Any = draw(VALUES)
+    elif kind == "job":
+        value = draw(BESIDE)
+        for name in draw(st.lists(KEPT, max_size=2)):
+            value[name] = draw(st.one_of(ODD, VALUES))
     else:
         number = draw(st.one_of(st.integers(0, 9), st.integers(100, 9_999)))
         value = an_event(number)
@@ -63,14 +71,31 @@ def records(draw: st.DrawFn) -> bytes:
 
 
 @examples(6)
+@example(some=[json.dumps(an_event(1, id="hash-1")).encode()])
+@example(some=[json.dumps(a_job(A) | {"status": "two words", "created_at": -4}).encode()])
 @given(some=st.lists(records(), min_size=60, max_size=120))
 def test_any_records(some: list[bytes]) -> None:
     """Records drawn at random get the verdicts and values of an independent reader."""
+    compared = of_a_file(some, JOB)
+    assert compared.wrong == []
+
+
+def of_a_file(records: list[bytes], job: str | None) -> Comparison:
+    """What becomes of a file of good events and some records, compared."""
     good = [json.dumps(an_event(number)).encode() for number in (50, 51)]
     with tempfile.TemporaryDirectory() as folder, open_lake(Path(folder) / "lake") as lake:
-        file = of_records(Path(folder) / "x.jsonl", good, some)
-        lake.ingest([file.path], job_id=JOB, force=True)
-        compared = Comparison(lake, JOB, {})
+        file = of_records(Path(folder) / "x.jsonl", good, records)
+        lake.ingest([file.path], job_id=job, force=bool(job))
+        compared = Comparison(lake, job, {})
         compared.compare(file)
         compared.settle()
-        assert compared.wrong == []
+    return compared
+
+
+def test_a_page_that_tells_two_jobs() -> None:
+    """Where no job is given, a page under one job that tells of another is rejected, not lost."""
+    created = an_event(1, message=f"Created fine-tuning job: {A}", data={})
+    record = {"object": "fine_tuning.job", "id": B, "events": [created, an_event(2)]}
+    compared = of_a_file([json.dumps(record).encode()], None)
+    assert compared.wrong == []
+    assert compared.counts["rejects"] == 2

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import beside
 import oracle
 
 WHITE = " \t\r\n"
@@ -29,11 +30,13 @@ class Verdict:
     """What a record is.
 
     Attributes:
-        kind: event, reject, ignored, blank or container.
+        kind: event, reject, ignored, blank, container, or beside: it tells of jobs, not events.
         reasons: of a reject: every reason that is true of it.
         event: of an event: itself, as `oracle.event` reads it.
         value: the JSON value, where it is JSON.
         inside: of a container: the events in it, each with its verdict.
+        told: what is told beside events.
+        others: how many other things lie among what is told.
     """
 
     kind: str
@@ -41,6 +44,8 @@ class Verdict:
     event: oracle.Event | None = None
     value: Any = None
     inside: list[Verdict] = field(default_factory=list)
+    told: list[beside.Told] = field(default_factory=list)
+    others: int = 0
 
 
 def judged(raw: bytes, *, last: bool = False) -> Verdict:
@@ -75,6 +80,9 @@ def of_value(value: Any) -> Verdict:
         return Verdict("container", value=value, inside=list(events_in(value)))
     if inside := list(events_in(value)):
         return Verdict("container", value=value, inside=inside)
+    told, others = beside.inside(value, another)
+    if told:
+        return Verdict("beside", value=value, told=told, others=others)
     if isinstance(value, dict):
         known = another(value) or {"request", "response"} <= value.keys()
         return Verdict("ignored" if known else "reject", {"unknown_object"}, value=value)

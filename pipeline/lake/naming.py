@@ -1,0 +1,152 @@
+"""Before a commit: which job has what no evidence of its own names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import xxhash
+
+from pipeline.contract import UNATTRIBUTED_PREFIX
+from pipeline.lake.identity import rank, rebuilt
+from pipeline.sqlfiles import sql_text
+
+
+@dataclass
+class Names:
+    """The outcome of attribution by shared event ids.
+
+    Attributes:
+        streams: stream id -> job, for streams that had none.
+        jobs: job -> job, for unattributed jobs of the lake that have another name now.
+        shared: streams and jobs whose name another stream's event told.
+    """
+
+    streams: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
+
+
+def name_streams(
+    con: duckdb.DuckDBPyConnection,
+    unattributed: Iterable[str],
+    has_pending: bool,
+    ties: Mapping[str, str],
+) -> Names:
+    """Name pending streams, and rename unattributed jobs, by the event ids they share.
+
+    Reads the views `fresh` (staged, job known), `pending` (staged, job_id is the stream's id),
+    `held` (the whole lake) and `unnamed` (rows of the lake's unattributed jobs). `ties` are pending
+    streams that go on where a job of the lake left off.
+    """
+    links = _Union()
+    old = set(unattributed)
+    for left, right in con.execute(sql_text("lake/shared_ids")).fetchall():
+        links.join(left, right)
+    streams = [row[0] for row in con.execute("select distinct job_id from pending").fetchall()]
+    streams = streams if has_pending else []
+    for stream in streams:
+        links.join(stream, ties.get(stream, stream))
+    names = Names()
+    without_name = old.union(streams)
+    alone: list[list[str]] = []
+    for members in links.groups():
+        known = [m for m in members if m not in without_name]
+        nameless = [m for m in members if m in without_name]
+        if not known:
+            alone.append(nameless)
+        elif len(known) == 1:
+            _call(names, nameless, known[0], old)
+            names.shared.update(nameless)
+        else:  # several jobs share the id: no evidence at all
+            alone.extend([m] for m in nameless if m not in old)
+    for nameless, first in zip(alone, _first_events(con, alone), strict=True):
+        _call(names, nameless, _unattributed(first), old)
+    return names
+
+
+def _call(names: Names, members: Iterable[str], job: str, old: set[str]) -> None:
+    """Note the job of streams, and of jobs of the lake that were called otherwise."""
+    for member in members:
+        if member not in old:
+            names.streams[member] = job
+        elif member != job:
+            names.jobs[member] = job
+
+
+def _first_events(
+    con: duckdb.DuckDBPyConnection, groups: Sequence[Sequence[str]]
+) -> list[tuple[Any, ...]]:
+    """The first event of each group of streams and jobs: its time, id and message.
+
+    Of an event with several contents only the one that will stay counts: what a group is called
+    must be told by what the lake then holds.
+    """
+    grouped = [(member, number) for number, group in enumerate(groups) for member in group]
+    con.register("grouped", pa.table({
+        "job_id": pa.array([member for member, _ in grouped], pa.string()),
+        "number": pa.array([number for _, number in grouped], pa.int64()),
+    }))  # fmt: skip
+    con.execute(
+        "create or replace temp table lost"
+        " (number bigint, event_id varchar, created_at bigint, message varchar)"
+    )
+    while True:
+        con.execute(sql_text("lake/first_events"))
+        lost = [
+            (number, event_id, created_at, message)
+            for (number, event_id), contents in _disputed(con).items()
+            for created_at, message in contents
+        ]
+        if not lost:
+            break
+        con.executemany("insert into lost values (?, ?, ?, ?)", lost)
+    con.unregister("grouped")
+    query = "select created_at, event_id, message from first_events order by number"
+    return con.execute(query).fetchall()
+
+
+def _disputed(con: duckdb.DuckDBPyConnection) -> dict[tuple[int, str], set[tuple[int, str]]]:
+    """Of first events that have several contents: time and message of those that will go."""
+    found = defaultdict(list)
+    for row in con.sql(sql_text("lake/disputed_firsts")).to_arrow_table().to_pylist():
+        found[row["number"], row["event_id"]].append(row)
+    losing = {}
+    for event, rows in found.items():
+        winner = max(rows, key=lambda row: rank(rebuilt(row)))
+        stays = (winner["created_at"], winner["message"])
+        losing[event] = {(row["created_at"], row["message"]) for row in rows} - {stays}
+    return losing
+
+
+def _unattributed(first: Sequence[Any]) -> str:
+    """The name of an unattributed job: of its first event, so the same from any file."""
+    key = "\0".join(map(str, first)).encode("utf-8", "backslashreplace")
+    return f"{UNATTRIBUTED_PREFIX}{xxhash.xxh3_64_hexdigest(key)}"
+
+
+class _Union:
+    """Sets of names that belong together."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def _root(self, name: str) -> str:
+        self._parent.setdefault(name, name)
+        while self._parent[name] != name:
+            self._parent[name] = self._parent[self._parent[name]]
+            name = self._parent[name]
+        return name
+
+    def join(self, left: str, right: str) -> None:
+        self._parent[self._root(left)] = self._root(right)
+
+    def groups(self) -> list[list[str]]:
+        groups: dict[str, list[str]] = {}
+        for name in self._parent:
+            groups.setdefault(self._root(name), []).append(name)
+        return list(groups.values())
