@@ -22,6 +22,7 @@ from strategies_companions import KEY
 
 from pipeline import open_lake, views
 from pipeline.lake.lake import Lake
+from pipeline.lake.rules import rules
 
 EXEMPT = {"sources", "rejects", "unattributed_events", "variants", "history"}
 PROVENANCE = {"stream_id", "source_id", "position", "offset", "ordinal"}
@@ -81,7 +82,7 @@ def lake_of(folder: Path, some: list[Dump], *, one_by_one: bool = False) -> Lake
 def sound(lake: Lake) -> None:
     """No check finds a row that breaks its rule."""
     con = asked(lake)
-    for check in views.checks():
+    for check in rules():
         assert con.execute(check.query).fetchall() == [], check.name
 
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from pipeline import open_lake, views
+from pipeline import open_lake
 from pipeline.contract import DATA_TABLES
 from pipeline.lake.lake import Lake
+from pipeline.lake.rules import rules
 
 Row = tuple[Any, ...]
 FOLDERS = {name: name for name in DATA_TABLES}
@@ -91,7 +92,7 @@ def _broken_rules(lake: Lake) -> list[str]:
     files = frozenset(lake.files())
     if files not in _JUDGED:
         con = over(lake)
-        found = [(check.name, con.execute(check.query).fetchall()) for check in views.checks()]
+        found = [(check.name, con.execute(check.query).fetchall()) for check in rules()]
         _JUDGED[files] = [f"{name}: {rows}" for name, rows in found if rows]
     return _JUDGED[files]
 
