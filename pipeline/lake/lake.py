@@ -113,17 +113,15 @@ class Lake(Drawn):
             self._con.close()
             self._con = None
 
-    def script(self, only: Iterable[str] | None = None) -> str:
-        """The text of `open.sql` over what the lake holds now.
+    def script(self, only: Iterable[str] | None = None) -> tuple[str, list[str]]:
+        """The text of `open.sql` over what the lake holds now, and the live files that it reads.
 
         Args:
             only: views to make, with those they read and without comments; all where None.
         """
-        return views.script(self._store.files(), only=only, comments=only is None)
-
-    def files(self) -> list[str]:
-        """The live files that `script` reads."""
-        return [file for files in self._store.files().values() for file in files]
+        files = self._store.files()
+        text = views.script(files, only=only, comments=only is None)
+        return text, [file for paths in files.values() for file in paths]
 
     def export_events(self, job_id: str | None = None) -> Iterator[str]:
         """The original events as JSON text, one a line, each JSON-equal to what was read.
