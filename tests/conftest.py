@@ -12,6 +12,10 @@ settings.register_profile(
     database=None,
     # A whole lake for each example: shrinking one would take minutes.
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,  # connections that each example fills anew
+    ],
 )
 settings.load_profile("tunelog")

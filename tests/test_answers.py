@@ -10,9 +10,10 @@ import duckdb
 import oracle
 import oracle_runs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracle_lake import ANSWERS, comparable, files, rows, table
+from strategies import examples
 
 from pipeline import views
 
@@ -64,9 +65,7 @@ def jobs(draw: st.DrawFn) -> list[oracle.Event]:
     return events
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25)
 @given(events=jobs())
 def test_answers_equal_the_oracle(
     con: duckdb.DuckDBPyConnection, events: list[oracle.Event]
@@ -78,9 +77,7 @@ def test_answers_equal_the_oracle(
         assert found == wanted, view
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(8)
 @given(events=jobs())
 def test_any_two_jobs_compare(con: duckdb.DuckDBPyConnection, events: list[oracle.Event]) -> None:
     """The jobs named are compared, in the order named, also one with itself or with none."""

@@ -9,9 +9,10 @@ from typing import Any
 import duckdb
 import oracle
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracle_lake import DETECTORS, MARTS, comparable, files, rows, table
+from strategies import examples
 
 from pipeline import synth, views
 
@@ -67,9 +68,7 @@ def curves(draw: st.DrawFn) -> list[oracle.Event]:
     return events
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(10)
 @given(events=curves())
 def test_detectors_equal_the_oracle(
     con: duckdb.DuckDBPyConnection, events: list[oracle.Event]

@@ -79,14 +79,31 @@ def query(view: View) -> str:
     return f"from {view.name} order by {', '.join(view.order)}"
 
 
-@pytest.mark.parametrize("view", MARTS, ids=lambda view: view.name)
-def test_shell_and_package_agree(view: View, lake: Path, in_shell: Path) -> None:
-    """Each view gives the same rows in DuckDB's shell, in its package, and through the lake."""
+@pytest.fixture(scope="module")
+def in_package(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of DuckDB's package after open.sql."""
     with duckdb.connect() as con:
         con.execute((lake / "open.sql").read_text(encoding="utf-8"))
-        package = con.sql(query(view)).to_arrow_table()
-    with open_lake(lake, create=False) as opened:
-        ours = opened.connect().sql(query(view)).to_arrow_table()
+        yield con
+
+
+@pytest.fixture(scope="module")
+def through_lake(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that the lake made."""
+    with open_lake(lake, create=False) as opened, opened.connect() as con:
+        yield con
+
+
+@pytest.mark.parametrize("view", MARTS, ids=lambda view: view.name)
+def test_shell_and_package_agree(
+    view: View,
+    in_shell: Path,
+    in_package: duckdb.DuckDBPyConnection,
+    through_lake: duckdb.DuckDBPyConnection,
+) -> None:
+    """Each view gives the same rows in DuckDB's shell, in its package, and through the lake."""
+    package = in_package.sql(query(view)).to_arrow_table()
+    ours = through_lake.sql(query(view)).to_arrow_table()
     shell = pq.read_table(in_shell / f"{view.name}.parquet")
     assert len(package), "an empty view would prove nothing"
     assert shell.column_names == package.column_names == ours.column_names

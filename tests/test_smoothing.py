@@ -11,8 +11,9 @@ import oracle_lake
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 from pipeline import open_lake, views
 from pipeline.contract import TABLES
@@ -65,9 +66,7 @@ def test_smoothing_equals_polars_on_long_curves(con: duckdb.DuckDBPyConnection, 
     assert isinstance(error, float) and error < 1e-9
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25)
 @given(
     values=st.lists(st.none() | st.floats(-1e6, 1e6) | st.just(math.nan), min_size=1, max_size=50),
     s=st.floats(0, 0.999) | st.sampled_from([1e-300, 1e-12, 0.5]),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from pipeline.charts.read import VIEWS
+
 if TYPE_CHECKING:
     import altair as alt
     import duckdb
@@ -18,7 +20,7 @@ class Drawn:
     are thinned to `points` each, but keep every extreme, best step and odd value.
     """
 
-    def _connection(self) -> duckdb.DuckDBPyConnection:
+    def _connection(self, wanted: set[str] | None) -> duckdb.DuckDBPyConnection:
         raise NotImplementedError
 
     def curve(
@@ -53,7 +55,7 @@ class Drawn:
         from pipeline.charts.curve import curve_chart
 
         return curve_chart(
-            self._connection(), job, metrics=metrics, smoothing=smoothing, log=log,
+            self._connection({*VIEWS}), job, metrics=metrics, smoothing=smoothing, log=log,
             attempts=attempts, points=points, width=width, height=height,
         )  # fmt: skip
 
@@ -88,7 +90,7 @@ class Drawn:
         from pipeline.charts.curve import compare_chart
 
         return compare_chart(
-            self._connection(), jobs, metrics=metrics, by=by, smoothing=smoothing, log=log,
+            self._connection({*VIEWS}), jobs, metrics=metrics, by=by, smoothing=smoothing, log=log,
             points=points, width=width, height=height,
         )  # fmt: skip
 
@@ -119,6 +121,6 @@ class Drawn:
         from pipeline.charts.timeline import timeline_chart
 
         return timeline_chart(
-            self._connection(), job, around=around, window=window, points=points,
-            width=width, height=height,
+            self._connection({"jobs", "timeline"}), job, around=around, window=window,
+            points=points, width=width, height=height,
         )  # fmt: skip

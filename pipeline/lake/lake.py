@@ -75,17 +75,13 @@ class Lake(Drawn):
         Raises:
             LakeError: a view of `only` does not exist.
         """
-        import duckdb
-
-        con = duckdb.connect(
-            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-        )
+        con = _engine()
         views.create(con, self._store.files(), only=only)
         return con
 
     def sql(self, query: str, **params: Any) -> pl.DataFrame:
         """The rows of a query; `$name` stands for a parameter."""
-        con = self._connection()
+        con = self._connection(views.named(query))
         return con.sql(query, params=params).pl() if params else con.sql(query).pl()
 
     def view(self, name: str) -> pl.DataFrame:
@@ -97,15 +93,21 @@ class Lake(Drawn):
         if name not in views.names():
             raise UsageError(f"{name}: no such view: `tunelog views` lists them")
         order = ", ".join(views.find(name).order)
-        return self._connection().view(name).order(order).pl()
+        return self._connection({name}).view(name).order(order).pl()
 
     def refresh(self) -> None:
         """Let `sql` and `view` see what was committed since."""
         self._forget()
 
-    def _connection(self) -> duckdb.DuckDBPyConnection:
+    def _connection(self, wanted: set[str] | None) -> duckdb.DuckDBPyConnection:
+        """The connection of `sql` and `view`: one snapshot, in which views are made when asked."""
         if self._con is None:
-            self._con = self.connect()
+            self._files, self._made = self._store.files(), set[str]()
+            self._con = _engine()
+            views.create(self._con, self._files, only=[])
+        if new := (set(views.names()) if wanted is None else wanted) - self._made:
+            views.create(self._con, self._files, only=new)
+            self._made |= new
         return self._con
 
     def _forget(self) -> None:
@@ -253,3 +255,11 @@ class Lake(Drawn):
             merged = compact(self._store, everything=True, keep_hours=keep_hours, waiting=waiting)
         self._forget()
         return merged
+
+
+def _engine() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    )
