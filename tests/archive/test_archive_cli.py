@@ -135,7 +135,7 @@ def test_errors_are_one_line(
     [
         ("OPENAI_API_KEY", "sk-some-other-key", "status 401"),
         ("OPENAI_API_KEY", f"{KEY}\n{KEY}", "OPENAI_API_KEY: holds"),
-        ("OPENAI_API_KEY", "", "OPENAI_API_KEY"),
+        ("OPENAI_API_KEY", "", "OPENAI_API_KEY: is not set"),
         ("OPENAI_BASE_URL", f"http://me:{KEY}@127.0.0.1:9/v1", "Connection"),
     ],
 )
