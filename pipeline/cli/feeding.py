@@ -118,9 +118,9 @@ class Feeder:
         environment = {k: v for k, v in os.environ.items() if k not in SECRET_VARIABLES}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, "-m", "pipeline.cli.feeding_process", self._lake_dir]
-        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-        return subprocess.Popen(
-            command, env=environment, stdin=pipe, stdout=pipe, stderr=nothing, text=True
+        pipe = subprocess.PIPE
+        return subprocess.Popen(  # of a session of its own: Ctrl-C is for this process alone
+            command, env=environment, stdin=pipe, stdout=pipe, text=True, start_new_session=True
         )
 
     def finish(self) -> ExitCode:
