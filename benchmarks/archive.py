@@ -35,20 +35,14 @@ def served(jobs: int) -> Iterator[None]:
             server.stdin.close()
 
 
-def archived(folder: Path, concurrency: int) -> tuple[Run, int, float]:
-    """Archive the account and ingest the archive.
+def archived(folder: Path, concurrency: int, *, ingest: bool = True) -> tuple[Run, int]:
+    """Archive the account, and ingest the archive meanwhile.
 
     Returns:
-        The process, the requests it made, its processor time [s].
+        The process, with the work of the one that it starts, and the requests it made.
     """
-    before = os.times()
     out, lake = emptied(folder / "archive"), emptied(folder / "archive-lake")
-    ran = run(
-        (*TUNELOG, "archive", "--out", str(out), "--lake", str(lake),
-         "--concurrency", str(concurrency))
-    )  # fmt: skip
-    lines = map(json.loads, (out / "manifest.jsonl").read_text().splitlines())
-    after = os.times()
-    cpu = after.children_user + after.children_system
-    cpu -= before.children_user + before.children_system
-    return ran, sum("url" in line for line in lines), cpu
+    command = (*TUNELOG, "archive", "--out", str(out), "--concurrency", str(concurrency))
+    ran = run((*command, "--lake", str(lake)) if ingest else command)
+    with (out / "manifest.jsonl").open(encoding="utf-8") as lines:
+        return ran, sum("url" in json.loads(line) for line in lines)

@@ -84,7 +84,7 @@ def too_deep(value: Any) -> bool:
             inner
             for item in level
             for inner in (item.values() if isinstance(item, dict) else item)
-            if isinstance(inner, dict | list)
+            if type(inner) is dict or type(inner) is list  # of a hundred events, this is felt
         ]
         if not level:
             return False
@@ -93,16 +93,26 @@ def too_deep(value: Any) -> bool:
 
 def loads(text: str) -> Any:
     """`json.loads`, integers of any length included."""
-    return _decode(text)
+    try:
+        return _decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return _decode_any(text)
 
 
 def _integer(digits: str) -> int | float:
     # Python refuses to turn more than 4,300 digits into an int (a guard against slowness);
     # such a number is beyond every column anyway, its text stays in `data`.
-    return int(digits) if len(digits) < 4_000 else float(digits)
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
 
 
-_decode = json.JSONDecoder(parse_int=_integer).decode  # made once: `json.loads` makes one a call
+# Made once: `json.loads` makes one a call. The usual one has no callback for each integer.
+_decode = json.JSONDecoder().decode
+_decode_any = json.JSONDecoder(parse_int=_integer).decode
 
 
 def bare(text: str) -> str:

@@ -447,6 +447,18 @@ MUTANTS = (
     Mutant("archive", "the process beside it gets the key", "pipeline/cli/feeding.py",
            " if k not in SECRET_VARIABLES", "",
            "tests/archive/test_archive_cli.py::test_a_large_archive_is_ingested_while_it_is_fetched"),
+    Mutant("archive", "more is asked for at once than allowed", "pipeline/archive/account.py",
+           "max_connections=concurrency", "max_connections=256",
+           ARCHIVE + "no_more_requests_at_once_than_allowed"),
+    Mutant("archive", "lists of checkpoints are kept from the lake", "pipeline/cli/feeding.py",
+           '_NO_DUMP = "about-"', '_NO_DUMP = ("about-", "checkpoints-")',
+           "tests/archive/test_archive_lake.py::"
+           "test_the_lake_is_that_of_the_raw_bodies_and_of_the_truth"),
+    Mutant("archive", "what follows a frame is not read", "pipeline/forms/compression.py",
+           "inflater.eof and not inflater.unused_data", "inflater.eof",
+           "tests/test_compression.py::test_at_once_as_piece_by_piece"),
+    Mutant("companions", "an infinite number in a row is none of JSON", "pipeline/forms/results.py",
+           " and math.inf not in told", "", BESIDE + "plain_rows_are_read_as_any"),
     Mutant("watch", "what was shown is not noted", "pipeline/archive/watch.py",
            'self._store.keep({"kind": "shown", "job": news.job.id, "events": ids})', "pass",
            "tests/archive/test_watch.py::test_only_the_newest_events_of_a_job_that_is_new_to_it_"

@@ -172,6 +172,11 @@ def connect(
         else:
             client = openai.OpenAI(max_retries=retries, timeout=patience, http_client=http)
     except Exception as error:  # as above; bad settings raise many kinds
+        azure = azure_endpoint is not None
+        keys = [name for name in SECRET_VARIABLES if name.startswith("AZURE") == azure]
+        if not any(os.environ.get(name) for name in keys):
+            also = "" if azure else ", or name an Azure resource by --azure-endpoint"
+            raise UsageError(f"{keys[0]}: is not set: export it{also}") from None
         raise UsageError(f"tunelog archive: {redactor.text(str(error))}") from None
     return Account(client, redactor)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.lake.reports import IngestReport
 
 AT_ONCE = 500
-"""New files that are worth a commit while others are fetched."""
+"""Files of a commit: worth one, and few enough for its memory to stay small."""
 
 _NO_DUMP = "about-"
 """Beginning of the names of files that hold nothing for a lake: file objects."""
@@ -91,13 +91,13 @@ class Feeder:
             self._process.communicate()
 
     def _feed(self) -> None:
-        while not self._over.wait(0.2):
+        while not self._over.wait(0.1):
             files = self._files()[self._taken :]
-            if len(files) >= AT_ONCE and not self._give(files):
+            if len(files) >= AT_ONCE and not self._give(files[:AT_ONCE]):
                 return
 
     def _give(self, files: list[Path]) -> bool:
-        """Have files ingested beside; False if it cannot be said what became of them."""
+        """Have the next files ingested beside; False if it is not known what became of them."""
         self._process = self._process or self._started()
         assert self._process.stdin and self._process.stdout
         try:
@@ -118,17 +118,20 @@ class Feeder:
         environment = {k: v for k, v in os.environ.items() if k not in SECRET_VARIABLES}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, "-m", "pipeline.cli.feeding_process", self._lake_dir]
-        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-        return subprocess.Popen(
-            command, env=environment, stdin=pipe, stdout=pipe, stderr=nothing, text=True
+        pipe = subprocess.PIPE
+        return subprocess.Popen(  # of a session of its own: Ctrl-C is for this process alone
+            command, env=environment, stdin=pipe, stdout=pipe, text=True, start_new_session=True
         )
 
     def finish(self) -> ExitCode:
         """Ingest what is left, and tell what it comes to."""
         self._over.set()
         self._thread.join()
-        left = self._files()[self._taken :]
-        if left and (self._process is None or not self._give(left)):
+        files = self._files()
+        if self._process is not None:
+            while (left := files[self._taken :]) and self._give(left[:AT_ONCE]):
+                pass
+        if left := files[self._taken :]:
             from pipeline import open_lake
 
             with open_lake(self._lake_dir) as lake, progress_bar() as progress:

@@ -10,21 +10,26 @@ import json
 import sys
 
 from pipeline import open_lake
+from pipeline.cli.options import waiting_note
 
 
-def main(lake_dir: str) -> None:
-    """Serve a lake."""
-    with open_lake(lake_dir) as lake:
-        for line in sys.stdin:
-            found = lake.ingest(json.loads(line))
-            told = {
-                "events": sum(source.events for source in found.sources),
-                "rejects": found.reject_count,
-                "refused": found.refused[0].problem if found.refused else None,
-            }
-            sys.stdout.write(f"{json.dumps(told)}\n")
-            sys.stdout.flush()
+def main(lake_dir: str) -> int:
+    """Serve a lake; what ends it before its time is met again, and told, by who started it."""
+    try:
+        with open_lake(lake_dir) as lake:
+            for line in sys.stdin:
+                found = lake.ingest(json.loads(line), waiting=waiting_note(lake_dir))
+                told = {
+                    "events": sum(source.events for source in found.sources),
+                    "rejects": found.reject_count,
+                    "refused": found.refused[0].problem if found.refused else None,
+                }
+                sys.stdout.write(f"{json.dumps(told)}\n")
+                sys.stdout.flush()
+    except Exception:
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(sys.argv[1]))

@@ -87,7 +87,8 @@ def recognise(head: bytes, whole: bool) -> str:
     """
     _refuse_magic(head)
     line, ended, _ = head.partition(b"\n")
-    if line.startswith(b"{") and (ended or whole) and _holds_an_event(line):
+    first = _value(line.decode("latin-1")) if line[:1] == b"{" and (ended or whole) else None
+    if isinstance(first, dict) and is_event(first):
         return "lines"  # the usual case, told without looking further
     # Structure is ASCII: a byte a character keeps invalid UTF-8 for the verdict on its record.
     text = head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip(_SPACE)
@@ -98,7 +99,7 @@ def recognise(head: bytes, whole: bool) -> str:
     if _NOTEBOOK.match(text):
         raise Unrecognised(f"a Jupyter notebook, {_LATER}")
     lines = text.split("\n", _LINES_LOOKED_AT)
-    container = _container(lines[0]) if text[0] in "{[" else None
+    container = _container(lines[0], first) if text[0] in "{[" else None
     if container is None and not any(_is_object(line) for line in lines):
         _refuse_controls(head, bracketed=text[0] in "{[")  # a log that lost blocks has objects
     if text[0] in "{[":
@@ -126,11 +127,12 @@ def recognise(head: bytes, whole: bool) -> str:
     raise Unrecognised("a text without JSON")
 
 
-def _holds_an_event(line: bytes) -> bool:
+def _value(line: str) -> Any | None:
+    """The JSON value on a line; None where there is none."""
     try:
-        return is_event(json.loads(line.decode("latin-1")))
+        return loads(line)
     except (ValueError, RecursionError):
-        return False
+        return None
 
 
 _STRANGE = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
@@ -173,13 +175,15 @@ def _begins_document(text: str, whole: bool) -> bool:
     return "\n" in text[:end] or not whole
 
 
-def _container(line: str) -> bool | None:
-    """Whether a line holds events inside; None where it is no JSON object or array."""
+def _container(line: str, value: Any | None = None) -> bool | None:
+    """Whether a line holds events inside; None where it is no JSON object or array.
+
+    Args:
+        line: the text.
+        value: what it says, where that is known.
+    """
     line = line.strip(_SPACE)
-    try:
-        value: Any = loads(line)
-    except (ValueError, RecursionError):
-        return None
+    value = _value(line) if value is None else value
     if isinstance(value, dict) and is_event(value):
         return False
     if not isinstance(value, dict | list):

@@ -20,6 +20,9 @@ NOW = 1_790_000_000
 FAULTS = ("429", "500", "503", "408", "drop", "cut", "malformed", "html", "no_more", "slow")
 """What can go wrong with one request; all of it goes away by trying again."""
 
+HANG_SECONDS = 0.4
+"""How long the fault `hang` keeps a request waiting; for clients of less patience."""
+
 
 class Api:
     """What an account holds, and how the server misbehaves.
@@ -34,6 +37,9 @@ class Api:
         before: called with the path before each request is answered, as to add events.
         asked: paths with their queries, in the order they came.
         latency: before each answer [s].
+        again: what a refusal's Retry-After says [s].
+        busy: requests under way.
+        busiest: the most there were at once.
     """
 
     def __init__(self, *, azure: bool = False, cap: int = 100) -> None:
@@ -47,6 +53,8 @@ class Api:
         self.before: Callable[[str], None] = lambda path: None
         self.asked: list[str] = []
         self.latency = 0.0
+        self.again = "0.01"
+        self.busy = self.busiest = 0
         self.lock = threading.RLock()
         self.url = ""
 
@@ -185,16 +193,25 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         api = self.server.api
         with api.lock:
+            api.busy += 1
+            api.busiest = max(api.busy, api.busiest)
+        self._answer(api)
+
+    def _answer(self, api: Api) -> None:
+        with api.lock:
             api.asked.append(self.path)
             api.before(self.path)
             fault = api.faults.popleft() if api.faults else None
         if api.latency:
             time.sleep(api.latency)
+        if fault == "hang":
+            time.sleep(HANG_SECONDS)
         if fault == "drop":
+            self._done()
             self.close_connection = True
             return
         if fault and fault.isdigit():
-            self._send(int(fault), _error("try again"), "0.01")
+            self._send(int(fault), _error("try again"), api.again)
             return
         status, body = api.answer(self.path, self.headers)
         if fault == "malformed" and body.startswith(b"{"):  # half a file looks like a file
@@ -205,9 +222,14 @@ class _Handler(BaseHTTPRequestHandler):
             body = body.replace(b'"has_more"', b'"has_less"')
         self._send(status, body, cut=fault == "cut", slow=fault == "slow")
 
+    def _done(self) -> None:
+        with self.server.api.lock:
+            self.server.api.busy -= 1
+
     def _send(
         self, status: int, body: bytes, again: str = "", *, cut: bool = False, slow: bool = False
     ) -> None:
+        self._done()  # the client may ask again as soon as it has the answer
         self.send_response_only(status)
         self.send_header("Date", self.date_time_string(NOW))
         self.send_header("Content-Type", "application/json")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from keeping import A, B, C, account, assert_equal, faults, held, lines, run, small
-from server import FAULTS, KEY, NOW, an_event, newest_first, serving
+from server import FAULTS, HANG_SECONDS, KEY, NOW, an_event, newest_first, serving
 
 
 @pytest.mark.parametrize("azure", [False, True])
@@ -101,6 +104,41 @@ def test_faults_that_pass_are_tried_again(tmp_path: Path, fault: str) -> None:
     assert_equal(tmp_path / "a", api)
 
 
+def test_a_server_that_says_when_is_asked_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 429 the client waits as long as Retry-After says."""
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    with serving(small()) as api:
+        api.again = "37"
+        api.faults.extend([None, "429", None])
+        assert not run(api, tmp_path / "a").failed
+    assert slept == [37]
+    assert_equal(tmp_path / "a", api)
+
+
+def test_a_server_that_does_not_answer_is_asked_again(tmp_path: Path) -> None:
+    """Patience ends with --timeout; what was asked for comes with another try."""
+    with serving(small()) as api:
+        api.faults.extend([None, "hang", "hang"])
+        began = time.monotonic()
+        assert not run(api, tmp_path / "a", timeout=HANG_SECONDS / 2).failed
+        assert time.monotonic() - began > HANG_SECONDS / 2
+    assert len(api.asked) > len(set(api.asked))
+    assert_equal(tmp_path / "a", api)
+
+
+def test_no_more_requests_at_once_than_allowed(tmp_path: Path) -> None:
+    """Jobs are fetched side by side, with as many requests under way as --concurrency says."""
+    with serving(small(cap=100)) as api:
+        api.latency = 0.03
+        for number in range(5):
+            api.add(f"ftjob-{number:024}", [an_event(A, 500 + number, NOW - 80_000)])
+        run(api, tmp_path / "a", concurrency=3)
+    assert api.busiest == 3
+
+
 def test_what_still_fails_is_told_and_the_rest_is_there(tmp_path: Path) -> None:
     """A job whose events cannot be had is listed; verify says so; the next run mends it."""
     with serving(small()) as api:
@@ -163,6 +201,10 @@ def test_bodies_are_kept_byte_for_byte_in_private_files(tmp_path: Path) -> None:
     (line,) = (x for x in lines(tmp_path / "a") if x["kind"] == "events" and x["job"] == A)
     with Store(tmp_path / "a") as store:
         assert store.read(line["path"]) == body
+    assert (line["bytes"], line["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
+    assert line["url"] == f"{api.url}/fine_tuning/jobs/{A}/events?limit=100"
+    assert line["status"] == 200 and line["request_id"].startswith("req_")
+    assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "a").rglob("*")}
     assert modes == {0o600, 0o700} and (tmp_path / "a").stat().st_mode & 0o777 == 0o700
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -58,6 +60,19 @@ def test_one_command_gives_archive_and_lake(api: Api, capsys: pytest.CaptureFixt
     with open_lake("l") as lake:
         (row,) = lake.sql("from jobs where job_id = $job", job=C).to_dicts()
     assert row["status"] == "failed"  # as the job object says: it has no events
+
+
+def test_progress_is_told_on_a_terminal(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs, events, their rate and the time left, on standard error, gone when it ends."""
+    screen = io.StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    assert run(["archive", "--out", "a"]) == ExitCode.OK
+    told = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    assert re.search(r"3 of 3 jobs, 18 events, [\d,]+/s +0:00:0\d +left", told)
+    assert screen.getvalue().rstrip().endswith("\x1b[2K")
 
 
 def test_a_large_archive_is_ingested_while_it_is_fetched(
@@ -120,7 +135,7 @@ def test_errors_are_one_line(
     [
         ("OPENAI_API_KEY", "sk-some-other-key", "status 401"),
         ("OPENAI_API_KEY", f"{KEY}\n{KEY}", "OPENAI_API_KEY: holds"),
-        ("OPENAI_API_KEY", "", "OPENAI_API_KEY"),
+        ("OPENAI_API_KEY", "", "OPENAI_API_KEY: is not set"),
         ("OPENAI_BASE_URL", f"http://me:{KEY}@127.0.0.1:9/v1", "Connection"),
     ],
 )

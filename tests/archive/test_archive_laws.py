@@ -17,7 +17,7 @@ from server import FAULTS, KEY, NOW, Api, an_event, serving
 
 JOBS = [f"ftjob-{letter * 24}" for letter in "DEFGH"]
 
-# Of the faults that pass; `hang` outlasts the client's patience.
+# Of the faults that pass.
 schedules = st.lists(st.sampled_from((None, None, *FAULTS)), max_size=60)
 
 
