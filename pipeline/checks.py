@@ -31,12 +31,16 @@ class Checked:
     Attributes:
         rows: the view `verdicts` with one column more, `fails`: tripped, and a rule to fail on.
         jobs: how many jobs were judged.
+        found: the rows of it that tripped.
+        odd: in how many jobs any rule tripped.
         tripped: rule -> jobs in which it tripped, rules in the order of `settings.RULES`.
         failing: jobs with a verdict that fails.
     """
 
     rows: pa.Table
+    found: pa.Table
     jobs: int
+    odd: int
     tripped: dict[str, int]
     failing: int
 
@@ -74,10 +78,13 @@ def check(lake: Lake, settings: Settings | None = None, *, job_id: str | None = 
     if not rows.num_rows:
         what = f"no job {job_id} in it" if job_id else "no jobs in it"
         raise DataError(f"{lake.path}: {what}: nothing was checked: ingest its events first")
-    tripped = Counter(rows.filter(pc.equal(rows["verdict"], "tripped"))["rule"].to_pylist())
+    found = rows.filter(pc.equal(rows["verdict"], "tripped"))
+    tripped = Counter(found["rule"].to_pylist())
     return Checked(
         rows=rows,
+        found=found,
         jobs=pc.count_distinct(rows["job_id"]).as_py(),
+        odd=pc.count_distinct(found["job_id"]).as_py(),
         tripped={rule: tripped[rule] for rule in RULES if tripped[rule]},
         failing=pc.count_distinct(rows.filter(rows["fails"])["job_id"]).as_py(),
     )

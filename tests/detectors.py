@@ -27,6 +27,8 @@ SIZES = ((0.25, 0.5), (0.5, 1.0), (1.0, 1.5), (1.5, 2.5), (2.5, 8.0))
 SEEN = (1.0, 8.0)
 """Visibility of the faults that a person sees, up to the greatest that is planted."""
 
+ALL = (0.0, 100.0)
+
 FAULTS, CLEAN, MARK = 4_200, 1_000, 0.95
 BATCH = 700
 """Jobs in one lake."""
@@ -42,15 +44,27 @@ def measured(seed: int, count: int, kinds: Sequence[str | None], noise: list) ->
 
 
 def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Recall by size and precision, one row a kind."""
-    wrong = wrong_alarms(outcomes)
-    yield "| fault | " + " | ".join(f"{a:g} to {b:g}" for a, b in SIZES) + " | seen | precision |"
-    yield "| --- " + "| ---: " * (len(SIZES) + 2) + "|"
+    """Recall by size, then precision by size, one row a kind."""
+    sizes = " | ".join(f"{a:g} to {b:g}" for a, b in SIZES)
+    yield f"| recall | {sizes} | seen |"
+    yield "| --- " + "| ---: " * (len(SIZES) + 1) + "|"
     for kind in KINDS:
         cells = [summary(outcomes, kind, *size) for size in (*SIZES, SEEN)]
-        told = " | ".join(f"{100 * found / max(n, 1):.0f} % of {n}" for n, found in cells)
-        right = summary(outcomes, kind, 0, 100)[1]
-        yield f"| {kind} | {told} | {100 * right / max(right + wrong[kind], 1):.1f} % |"
+        told = " | ".join(f"{100 * found / max(n, 1):.1f} % of {n}" for n, found in cells)
+        yield f"| {kind} | {told} |"
+    yield from ("", f"| precision | {sizes} | all |", "| --- " + "| ---: " * (len(SIZES) + 1) + "|")
+    for kind in KINDS:
+        told = " | ".join(precision(outcomes, kind, *size) for size in (*SIZES, ALL))
+        yield f"| {kind} | {told} |"
+
+
+def precision(outcomes: Sequence[Outcome], kind: str, low: float, high: float) -> str:
+    """Right alarms of a kind among all of it, in jobs with a fault of that size, of any kind."""
+    own = [o for o in outcomes if low <= o.job.visibility < high]
+    right, wrong = summary(own, kind, low, high)[1], wrong_alarms(own)[kind]
+    return (
+        f"{100 * right / (right + wrong):.1f} % of {right + wrong}" if right + wrong else "no alarm"
+    )
 
 
 def misses(outcomes: Sequence[Outcome], clean: Sequence[Outcome]) -> Iterator[str]:
@@ -58,7 +72,7 @@ def misses(outcomes: Sequence[Outcome], clean: Sequence[Outcome]) -> Iterator[st
     wrong = wrong_alarms(outcomes)
     for kind in KINDS:
         planted_faults, found = summary(outcomes, kind, *SEEN)
-        right = summary(outcomes, kind, 0, 100)[1]
+        right = summary(outcomes, kind, *ALL)[1]
         if found < MARK * planted_faults:
             yield f"{kind}: {found} of {planted_faults} faults that a person sees were found"
         if right < MARK * (right + wrong[kind]):

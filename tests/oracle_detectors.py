@@ -33,10 +33,14 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         usual = [median(losses[max(0, n - 30) : n]) if n else None for n in range(len(losses))]
         start = usual[20] if len(losses) > 20 else None
         off = [(y - m) / abs(m) for y, m in zip(losses, usual, strict=True) if m]
-        noise = (quantile(off, 0.9) - median(off)) / 1.2816 if off else None
+        noise = None
+        if off:
+            low, middle, high = quantile(off, 0.1), median(off), quantile(off, 0.9)
+            noise = max(high - middle, (high - low) / 2) / 1.2816
+        level = abs(median(losses))
         groups: list[list[int]] = []
         for n in range(20, len(losses)):
-            if losses[n] > above(usual[n], start, noise):
+            if losses[n] > above(usual[n], start, noise, level):
                 if groups and n - groups[-1][-1] <= 5:
                     groups[-1].append(n)
                 else:
@@ -44,7 +48,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         for group in groups:
             first, last = group[0], group[-1]
             peak = max(group, key=lambda n: (losses[n], -n))
-            spread = (noise or 0) * abs(usual[first])
+            spread = (noise or 0) * max(abs(usual[first]), level)
             half = (losses[peak] + usual[first]) / 2
             rows.append(
                 {
@@ -54,7 +58,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
                     "peak_step": points[peak][0],
                     "peak_loss": losses[peak],
                     "usual_loss": usual[first],
-                    "threshold": above(usual[first], start, noise),
+                    "threshold": above(usual[first], start, noise, level),
                     "deviations": (losses[peak] - usual[first]) / spread if spread else None,
                     "points": len(group),
                     "is_recovered": last + 1 < len(losses) and losses[last + 1] <= half,
@@ -72,12 +76,12 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[below] + (place - below) * rest
 
 
-def above(usual: float | None, start: float | None, noise: float | None) -> float:
+def above(usual: float | None, start: float | None, noise: float | None, level: float) -> float:
     """The loss above which a point is a spike."""
     assert usual is not None and start is not None
     limits = [usual + 0.3 * abs(start)]
     if noise is not None:
-        limits.append(usual + 8 * noise * abs(usual))
+        limits.append(usual + 7 * noise * max(abs(usual), level))
     if abs(usual) < 0.05 * abs(start):
         limits.append(start)
     return max(limits)
@@ -148,25 +152,25 @@ def overfitting(events: list[Event]) -> list[Row]:
 def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
     losses = [loss for _, loss in points]
-    span = max(4, math.floor(0.15 * len(losses)))
-    steps = [abs(b - a) for a, b in pairwise(losses)]
-    noise = 1.4826 / math.sqrt(2) * median(steps)
+    span = max(3, min(6, math.floor(0.33 * len(losses))))
+    ratios = [2 * abs(b - a) / (abs(a) + abs(b)) if a != b else 0.0 for a, b in pairwise(losses)]
+    noise = math.sqrt(math.pi) / 2 * abs(median(losses)) * sum(ratios) / len(ratios)
+    middles = [median(losses[n - 2 : n + 1]) for n in range(2, len(losses))]
     best, best_step = math.inf, 0
     excesses: list[float | None] = []
     since: list[int] = []
     error = limit = math.nan
     for n in range(span - 1, len(losses)):
-        error = median(losses[n - span + 1 : n + 1])
+        error = sum(middles[n - span + 1 : n - 1]) / (span - 2)
         if error < best:
             best, best_step = error, points[n][0]
         excesses.append(100 * (error / best - 1) if best > 0 else None)
-        limit = best + max(best * 0.2, 0.05, 7 * 1.2533 * noise / math.sqrt(span))
+        limit = best + max(best * 0.2, 0.05, 7 * noise / math.sqrt(span))
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
-    needed = 2 if last is not None and last > 50 else 3
     bands = ((100, "severe"), (50, "marked"))
     names = [name for limit, name in bands if last is not None and last > limit]
-    is_overfit = len(since) >= needed
+    is_overfit = len(since) >= 2 and median(losses[-span:]) > limit
     return {
         "is_overfit": is_overfit,
         "severity": "none" if not is_overfit else names[0] if names else "mild",

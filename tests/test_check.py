@@ -26,13 +26,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with open_lake(folder / name) as lake:
             if path:
                 lake.ingest([path])
+    (folder / "calm.toml").write_text("[thresholds.loss_spikes]\nleast_rise = 9\n")
     return folder
 
 
-def check(place: Path, *args: str, code: int) -> subprocess.CompletedProcess[str]:
+def check(
+    place: Path, *args: str, code: int, columns: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run `tunelog check` in the folder."""
     command = [sys.executable, "-m", "pipeline.cli", "check", *args]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": columns}
     done = subprocess.run(
         command, cwd=place, env=environ, capture_output=True, text=True, check=False
     )
@@ -55,14 +58,37 @@ def test_exit_codes(place: Path) -> None:
 
 def test_formats(place: Path) -> None:
     """JSON has one verdict per rule with its evidence, Markdown the same for people."""
-    rows = json.loads(check(place, "--lake", "failed", "--format", "json", code=1).stdout)
+    whole = check(place, "--lake", "failed", "--all", "--format", "json", code=1).stdout
+    rows = json.loads(whole)
     assert [row["rule"] for row in rows] == list(settings.RULES)
     failing = {row["rule"] for row in rows if row["fails"]}
     assert failing == {"error", "nan", "divergence"}
     (stall,) = [row for row in rows if row["rule"] == "stall"]
     assert stall["step"] == 30 and stall["value"] > stall["threshold"] == 1800
-    shown = check(place, "--lake", "failed", "--tripped", "--format", "markdown", code=1).stdout
+    shown = check(place, "--lake", "failed", "--format", "markdown", code=1).stdout
     assert shown.count("| tripped |") == 6 and "60 min after step 30" in shown
+
+
+def test_only_what_tripped_is_printed(place: Path) -> None:
+    """A line for each verdict that tripped, under its job and wrapped to the width; --all adds the
+    others, and what passes prints nothing but a count."""
+    done = check(place, "--lake", "failed", code=1)
+    job, *lines = done.stdout.splitlines()
+    assert job == "ftjob-GoldenGoldenGoldenGolden" and len(lines) == 6
+    assert [line.split()[:2] for line in lines[:2]] == [["fails", "error"], ["fails", "nan"]]
+    assert ["tripped", "stall"] in [line.split()[:2] for line in lines]
+    assert done.stderr.startswith("1 job checked: 1 tripped a rule (error 1, nan 1, divergence 1")
+    whole = check(place, "--lake", "failed", "--all", code=1).stdout.splitlines()
+    assert len(whole) == 8 and whole[5].split()[:2] == ["ok", "spike"]
+    narrow = check(place, "--lake", "failed", code=1, columns="60").stdout.splitlines()
+    assert len(narrow) > 7 and max(map(len, narrow)) <= 60
+    assert " ".join(" ".join(narrow).split()) == " ".join(done.stdout.split())
+    none = check(place, "--lake", "spikes", "--config", "calm.toml", code=0)
+    assert none.stdout == "" and "1 job checked: nothing tripped" in none.stderr
+    json_rows = check(
+        place, "--lake", "spikes", "--config", "calm.toml", "--format", "json", code=0
+    )
+    assert json.loads(json_rows.stdout) == []
 
 
 def test_settings_are_found_and_named(place: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
+from pipeline import settings
 from pipeline.cli.options import (
     job_option,
     lake_option,
@@ -13,11 +15,15 @@ from pipeline.cli.options import (
     output_options,
     whole_job,
 )
-from pipeline.cli.output import write_rows
-from pipeline.cli.terminal import note
+from pipeline.cli.output import destination, write_rows
+from pipeline.cli.terminal import inert, note, terminal_width
 from pipeline.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
     from pipeline.checks import Checked
     from pipeline.settings import Settings
 
@@ -35,19 +41,19 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Settings to go by.  [default: tunelog.toml in the current folder, if it is there]",
 )
-@click.option("--tripped", is_flag=True, help="Print only verdicts that tripped.")
+@click.option("--all", "whole", is_flag=True, help="Print every verdict, not only what tripped.")
 @lake_option
 @output_options()
 def check(
     job: str | None,
     fail_on: str | None,
     config: str | None,
-    tripped: bool,
+    whole: bool,
     lake_dir: str,
     format: str,
     output: str | None,
 ) -> ExitCode:
-    """Judge each job by each rule: ok, tripped, or not applicable, with the evidence.
+    """Judge each job by each rule, and print what tripped, with the evidence.
 
     \b
     error       the job failed, or an event tells an error
@@ -58,19 +64,20 @@ def check(
     stall       training stood still between two steps, or has been silent since
     gap         the dump lacks steps
 
-    Exit code 1 where a rule of --fail-on trips, or where there is no job to judge. The settings
-    may name rules and set the detectors' thresholds: docs/detectors.md.
+    Every format prints what tripped; --all adds the other verdicts, ok and not applicable, and
+    what they were told by. Exit code 1 where a rule of --fail-on trips, or where there is no job
+    to judge. The settings may name rules and set the detectors' thresholds: docs/detectors.md.
 
     \b
     Examples:
       tunelog check
       tunelog check --job ftjob-abc123 --fail-on all
-      tunelog check --tripped --format markdown -o verdicts.md
-      tunelog check --fail-on error,nan,overfit --format json
+      tunelog check --format markdown -o verdicts.md
+      tunelog check --fail-on error,nan,overfit --all --format json
     """
     from dataclasses import replace
 
-    from pipeline import checks, settings
+    from pipeline import checks
 
     asked = settings.load(config)
     if fail_on is not None:
@@ -78,26 +85,44 @@ def check(
     lake = open_existing(lake_dir)
     params = whole_job(lake, {} if job is None else {"job": job})
     found = checks.check(lake, asked, job_id=params.get("job"))
-    rows = found.rows
-    if tripped:
-        import pyarrow.compute as pc
-
-        rows = rows.filter(pc.equal(rows["verdict"], "tripped"))
+    rows = found.rows if whole else found.found
     if format == "table":
-        rows = rows.drop_columns(["value", "threshold", "unit", "findings"])  # evidence has them
-    if rows.num_rows or format != "table":
+        with destination(output) as out:
+            out.writelines(f"{line}\n" for line in _by_job(rows, terminal_width(out)))
+    else:
         write_rows(rows.to_reader(), format, output)
     for line in _told(found, asked):
         note(line)
     return ExitCode.DATA if found.failing else ExitCode.OK
 
 
-def _told(found: Checked, settings: Settings) -> list[str]:
+def _by_job(rows: pa.Table, width: int | None) -> Iterator[str]:
+    """The verdicts under the name of their job, evidence in full: wrapped, where there is a width.
+
+    The evidence is what a reader is after, and columns of a table leave it the least room.
+    """
+    told = rows.select(["job_id", "rule", "verdict", "fails", "evidence"]).to_pylist()
+    verdicts = ["fails" if row["fails"] else row["verdict"] for row in told]
+    first, second = (max(map(len, names), default=0) for names in (verdicts, settings.RULES))
+    job = None
+    for row, verdict in zip(told, verdicts, strict=True):
+        if row["job_id"] != job:
+            job = row["job_id"]
+            yield inert(job)
+        head = f"  {verdict:<{first}}  {row['rule']:<{second}}  "
+        lines = textwrap.wrap(inert(row["evidence"]), max(width - len(head), 30)) if width else []
+        for line in lines or [inert(row["evidence"])]:
+            yield head + line
+            head = " " * len(head)
+
+
+def _told(found: Checked, asked: Settings) -> list[str]:
     """What the verdicts come to, and by which rules."""
-    counts = ", ".join(f"{rule} {jobs:,}" for rule, jobs in found.tripped.items())
     jobs = "1 job" if found.jobs == 1 else f"{found.jobs:,} jobs"
-    lines = [f"{jobs}: tripped: {counts}" if counts else f"{jobs}: nothing tripped"]
-    named = ", ".join(settings.fail_on) or "nothing"
+    counts = ", ".join(f"{rule} {n:,}" for rule, n in found.tripped.items())
+    odd = f"{found.odd:,} tripped a rule ({counts})" if counts else "nothing tripped"
+    lines = [f"{jobs} checked: {odd}"]
+    named = ", ".join(asked.fail_on) or "nothing"
     verdict = f"failed in {found.failing:,}" if found.failing else "passed"
-    by = f" ({settings.path})" if settings.path else ""
+    by = f" ({asked.path})" if asked.path else ""
     return [*lines, f"check {verdict}: it fails on {named}{by}"]

@@ -3,12 +3,13 @@
 -- Grain: job_id, first_step
 -- Reads: loss_curves, thresholds
 -- Caveat: usual is the median of the points just before. What counts as far is told by the noise
---   of the job's whole curve, relative to the usual loss, and not below a share of the loss at the
---   start. Spikes near to one another are one. NaN and infinities are passed over: divergences
---   has them.
--- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise whose
---   tail is longer upwards: the distance from the median to the ninth decile, 1.2816 standard
---   deviations of normal noise, which spikes of a tenth of the points do not change.
+--   of the job's whole curve, relative to the usual loss or to the job's median loss where that is
+--   greater (a usual loss may be low by chance), and not below a share of the loss at the start.
+--   Spikes near to one another are one. NaN and infinities are passed over: divergences has them.
+-- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise that may
+--   be skewed: the distance from the median to the ninth decile, or half that between the first and
+--   the ninth, 1.2816 standard deviations of normal noise, which spikes of a tenth of the points do
+--   not change.
 create or replace view loss_spikes as
 with limits as (
     select
@@ -27,7 +28,6 @@ points as (
         curves.job_id,
         curves.step,
         curves.train_loss,
-        limits.*,
         row_number() over by_step as n,
         median(curves.train_loss) over before as usual,
         lead(curves.train_loss) over by_step as loss_after
@@ -43,29 +43,35 @@ points as (
         )
 ),
 
-levels as (
+jobs as (
     select
-        *,
-        max(usual) filter (where n = warm_up + 1) over (partition by job_id) as start_loss,
-        (
-            quantile_cont((train_loss - usual) / abs(usual), 0.9) filter (where usual <> 0)
-                over (partition by job_id)
-            - median((train_loss - usual) / abs(usual)) filter (where usual <> 0)
-                over (partition by job_id)
-        ) / 1.2816 as noise
+        job_id,
+        max(usual) filter (where n = warm_up + 1) as start_loss,
+        abs(median(train_loss)) as level,
+        quantile_cont((train_loss - usual) / abs(usual), [0.1, 0.5, 0.9])
+            filter (where usual <> 0) as deciles,
+        greatest(deciles[3] - deciles[2], (deciles[3] - deciles[1]) / 2) / 1.2816 as noise
     from points
+    cross join limits
+    group by job_id
 ),
 
 outliers as (
     select
-        *,
+        points.*,
+        limits.merge,
+        jobs.noise * greatest(abs(points.usual), jobs.level) as deviation,
         greatest(
-            usual + least_rise * abs(start_loss),
-            usual + deviations * noise * abs(usual),
-            case when abs(usual) < learnt * abs(start_loss) then start_loss end
+            points.usual + limits.least_rise * abs(jobs.start_loss),
+            points.usual + limits.deviations * deviation,
+            case
+                when abs(points.usual) < limits.learnt * abs(jobs.start_loss) then jobs.start_loss
+            end
         ) as threshold
-    from levels
-    where n > warm_up and train_loss > threshold
+    from points
+    inner join jobs on points.job_id = jobs.job_id
+    cross join limits
+    where points.n > limits.warm_up and points.train_loss > threshold
 ),
 
 neighbours as (
@@ -91,7 +97,7 @@ select
     max(train_loss) as peak_loss,
     arg_min(usual, n) as usual_loss,
     arg_min(threshold, n) as threshold,
-    (peak_loss - usual_loss) / arg_min(nullif(noise * abs(usual), 0), n) as deviations,
+    (peak_loss - usual_loss) / arg_min(nullif(deviation, 0), n) as deviations,
     count(*) as points,
     coalesce(arg_max(loss_after, n) <= (peak_loss + usual_loss) / 2, false) as is_recovered
 from spikes

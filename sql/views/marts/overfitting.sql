@@ -3,107 +3,117 @@
 -- Grain: job_id
 -- Reads: loss_curves, thresholds
 -- Caveat: by full_valid_loss where it was given often enough, else by valid_loss, which is a
---   sample: medians over a share of the evaluations are compared, not single ones. Jobs with too
---   few evaluations have no row. What the training loss does is not asked: is_overfit also holds
---   where both rise (divergences).
+--   sample: smoothed losses are compared, not single ones. Jobs with too few evaluations have no
+--   row. What the training loss does is not asked: is_overfit also holds where both rise
+--   (divergences).
 -- Source: Prechelt, Early Stopping - But When? (1998): generalisation loss
---   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Noise:
---   1.4826 * the median of |differences of neighbours| / sqrt(2); a median's standard error is
---   1.2533 * noise / sqrt(n).
+--   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Smoothed:
+--   medians of three, then their mean (Tukey, Exploratory Data Analysis, 1977). Noise grows with
+--   the loss, so it is told by the differences of neighbours as ratios to the mean of both, which
+--   a rise hardly changes: 2 / sqrt(pi) standard deviations on average where noise is normal.
 create or replace view overfitting as
 with limits as (
     select
         max(value) filter (where threshold = 'least_evaluations') as least_evaluations,
         max(value) filter (where threshold = 'window_share') as window_share,
         max(value) filter (where threshold = 'least_window') as least_window,
+        max(value) filter (where threshold = 'most_window') as most_window,
         max(value) filter (where threshold = 'mild_loss') as mild_loss,
         max(value) filter (where threshold = 'marked_loss') as marked_loss,
         max(value) filter (where threshold = 'severe_loss') as severe_loss,
         max(value) filter (where threshold = 'noise_multiple') as noise_multiple,
         max(value) filter (where threshold = 'least_rise') as least_rise,
-        max(value) filter (where threshold = 'persistence') as least_persistence,
-        max(value) filter (where threshold = 'marked_persistence') as marked_persistence
+        max(value) filter (where threshold = 'persistence') as least_persistence
     from thresholds
     where detector = 'overfitting'
 ),
 
-evaluations as (
-    unpivot (
-        select
-            job_id,
-            step,
-            full_valid_loss,
-            valid_loss
-        from loss_curves
-        where full_valid_loss is not null or valid_loss is not null
-    )
-    on full_valid_loss, valid_loss
-    into name metric value loss
+given as (
+    select
+        job_id,
+        step,
+        full_valid_loss,
+        valid_loss,
+        count(*) filter (where isfinite(full_valid_loss)) over (partition by job_id)
+            >= (select least_evaluations from limits) as is_full
+    from loss_curves
+    where isfinite(full_valid_loss) or isfinite(valid_loss)
 ),
 
-numbered as (
+evaluations as (
     select
-        evaluations.*,
-        limits.*,
+        job_id,
+        step,
+        is_full,
+        if(is_full, full_valid_loss, valid_loss) as loss,
         row_number() over by_step as n,
-        count(*) over (partition by evaluations.job_id, evaluations.metric) as evaluations,
-        abs(evaluations.loss - lag(evaluations.loss) over by_step) as difference
+        lag(loss) over by_step as loss_before,
+        lag(loss, 2) over by_step as loss_before_that,
+        lead(step) over by_step as next_step
+    from given
+    where isfinite(if(is_full, full_valid_loss, valid_loss))
+    window by_step as (partition by job_id order by step)
+),
+
+jobs as (
+    select
+        job_id,
+        if(any_value(is_full), 'full_valid_loss', 'valid_loss') as metric,
+        count(*) as evaluations,
+        greatest(
+            any_value(least_window),
+            least(any_value(most_window), floor(any_value(window_share) * count(*)))
+        )::bigint as span,
+        sqrt(pi()) / 2 * abs(median(loss)) * avg(
+            if(loss = loss_before, 0, 2 * abs(loss - loss_before) / (abs(loss) + abs(loss_before)))
+        ) as noise
     from evaluations
     cross join limits
-    where isfinite(evaluations.loss)
-    window
-        by_step as (partition by evaluations.job_id, evaluations.metric order by evaluations.step)
+    group by job_id
+    having count(*) >= any_value(least_evaluations)
 ),
 
-chosen as (
+smoothed as (
     select
-        *,
-        greatest(least_window, floor(window_share * evaluations))::bigint as span
-    from numbered
-    where evaluations >= least_evaluations
-    qualify metric = min(metric) over (partition by job_id) -- full_valid_loss before valid_loss
-),
-
-medians as (
-    select
-        *,
-        median(loss) over (
-            partition by job_id
-            order by step
-            rows between span - 1 preceding and current row
-        ) as error,
-        1.4826 / sqrt(2) * median(difference) over (partition by job_id) as noise
-    from chosen
+        evaluations.*,
+        jobs.metric,
+        jobs.evaluations,
+        jobs.span,
+        jobs.noise,
+        avg(greatest(
+            least(loss, loss_before),
+            least(greatest(loss, loss_before), loss_before_that)
+        )) over (
+            partition by evaluations.job_id
+            order by evaluations.step
+            rows between span - 3 preceding and current row
+        ) as error -- mean of the medians of three
+    from evaluations
+    inner join jobs on evaluations.job_id = jobs.job_id
 ),
 
 bests as (
     select
         *,
-        min({'error': error, 'step': step}) over (
+        min(error) over (
             partition by job_id order by step rows between unbounded preceding and current row
-        ) as best
-    from medians
+        ) as best_error
+    from smoothed
     where n >= span
 ),
 
 losses as (
     select
-        *,
-        case when best.error > 0 then 100 * (error / best.error - 1) end as generalisation_loss,
-        best.error + greatest(
-            best.error * mild_loss / 100,
+        bests.*,
+        limits.*,
+        case when best_error > 0 then 100 * (error / best_error - 1) end as generalisation_loss,
+        best_error + greatest(
+            best_error * mild_loss / 100,
             least_rise,
-            noise_multiple * 1.2533 * noise / sqrt(span)
+            noise_multiple * noise / sqrt(span)
         ) as threshold
     from bests
-),
-
-ends as (
-    select
-        *,
-        max(case when error > threshold then 0 else n end) over (partition by job_id)
-            as last_sound
-    from losses
+    cross join limits
 ),
 
 verdicts as (
@@ -111,25 +121,23 @@ verdicts as (
         job_id,
         any_value(metric) as metric,
         any_value(evaluations) as evaluations,
-        arg_max(best.step, n) as best_step,
-        arg_max(best.error, n) as best_loss,
+        arg_min(step, {'error': error, 'step': step}) as best_step,
+        min(error) as best_loss,
         max(step) as last_step,
         arg_max(error, n) as last_loss,
         arg_max(threshold, n) as threshold,
-        arg_max(generalisation_loss, n) as generalisation_loss,
+        arg_max_null(generalisation_loss, n) as generalisation_loss,
         max(generalisation_loss) as worst_generalisation_loss,
-        count(*) filter (where n > last_sound) as persistence,
-        min(step) filter (where n > last_sound) as risen_since_step,
+        max(n) - max(n) filter (where error <= threshold) as persistence,
+        arg_max_null(next_step, n) filter (where error <= threshold) as risen_since_step,
         any_value(noise) as noise,
-        -- what is far above the best needs no long proof
-        max(n) - max(last_sound) >= case
-            when arg_max(generalisation_loss, n) > any_value(marked_loss)
-                then any_value(marked_persistence)
-            else any_value(least_persistence)
-        end as is_overfit,
+        -- two outliers near to one another lift the mean, but not the median
+        persistence >= any_value(least_persistence)
+            and median(loss) filter (where n > evaluations - span) > arg_max(threshold, n)
+            as is_overfit,
         any_value(marked_loss) as marked_loss,
         any_value(severe_loss) as severe_loss
-    from ends
+    from losses
     group by job_id
 )
 
@@ -167,14 +175,14 @@ comment on column overfitting.severity is
 comment on column overfitting.metric is 'full_valid_loss or valid_loss [text]';
 comment on column overfitting.evaluations is 'evaluations with a finite value [evaluation]';
 comment on column overfitting.best_step is
-    'evaluation at which the median loss was least [step]';
-comment on column overfitting.best_loss is 'the least median loss, up to that step [1]';
+    'evaluation at which the smoothed loss was least [step]';
+comment on column overfitting.best_loss is 'the least smoothed loss, up to that step [1]';
 comment on column overfitting.last_step is 'last evaluation [step]';
-comment on column overfitting.last_loss is 'median loss at the last evaluation [1]';
+comment on column overfitting.last_loss is 'smoothed loss at the last evaluation [1]';
 comment on column overfitting.threshold is
     'loss above which the last evaluation counts as risen [1]';
 comment on column overfitting.generalisation_loss is
-    'how far the last median is above the best, NULL where the best is not positive [%]';
+    'how far the last smoothed loss is above the best, NULL where that is not positive [%]';
 comment on column overfitting.worst_generalisation_loss is
     'greatest generalisation loss at any evaluation [%]';
 comment on column overfitting.persistence is
