@@ -181,7 +181,6 @@ def ask(
     from pipeline.query import stream
 
     given = params or None
-    with stream(
-        lake.script(), lake.files(), query, params=given, memory=memory, timeout=timeout
-    ) as answer:
+    script, files = lake.snapshot()
+    with stream(script, files, query, params=given, memory=memory, timeout=timeout) as answer:
         return write_rows(answer, format, output)

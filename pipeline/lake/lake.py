@@ -114,6 +114,11 @@ class Lake(Drawn):
         """The live files that `script` reads."""
         return [file for files in self._store.files().values() for file in files]
 
+    def snapshot(self) -> tuple[str, list[str]]:
+        """`script` and `files` of one moment: a commit in between would part them."""
+        found = self._store.files()
+        return views.script(found), [file for files in found.values() for file in files]
+
     def export_events(self, job_id: str | None = None) -> Iterator[str]:
         """The original events as JSON text, one a line, each JSON-equal to what was read.
 
