@@ -256,6 +256,10 @@ MUTANTS = (
     Mutant("store", "segments of a crash stay for ever", "pipeline/lake/store.py",
            "if path.name not in named and touched < moment:", "if False:",
            STORE + "a_crash_before_the_commit"),
+    Mutant("store", "ad-hoc SQL takes views and files of two moments", "pipeline/lake/lake.py",
+           "return text, [file for paths in files.values()",
+           "return text, [file for paths in self._store.files().values()",
+           MANY + "queries_are_of_one_moment"),
     # -- any input
     Mutant("fuzz", "true is a number", EXACT,
            "    if isinstance(value, bool):\n        return None\n", "", FUZZ + "any_records"),

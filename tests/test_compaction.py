@@ -136,3 +136,26 @@ def test_keep_nothing(tmp_path: Path) -> None:
     with open_lake(path) as lake:
         assert lake.verify().findings == []
         assert len(lake.view("events")) == 7
+
+
+def test_queries_are_of_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`tunelog sql` answers from the files of one commit, whatever is committed as it looks."""
+    with open_lake(tmp_path / "lake") as lake:
+        for number in range(2):
+            lake.ingest([a_page(tmp_path, number)])
+        look, busy = store.Store.files, [False]
+
+        def files(self: store.Store) -> dict[str, list[str]]:
+            found = look(self)
+            if not busy[0]:  # each look is followed by a commit that replaces what was seen
+                busy[0] = True
+                lake.ingest([a_page(tmp_path, 2 + len(list(tmp_path.glob("page-*"))))])
+                lake.compact()
+                busy[0] = False
+            return found
+
+        monkeypatch.setattr(store.Store, "files", files)
+        assert run(["sql", "select count(*) as n from events", "--lake", str(lake.path)]) == 0
+    assert "5" in capfd.readouterr().out

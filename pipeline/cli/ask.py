@@ -181,7 +181,7 @@ def ask(
     from pipeline.query import stream
     from pipeline.views import named
 
-    script, files = lake.script(named(query))
+    script, files = lake.snapshot(named(query))
     given = params or None
     with stream(script, files, query, params=given, memory=memory, timeout=timeout) as answer:
         return write_rows(answer, format, output)

@@ -115,8 +115,10 @@ class Lake(Drawn):
             self._con.close()
             self._con = None
 
-    def script(self, only: Iterable[str] | None = None) -> tuple[str, list[str]]:
+    def snapshot(self, only: Iterable[str] | None = None) -> tuple[str, list[str]]:
         """The text of `open.sql` over what the lake holds now, and the live files that it reads.
+
+        They are of one moment: a commit in between would part them.
 
         Args:
             only: views to make, with those they read and without comments; all where None.

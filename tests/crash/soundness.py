@@ -47,7 +47,7 @@ def unsound(folder: Path, *, settled: bool = False) -> list[str]:
     written = script.read_text("utf-8") if script.exists() else ""  # opening may mend it
     with open_lake(folder, create=False) as lake:
         wrong += list(_broken_rules(lake))
-        if settled and not written.startswith(lake.script()[0]):
+        if settled and not written.startswith(lake.snapshot()[0]):
             wrong.append("open.sql: not of the latest commit")
     return wrong
 
@@ -89,7 +89,7 @@ _JUDGED: dict[frozenset[str], list[str]] = {}
 
 def _broken_rules(lake: Lake) -> list[str]:
     """The checks that find rows; the same files, whole as they are, are not asked twice."""
-    files = frozenset(lake.script([])[1])
+    files = frozenset(lake.snapshot([])[1])
     if files not in _JUDGED:
         con = over(lake)
         found = [(check.name, con.execute(check.query).fetchall()) for check in rules()]
