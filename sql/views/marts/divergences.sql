@@ -1,14 +1,18 @@
 -- Where did a loss or reward stop being a number, or a loss rise and stay far above its best?
 --
 -- Grain: job_id, kind, metric, first_step
--- Reads: loss_curves, loss_curves_smoothed, thresholds
+-- Reads: loss_curves, thresholds
 -- Caveat: rising is told of the training loss only, and needs a run of points: what begins in the
 --   last few steps of a curve is not seen. A spike is no divergence: half the points of a run have
 --   to be above the threshold themselves, not only their average.
--- Source: a heuristic: smoothed loss above a multiple of its minimum so far.
+-- Source: a heuristic: smoothed loss above a multiple of its minimum so far. Smoothed as in
+--   loss_curves_smoothed, whose formula is written out here for the one metric that is wanted.
 create or replace view divergences as
 with limits as (
     select
+        max(value) filter (where threshold = 'smoothing') as s,
+        -- a point weighs s^-n in its block of points, which keeps that weight below 1e150
+        greatest(1, floor(-150 / log10(greatest(s, 1e-150))))::bigint as block,
         max(value) filter (where threshold = 'warm_up') as warm_up,
         max(value) filter (where threshold = 'ratio') as ratio,
         max(value) filter (where threshold = 'least_rise') as least_rise,
@@ -41,24 +45,63 @@ non_finite as (
     into name metric value value
 ),
 
+points as (
+    select
+        curves.job_id,
+        curves.step,
+        curves.train_loss as value,
+        row_number() over (partition by curves.job_id order by curves.step) - 1 as n,
+        limits.s,
+        limits.block
+    from loss_curves as curves
+    cross join limits
+    where isfinite(curves.train_loss)
+),
+
+summed as (
+    select
+        job_id,
+        n + 1 as point,
+        step,
+        value,
+        s,
+        block,
+        n % block as place,
+        sum(value * pow(s, -(n % block))) over (
+            partition by job_id order by n rows between n % block preceding and current row
+        ) as own_block,
+        sum(value * pow(s, -(n % block))) over (
+            partition by job_id
+            order by n
+            rows between n % block + block preceding and n % block + 1 preceding
+        ) as block_before
+    from points
+),
+
+averages as (
+    select
+        job_id,
+        point,
+        step,
+        value,
+        (1 - s) / (1 - pow(s, point)) * (
+            own_block * pow(s, place) + coalesce(block_before * pow(s, place + block), 0)
+        ) as smoothed
+    from summed
+),
+
 smoothed as (
     select
-        curves.*,
+        averages.*,
         limits.*,
-        max(curves.smoothed) filter (where curves.point = limits.warm_up)
-            over (partition by curves.job_id) as start_loss,
-        min(curves.smoothed) filter (where curves.point >= limits.warm_up) over so_far as least
-    from loss_curves_smoothed(
-        smoothing := (
-            select max(value) from thresholds
-            where detector = 'divergences' and threshold = 'smoothing'
-        )
-    ) as curves
+        first_value(averages.smoothed) over from_warm_up as start_loss,
+        min(averages.smoothed) over from_warm_up as least
+    from averages
     cross join limits
-    where curves.metric = 'train_loss' and curves.point is not null
+    where averages.point >= limits.warm_up
     window
-        so_far as (
-            partition by curves.job_id order by curves.step
+        from_warm_up as (
+            partition by averages.job_id order by averages.point
             rows between unbounded preceding and current row
         )
 ),
@@ -90,14 +133,14 @@ union all
 select
     job_id,
     'rising' as kind,
-    metric,
+    'train_loss' as metric,
     min(step) as first_step,
     max(step) as last_step,
     count(*) as points,
     max(smoothed) as worst,
     min(threshold) as threshold
 from risen
-group by job_id, metric, run
+group by job_id, run
 having count(*) >= any_value(persistence) and median(value) > min(threshold)
 ;
 
