@@ -122,7 +122,7 @@ ranked as (
         *,
         {
             'is_worse': not coalesce(loss <= least + 1e-9 * abs(least), false),
-            'distance': abs(step - best_step),
+            'distance': abs(step::hugeint - best_step),
             'step': step,
             'model_id': model_id,
             'value': latest.value,
