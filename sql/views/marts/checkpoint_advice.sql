@@ -156,7 +156,7 @@ select
     best.model_id as model_id,
     best.value as value,
     best.value_step as value_step,
-    best.distance as step_distance,
+    try_cast(best.distance as bigint) as step_distance,
     latest.step as last_step,
     latest.choice.model_id as last_model_id,
     latest.choice.value as last_value,
