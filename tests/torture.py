@@ -92,7 +92,8 @@ def fuzz_unit(folder: Path, inputs: int, seed: int) -> tuple[Figures, list[str]]
     command = [sys.executable, "-m", "tests.fuzz", "--inputs", str(inputs), "--seed", str(seed)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        return {}, [f"fuzz: exit code {done.returncode}: {done.stderr[-2000:]}"]
+        found = [text[:2_000] for text in done.stderr.splitlines() if text.startswith("WRONG")]
+        return {}, found or [f"exit code {done.returncode}: {done.stderr[-2000:]}"]
     return json.loads(done.stdout), []
 
 
