@@ -43,6 +43,7 @@ VERIFY = "pipeline/lake/verify.py"
 REPORT = "tests/test_report.py::test_"
 SHOWN = "tests/test_hostile_output.py::test_"
 MANY = "tests/test_compaction.py::test_"
+ENDS = "tests/hostile/test_hostile_records.py::test_numbers_at_the_ends_of_their_types"
 CRASH = "tests/crash/test_crash.py::test_"
 FUZZ = "tests/fuzz/test_fuzz.py::test_"
 EXACT = "pipeline/exact.py"
@@ -260,6 +261,11 @@ MUTANTS = (
            "return text, [file for paths in files.values()",
            "return text, [file for paths in self._store.files().values()",
            MANY + "queries_are_of_one_moment"),
+    Mutant("hostile", "a hundred times a step is a step", "sql/views/marts/compare.sql",
+           "points.step::hugeint * 100", "points.step * 100", ENDS),
+    Mutant("hostile", "the distance of two steps is a step",
+           "sql/views/marts/checkpoint_advice.sql", "step::hugeint - best_step",
+           "step - best_step", ENDS),
     # -- any input
     Mutant("fuzz", "true is a number", EXACT,
            "    if isinstance(value, bool):\n        return None\n", "", FUZZ + "any_records"),

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -18,11 +19,11 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "crash"), str(HERE.parent)]
 
 from seeds import seeds  # noqa: E402
-from trial import trial  # noqa: E402
+from trial import Trial, trial  # noqa: E402
 
 INPUTS_OF_A_LAKE = 4_000
-TIME_LIMIT = 300
-"""How long one lake may take [s]."""
+TIME_LIMIT = 900
+"""How long one lake may take: some 20 where nothing else runs [s]."""
 
 
 def main() -> int:
@@ -38,7 +39,10 @@ def main() -> int:
         faulthandler.dump_traceback_later(TIME_LIMIT, exit=True)
         size = min(INPUTS_OF_A_LAKE, asked.inputs - total["inputs"])
         folder = tempfile.mkdtemp(prefix="fuzz-")
-        done = trial(Path(folder), originals, seed, size)
+        try:
+            done = trial(Path(folder), originals, seed, size)
+        except Exception:
+            done = Trial(Counter(inputs=size), [f"a crash: {traceback.format_exc()}"])
         if not (done.wrong and asked.keep):
             shutil.rmtree(folder)
         faulthandler.cancel_dump_traceback_later()

@@ -246,3 +246,35 @@ def test_a_total_of_steps_that_nobody_can_mean(lake: Lake, tmp_path: Path) -> No
     lake.ingest([tmp_path / "x"])
     (row,) = lake.view("throughput").to_dicts()
     assert row["done_at"] is None and row["total_steps"] == 2**62
+
+
+def test_numbers_at_the_ends_of_their_types(lake: Lake, tmp_path: Path) -> None:
+    """Steps, totals, times and metrics as far out as a column goes are figures for every view."""
+    ends = (-(2**63), -1, 0, 1, 2**53 + 1, 2**62, 2**63 - 1)
+    metrics = (1.7976931348623157e308, -1.7976931348623157e308, 5e-324, 0.5, -inf, 0.0, 0.25)
+    records: list[dict[str, Any]] = []
+    for number, (step, total) in enumerate(product(ends, ends)):
+        data = {"step": step, "total_steps": total, "train_loss": metrics[number % 7]}
+        data["valid_loss"] = data["full_valid_loss"] = metrics[number // 7]
+        created_at = (0, 253_402_300_799, 1_700_000_000)[number % 3]
+        records.append(an_event(number, created_at=created_at, data=data))
+        text = f"Checkpoint created at step {step}"
+        told = {"fine_tuning_job_id": A, "step_number": step, "created_at": created_at}
+        records.append(an_event(99 + number, message=text, data={}, type="message"))
+        records.append({"object": "fine_tuning.job.checkpoint", "id": f"c{number}", **told})
+    for status in ("running", "succeeded"):
+        times = {"created_at": 0, "finished_at": 253_402_300_799}
+        job = {"status": status, "trained_tokens": 2**63 - 1, "seed": -(2**63), **times}
+        records.append({"object": "fine_tuning.job", "id": A, **job})
+    row = lake.ingest([write_lines(tmp_path / "x.jsonl", records)], job_id=A)
+    assert row.reject_count == 0
+    con = lake.connect()
+    for view in views.catalogue():
+        con.sql(f"from {view.name}").fetchall()
+    assert not [check.name for check in views.checks() if con.execute(check.query).fetchall()]
+
+
+def write_lines(path: Path, records: list[dict[str, Any]]) -> Path:
+    """A file of JSON lines."""
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    return path

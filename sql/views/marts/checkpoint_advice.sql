@@ -122,7 +122,7 @@ ranked as (
         *,
         {
             'is_worse': not coalesce(loss <= least + 1e-9 * abs(least), false),
-            'distance': abs(step - best_step),
+            'distance': abs(step::hugeint - best_step),
             'step': step,
             'model_id': model_id,
             'value': latest.value,
@@ -156,7 +156,7 @@ select
     best.model_id as model_id,
     best.value as value,
     best.value_step as value_step,
-    best.distance as step_distance,
+    try_cast(best.distance as bigint) as step_distance,
     latest.step as last_step,
     latest.choice.model_id as last_model_id,
     latest.choice.value as last_value,
