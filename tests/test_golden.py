@@ -14,7 +14,8 @@ from oracle_lake import DETECTORS, MARTS, WITH_COMPANIONS, comparable, rows
 from oracle_reader import read
 
 from pipeline import open_lake
-from pipeline.views import catalogue, checks
+from pipeline.lake.rules import rules
+from pipeline.views import catalogue
 
 HERE = Path(__file__).parent / "golden"
 CASES = sorted(path.parent for path in HERE.glob("*/*/expect.csv"))
@@ -51,7 +52,7 @@ def test_dumps_equal_the_oracle(folder: Path, tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([str(path) for path in paths])
         con = lake.connect()
-        broken = {check.name: con.execute(check.query).fetchall() for check in checks()}
+        broken = {check.name: con.execute(check.query).fetchall() for check in rules()}
         assert not any(broken.values()), broken
         beside = oracle_companions.read(paths)
         oracles = MARTS | DETECTORS | WITH_COMPANIONS

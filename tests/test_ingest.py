@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline import open_lake
-from pipeline.views import checks
+from pipeline.lake.rules import rules
 
 JOB = f"ftjob-{'A' * 24}"
 
@@ -107,7 +107,7 @@ def test_a_file_that_grows(tmp_path: Path, parts: tuple[str, ...], name: str) ->
                 (source,) = lake.ingest([path]).sources
                 assert source.status == ("grown" if step else "new")
             answers.append([lake.sql(query).rows() for query in asked])
-            for check in checks():
+            for check in rules():
                 assert lake.sql(check.query.rstrip().rstrip(";")).is_empty(), check.name
     assert answers[0] == answers[1]
 

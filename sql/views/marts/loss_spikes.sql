@@ -45,33 +45,28 @@ points as (
 
 jobs as (
     select
-        job_id,
-        max(usual) filter (where n = warm_up + 1) as start_loss,
-        abs(median(train_loss)) as level,
+        *,
+        max(usual) filter (where n = warm_up + 1) over of_job as start_loss,
+        abs(median(train_loss) over of_job) as level,
         quantile_cont((train_loss - usual) / abs(usual), [0.1, 0.5, 0.9])
-            filter (where usual <> 0) as deciles,
+            filter (where usual <> 0) over of_job as deciles,
         greatest(deciles[3] - deciles[2], (deciles[3] - deciles[1]) / 2) / 1.2816 as noise
     from points
     cross join limits
-    group by job_id
+    window of_job as (partition by job_id)
 ),
 
 outliers as (
     select
-        points.*,
-        limits.merge,
-        jobs.noise * greatest(abs(points.usual), jobs.level) as deviation,
+        *,
+        noise * greatest(abs(usual), level) as deviation,
         greatest(
-            points.usual + limits.least_rise * abs(jobs.start_loss),
-            points.usual + limits.deviations * deviation,
-            case
-                when abs(points.usual) < limits.learnt * abs(jobs.start_loss) then jobs.start_loss
-            end
+            usual + least_rise * abs(start_loss),
+            usual + deviations * deviation,
+            case when abs(usual) < learnt * abs(start_loss) then start_loss end
         ) as threshold
-    from points
-    inner join jobs on points.job_id = jobs.job_id
-    cross join limits
-    where points.n > limits.warm_up and points.train_loss > threshold
+    from jobs
+    where n > warm_up and train_loss > threshold
 ),
 
 neighbours as (

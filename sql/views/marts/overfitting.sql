@@ -55,41 +55,35 @@ evaluations as (
     window by_step as (partition by job_id order by step)
 ),
 
-jobs as (
+whole as (
     select
-        job_id,
-        if(any_value(is_full), 'full_valid_loss', 'valid_loss') as metric,
-        count(*) as evaluations,
+        evaluations.*,
+        limits.least_evaluations,
+        if(is_full, 'full_valid_loss', 'valid_loss') as metric,
+        count(*) over of_job as evaluations,
         greatest(
-            any_value(least_window),
-            least(any_value(most_window), floor(any_value(window_share) * count(*)))
+            limits.least_window,
+            least(limits.most_window, floor(limits.window_share * count(*) over of_job))
         )::bigint as span,
-        sqrt(pi()) / 2 * abs(median(loss)) * avg(
+        sqrt(pi()) / 2 * abs(median(loss) over of_job) * avg(
             if(loss = loss_before, 0, 2 * abs(loss - loss_before) / (abs(loss) + abs(loss_before)))
-        ) as noise
+        ) over of_job as noise
     from evaluations
     cross join limits
-    group by job_id
-    having count(*) >= any_value(least_evaluations)
+    window of_job as (partition by job_id)
 ),
 
 smoothed as (
     select
-        evaluations.*,
-        jobs.metric,
-        jobs.evaluations,
-        jobs.span,
-        jobs.noise,
+        * exclude (least_evaluations),
         avg(greatest(
             least(loss, loss_before),
             least(greatest(loss, loss_before), loss_before_that)
         )) over (
-            partition by evaluations.job_id
-            order by evaluations.step
-            rows between span - 3 preceding and current row
+            partition by job_id order by step rows between span - 3 preceding and current row
         ) as error -- mean of the medians of three
-    from evaluations
-    inner join jobs on evaluations.job_id = jobs.job_id
+    from whole
+    where evaluations >= least_evaluations
 ),
 
 bests as (
