@@ -89,7 +89,7 @@ def throughput(events: list[Event]) -> list[Row]:
                 "recent_seconds_per_step": recent,
                 "steps_left": left,
                 "done_at": due,
-                "seconds_left": None if due is None else due.timestamp() - clock,
+                "seconds_left": None if due is None else round(due.timestamp() - clock, 6),
                 "billed_tokens": billed and int(billed),
                 "billed_tokens_per_second": int(billed) / fact["run_seconds"]
                 if billed and fact["run_seconds"]

@@ -30,7 +30,7 @@ from (
     ('overfitting', 'severe_loss', 100, '%', 0, null,
         'twice the best'),
     ('overfitting', 'noise_multiple', 7, '1', 0, null,
-        'standard errors of the smoothed loss that it must exceed, too: clean jobs reach 5, some 7'),
+        'standard errors of the smoothed loss that it must exceed, too: clean jobs reach 5, few 7'),
     ('overfitting', 'least_rise', 0.05, '1', 0, null,
         'a rise of less matters to nobody, however large as a ratio: tiny losses'),
     ('overfitting', 'persistence', 2, 'evaluation', 1, null,

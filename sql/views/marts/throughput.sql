@@ -95,7 +95,7 @@ select
                 stepped.last_step_at
                 + to_microseconds((1e6 * steps_left * paces.recent_seconds_per_step)::bigint)
     end as done_at,
-    epoch(done_at) - epoch(clock.last_event_at) as seconds_left,
+    (epoch_us(done_at) - epoch_us(clock.last_event_at)) / 1e6 as seconds_left,
     jobs.billed_tokens,
     jobs.billed_tokens / nullif(jobs.run_seconds, 0) as billed_tokens_per_second,
     tokens.reasoning_tokens as mean_reasoning_tokens,
