@@ -7,7 +7,7 @@ where it is described.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -19,8 +19,6 @@ from pipeline.sqlfiles import sql_root
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-__all__ = ["Column", "View", "catalogue", "create", "find", "named", "names", "script", "sql_root"]
 
 _PREFIX = "lake_"
 _FIELD = re.compile(r"^(Grain|Order|Reads|Parameters|Caveat|Source): *(.*)$")
@@ -104,6 +102,10 @@ class _File:
     def reads(self) -> tuple[str, ...]:
         return _names(self.fields["Reads"])
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        return _names(self.fields.get("Order", "") or self.fields["Grain"])
+
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
@@ -165,6 +167,7 @@ def script(
     files: Mapping[str, Sequence[str]],
     *,
     only: Iterable[str] | None = None,
+    known: Collection[str] = (),
     comments: bool = True,
 ) -> str:
     """The text of `open.sql`: every table of the lake and every view over it.
@@ -174,14 +177,15 @@ def script(
 
     Args:
         files: table of `contract.TABLES` -> absolute paths of its Parquet files, at least one each.
-        only: views to make, with those they read; all where None. Making a view costs up to 10 ms.
+        only: views to make, with those they read; all where None. Making one takes up to 100 ms.
+        known: views that are made already.
         comments: whether views and columns get their comments, which take a third of the time.
 
     Raises:
         LakeError: a table has no file (write an empty Parquet file with its schema), or a view of
             `only` does not exist.
     """
-    wanted = _closure(only)
+    wanted = closure(only).difference(known)
     parts = [_USAGE, _SETTINGS]
     for table in TABLES:
         paths = files.get(table)
@@ -196,7 +200,7 @@ def script(
     return "\n".join(parts)
 
 
-def _closure(only: Iterable[str] | None) -> set[str]:
+def closure(only: Iterable[str] | None) -> set[str]:
     """The views named, and all that they read."""
     reads = {file.name: file.reads for file in _files()}
     found: set[str] = set()
@@ -246,6 +250,7 @@ def create(
     files: Mapping[str, Sequence[str]],
     *,
     only: Iterable[str] | None = None,
+    known: Collection[str] = (),
     comments: bool = False,
 ) -> None:
     """Make the tables and views of the lake in a connection.
@@ -254,17 +259,19 @@ def create(
         con: any DuckDB connection; views of the same names are replaced.
         files: as in `script`.
         only: as in `script`.
+        known: as in `script`.
         comments: as in `script`; left out here, for speed.
 
     Raises:
         LakeError: as `script`.
     """
-    con.execute(script(files, only=only, comments=comments))
+    con.execute(script(files, only=only, known=known, comments=comments))
 
 
-def names() -> list[str]:
-    """The names of all views, sorted."""
-    return sorted(file.name for file in _files())
+@cache
+def orders() -> dict[str, tuple[str, ...]]:
+    """By name of every view, the columns to sort its rows by for reading."""
+    return {file.name: file.order for file in _files()}
 
 
 def find(name: str) -> View:
@@ -282,7 +289,7 @@ def _described(name: str | None) -> tuple[View, ...]:
     """All views, or one and those it reads: only an engine that made them knows their columns."""
     import duckdb
 
-    wanted = _closure(None if name is None else [name])
+    wanted = closure(None if name is None else [name])
     files = [file for file in _files() if file.name in wanted]
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
         for table, schema in TABLES.items():
@@ -296,13 +303,12 @@ def _described(name: str | None) -> tuple[View, ...]:
 
 
 def _view(file: _File, columns: Sequence[Column]) -> View:
-    grain = _names(file.fields["Grain"])
     return View(
         name=file.name,
         layer=file.layer,
         question=file.question,
-        grain=grain,
-        order=_names(file.fields.get("Order", "")) or grain,
+        grain=_names(file.fields["Grain"]),
+        order=file.order,
         reads=file.reads,
         parameters=file.fields.get("Parameters", ""),
         caveat=file.fields["Caveat"],

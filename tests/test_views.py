@@ -33,6 +33,7 @@ from strategies import examples
 from pipeline import view_reference, views
 from pipeline.contract import METRICS, TABLES
 from pipeline.errors import LakeError
+from pipeline.sqlfiles import sql_root
 
 ROOT = Path(__file__).parents[1]
 
@@ -49,7 +50,7 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
         yield con
 
 
-@examples(16)
+@examples(8)
 @given(events=lakes())
 def test_every_mart_equals_the_oracle(
     con: duckdb.DuckDBPyConnection, events: list[oracle.Event]
@@ -61,7 +62,7 @@ def test_every_mart_equals_the_oracle(
         assert found == wanted, view
 
 
-@examples(16)
+@examples(8)
 @given(given_lake=lakes_with_companions())
 def test_marts_with_companions_equal_the_oracle(
     con: duckdb.DuckDBPyConnection, given_lake: tuple[list[oracle.Event], list[Told]]
@@ -102,7 +103,7 @@ def test_views_are_described(view: views.View) -> None:
     assert view.question.endswith("?")
     assert set(view.grain + view.order) <= {column.name for column in view.columns}
     if view.layer == "marts":
-        text = (views.sql_root() / "views" / "marts" / f"{view.name}.sql").read_text()
+        text = (sql_root() / "views" / "marts" / f"{view.name}.sql").read_text()
         comment = re.search(rf"comment on view {view.name} is\s+'((?:[^']|'')*)';", text)
         assert comment and comment[1].replace("''", "'") == view.question
         bare = [
@@ -116,7 +117,7 @@ def test_views_are_described(view: views.View) -> None:
 @pytest.mark.parametrize("view", views.catalogue(), ids=lambda view: view.name)
 def test_headers_name_what_is_read(view: views.View) -> None:
     """`Reads` in a header is exactly what the view's SQL names."""
-    text = (views.sql_root() / "views" / view.layer / f"{view.name}.sql").read_text()
+    text = (sql_root() / "views" / view.layer / f"{view.name}.sql").read_text()
     sql = re.sub(r"--.*", "", text).partition("comment on")[0]
     names = {other.name for other in views.catalogue()} | {f"lake_{name}" for name in TABLES}
     named = set(re.findall(r"(?:from|join)\s+(\w+)", sql)) & names
@@ -127,14 +128,14 @@ def test_headers_name_what_is_read(view: views.View) -> None:
 def test_parameters_are_those_of_the_macro() -> None:
     """`Parameters` in a header is what the macro of the view's name takes."""
     for view in views.catalogue():
-        text = (views.sql_root() / "views" / view.layer / f"{view.name}.sql").read_text()
+        text = (sql_root() / "views" / view.layer / f"{view.name}.sql").read_text()
         made = re.search(rf"create or replace macro {view.name}\((.*)\) as table", text)
         assert (made[1] if made else "") == view.parameters, view.name
 
 
 def test_house_rules_of_sql() -> None:
     """SQL files are lower case outside texts, ask no clock, sort no view and fit 100 columns."""
-    for path in (views.sql_root() / "views").glob("*/*.sql"):
+    for path in (sql_root() / "views").glob("*/*.sql"):
         text = path.read_text()
         code = re.sub(r"'(?:[^']|'')*'|--.*", "''", text)
         assert code == code.lower(), path

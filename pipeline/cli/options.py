@@ -157,9 +157,9 @@ def find_view(name: str) -> View:
     Raises:
         UsageError: There is none; the message names the nearest.
     """
-    from pipeline.views import find, names
+    from pipeline.views import find, orders
 
-    known = names()
+    known = orders()
     if name not in known:
         raise UsageError(f"{name}: no such view{nearest(name, known)}: see `tunelog views`")
     return find(name)

@@ -90,10 +90,10 @@ class Lake(Drawn):
         Raises:
             UsageError: there is no such view.
         """
-        if name not in views.names():
+        order = views.orders().get(name)
+        if order is None:
             raise UsageError(f"{name}: no such view: `tunelog views` lists them")
-        order = ", ".join(views.find(name).order)
-        return self._connection({name}).view(name).order(order).pl()
+        return self._connection({name}).view(name).order(", ".join(order)).pl()
 
     def refresh(self) -> None:
         """Let `sql` and `view` see what was committed since."""
@@ -105,9 +105,9 @@ class Lake(Drawn):
             self._files, self._made = self._store.files(), set[str]()
             self._con = _engine()
             views.create(self._con, self._files, only=[])
-        if new := (set(views.names()) if wanted is None else wanted) - self._made:
-            views.create(self._con, self._files, only=new)
-            self._made |= new
+        if not (wanted := views.closure(wanted)) <= self._made:
+            views.create(self._con, self._files, only=wanted, known=self._made)
+            self._made |= wanted
         return self._con
 
     def _forget(self) -> None:
