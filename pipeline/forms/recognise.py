@@ -122,6 +122,8 @@ def recognise(head: bytes, whole: bool) -> str:
     if is_results(head):
         return "results"
     _refuse_text(text, bracketed=False)
+    if any(_is_object(line) for line in text.split("\n")[_LINES_LOOKED_AT:]):
+        return "lines"  # behind the rest of something else
     raise Unrecognised("a text without JSON")
 
 
