@@ -18,7 +18,7 @@ import xxhash
 from pipeline.companions import Companions as Companions
 from pipeline.companions import found_in, result_row
 from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
-from pipeline.shapes import MAX_NESTING, foreign, holds_events, is_event, too_deep
+from pipeline.shapes import MAX_NESTING, foreign, holds_events, is_cut, is_event, too_deep
 from pipeline.shapes import loads as loads
 
 JOB_ID = re.compile(
@@ -110,9 +110,10 @@ def read(raw: bytes, *, last: bool = False) -> Verdict:
         value = loads(text)
     except RecursionError:
         return Reject("too_deep", "nested deeper than Python's json follows")
-    except ValueError as error:
-        reason = "cut_off" if last and text[0] in '{[]},"' else "malformed_json"
-        return Reject(reason, str(error))
+    except json.JSONDecodeError as error:
+        # The rest of a document that breaks off begins anywhere; what breaks it is known there.
+        cut = is_cut(text, error.msg, error.pos) if text[0] in "{[" else text[0] in ']},"'
+        return Reject("cut_off" if last and cut else "malformed_json", str(error))
     try:
         return judge(value, text)
     except RecursionError:

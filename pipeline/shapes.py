@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from pipeline.contract import EVENT_OBJECT, LEGACY_EVENT_OBJECT
 
 MAX_NESTING = 100
 """Levels of arrays and objects around and in events that are followed."""
+LONGEST_ESCAPE = 16
+_NUMBER_CUT = re.compile(r"\.|[eE][+-]?")
+_WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
 
 def is_event(value: dict[str, Any]) -> bool:
@@ -121,3 +125,18 @@ def bare(text: str) -> str:
     for mark in ("\ufeff", "\xef\xbb\xbf"):
         text = text.strip(" \t\r\n").removeprefix(mark)
     return text.strip(" \t\r\n")
+
+
+def is_cut(text: str, message: str, at: int) -> bool:
+    """Whether JSON that fails at an index does so because the text ends."""
+    if message.startswith("Unterminated string"):
+        return True
+    rest = text[at : at + LONGEST_ESCAPE].strip()
+    if at + LONGEST_ESCAPE < len(text) and text[at + LONGEST_ESCAPE :].strip():
+        return False
+    return bool(
+        not rest
+        or any(word.startswith(rest) for word in _WORDS)
+        or _NUMBER_CUT.fullmatch(rest)
+        or "escape" in message
+    )

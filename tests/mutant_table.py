@@ -45,6 +45,7 @@ SHOWN = "tests/test_hostile_output.py::test_"
 MANY = "tests/test_compaction.py::test_"
 ENDS = "tests/hostile/test_hostile_records.py::test_numbers_at_the_ends_of_their_types"
 CRASH = "tests/crash/test_crash.py::test_"
+ESCAPES = "tests/test_query_escapes.py::test_"
 FUZZ = "tests/fuzz/test_fuzz.py::test_"
 EXACT = "pipeline/exact.py"
 IDENTITY = "pipeline/lake/identity.py"
@@ -162,7 +163,7 @@ MUTANTS = (
     Mutant("malformed_json", "broken lines count as cut off", EXACT,
            'else "malformed_json"', 'else "cut_off"', PLACES),
     Mutant("cut_off", "a cut-off line counts as broken", EXACT,
-           'reason = "cut_off" if last and', 'reason = "cut_off" if False and', PLACES),
+           '"cut_off" if last and', '"cut_off" if False and', PLACES),
     Mutant("too_deep", "depth counts as broken", EXACT,
            'Reject("too_deep", "nested deeper than Python\'s json follows")',
            'Reject("malformed_json", "nested deeper")', PLACES),
@@ -358,6 +359,15 @@ MUTANTS = (
     Mutant("small commits", "replaced files stay although nobody wants them",
            "pipeline/lake/store.py", "removed_before(now() - keep)", "removed_before(moment)",
            MANY + "keep_nothing"),
+    # -- ad-hoc SQL
+    Mutant("escapes", "table functions are not looked up", "pipeline/query_child.py",
+           'if name.lower() not in allowed["table_functions"]:', "if False:",
+           ESCAPES + "escape"),
+    Mutant("escapes", "the engine may open what it likes", "pipeline/query_child.py",
+           'connection.execute("set enable_external_access = false")', "pass",
+           ESCAPES + "engine_without_the_walk"),
+    Mutant("escapes", "there is no fence", "pipeline/query_child.py",
+           "    fence_files(request.files)\n", "", ESCAPES + "fence_without_the_walk"),
     # -- output
     Mutant("output", "formulas stay formulas", "pipeline/cli/spreadsheet.py",
            '_BEGINNING.sub("\'", text)', "text", SHOWN + "spreadsheets_find_no_formula"),

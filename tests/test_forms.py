@@ -26,6 +26,7 @@ from pipeline.forms.recognise import Unrecognised, recognise
         ('{"object": "fine_tun\n' + json.dumps(an_event()) + "\n", "lines"),
         ("# dumped by me\n" + json.dumps(an_event()) + "\n", "lines"),
         ("\n" * 50 + json.dumps(an_event()), "lines"),
+        ("823\n}\n" * 99 + json.dumps(an_event()) + "\n", "lines"),
         (json.dumps(a_page(1)), "documents"),
         (json.dumps(a_page(1)) + "\n" + json.dumps(a_page(2)), "documents"),
         (json.dumps([an_event()]), "documents"),

@@ -55,6 +55,9 @@ CASES = [
     Bad("malformed_json", b"Traceback (most recent call last):", "Expecting value"),
     Bad("malformed_json", json.dumps(event(5)).encode() * 2, "Extra data"),
     Bad("cut_off", json.dumps(event(5)).encode()[:-20], "", last=True),
+    Bad(
+        "malformed_json", json.dumps(event(5)).encode().replace(b'", "', b'",, "', 1), "", last=True
+    ),
     Bad("cut_off", '{"message": "größer'.encode()[:-3], "ends inside a character", last=True),
     Bad("too_deep", DEEP, "nested deeper"),
     Bad("too_large", json.dumps(event(5, message="x" * LIMIT)).encode(), "--max-record-bytes"),

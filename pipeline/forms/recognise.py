@@ -8,8 +8,7 @@ from typing import Any
 
 from pipeline import exact
 from pipeline.forms.results import is_results
-from pipeline.forms.window import is_cut
-from pipeline.shapes import holds_events, is_event, loads
+from pipeline.shapes import holds_events, is_cut, is_event, loads
 
 _LINES_LOOKED_AT = 100
 _SPACE = " \t\r\n"
@@ -124,6 +123,8 @@ def recognise(head: bytes, whole: bool) -> str:
     if is_results(head):
         return "results"
     _refuse_text(text, bracketed=False)
+    if any(_is_object(line) for line in text.split("\n")[_LINES_LOOKED_AT:]):
+        return "lines"  # behind the rest of something else
     raise Unrecognised("a text without JSON")
 
 

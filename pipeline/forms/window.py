@@ -10,16 +10,13 @@ import xxhash
 
 from pipeline.contract import REJECT_PREFIX_BYTES
 from pipeline.forms.lines import Readable
-from pipeline.shapes import bare
+from pipeline.shapes import LONGEST_ESCAPE, bare, is_cut
 
 MAX_READ_BYTES = 16 << 20
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'["\\]')
 _SCALAR_END = re.compile(r"[ \t\n\r,\]}]")
-_NUMBER_CUT = re.compile(r"\.|[eE][+-]?")
-_WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-_LONGEST_ESCAPE = 16
 
 scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 """Value and end of the JSON value at an index. Faster than a decoder with callbacks."""
@@ -37,21 +34,6 @@ class Broken(Exception):
 
 class TooLong(Exception):
     """A value does not end within the size limit."""
-
-
-def is_cut(text: str, message: str, at: int) -> bool:
-    """Whether JSON that fails at an index does so because the text ends."""
-    if message.startswith("Unterminated string"):
-        return True
-    rest = text[at : at + _LONGEST_ESCAPE].strip()
-    if at + _LONGEST_ESCAPE < len(text) and text[at + _LONGEST_ESCAPE :].strip():
-        return False
-    return bool(
-        not rest
-        or any(word.startswith(rest) for word in _WORDS)
-        or _NUMBER_CUT.fullmatch(rest)
-        or "escape" in message
-    )
 
 
 def string_content(literal: bytes) -> bytes:
@@ -146,7 +128,7 @@ class Window:
         """Pass over a failure that more text may mend."""
         if self.ended:
             raise Broken(cut=is_cut(self.text, message, index))
-        if not message.startswith("Unterminated") and index + _LONGEST_ESCAPE < len(self.text):
+        if not message.startswith("Unterminated") and index + LONGEST_ESCAPE < len(self.text):
             raise Broken(cut=False)
 
     def key(self, at: int) -> tuple[str, int]:

@@ -165,17 +165,20 @@ def named(value: dict[str, Any]) -> bool:
 
 def anywhere(value: Any) -> set[Told]:
     """Whatever objects anywhere in a value tell."""
-    return {told for item in parts(value, lambda _: False) if (told := of_object(item))}
+    everything = parts(value, lambda _: False, deep=True)
+    return {told for item in everything if (told := of_object(item))}
 
 
-def parts(value: Any, another: Callable[[dict[str, Any]], bool]) -> Iterator[dict[str, Any]]:
-    """The objects in a value that are looked at, those in strings of JSON too."""
+def parts(
+    value: Any, another: Callable[[dict[str, Any]], bool], *, deep: bool = False
+) -> Iterator[dict[str, Any]]:
+    """The objects in a value that are looked at, those in strings of JSON too; `deep`: all."""
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
             yield item
-            known = named(item) or of_object(item)
+            known = not deep and (named(item) or of_object(item))
             if not known and (item.get("object") == "list" or not another(item)):
                 stack.extend(item.values())
         elif isinstance(item, list):

@@ -60,9 +60,19 @@ def judged(raw: bytes, *, last: bool = False) -> Verdict:
         value = parsed(text)
     except RecursionError:
         return Verdict("reject", {"too_deep"})
-    except ValueError:
-        return Verdict("reject", {"malformed_json"} | ({"cut_off"} if last else set()))
+    except json.JSONDecodeError as error:
+        return Verdict("reject", broken(text, error) if last else {"malformed_json"})
     return of_value(value)
+
+
+def broken(text: str, error: json.JSONDecodeError) -> set[str]:
+    """What a last record is that is no JSON: cut off if its end breaks it, by all but its last."""
+    either = {"cut_off", "malformed_json"}
+    if text[0] not in "{[":  # the rest of a document begins so too
+        return either
+    if error.msg.startswith("Unterminated") or error.pos >= len(text):
+        return {"cut_off"}
+    return {"malformed_json"} if error.pos + 16 < len(text) else either
 
 
 def parsed(text: str) -> Any:
