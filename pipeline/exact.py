@@ -232,16 +232,19 @@ _DECODER = json.JSONDecoder(parse_int=float)
 
 def spans(text: str, start: int) -> Iterator[tuple[str, int, int, Any]]:
     """Walk the members of the object at `text[start]`: key, start, end and value of each."""
-    at = _SPACE.match(text, start + 1).end()  # type: ignore[union-attr]
+    at = _after_space(text, start + 1)
     while text[at] != "}":
-        key, at = json.decoder.scanstring(text, at + 1, True)  # type: ignore[attr-defined]
-        at = _SPACE.match(text, at).end() + 1  # type: ignore[union-attr]
-        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        key, at = _DECODER.raw_decode(text, at)
+        at = _after_space(text, _after_space(text, at) + 1)  # behind the colon
         value, end = _DECODER.raw_decode(text, at)
         yield key, at, end, value
-        at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+        at = _after_space(text, end)
         if text[at] == ",":
-            at = _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]
+            at = _after_space(text, at + 1)
+
+
+def _after_space(text: str, at: int) -> int:
+    return found.end() if (found := _SPACE.match(text, at)) else at
 
 
 def _read_metrics(event: Event, data: dict[str, Any]) -> None:

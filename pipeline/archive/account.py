@@ -171,7 +171,7 @@ def connect(
             )
         else:
             client = openai.OpenAI(max_retries=retries, timeout=patience, http_client=http)
-    except Exception as error:  # as above; bad settings raise many kinds
+    except Exception as error:  # bad settings raise many kinds, and their texts may hold the key
         azure = azure_endpoint is not None
         keys = [name for name in SECRET_VARIABLES if name.startswith("AZURE") == azure]
         if not any(os.environ.get(name) for name in keys):

@@ -121,6 +121,6 @@ class Drawn:
         from pipeline.charts.timeline import timeline_chart
 
         return timeline_chart(
-            self._connection({"jobs", "timeline"}), job, around=around, window=window,
+            self._connection({"timeline"}), job, around=around, window=window,
             points=points, width=width, height=height,
         )  # fmt: skip

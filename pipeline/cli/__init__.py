@@ -169,7 +169,7 @@ def run(args: list[str]) -> int:
         _forget_output()
         place = error.filename if error.filename is not None else "tunelog"
         return _fail(f"{place}: {error.strerror or error}", ExitCode.ENVIRONMENT)
-    except Exception as error:
+    except Exception as error:  # the one edge: a bug, too, ends with a line and an exit code
         traceback.print_exc()
         return _fail(f"tunelog: {error!r}: please report this as a bug", ExitCode.ENVIRONMENT)
 

@@ -26,7 +26,7 @@ def main(lake_dir: str) -> int:
                 }
                 sys.stdout.write(f"{json.dumps(told)}\n")
                 sys.stdout.flush()
-    except Exception:
+    except Exception:  # who started it ingests the rest itself, meets it again, and tells it
         return 1
     return 0
 

@@ -107,6 +107,7 @@ class Lines(Block):
     def __len__(self) -> int:
         return self._count
 
+    # Fields of a block, here found when first asked for: mypy allows no property for a field.
     @cached_property
     def bounds(self) -> Ints:  # type: ignore[override]
         """Where lines begin and end."""
