@@ -101,7 +101,9 @@ def test_grain_and_order_tell_rows_apart(
 def test_views_are_described(view: views.View) -> None:
     """Every view has its question as comment, and every column of a mart a meaning with a unit."""
     assert view.question.endswith("?")
-    assert set(view.grain + view.order) <= {column.name for column in view.columns}
+    names = [column.name for column in view.columns]
+    assert set(view.grain + view.order) <= set(names)
+    assert sorted(views.column_names(view.name)) == sorted(names)
     if view.layer == "marts":
         text = (sql_root() / "views" / "marts" / f"{view.name}.sql").read_text()
         comment = re.search(rf"comment on view {view.name} is\s+'((?:[^']|'')*)';", text)

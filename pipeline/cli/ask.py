@@ -8,8 +8,8 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from pipeline.cli.options import (
-    find_view,
     job_option,
+    known_view,
     lake_option,
     nearest,
     open_existing,
@@ -21,7 +21,6 @@ from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
-    from pipeline.views import View
 
 
 def limits(command: click.decorators.FC) -> click.decorators.FC:
@@ -124,13 +123,13 @@ def show(
       tunelog show errors --where "created_at >= '2025-01-01'" --limit 20
       tunelog show events --job ftjob-abc123 -o events.parquet
     """
-    query, params = view_query(find_view(view), job=job, where=where, columns=columns, limit=limit)
+    query, params = view_query(known_view(view), job=job, where=where, columns=columns, limit=limit)
     lake = open_existing(lake_dir)
     ask(lake, query, whole_job(lake, params), memory, timeout, format, output)
 
 
 def view_query(
-    view: View,
+    view: str,
     *,
     job: str | None = None,
     where: str | None = None,
@@ -142,21 +141,23 @@ def view_query(
     Raises:
         UsageError: A column that the view does not have, or a job where the view knows none.
     """
-    known = [column.name for column in view.columns]
-    wanted = [name.strip() for name in columns.split(",")] if columns else known
+    from pipeline.views import column_names, orders
+
+    known = column_names(view)
+    wanted = [name.strip() for name in columns.split(",")] if columns else []
     for name in wanted:
         if name not in known:
             hint = nearest(name, known) or f": it has {', '.join(known)}"
-            raise UsageError(f"{view.name}: no column {name!r}{hint}")
+            raise UsageError(f"{view}: no column {name!r}{hint}")
     if job is not None and "job_id" not in known:
-        raise UsageError(f"{view.name}: --job {job}: this view knows no jobs: leave --job out")
-    query = f"select {', '.join(map(_quoted, wanted))} from {_quoted(view.name)}"
+        raise UsageError(f"{view}: --job {job}: this view knows no jobs: leave --job out")
+    query = f"select {', '.join(map(_quoted, wanted)) or '*'} from {_quoted(view)}"
     params = {} if job is None else {"job": job}
     # The line break keeps a comment at the end of the condition from swallowing the bracket.
     conditions = ["job_id = $job"] * len(params) + ([f"({where}\n)"] if where else [])
     if conditions:
         query += f" where {' and '.join(conditions)}"
-    query += f" order by {', '.join(view.order)}"
+    query += f" order by {', '.join(orders()[view])}"
     return query + (f" limit {limit}" if limit is not None else ""), params
 
 

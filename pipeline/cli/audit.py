@@ -10,7 +10,6 @@ import click
 from pipeline.cli.ask import ask, view_query
 from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import (
-    find_view,
     lake_option,
     open_existing,
     output_options,
@@ -86,7 +85,7 @@ def history(limit: int | None, lake_dir: str, format: str, output: str | None) -
       tunelog history --limit 10
       tunelog history --format csv -o history.csv
     """
-    query, params = view_query(find_view("history"))
+    query, params = view_query("history")
     if limit is not None:
         query = (
             f"select * from (from history order by commit_id desc limit {limit}) order by commit_id"

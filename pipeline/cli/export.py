@@ -6,8 +6,8 @@ import click
 
 from pipeline.cli.ask import ask, limits, view_query
 from pipeline.cli.options import (
-    find_view,
     job_option,
+    known_view,
     lake_option,
     open_existing,
     output_options,
@@ -50,7 +50,7 @@ def export(
     """
     params = {} if job is None else {"job": job}
     if view is not None or format != "jsonl":
-        query, params = view_query(find_view(view or "events"), job=job)
+        query, params = view_query(known_view(view or "events"), job=job)
         lake = open_existing(lake_dir)
         ask(lake, query, whole_job(lake, params), memory, timeout, format, output)
         return

@@ -6,7 +6,6 @@ import click
 
 from pipeline.cli.ask import ask, view_query
 from pipeline.cli.options import (
-    find_view,
     lake_option,
     nearest,
     open_existing,
@@ -60,7 +59,7 @@ def rejects(
         hint = nearest(reason, REJECT_REASONS) or f": one of {', '.join(REJECT_REASONS)}"
         raise UsageError(f"--reason {reason}: no such reason{hint}")
     where = f"reason = '{reason}'" if reason else None
-    query, params = view_query(find_view("rejects"), where=where, limit=limit)
+    query, params = view_query("rejects", where=where, limit=limit)
     ask(open_existing(lake_dir), query, params, "2GB", 300.0, format, output)
 
 

@@ -16,7 +16,6 @@ from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
-    from pipeline.views import View
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -151,18 +150,18 @@ def whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
         return {**params, "job": whole_job_id(con, job, f"--job {job}")}
 
 
-def find_view(name: str) -> View:
-    """The view of that name.
+def known_view(name: str) -> str:
+    """The name of a view, which exists.
 
     Raises:
         UsageError: There is none; the message names the nearest.
     """
-    from pipeline.views import find, orders
+    from pipeline.views import orders
 
     known = orders()
     if name not in known:
         raise UsageError(f"{name}: no such view{nearest(name, known)}: see `tunelog views`")
-    return find(name)
+    return name
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

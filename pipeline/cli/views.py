@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import find_view, output_options
+from pipeline.cli.options import known_view, output_options
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import terminal_width
 
@@ -35,7 +35,9 @@ def views(name: str | None, format: str, output: str | None) -> None:
       tunelog views loss_curves
       tunelog views jobs --format markdown
     """
-    view = find_view(name) if name else None
+    from pipeline.views import find
+
+    view = find(known_view(name)) if name else None
     if format != "table":
         rows = column_table(view) if view else catalogue_table()
         write_rows(rows.to_reader(), format, output)

@@ -116,129 +116,138 @@ curves as (
     group by job_id
 ),
 
-joined as (
+facts as (
     select
-        counts.job_id,
-        coalesce(
-            counts.dialect,
-            case
-                when regexp_full_match(counts.job_id, 'ftjob-[0-9a-f]{32}') then 'azure'
-                else 'openai'
-            end
-        ) as dialect,
+        counts.*,
+        milestones.* exclude (job_id, created_at, errors, model_id, training_file, validation_file,
+            result_file),
+        objects.* exclude (job_id, status, created_at, method, model_id, training_file,
+            validation_file, result_file),
         coalesce(objects.method, methods.method) as method,
+        coalesce(objects.created_at, milestones.created_at) as created_at,
+        coalesce(milestones.errors, 0) as errors,
+        coalesce(objects.model_id, milestones.model_id) as model_id,
+        coalesce(objects.training_file, milestones.training_file) as training_file,
+        coalesce(objects.validation_file, milestones.validation_file) as validation_file,
+        coalesce(objects.result_file, milestones.result_file) as result_file,
+        objects.status as object_status,
+        objects.status in ('succeeded', 'failed', 'cancelled') as is_object_final,
+        hooks.status as hook_status,
+        hooks.ended_at as hook_at,
         milestones.told_outcome is not null
         and coalesce(milestones.begun_at < milestones.told_at, true) as is_told,
         milestones.broken_at is not null
         and coalesce(milestones.going_on_at <= milestones.broken_at, true)
-        and coalesce(counts.last_step_at <= milestones.broken_at.a, true) as is_broken,
-        -- every way in which the job is said to have ended, and the one that decides
-        [
+        and coalesce(counts.last_step_at <= milestones.broken_at.a, true) as is_broken
+    from counts
+    left join milestones on counts.job_id = milestones.job_id
+    left join stg_outcomes as hooks on counts.job_id = hooks.job_id
+    left join stg_job_objects as objects on counts.job_id = objects.job_id
+    left join stg_methods as methods on counts.job_id = methods.job_id
+),
+
+-- of all the ways in which a job is said to have ended, the one that decides
+endings as (
+    select
+        *,
+        list_max([
             case
                 when is_told
                     then {
-                        'ended_at': milestones.told_at.a,
+                        'ended_at': told_at.a,
                         'weight': 1,
                         'told_by': 'events',
-                        'status': milestones.told_outcome
+                        'status': told_outcome
                     }
             end,
             case
-                when hooks.status is not null
+                when hook_status is not null
                     then {
-                        'ended_at': coalesce(hooks.ended_at, '-infinity'::timestamptz),
+                        'ended_at': coalesce(hook_at, '-infinity'::timestamptz),
                         'weight': 2,
                         'told_by': 'webhook',
-                        'status': hooks.status
+                        'status': hook_status
                     }
             end,
             case
-                when objects.status in ('succeeded', 'failed', 'cancelled')
+                when is_object_final
                     then {
-                        'ended_at': coalesce(objects.finished_at, 'infinity'::timestamptz),
+                        'ended_at': coalesce(finished_at, 'infinity'::timestamptz),
                         'weight': 3,
                         'told_by': 'object',
-                        'status': objects.status
+                        'status': object_status
                     }
             end
-        ] as endings,
-        list_max(endings).status as end_status,
+        ]) as ending,
         case
             when is_broken then 'failed'
-            when milestones.last_phase in ('running', 'finalising') then 'running'
-            when counts.step_events > 0 then 'running'
-            when milestones.last_phase = 'queued' then 'queued'
-            when milestones.last_phase in ('created', 'validating') then 'validating_files'
+            when last_phase in ('running', 'finalising') then 'running'
+            when step_events > 0 then 'running'
+            when last_phase = 'queued' then 'queued'
+            when last_phase in ('created', 'validating') then 'validating_files'
             else 'unknown'
-        end as seen_status,
+        end as seen_status
+    from facts
+),
+
+standings as (
+    select
+        * exclude (ending),
+        ending.status as end_status,
+        ending.told_by as end_told_by,
         case seen_status
             when 'unknown' then 0
             when 'validating_files' then 1
             when 'queued' then 2
             when 'running' then 3
             else 5
-        end as seen_rank,
+        end as seen_rank
+    from endings
+),
+
+joined as (
+    select
+        * exclude (started_at),
         case
-            when end_status is not null then list_max(endings).told_by
-            when coalesce(objects.status_rank, 0) > seen_rank then 'object'
+            when end_status is not null then end_told_by
+            when coalesce(status_rank, 0) > seen_rank then 'object'
             when seen_rank > 0 then 'events'
         end as status_told_by,
         case
             when end_status is not null then end_status
-            when status_told_by = 'object' then objects.status
+            when coalesce(status_rank, 0) > seen_rank then object_status
             else seen_status
         end as status,
         -- of those that agree the object knows the time best, the events the words
         case
-            when end_status is null then case when is_broken then milestones.broken_message end
+            when end_status is null then case when is_broken then broken_message end
             else coalesce(
-                case when endings[1].status = end_status then milestones.told_message end,
-                case when endings[3].status = end_status then objects.error_message end
+                case when is_told and told_outcome = end_status then told_message end,
+                case when is_object_final and object_status = end_status then error_message end
             )
         end as outcome_message,
         case
-            when end_status is null then case when is_broken then milestones.broken_at.a end
+            when end_status is null then case when is_broken then broken_at.a end
             else coalesce(
-                case when endings[3].status = end_status then objects.finished_at end,
-                case when endings[1].status = end_status then milestones.told_at.a end,
-                case when endings[2].status = end_status then hooks.ended_at end
+                case when is_object_final and object_status = end_status then finished_at end,
+                case when is_told and told_outcome = end_status then told_at.a end,
+                case when hook_status = end_status then hook_at end
             )
         end as ended_at,
-        coalesce(objects.created_at, milestones.created_at) as created_at,
-        coalesce(milestones.training_at, milestones.started_at, counts.first_step_at) as started_at,
-        counts.seen_seconds,
-        counts.first_event_at,
-        counts.last_event_at,
-        counts.events,
-        counts.warnings,
-        coalesce(milestones.errors, 0) as errors,
-        objects.base_model,
-        coalesce(objects.model_id, milestones.model_id) as model_id,
-        objects.n_epochs,
-        objects.batch_size,
-        objects.learning_rate_multiplier,
-        objects.hyperparameters,
-        objects.seed,
-        objects.suffix,
-        coalesce(objects.training_file, milestones.training_file) as training_file,
-        coalesce(objects.validation_file, milestones.validation_file) as validation_file,
-        coalesce(objects.result_file, milestones.result_file) as result_file,
-        objects.trained_tokens,
-        milestones.billed_tokens,
-        objects.error_code,
-        objects.error_param,
-        objects.error_message
-    from counts
-    left join milestones on counts.job_id = milestones.job_id
-    left join stg_outcomes as hooks on counts.job_id = hooks.job_id
-    left join stg_job_objects as objects on counts.job_id = objects.job_id
-    left join stg_methods as methods on counts.job_id = methods.job_id
+        coalesce(training_at, started_at, first_step_at) as started_at
+    from standings
 )
 
 select
     jobs.job_id,
     not starts_with(jobs.job_id, 'unattributed-') as is_attributed,
-    jobs.dialect,
+    coalesce(
+        jobs.dialect,
+        case
+            when regexp_full_match(jobs.job_id, 'ftjob-[0-9a-f]{32}') then 'azure'
+            else 'openai'
+        end
+    ) as dialect,
     jobs.method,
     jobs.status,
     jobs.outcome_message,
