@@ -278,7 +278,7 @@ def orders() -> dict[str, tuple[str, ...]]:
 def column_names(name: str) -> tuple[str, ...]:
     """The columns of a view, for a mart as its comments tell them, which needs no engine."""
     sql = next(file.sql for file in _files() if file.name == name)
-    told = re.findall(rf"^comment on column {name}\.(\w+) is", sql, re.M)
+    told = re.findall(rf"^comment on column {name}\.\"?(\w+)\"? is", sql, re.M)
     return tuple(told) or tuple(column.name for column in find(name).columns)
 
 
