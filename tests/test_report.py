@@ -21,7 +21,7 @@ from pipeline.cli.report_markdown import code, lines
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.lake import Lake
 from pipeline.report import curves, details, words
-from pipeline.report.gather import Facts, facts
+from pipeline.report.gather import Facts, facts, reads
 from pipeline.report.page import page
 from pipeline.settings import Settings
 
@@ -73,7 +73,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 @pytest.fixture(scope="module")
 def told(samples: Lake) -> Facts:
     """What the report tells of the samples."""
-    with samples.connect() as con:
+    with samples.connect(reads()) as con:
         return facts(con)
 
 
@@ -90,7 +90,7 @@ def test_equal_facts_give_equal_pages(told: Facts) -> None:
 
 def test_the_page_allows_its_own_scripts_and_nothing_else(tmp_path: Path) -> None:
     """The policy names the scripts and the style by their hashes, and lets nothing be fetched."""
-    with hostile_lake(tmp_path) as lake, lake.connect() as con:
+    with hostile_lake(tmp_path) as lake, lake.connect(reads()) as con:
         text = "".join(page(facts(con)))
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy
@@ -110,7 +110,7 @@ def hashed(text: str) -> str:
 
 def test_no_message_ends_the_script_it_stands_in(tmp_path: Path) -> None:
     """What messages hold of markup is escaped, and their text is whole in the data."""
-    with hostile_lake(tmp_path) as lake, lake.connect() as con:
+    with hostile_lake(tmp_path) as lake, lake.connect(reads()) as con:
         text = "".join(page(facts(con)))
     assert text.count("<script") == 2 + len(blocks(text))
     assert text.count("</script") == text.count("<script")
@@ -139,7 +139,7 @@ def test_a_long_curve_keeps_what_matters_and_its_exact_smoothing(tmp_path: Path)
     values = {n: 2 / n**0.2 + 0.05 * math.sin(n * n) + 9 * (n == 1234) for n in steps}
     events = [an_event(n, data={"step": n, "train_loss": v}) for n, v in values.items()]
     events += [said(4000 + n, f"Checkpoint created at step {n}") for n in range(770, 780)]
-    with ingested(tmp_path, ("ftjob-long", events)) as lake, lake.connect() as con:
+    with ingested(tmp_path, ("ftjob-long", events)) as lake, lake.connect(reads()) as con:
         told = facts(con)
         ((detail, _),) = details.details(told, details.all_findings(told))
         smooth = {
@@ -189,7 +189,7 @@ def test_messages_stand_at_the_step_before_them(tmp_path: Path) -> None:
     events = [said(0, "hello"), an_event(1), an_event(2), said(3, "a word"), an_event(4)]
     events = [dict(event, id=f"ftevent-{n:024}") for n, event in enumerate(events)]
     events += [said(50, "Checkpoint created at step 2"), said(51, "x" * 3000)]
-    with ingested(tmp_path, ("ftjob-places", events)) as lake, lake.connect() as con:
+    with ingested(tmp_path, ("ftjob-places", events)) as lake, lake.connect(reads()) as con:
         rows = facts(con).frames["messages"].select("message", "at_step").rows()
     assert rows[:3] == [("hello", None), ("a word", 2), ("Checkpoint created at step 2", 2)]
     assert rows[3] == ("x" * 1000 + "…", 4)
@@ -200,7 +200,7 @@ def test_errors_come_before_other_messages_where_not_all_fit(tmp_path: Path) -> 
     events = [said(n, f"word {n}") for n in range(500)]
     events[250] = said(250, "trouble", level="error")
     events[260] = said(260, "warned", level="warn")
-    with ingested(tmp_path, ("ftjob-wordy", events)) as lake, lake.connect() as con:
+    with ingested(tmp_path, ("ftjob-wordy", events)) as lake, lake.connect(reads()) as con:
         messages = facts(con).frames["messages"]
     assert messages.height == 400
     assert messages["messages"][0] == 500
@@ -212,7 +212,7 @@ def test_errors_come_before_other_messages_where_not_all_fit(tmp_path: Path) -> 
 def test_a_report_of_chosen_jobs_tells_of_no_other(samples: Lake, told: Facts) -> None:
     """With jobs chosen, no other job is in the page; a job that is not there is refused."""
     job = told.jobs["job_id"][3]
-    with samples.connect() as con:
+    with samples.connect(reads()) as con:
         chosen = facts(con, [job])
         with pytest.raises(UsageError, match="no job of that name"):
             facts(con, ["ftjob-nobody"])
@@ -256,7 +256,7 @@ def test_bursts_of_a_kind_hold_its_events(told: Facts) -> None:
 
 def test_what_a_user_fails_on_is_grave(samples: Lake) -> None:
     """The settings of a user decide which rules are grave."""
-    with samples.connect() as con:
+    with samples.connect(reads()) as con:
         told = facts(con, [OVERFIT], Settings(fail_on=("overfit",)))
     assert [one.weight for one in details.all_findings(told)[OVERFIT]] == [words.GRAVE]
 
@@ -330,7 +330,7 @@ def test_stretches_of_steps_are_named_once_in_order() -> None:
 
 def test_markdown_is_short_and_inert(tmp_path: Path) -> None:
     """In Markdown what events say stands in code spans on one line, and can command nothing."""
-    with hostile_lake(tmp_path) as lake, lake.connect() as con:
+    with hostile_lake(tmp_path) as lake, lake.connect(reads()) as con:
         told = facts(con)
     text = "\n".join(lines(told))
     assert text.replace("\n", "").isprintable()
@@ -365,7 +365,7 @@ def test_markdown_of_the_samples_lists_jobs_findings_and_kinds(told: Facts) -> N
 
 def test_an_empty_lake_has_a_report(tmp_path: Path) -> None:
     """A lake without jobs gives a page and Markdown that say what to do."""
-    with open_lake(tmp_path / "lake") as lake, lake.connect() as con:
+    with open_lake(tmp_path / "lake") as lake, lake.connect(reads()) as con:
         told = facts(con)
     assert blocks("".join(page(told)))["overview"]["jobs"]["job_id"] == []
     assert "tunelog ingest" in "\n".join(lines(told))

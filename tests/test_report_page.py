@@ -16,7 +16,7 @@ import pytest
 from test_report import HOSTILE, OVERFIT, RESTARTED, SAMPLES, hostile_lake
 
 from pipeline import open_lake
-from pipeline.report.gather import Facts, facts
+from pipeline.report.gather import Facts, facts, reads
 from pipeline.report.page import page
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     """What the report tells of the samples."""
     with open_lake(tmp_path_factory.mktemp("samples")) as lake:
         lake.ingest([SAMPLES])
-        with lake.connect() as con:
+        with lake.connect(reads()) as con:
             return facts(con)
 
 
@@ -331,7 +331,7 @@ def test_a_phone_scrolls_only_down(open_page: Open, samples: Path, dark: bool) -
 
 def test_event_text_is_only_text(open_page: Open, tmp_path: Path) -> None:
     """Markup in messages is shown as it was written, and runs nothing."""
-    with hostile_lake(tmp_path) as lake, lake.connect() as con:
+    with hostile_lake(tmp_path) as lake, lake.connect(reads()) as con:
         path = written(facts(con), tmp_path / "hostile.html")
     shown = open_page(path)
     drawn(shown)
@@ -347,7 +347,7 @@ def test_event_text_is_only_text(open_page: Open, tmp_path: Path) -> None:
 
 def test_an_empty_lake_says_what_to_do(open_page: Open, tmp_path: Path) -> None:
     """The page of a lake without jobs tells how to fill it."""
-    with open_lake(tmp_path / "lake") as lake, lake.connect() as con:
+    with open_lake(tmp_path / "lake") as lake, lake.connect(reads()) as con:
         path = written(facts(con), tmp_path / "empty.html")
     assert "tunelog ingest" in open_page(path).locator("main").inner_text()
 

@@ -81,10 +81,10 @@ def write_report(
     if format == "html" and name == "-" and sys.stdout.isatty():
         raise UsageError("tunelog report: a page to a terminal: name a file with --output")
     from pipeline import settings
-    from pipeline.report.gather import facts
+    from pipeline.report.gather import facts, reads
 
     asked = settings.load(config)
-    with lake.connect() as con:
+    with lake.connect(reads()) as con:
         told = facts(con, chosen, asked)
     with destination(name) as out:
         size = sum(map(out.write, _parts(told, format)))

@@ -10,6 +10,7 @@ from pipeline.checks import set_thresholds
 from pipeline.errors import UsageError
 from pipeline.settings import RULES, Settings
 from pipeline.sqlfiles import sql_text
+from pipeline.views import named
 
 if TYPE_CHECKING:
     import duckdb
@@ -73,6 +74,12 @@ class Facts:
     fail_on: tuple[str, ...]
 
 
+def reads() -> set[str]:
+    """The views that `facts` asks."""
+    texts = [sql_text(f"report/{name}") for name in (*_FILES, "kinds", "failures", "sources")]
+    return named(" ".join([*texts, *_VIEWS, "jobs", "thresholds"])) or set()
+
+
 def facts(
     con: duckdb.DuckDBPyConnection,
     jobs: Sequence[str] | None = None,
@@ -81,7 +88,8 @@ def facts(
     """Ask the views.
 
     Args:
-        con: a connection that has them, as `Lake.connect` gives; variables are set in it.
+        con: a connection that has them, as `Lake.connect` gives, for no other use: what they
+            answered is held in it.
         jobs: ids of the jobs to tell of, all by default.
         settings: which rules are grave, and the detectors' thresholds; the defaults where None.
 
@@ -93,6 +101,7 @@ def facts(
     if jobs is not None:
         _set(con, "report_jobs", list(jobs))
     where = "" if jobs is None else f"where {_OF_JOBS}"
+    con.execute(sql_text("report/hold_jobs"))
     listed = _rows(con, f"from jobs {where} order by {_NEWEST_FIRST}")
     for job in set(jobs or ()) - set(listed["job_id"]):
         raise UsageError(f"--job {job}: no job of that name: see `tunelog show jobs`")
@@ -101,10 +110,9 @@ def facts(
     _set(con, "report_rules", list(RULES))
     _set(con, "report_messages", max(40, min(400, MESSAGES // max(1, len(detailed)))))
     _set(con, "report_message_length", MESSAGE_LENGTH)
-    frames = {
-        view: _rows(con, f"from {view} where {_OF_JOBS} order by {order}")
-        for view, order in _VIEWS.items()
-    }
+    frames = {"leaderboard": _view(con, "leaderboard")}  # ranks them among all jobs
+    con.execute(sql_text("report/hold_curves"))
+    frames |= {view: _view(con, view) for view in _VIEWS if view not in frames}
     frames |= {name: _rows(con, sql_text(f"report/{name}")) for name in _FILES}
     kinds = _rows(con, sql_text("report/kinds"))
     return Facts(
@@ -120,6 +128,10 @@ def facts(
 
 def _set(con: duckdb.DuckDBPyConnection, name: str, value: object) -> None:
     con.execute(f"set variable {name} = $1", [value])
+
+
+def _view(con: duckdb.DuckDBPyConnection, view: str) -> pl.DataFrame:
+    return _rows(con, f"from {view} where {_OF_JOBS} order by {_VIEWS[view]}")
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str) -> pl.DataFrame:

@@ -83,7 +83,7 @@ def random_kills(folder: Path, *, kills: int, events: int, seed: int, batch: int
             if ended.code == 0:
                 usual[what] = ended.seconds
             result.wrong += _told(args, ended)
-            if what == "ingest" and (ended.code == 0 or ended.out):
+            if what == "ingest" and (ended.code == 0 or ended.stdout):
                 known += fresh
                 del left[: len(fresh)]
                 result.acknowledged = len(known)
@@ -107,7 +107,7 @@ def _paths(names: list[str]) -> list[str]:
 
 def _told(args: list[str], ended: Ended) -> Iterator[str]:
     if ended.code not in (0, -9) or ended.hung:
-        yield f"{' '.join(args)}: exit code {ended.code}: {ended.err}"
+        yield f"{' '.join(args)}: exit code {ended.code}: {ended.stderr}"
 
 
 def sources_of(lake: Path) -> set[str]:

@@ -198,7 +198,7 @@ def _finished(place: Path, steps: list[list[str]], dumps: list[Path]) -> list[st
         for step in steps:
             ended = zygote.run([*step, "--lake", "lake"])
             if ended.code != 0:
-                return [f"once more: {' '.join(step)}: exit code {ended.code}: {ended.err}"]
+                return [f"once more: {' '.join(step)}: exit code {ended.code}: {ended.stderr}"]
     wrong = unsound(place / "lake", settled=True)
     if not wrong and events_in(place / "lake") != events_of(dumps):
         wrong = ["once more: the lake does not hold the events of the dumps"]

@@ -140,9 +140,9 @@ class Sweep:
         if ended.code == 0:
             return []
         if ended.code != 3:
-            return [f"exit code {ended.code}: {ended.err}"]
-        if ended.err.count("\n") != 1 or str(self.place / "lake") not in ended.err:
-            return [f"not one line that names the lake: {ended.err}"]
+            return [f"exit code {ended.code}: {ended.stderr}"]
+        if ended.stderr.count("\n") != 1 or str(self.place / "lake") not in ended.stderr:
+            return [f"not one line that names the lake: {ended.stderr}"]
         return []
 
     def _judged(self, ended: Ended) -> list[str]:
@@ -164,7 +164,7 @@ class Sweep:
             return ["the lake holds neither what it held nor what it should"]
         again = self.zygote.run(self.command.args)
         if again.code != 0:
-            return [f"once more: exit code {again.code}: {again.err}"]
+            return [f"once more: exit code {again.code}: {again.stderr}"]
         wrong = [f"once more: {text}" for text in unsound(lake, settled=True)]
         if not wrong and self.state() != self.after:
             wrong.append("once more: the lake does not hold what it should")

@@ -13,12 +13,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PRELOADED = (
+    "pyarrow.compute",
+    "polars",
+    "pipeline.query",
+    "pipeline.cli.ask",
+    "pipeline.cli.check",
     "pipeline.cli.ingest",
     "pipeline.cli.mend",
     "pipeline.lake.ingest",
@@ -35,15 +40,15 @@ class Ended:
 
     Attributes:
         code: the exit code, negative where a signal ended it.
-        out: what it printed.
-        err: what it noted.
+        stdout: what it printed.
+        stderr: what it noted.
         seconds: how long it took.
         hung: it took longer than `LONGEST`, and was killed.
     """
 
     code: int
-    out: str
-    err: str
+    stdout: str
+    stderr: str
     seconds: float
     hung: bool
 
@@ -87,6 +92,9 @@ class Zygote:
         self,
         args: Sequence[str],
         *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
         kill_after: float | None = None,
         strace: Sequence[str] | None = None,
     ) -> Ended:
@@ -94,10 +102,16 @@ class Zygote:
 
         Args:
             args: of `tunelog`.
+            cwd: where, if not in the zygote's folder.
+            env: its whole environment, if not the zygote's.
+            stdin: what it reads from standard input.
             kill_after: when to send SIGKILL [s].
             strace: options of a strace that is attached before the command begins.
         """
-        order = {"args": list(args), "kill_after": kill_after, "traced": strace is not None}
+        order = {
+            "args": list(args), "cwd": str(cwd or self.folder), "env": dict(env or {}),
+            "stdin": stdin, "kill_after": kill_after, "traced": strace is not None,
+        }  # fmt: skip
         self._process.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
         self._process.stdin.flush()  # type: ignore[union-attr]
         tracer = None
@@ -121,7 +135,14 @@ NEVER_TRACED = 99
 def _child(order: dict[str, Any], out: int, err: int) -> int:
     os.dup2(out, 1)
     os.dup2(err, 2)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    given = os.memfd_create("in")
+    os.write(given, order["stdin"].encode())
+    os.lseek(given, 0, os.SEEK_SET)
+    os.dup2(given, 0)
+    os.chdir(order["cwd"])
+    if order["env"]:
+        os.environ.clear()
+        os.environ.update(order["env"])
     if order["traced"]:
         status, begin = os.open("/proc/self/status", os.O_RDONLY), time.monotonic()
         while b"TracerPid:\t0\n" in os.pread(status, 4096, 0):
@@ -178,7 +199,7 @@ def _await(pid: int, order: dict[str, Any], out: int, err: int, begin: float) ->
     for file in (out, err, handle):
         os.close(file)
     return {
-        "code": os.waitstatus_to_exitcode(status), "out": texts[0], "err": texts[1],
+        "code": os.waitstatus_to_exitcode(status), "stdout": texts[0], "stderr": texts[1],
         "seconds": seconds, "hung": hung,
     }  # fmt: skip
 
