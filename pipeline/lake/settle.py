@@ -20,6 +20,8 @@ from pipeline.sqlfiles import sql_text
 
 MEMORY_LIMIT = "1GB"
 _ROWS = 4 * ROW_GROUP
+_FEW = 10_000
+"""Rows that are compared before an engine has started."""
 
 
 def engine(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -89,11 +91,22 @@ class Settled:
     companions: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def repeats(con: duckdb.DuckDBPyConnection, fresh: Sequence[Staged]) -> bool:
+def repeats(folder: Path, fresh: Sequence[Staged]) -> bool:
     """Whether any identity may occur twice among staged events."""
-    over(con, "fresh", [staged.path for staged in fresh])
-    hashes = np.sort(con.sql(sql_text("lake/identities")).to_arrow_table()["identity"].to_numpy())
+    files = [staged.path for staged in fresh]
+    if sum(staged.rows for staged in fresh) <= _FEW:
+        tables = [pq.read_table(file, columns=["job_id", "event_id"]) for file in files]
+        rows = [row for t in tables for row in zip(*map(_texts, t.columns), strict=True)]
+        return len(set(rows)) < len(rows)
+    with engine(folder) as con:
+        over(con, "fresh", files)
+        found = con.sql(sql_text("lake/identities")).to_arrow_table()
+    hashes = np.sort(found["identity"].to_numpy())
     return bool((hashes[1:] == hashes[:-1]).any())
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    return [text for chunk in column.chunks for text in chunk.to_pylist()]
 
 
 def settle(con: duckdb.DuckDBPyConnection, moment: Any) -> Settled:
