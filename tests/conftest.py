@@ -1,7 +1,14 @@
-"""How hypothesis runs: the same examples everywhere, no clock, no search for smaller ones."""
+"""How hypothesis runs: the same examples everywhere, no clock, no search for smaller ones.
+
+And where tests run: side by side, with a core for each process.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
@@ -19,3 +26,20 @@ settings.register_profile(
     ],
 )
 settings.load_profile("tunelog")
+
+SEVERAL_CORES = {"test_compaction", "test_crash", "test_ingest", "test_lake", "test_laws"}
+"""Here threads and processes have to come by each other."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def core(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A core for each process of tests: engines with a thread a core get in each other's way."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    name = request.module.__name__.rpartition(".")[2]
+    if not worker or name in SEVERAL_CORES or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(cores)[int(worker[2:]) % len(cores)]})
+    yield
+    os.sched_setaffinity(0, cores)

@@ -492,7 +492,7 @@ ARRANGED = st.lists(
 PLACED = ("events", "lake_streams")
 
 
-@examples(20)
+@examples(10)
 @given(parts=ARRANGED, block_bytes=st.sampled_from([300, 1_000, 5_000]), seed=st.integers(0, 9))
 def test_read_on_sight(parts: list[tuple[int, str, str]], block_bytes: int, seed: int) -> None:
     """A large file is read once where that tells its jobs, and whatever is in it, told the same."""

@@ -68,7 +68,7 @@ def curves(draw: st.DrawFn) -> list[oracle.Event]:
     return events
 
 
-@examples(10)
+@examples(6)
 @given(events=curves())
 def test_detectors_equal_the_oracle(
     con: duckdb.DuckDBPyConnection, events: list[oracle.Event]

@@ -67,7 +67,6 @@ def lines(*values: Any) -> str:
     return "".join(json.dumps(value) + "\n" for value in values)
 
 
-@pytest.mark.parametrize("name", [f"{JOB}.jsonl", "nameless.jsonl"], ids=["named", "nameless"])
 @pytest.mark.parametrize(
     "parts",
     [
@@ -87,10 +86,16 @@ def lines(*values: Any) -> str:
     ids=["lines", "twice", "no last break", "cut off", "cut off twice", "CRLF", "blank lines",
          "pages on lines", "rejects", "BOM", "repeats", "ignored"],
 )  # fmt: skip
-def test_a_file_that_grows(tmp_path: Path, parts: tuple[str, ...], name: str) -> None:
-    """A file ingested as it grows gives what it gives when it is ingested whole."""
-    path = tmp_path / name
-    if name == "nameless.jsonl":
+def test_a_file_that_grows(
+    request: pytest.FixtureRequest, tmp_path: Path, parts: tuple[str, ...]
+) -> None:
+    """A file ingested as it grows gives what it gives when it is ingested whole.
+
+    Every other file names its job.
+    """
+    nameless = request.node.callspec.indices["parts"] % 2
+    path = tmp_path / ("nameless.jsonl" if nameless else f"{JOB}.jsonl")
+    if nameless:
         parts = tuple(part.replace("Created fine-tuning job", "Creating") for part in parts)
     asked = (
         "select * exclude (source_id, stream_id) from lake_events order by all",
@@ -107,7 +112,7 @@ def test_a_file_that_grows(tmp_path: Path, parts: tuple[str, ...], name: str) ->
                 (source,) = lake.ingest([path]).sources
                 assert source.status == ("grown" if step else "new")
             answers.append([lake.sql(query).rows() for query in asked])
-            for check in rules():
+            for check in rules() if folder == "grown" else ():
                 assert lake.sql(check.query.rstrip().rstrip(";")).is_empty(), check.name
     assert answers[0] == answers[1]
 

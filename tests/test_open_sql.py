@@ -88,28 +88,23 @@ def in_package(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-@pytest.fixture(scope="module")
-def through_lake(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that the lake made."""
-    with open_lake(lake, create=False) as opened, opened.connect() as con:
-        yield con
-
-
 @pytest.mark.parametrize("view", MARTS, ids=lambda view: view.name)
 def test_shell_and_package_agree(
-    view: View,
-    in_shell: Path,
-    in_package: duckdb.DuckDBPyConnection,
-    through_lake: duckdb.DuckDBPyConnection,
+    view: View, in_shell: Path, in_package: duckdb.DuckDBPyConnection
 ) -> None:
-    """Each view gives the same rows in DuckDB's shell, in its package, and through the lake."""
+    """Each view gives the same rows in DuckDB's shell and in its package."""
     package = in_package.sql(query(view)).to_arrow_table()
-    ours = through_lake.sql(query(view)).to_arrow_table()
     shell = pq.read_table(in_shell / f"{view.name}.parquet")
     assert len(package), "an empty view would prove nothing"
-    assert shell.column_names == package.column_names == ours.column_names
-    assert told(package) == told(ours)
+    assert shell.column_names == package.column_names
     assert told(shell.cast(package.schema)) == told(package)
+
+
+def test_the_lake_makes_the_same_views(lake: Path, in_package: duckdb.DuckDBPyConnection) -> None:
+    """A connection that the lake gives has the views of open.sql, word for word."""
+    listed = "select view_name, sql from duckdb_views() where not internal order by all"
+    with open_lake(lake, create=False) as opened, opened.connect() as con:
+        assert con.execute(listed).fetchall() == in_package.execute(listed).fetchall()
 
 
 def told(rows: pa.Table) -> str:

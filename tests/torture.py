@@ -45,7 +45,7 @@ KILLS, EVENTS, CUTS, CONTROLS, INPUTS = 1_000, 1_000_000, 100, 20, 100_000
 ANY = "tests/fuzz/test_fuzz.py::test_any_records"
 HOSTILE = ["tests/hostile", "tests/test_hostile_output.py", "tests/test_compression.py"]
 ESCAPES = "tests/test_query_escapes.py"
-SUITES = (("fuzz", [ANY], 20), ("hostile", HOSTILE, 5), ("escapes", [ESCAPES], 1))
+SUITES = (("fuzz", [ANY], 20), ("hostile", HOSTILE, 5), ("escapes", [ESCAPES], 2))
 """Parts, the tests of the suite that belong to them, how many times the usual effort."""
 PARTS = ("sweep", "kills", "power", "races", "fuzz", "hostile", "escapes")
 SHARES = 4

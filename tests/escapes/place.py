@@ -99,15 +99,15 @@ class Place:
         }
 
 
-def escapes(*groups: str) -> list[Any]:
-    """Escapes of `tests/escapes/`: each begins with a line `-- # name`."""
+def escapes(*groups: str, every: int = 1) -> list[Any]:
+    """Escapes of `tests/escapes/`, all or every n-th: each begins with a line `-- # name`."""
     found = []
     for group in groups:
         text = (Path(__file__).with_name(f"{group}.sql")).read_text()
         for block in text.split("-- # ")[1:]:
             name, _, query = block.partition("\n")
             found.append(pytest.param(query.strip(), id=f"{group}-{name}"))
-    return found
+    return found[::every]
 
 
 def children(parent: int | None = None) -> set[int]:
