@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -91,19 +94,52 @@ def keys_in(batch: pa.RecordBatch) -> Keys:
     return (*COUNTERS, *(name for name in METRICS if f'"{name}"'.encode() in sample))
 
 
+class _Engine:
+    """A connection whose function `odd` hands on to whoever uses it at the moment."""
+
+    def __init__(self) -> None:
+        self.hand_on: OddReader | None = None
+        self.con = duckdb.connect()
+        self.con.execute(sql_text("normalise/engine"))
+
+        def odd(
+            record: bytes, source: int, stream: int, position: int, offset: int, n: int, last: bool
+        ) -> bool:
+            return self.hand_on(record, source, stream, position, offset, n, last)  # type: ignore[misc]
+
+        parameters: Any = ["BLOB", "INTEGER", "INTEGER", "BIGINT", "BIGINT", "BIGINT", "BOOLEAN"]
+        options: Any = {"null_handling": "special", "side_effects": True}
+        self.con.create_function("odd", odd, parameters, "BOOLEAN", **options)
+
+    def close(self) -> None:
+        self.con.remove_function("odd")  # or neither is ever freed
+        self.con.close()
+
+
+_IDLE: defaultdict[int, list[_Engine]] = defaultdict(list)
+"""By process, since the threads of an engine do not outlive a fork: engines nobody uses. Starting
+one takes longer than reading a small dump with it."""
+
+
 @contextmanager
 def engine(odd: OddReader) -> Iterator[duckdb.DuckDBPyConnection]:
     """An engine that knows the words of events and hands odd records on."""
-    con = duckdb.connect()
-    con.execute(sql_text("normalise/engine"))
-    parameters: Any = ["BLOB", "INTEGER", "INTEGER", "BIGINT", "BIGINT", "BIGINT", "BOOLEAN"]
-    options: Any = {"null_handling": "special", "side_effects": True}
-    con.create_function("odd", odd, parameters, "BOOLEAN", **options)
+    idle = _IDLE[os.getpid()]
+    used = idle.pop() if idle else _Engine()
+    used.hand_on = odd
     try:
-        yield con
-    finally:
-        con.remove_function("odd")  # or neither is ever freed
-        con.close()
+        yield used.con
+    except BaseException:
+        used.close()
+        raise
+    used.hand_on = None
+    idle.append(used)
+
+
+@atexit.register
+def _close() -> None:
+    for used in _IDLE.pop(os.getpid(), []):
+        used.close()
 
 
 def stage(
