@@ -22,7 +22,7 @@ demo: $(STAMP)  ## ingest the samples and print what they tell
 	@echo "Next: $(BIN)/tunelog show loss_curves --lake .demo --limit 10"
 
 test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)  ## style, types
 	$(BIN)/ruff check .

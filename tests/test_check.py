@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from zygote import Ended, started
 
 from pipeline import checks, open_lake, settings
 from pipeline.errors import DataError, UsageError
@@ -30,16 +29,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def check(
-    place: Path, *args: str, code: int, columns: str = ""
-) -> subprocess.CompletedProcess[str]:
+def check(place: Path, *args: str, code: int, columns: str = "") -> Ended:
     """Run `tunelog check` in the folder."""
-    command = [sys.executable, "-m", "pipeline.cli", "check", *args]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": columns}
-    done = subprocess.run(
-        command, cwd=place, env=environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stderr
+    done = started().run(["check", *args], cwd=place, env=environ)
+    assert done.code == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
 

@@ -10,14 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from inspect import cleandoc
 from pathlib import Path
 
 import click
 import pyarrow.parquet as pq
 import pytest
-from zygote import Ended, Zygote
+from zygote import Ended, started
 
 from pipeline import open_lake
 from pipeline.cli import COMMANDS, cli
@@ -57,19 +57,12 @@ def start(args: Sequence[str], cwd: Path, **env: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    """Processes that start at once."""
-    with Zygote(tmp_path_factory.mktemp("zygote")) as made:
-        yield made
-
-
 @pytest.fixture
-def tunelog(zygote: Zygote, tmp_path: Path) -> Run:
+def tunelog(tmp_path: Path) -> Run:
     """Run `tunelog` in an empty folder."""
 
     def run(*args: str, stdin: str = "", code: int = 0, **env: str) -> Ended:
-        done = zygote.run(args, cwd=tmp_path, env=environment(**env), stdin=stdin)
+        done = started().run(args, cwd=tmp_path, env=environment(**env), stdin=stdin)
         assert done.code == code, (args, done)
         if code:
             assert done.stderr.strip(), "a failure says why"
@@ -211,11 +204,11 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def ask(zygote: Zygote, samples: Path) -> Run:
+def ask(samples: Path) -> Run:
     """Run `tunelog` in the folder of the samples."""
 
     def run(*args: str, stdin: str = "", **env: str) -> Ended:
-        done = zygote.run(args, cwd=samples, env=environment(**env), stdin=stdin)
+        done = started().run(args, cwd=samples, env=environment(**env), stdin=stdin)
         assert done.code == 0, (args, done)
         return done
 

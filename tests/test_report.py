@@ -63,6 +63,14 @@ def hostile_lake(folder: Path) -> Lake:
 
 
 @pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """What a report tells of messages made to break out of it."""
+    folder = tmp_path_factory.mktemp("hostile")
+    with hostile_lake(folder) as lake, lake.connect(reads()) as con:
+        return facts(con)
+
+
+@pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """A lake of the samples."""
     with open_lake(tmp_path_factory.mktemp("samples")) as lake:
@@ -88,10 +96,9 @@ def test_equal_facts_give_equal_pages(told: Facts) -> None:
     assert "".join(page(told)) == "".join(page(told))
 
 
-def test_the_page_allows_its_own_scripts_and_nothing_else(tmp_path: Path) -> None:
+def test_the_page_allows_its_own_scripts_and_nothing_else(hostile: Facts) -> None:
     """The policy names the scripts and the style by their hashes, and lets nothing be fetched."""
-    with hostile_lake(tmp_path) as lake, lake.connect(reads()) as con:
-        text = "".join(page(facts(con)))
+    text = "".join(page(hostile))
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     assert policy
     rules = dict(rule.split(" ", 1) for rule in policy[1].split("; "))
@@ -108,10 +115,9 @@ def hashed(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def test_no_message_ends_the_script_it_stands_in(tmp_path: Path) -> None:
+def test_no_message_ends_the_script_it_stands_in(hostile: Facts) -> None:
     """What messages hold of markup is escaped, and their text is whole in the data."""
-    with hostile_lake(tmp_path) as lake, lake.connect(reads()) as con:
-        text = "".join(page(facts(con)))
+    text = "".join(page(hostile))
     assert text.count("<script") == 2 + len(blocks(text))
     assert text.count("</script") == text.count("<script")
     data = text[text.index('id="overview"') : text.index("<script>")]
@@ -328,11 +334,9 @@ def test_stretches_of_steps_are_named_once_in_order() -> None:
     ]  # fmt: skip
 
 
-def test_markdown_is_short_and_inert(tmp_path: Path) -> None:
+def test_markdown_is_short_and_inert(hostile: Facts) -> None:
     """In Markdown what events say stands in code spans on one line, and can command nothing."""
-    with hostile_lake(tmp_path) as lake, lake.connect(reads()) as con:
-        told = facts(con)
-    text = "\n".join(lines(told))
+    text = "\n".join(lines(hostile))
     assert text.replace("\n", "").isprintable()
     outside = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
     for sign in ("<", "@somebody", "#12", "https:", "pwned"):

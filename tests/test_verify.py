@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xxhash
-from test_cli import Run, dump, events, tunelog, zygote
+from test_cli import Run, dump, events, tunelog
 from test_lake import JOB, event, lines
 
 from pipeline import open_lake
@@ -24,7 +24,7 @@ from pipeline.lake.ledger import Ledger
 from pipeline.lake.store import Store
 from pipeline.lake.verify import Verification
 
-__all__ = ["tunelog", "zygote"]
+__all__ = ["tunelog"]
 OTHER = "ftjob-xyz789" + "a1B2c3" * 3
 
 

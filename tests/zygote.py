@@ -6,15 +6,18 @@ A zygote has imported what `tunelog` needs and forks a child for each command. T
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +130,14 @@ class Zygote:
             if ended.code == NEVER_TRACED:
                 raise RuntimeError(f"strace does not trace: {said}")
         return ended
+
+
+@cache
+def started() -> Zygote:
+    """One for all tests of this process, with which it ends."""
+    made = Zygote(Path(tempfile.gettempdir()))
+    atexit.register(made.__exit__)
+    return made
 
 
 NEVER_TRACED = 99
