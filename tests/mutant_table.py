@@ -92,8 +92,8 @@ MUTANTS = (
            '        version and store.ledger.known(reading.content_hash, "")',
            STORE + "the_same_file_again"),
     Mutant("repeat", "what the lake holds is not looked at", "pipeline/lake/change.py",
-           "if held or taken.pending or names.jobs or settle.repeats(con, fresh):",
-           "if taken.pending or names.jobs or settle.repeats(con, fresh):", LAWS + "repeat"),
+           "if held or taken.pending or names.jobs or settle.repeats(self._folder, fresh):",
+           "if taken.pending or names.jobs or settle.repeats(self._folder, fresh):", LAWS + "repeat"),
     # -- order of arrival
     Mutant("order of arrival", "of contents equal in meaning the first stays",
            "sql/lake/losers.sql", "order by coalesce(place, 0), same, is_held desc",
@@ -380,10 +380,10 @@ MUTANTS = (
            SHOWN + "people_see_inert_text"),
     # -- detectors
     Mutant("detectors", "spikes have to be a hundred times as far", MARTS + "loss_spikes.sql",
-           "limits.deviations * deviation", "100 * limits.deviations * deviation",
+           "usual + deviations * deviation,", "usual + 100 * deviations * deviation,",
            PLANTED + "faults_that_a_person_sees_are_found"),
     Mutant("detectors", "noise makes no spike less likely", MARTS + "loss_spikes.sql",
-           "limits.deviations * deviation", "0 * limits.deviations * deviation",
+           "usual + deviations * deviation,", "usual + 0 * deviations * deviation,",
            PLANTED + "clean_jobs_raise_no_alarm"),
     Mutant("detectors", "a rise is measured against twice the threshold", MARTS + "divergences.sql",
            "median(value) > min(threshold)", "median(value) > 3 * min(threshold)",
