@@ -1,4 +1,12 @@
--- Holds the view `jobs` in a connection: half of the questions of a report read it.
+-- Holds how the jobs stand in a connection: half of the questions of a report read it.
+create or replace temp table held_states as
+from stg_job_states
+;
+
+create or replace temp view stg_job_states as
+from held_states
+;
+
 create or replace temp table held_jobs as
 from jobs
 ;

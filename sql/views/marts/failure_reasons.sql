@@ -1,7 +1,7 @@
 -- Why did each failed job fail, in which phase, and when?
 --
 -- Grain: job_id
--- Reads: jobs, stg_problems, job_phases
+-- Reads: stg_job_states, loss_curves, stg_problems, job_phases
 -- Caveat: of the errors of a job, the one that names an error_code says most and is taken, else the
 --   last in time; the job object fills what no event tells. The phase is the last one entered
 --   before the end; a dump without the messages of phases tells none.
@@ -11,14 +11,21 @@ with failed as (
         job_id,
         dialect,
         ended_at,
-        last_step,
-        total_steps,
         errors,
         error_code,
         error_param,
         coalesce(error_message, outcome_message) as message
-    from jobs
+    from stg_job_states
     where status = 'failed'
+),
+
+curves as (
+    select
+        job_id,
+        max(step) as last_step,
+        max(total_steps) as total_steps
+    from loss_curves
+    group by job_id
 ),
 
 reasons as (
@@ -55,9 +62,10 @@ select
     reasons.reason.event_id as event_id,
     reasons.reason.told_by as told_by,
     failed.errors,
-    failed.last_step,
-    failed.total_steps
+    curves.last_step,
+    curves.total_steps
 from failed
+left join curves on failed.job_id = curves.job_id
 left join reasons on failed.job_id = reasons.job_id
 left join job_phases as phases
     on failed.job_id = phases.job_id and phases.started_at <= failed.ended_at

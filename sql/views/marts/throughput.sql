@@ -1,7 +1,7 @@
 -- How fast does each job train, and when will those still running be done?
 --
 -- Grain: job_id
--- Reads: jobs, stg_events, loss_curves, lake_events
+-- Reads: stg_job_states, stg_events, loss_curves, lake_events
 -- Caveat: by the times between neighbouring logged steps where the step rises, so that a restart
 --   counts as none; pauses count. Time stamps have whole seconds: the median is rough where steps
 --   are quick. recent is over the last tenth of these, ten at least. The end is told for running
@@ -60,9 +60,11 @@ stepped as (
     group by job_id
 ),
 
-tokens as (
+curves as (
     select
         job_id,
+        max(step) as last_step,
+        max(total_steps) as total_steps,
         avg(reasoning_tokens_mean) filter (where isfinite(reasoning_tokens_mean))
             as reasoning_tokens,
         avg(completion_tokens_mean) filter (where isfinite(completion_tokens_mean))
@@ -80,11 +82,11 @@ select
     paces.seconds_per_step,
     paces.median_seconds_per_step,
     paces.recent_seconds_per_step,
-    jobs.last_step,
-    jobs.total_steps,
+    curves.last_step,
+    curves.total_steps,
     case
-        when jobs.status = 'running' and jobs.total_steps >= jobs.last_step
-            then jobs.total_steps - jobs.last_step
+        when jobs.status = 'running' and curves.total_steps >= curves.last_step
+            then curves.total_steps - curves.last_step
     end as steps_left,
     -- a total that no one can mean makes a time that no clock can tell: none after the year 9999
     case
@@ -97,13 +99,14 @@ select
     end as done_at,
     (epoch_us(done_at) - epoch_us(clock.last_event_at)) / 1e6 as seconds_left,
     jobs.billed_tokens,
-    jobs.billed_tokens / nullif(jobs.run_seconds, 0) as billed_tokens_per_second,
-    tokens.reasoning_tokens as mean_reasoning_tokens,
-    tokens.completion_tokens as mean_completion_tokens
+    jobs.billed_tokens / nullif(epoch(jobs.ended_at) - epoch(jobs.started_at), 0)
+        as billed_tokens_per_second,
+    curves.reasoning_tokens as mean_reasoning_tokens,
+    curves.completion_tokens as mean_completion_tokens
 from stepped
-inner join jobs on stepped.job_id = jobs.job_id
+inner join stg_job_states as jobs on stepped.job_id = jobs.job_id
 left join paces on stepped.job_id = paces.job_id
-left join tokens on stepped.job_id = tokens.job_id
+left join curves on stepped.job_id = curves.job_id
 cross join clock
 ;
 

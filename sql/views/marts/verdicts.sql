@@ -1,7 +1,7 @@
 -- Did each job keep each rule, and if not: where first, by how much, and how is it seen?
 --
 -- Grain: job_id, rule
--- Reads: jobs, errors, loss_curves, divergences, overfitting, loss_spikes, stalls,
+-- Reads: stg_job_states, errors, loss_curves, divergences, overfitting, loss_spikes, stalls,
 --   stg_step_gaps, thresholds
 -- Caveat: of several findings the first is told, and findings counts them. Where a job gives too
 --   little to judge by, a rule is not applicable, and the evidence says what is lacking. error
@@ -22,6 +22,7 @@ with needs as (
 curves as (
     select
         job_id,
+        max(step) as last_step,
         count(*) as steps,
         sum(events) as times,
         count(*) filter (where isfinite(train_loss)) as train_losses,
@@ -115,13 +116,13 @@ ruled as (
                 'findings': case
                     when jobs.status = 'failed' or jobs.errors > 0 then greatest(jobs.errors, 1)
                 end,
-                'step': jobs.last_step,
+                'step': curves.last_step,
                 'value': jobs.errors::double,
                 'threshold': 0::double,
                 'unit': 'event',
                 'evidence': concat(
                     jobs.status,
-                    coalesce(printf(' at step %d', jobs.last_step), ' before any step'),
+                    coalesce(printf(' at step %d', curves.last_step), ' before any step'),
                     if(jobs.status = 'failed', '', ', yet told an error'),
                     if(jobs.errors > 1, printf(', one of %d', jobs.errors), ''),
                     ': ',
@@ -249,7 +250,7 @@ ruled as (
                 )
             }
         ] as rules
-    from jobs
+    from stg_job_states as jobs
     cross join needs
     left join curves on jobs.job_id = curves.job_id
     left join first_errors on jobs.job_id = first_errors.job_id
