@@ -93,7 +93,8 @@ MUTANTS = (
            STORE + "the_same_file_again"),
     Mutant("repeat", "what the lake holds is not looked at", "pipeline/lake/change.py",
            "if held or taken.pending or names.jobs or settle.repeats(self._folder, fresh):",
-           "if taken.pending or names.jobs or settle.repeats(self._folder, fresh):", LAWS + "repeat"),
+           "if taken.pending or names.jobs or settle.repeats(self._folder, fresh):",
+           LAWS + "repeat"),
     # -- order of arrival
     Mutant("order of arrival", "of contents equal in meaning the first stays",
            "sql/lake/losers.sql", "order by coalesce(place, 0), same, is_held desc",
