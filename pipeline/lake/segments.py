@@ -106,7 +106,10 @@ def stage_table(folder: Path, kind: str, rows: list[dict[str, object]]) -> Stage
 
 
 def publish(staged: Staged, folder: Path) -> str:
-    """Make a staged file durable under its content's name; the name it now has."""
+    """Make a staged file durable under its content's name; the name it now has.
+
+    A file that has the name already stays: a reader that runs may open that one, not its equal.
+    """
     digest = xxhash.xxh3_128()
     with staged.path.open("rb") as file:
         while piece := file.read(8 << 20):
@@ -115,7 +118,10 @@ def publish(staged: Staged, folder: Path) -> str:
     name = f"{digest.hexdigest()}.parquet"
     target = folder / name
     staged.path.chmod(0o440)
-    staged.path.replace(target)
+    if target.exists() and target.stat().st_size == staged.path.stat().st_size:
+        staged.path.unlink()
+    else:
+        staged.path.replace(target)
     return name
 
 
