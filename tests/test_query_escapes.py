@@ -30,7 +30,7 @@ from strategies import EFFORT
 from pipeline.errors import QueryError
 from pipeline.query import Stream, _Limits, _lists, resident_bytes
 
-SHORT = 1 if EFFORT > 1 else 3
+SHORT = 1 if EFFORT > 1 else 2
 """The long form tries all escapes."""
 
 
