@@ -275,17 +275,10 @@ def resident_bytes(pid: int) -> int:
 def _error(kind: str, text: str, at: int | None, query: str) -> TunelogError:
     """One line from what the child told: where, what, what to do."""
     if kind == "RuntimeError":
-        what, _, told = text.partition("{")
-        with suppress(ValueError, KeyError):
-            text = what + json.loads("{" + told)["exception_message"]
         return LakeError(_line(f"lake: {text}: run `tunelog verify`"))
     if kind == "RecursionError" or "expression depth" in text:
         return QueryError("sql: the query nests too deeply: split it with WITH")
-    # The engine tells "Kind Error: message" or "Kind Error: {...}".
     text = text if kind == "Refused" else re.sub(r"^[A-Z][\w ]* Error: ", "", text)
-    if text.startswith("{"):
-        told = json.loads(text)
-        text, at = told["exception_message"], told.get("position", at)
     where = "sql"
     if at is not None:
         before = query.encode()[: int(at)].decode(errors="replace")

@@ -20,6 +20,7 @@ import resource
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -62,9 +63,13 @@ def walk(tree: dict[str, Any], allowed: Lists) -> None:
         if isinstance(node, list):
             children = node
         elif isinstance(node, dict):
-            made = node.get("cte_map", {}).get("map", ())
-            ctes |= {entry["key"].lower() for entry in made}
-            children = _examine(node, ctes, allowed)
+            for entry in node.get("cte_map", {}).get("map", ()):
+                own = {entry["key"].lower()}
+                recursive = entry["value"]["query_node"]["type"] == "RECURSIVE_CTE_NODE"
+                pending.append((entry["value"], ctes | own if recursive else ctes))
+                ctes |= own  # a name is known to what comes after it
+            rest = {key: value for key, value in node.items() if key != "cte_map"}
+            children = _examine(rest, ctes, allowed)
         pending.extend((child, ctes) for child in children)
 
 
@@ -290,6 +295,10 @@ def main() -> None:
         out.flush()
     except BaseException as error:
         text, at = error.args if isinstance(error, Refused) else (str(error), None)
+        before, marked, told = text.partition('{"exception_type"')
+        with suppress(ValueError):  # the engine tells an error of a query as JSON
+            told = json.loads(marked + told)
+            text, at = before + told["exception_message"], told.get("position", at)
         # More than a pipe holds would wait for a parent that still waits for rows.
         os.write(2, json.dumps([type(error).__name__, text[:8000], at]).encode())
         os._exit(1)

@@ -134,7 +134,7 @@ def test_spreadsheets_find_no_formula(args: list[str], lake: Path, tmp_path: Pat
 def dangerous(cell: str) -> bool:
     """Whether a spreadsheet, of any country, could see a formula in a cell."""
     return any(
-        piece.strip("\x00 \u00a0\ufeff")[:1] in tuple(STARTS)
+        piece.strip('"\x00 \u00a0\ufeff')[:1] in tuple(STARTS)
         for piece in re.split("[;\t\r\n]", cell)
     ) or cell[:1] in ("\t", "\r", "\n")
 

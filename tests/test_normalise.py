@@ -214,7 +214,7 @@ def test_regular_records_are_read_exactly(reader: Reader, raws: list[bytes], key
     agree(reader, raws, keys)
 
 
-@pytest.mark.parametrize("extra", ["", '"x": "y"'])
+@pytest.mark.parametrize("extra", ["", '"x": 1', '"x": "y"', '"x": null'])
 def test_each_word_in_each_place(reader: Reader, extra: str) -> None:
     """No word in the place of a value is misread, nor where an unknown key makes up its quotes."""
     event = dict(REGULAR)

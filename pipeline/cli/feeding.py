@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.ingest import progress_bar
@@ -53,7 +54,7 @@ class Fed:
         if not self.refused and not self.rejects:
             return ExitCode.OK
         bad = self.refused or f"{self.rejects:,} rejects"
-        see = f"see `tunelog rejects --lake {lake_dir}`"
+        see = f"see `tunelog rejects --lake {quote(lake_dir)}`"
         note(f"{lake_dir}: not all of it was taken in: {bad}: {see}")
         return ExitCode.DATA
 

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -113,7 +114,8 @@ def _verdict(report: IngestReport, lake_dir: str, allowed: int) -> ExitCode:
     if report.reject_count > allowed:
         note(
             f"{lake_dir}: {report.reject_count:,} rejects, with {allowed:,} allowed: the events are"
-            f" in the lake; see `tunelog rejects --lake {lake_dir}`, or raise --allow-rejects"
+            f" in the lake; see `tunelog rejects --lake {quote(lake_dir)}`,"
+            " or raise --allow-rejects"
         )
         code = ExitCode.DATA
     return code

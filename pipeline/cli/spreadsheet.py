@@ -3,7 +3,8 @@
 Source: OWASP, CSV Injection, https://owasp.org/www-community/attacks/CSV_Injection: a cell that
 begins with ``=``, ``+``, ``-``, ``@``, a tab or a line break gets an apostrophe before it, is put
 in quotes, and its quotes are doubled. Spreadsheets of some countries take ``;`` or a tab for the
-end of a cell, in quotes or not: what follows one counts as the beginning of a cell, too.
+end of a cell, in quotes or not: what follows one counts as the beginning of a cell, too, also
+behind a quote.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow.types as pt
 from pipeline.cli.cells import exact, is_numeric
 
 _FORMULA = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # the last four as wide as ideographs
-_HIDDEN = "\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+_HIDDEN = '"\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff'
 _BEGINNING = re.compile(
     rf"^(?=[\t\r\n])|(?:^|(?<=[;\t\r\n]))(?=[{_HIDDEN}]*[{_FORMULA}])",
 )

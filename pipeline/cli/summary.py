@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -72,7 +73,7 @@ def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
         out.writelines(f"{line}\n" for line in lines)
     if format == "table" and len(jobs):
         job = jobs["job_id"][0].as_py()
-        note(f"more: tunelog views, tunelog show loss_curves --job {job}, tunelog sql '...'")
+        note(f"more: tunelog views, tunelog show loss_curves --job {quote(job)}, tunelog sql '...'")
 
 
 def _write_json(tables: dict[str, pa.Table], out: TextIO) -> None:

@@ -7,6 +7,7 @@ import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -169,6 +170,7 @@ def _ended(watcher: Watcher, lake_dir: str) -> ExitCode:
         note("no job runs: name one with --job, or see `tunelog archive`")
         return ExitCode.OK
     for job, status in outcomes.items():
-        note(f"{job}: {status}; see `tunelog show loss_curves --job {job} --lake {lake_dir}`")
+        where = f"--job {quote(job)} --lake {quote(lake_dir)}"
+        note(f"{job}: {status}; see `tunelog show loss_curves {where}`")
     good = all(status == _GOOD for status in outcomes.values())
     return ExitCode.OK if good else ExitCode.DATA

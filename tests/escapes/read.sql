@@ -53,6 +53,12 @@ select * from events join '{secret_parquet}' other on true
 select (select token from '{secret_parquet}' limit 1)
 -- # replacement_scan_under_a_cte_of_that_name
 with inner_one as (with "{secret_parquet}" as (select 1) select 1) from inner_one, "{secret_parquet}"
+-- # replacement_scan_by_a_cte_of_its_own_name
+with "{segment}" as (from "{segment}") select count(*) from "{segment}"
+-- # replacement_scan_by_a_cte_before_one_of_that_name
+with a as (from "{segment}"), "{segment}" as (select 1) select count(*) from a
+-- # replacement_scan_by_a_recursive_cte_that_is_none
+with recursive "{segment}" as (from "{segment}") select count(*) from "{segment}"
 -- # symlink_in_the_lake
 from '{link}'
 -- # symlink_through_read_blob
