@@ -153,8 +153,6 @@ MUTANTS = (
            READERS + "each_word_in_each_place"),
     Mutant("one verdict", "an unknown level passes", REGULAR, "            and level is not null\n",
            "", READERS + "each_word_in_each_place"),
-    Mutant("one verdict", "bytes that are no UTF-8 pass", MARKS,
-           "    flat[_foul(block)] = False\n", "", READERS + "foul_bytes_stay_in_their_record"),
     Mutant("one verdict", "infinite steps end the ingest", EXACT,
            "number is not None and number % 1 == 0", "number is not None and int(number) == number",
            READERS + "each_word_in_each_place"),

@@ -339,7 +339,7 @@ def test_adoption_by_a_link(tmp_path: Path) -> None:
         assert jobs(lake) == {A: ids(whole)}
 
 
-@examples(6)
+@examples(12)
 @given(
     cuts=st.lists(st.tuples(st.integers(0, 9), st.integers(2, 6)), min_size=1, max_size=4),
     order=st.permutations(range(6)),
@@ -492,7 +492,7 @@ ARRANGED = st.lists(
 PLACED = ("events", "lake_streams")
 
 
-@examples(10)
+@examples(20)
 @given(parts=ARRANGED, block_bytes=st.sampled_from([300, 1_000, 5_000]), seed=st.integers(0, 9))
 def test_read_on_sight(parts: list[tuple[int, str, str]], block_bytes: int, seed: int) -> None:
     """A large file is read once where that tells its jobs, and whatever is in it, told the same."""

@@ -208,7 +208,7 @@ def overlapping(draw: st.DrawFn) -> list[Dump]:
     return some
 
 
-@examples(5)
+@examples(12)
 @given(some=overlapping(), seed=st.integers(0, 9), one_by_one=st.booleans(), names=SOME)
 def test_order_of_arrival(some: list[Dump], seed: int, one_by_one: bool, names: list[str]) -> None:
     """The order in which files arrive, together or one by one, changes no analytical view."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import JSON_VALUES, events, examples, spelled
 
@@ -201,6 +201,16 @@ def texts(draw: st.DrawFn) -> bytes:
     return (text[:-cut] if 0 < cut < 4 else text).encode()
 
 
+REGULAR = {
+    "object": "fine_tuning.job.event",
+    "id": "ftevent-AbCdEfGhIjKlMnOpQrStUvWx",
+    "created_at": 1_700_000_000,
+    "level": "info",
+    "message": "Step 1/2: training loss=0.50",
+    "type": "metrics",
+    "data": {"step": 1, "total_steps": 2, "train_loss": 0.5},
+}
+
 FEW: Keys = ("step", "total_steps", "train_loss")
 
 
@@ -244,6 +254,7 @@ def test_events_are_read_exactly(reader: Reader, data: st.DataObject) -> None:
 
 
 @examples(60)
+@example(raws=[json.dumps(REGULAR).encode()], foul=b"\xff", at=json.dumps(REGULAR).index("Step"))
 @given(
     raws=st.lists(st.one_of(texts(), st.binary(max_size=30)), min_size=1, max_size=6),
     foul=st.binary(min_size=1, max_size=3),
@@ -269,17 +280,6 @@ def test_any_json_gets_a_verdict(changes: dict[str, Any], data: dict[str, Any]) 
     assert isinstance(verdict, exact.Verdict)
     if isinstance(verdict, exact.Reject):
         assert verdict.reason in REJECT_REASONS
-
-
-REGULAR = {
-    "object": "fine_tuning.job.event",
-    "id": "ftevent-AbCdEfGhIjKlMnOpQrStUvWx",
-    "created_at": 1_700_000_000,
-    "level": "info",
-    "message": "Step 1/2: training loss=0.50",
-    "type": "metrics",
-    "data": {"step": 1, "total_steps": 2, "train_loss": 0.5},
-}
 
 
 @pytest.mark.parametrize(
