@@ -184,6 +184,23 @@ def test_a_file_that_comes_back_stays_the_same(tmp_path: Path) -> None:
         assert {file: after[file] for file in kept} == {file: before[file] for file in kept}
 
 
+@pytest.mark.parametrize("left", [None, b""], ids=["missing", "empty"])
+def test_a_lost_ledger_is_told(tmp_path: Path, left: bytes | None) -> None:
+    """Where segments lie but their ledger does not, nothing is made anew that would forget them."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([dump(tmp_path, 1)])
+    for file in (tmp_path / "lake").glob("ledger.db*"):
+        file.unlink()
+    if left is not None:
+        (tmp_path / "lake" / "ledger.db").write_bytes(left)
+    for create in (True, False):
+        with pytest.raises(
+            LakeError, match=r"ledger\.db: the ledger is lost, its events lie beside"
+        ):
+            open_lake(tmp_path / "lake", create=create)
+    assert len(list((tmp_path / "lake" / "events").iterdir())) == 1
+
+
 class Crash(BaseException):
     """The process dies here."""
 

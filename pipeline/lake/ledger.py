@@ -28,8 +28,10 @@ class Ledger(Questions):
         self.rewritten: set[str] = set()
         """Tables in which the commit under way has changed rows of earlier ones."""
         self._path, self._holder = path, Holder(path.parent / "tmp" / "writer")
-        if not path.exists() and not create:
-            raise LakeError(_NONE_HERE.format(path.parent))
+        if not path.exists():
+            self._refuse_lost()
+            if not create:
+                raise LakeError(_NONE_HERE.format(path.parent))
         try:
             self._db = sqlite3.connect(
                 path if writable else _read_only(path),
@@ -42,6 +44,7 @@ class Ledger(Questions):
                 self._db.execute("pragma journal_mode = wal")
                 self._db.execute("pragma synchronous = full")
             if not self._has_schema():
+                self._refuse_lost()
                 if not create:  # whoever began to make it did not finish
                     raise LakeError(_NONE_HERE.format(path.parent))
                 self._create()
@@ -50,6 +53,14 @@ class Ledger(Questions):
             raise LakeError(
                 f"{path}: {error}: is this a tunelog lake, readable and whole?"
             ) from error
+
+    def _refuse_lost(self) -> None:
+        """A new ledger would take the events of a lost one for garbage."""
+        if any((self._path.parent / "events").glob("*.parquet")):
+            raise LakeError(
+                f"{self._path}: the ledger is lost, its events lie beside it: bring it back from a"
+                " copy, or move the folder away and ingest the dumps anew"
+            )
 
     def _has_schema(self) -> bool:
         found = self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
