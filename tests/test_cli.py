@@ -136,6 +136,9 @@ def test_the_page_is_current() -> None:
         (["sql", "select 1", "-f", __file__], "leave one out"),
         (["rejects", "--reason", "cutoff"], "did you mean 'cut_off'?"),
         (["export", "jobs", "-o", "x.table"], "'table' is not one of"),
+        (["compact", "--keep", "nan"], "nan is no number to count with"),
+        (["compact", "--keep", "1e300"], "1e+300 is not in the range"),
+        (["sql", "select 1", "--timeout", "inf"], "inf is not in the range"),
     ],
 )
 def test_usage_errors(tunelog: Run, args: list[str], says: str) -> None:

@@ -184,6 +184,14 @@ def test_a_file_that_comes_back_stays_the_same(tmp_path: Path) -> None:
         assert {file: after[file] for file in kept} == {file: before[file] for file in kept}
 
 
+@pytest.mark.parametrize("name", ["a*", "a?", "a[1]", "a\nb", "a\x1b", "a\udcff"])
+def test_a_path_that_is_a_pattern_or_no_text(tmp_path: Path, name: str) -> None:
+    """A folder whose files the engine could not name is refused before anything is made in it."""
+    with pytest.raises(LakeError, match=r"the path of a lake cannot hold '.{1,6}', for the engine"):
+        open_lake(tmp_path / name / "lake")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("left", [None, b""], ids=["missing", "empty"])
 def test_a_lost_ledger_is_told(tmp_path: Path, left: bytes | None) -> None:
     """Where segments lie but their ledger does not, nothing is made anew that would forget them."""

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from pipeline.cli.options import (
+    Finite,
     job_option,
     known_view,
     lake_option,
@@ -31,7 +32,7 @@ def limits(command: click.decorators.FC) -> click.decorators.FC:
     timeout = click.option(
         "--timeout",
         metavar="SECONDS",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Finite(min=0, max=1e9, min_open=True),
         default=300.0,
         show_default=True,
         help="Longest it may take.",

@@ -6,6 +6,7 @@ import click
 
 from pipeline.cli.ask import ask, view_query
 from pipeline.cli.options import (
+    Finite,
     lake_option,
     nearest,
     open_existing,
@@ -85,7 +86,7 @@ def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
 @click.option(
     "--keep",
     metavar="HOURS",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0, max=1e6),
     default=24.0,
     show_default=True,
     help="Delete files replaced longer ago than this.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ _KEPT = timedelta(hours=24)
 """How long a file stays after it was replaced: readers may have it open."""
 MOST_PARTS = 64
 """A snapshot of more files than these is written whole."""
+_UNFIT = re.compile(r"[*?\[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SCRIPT_END = "-- whole, as of commit "
 
 
@@ -36,6 +38,11 @@ class Store:
     def __init__(self, path: Path, *, create: bool) -> None:
         """Open a lake, or make it."""
         self.path = path.absolute()
+        if unfit := _UNFIT.search(str(self.path)):
+            raise LakeError(
+                f"{str(self.path)!a}: the path of a lake cannot hold {unfit[0]!a}, for the engine"
+                " takes it for a pattern or for no text: choose another folder"
+            )
         if create:
             self._make()
         writable = os.access(self.path, os.W_OK)

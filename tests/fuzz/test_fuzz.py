@@ -72,6 +72,7 @@ def records(draw: st.DrawFn) -> bytes:
 
 @examples(6)
 @example(some=[json.dumps(an_event(1, id="hash-1")).encode()])
+@example(some=[json.dumps(an_event(1, message="half \ud83d of a pair")).encode()])
 @example(some=[json.dumps(a_job(A) | {"status": "two words", "created_at": -4}).encode()])
 @given(some=st.lists(records(), min_size=60, max_size=120))
 def test_any_records(some: list[bytes]) -> None:
