@@ -402,6 +402,18 @@ def test_a_ledger_that_cannot_be_read(path: Path, monkeypatch: pytest.MonkeyPatc
         verified(path)
 
 
+@pytest.mark.parametrize("folder", ["events", "tmp", "variants", "ledger"])
+def test_a_missing_folder(tmp_path: Path, folder: str) -> None:
+    """Where a folder is gone the segments in it are told; one that was empty is made anew."""
+    with open_lake(tmp_path / "lake") as lake:
+        dump(tmp_path / "a.jsonl", events(JOB))
+        lake.ingest([tmp_path / "a.jsonl"])
+    shutil.rmtree(tmp_path / "lake" / folder)
+    with open_lake(tmp_path / "lake", create=False) as lake:
+        told = {finding.rule for finding in lake.verify().findings}
+    assert bool(told) == (folder in ("events", "ledger")), told
+
+
 def test_the_command(tunelog: Run, tmp_path: Path) -> None:
     """The command ends with 0 on a sound lake, with 1 and a row for each finding on a damaged."""
     dump(tmp_path / "a.jsonl", events(JOB))

@@ -165,6 +165,8 @@ def run(args: list[str]) -> int:
         return ExitCode.OK
     except MemoryError:
         return _fail("tunelog: out of memory: close other programs", ExitCode.ENVIRONMENT)
+    except UnicodeEncodeError as error:  # half a character, as Python reads bytes that are none
+        return _fail(f"{error.object!a}: not UTF-8: give it in UTF-8", ExitCode.USAGE)
     except OSError as error:
         _forget_output()
         place = error.filename if error.filename is not None else "tunelog"

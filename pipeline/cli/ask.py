@@ -82,13 +82,20 @@ def sql(
     if query is not None and file is not None:
         raise UsageError("tunelog sql: both QUERY and --file are given: leave one out")
     if file is not None:
-        query = file.read()
+        query = _text_of(file)
     elif query in (None, "-"):
         if sys.stdin.isatty():
             raise UsageError("tunelog sql: no query: give one in quotes, with -f, or by a pipe")
-        query = sys.stdin.read()
+        query = _text_of(sys.stdin)
     lake = open_existing(lake_dir)
     ask(lake, str(query), dict(params), memory, timeout, format, output)
+
+
+def _text_of(file: IO[str]) -> str:
+    try:
+        return file.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file.name}: {error}: write the query in UTF-8") from None
 
 
 @click.command()

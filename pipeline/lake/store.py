@@ -46,6 +46,8 @@ class Store:
         if create:
             self._make()
         writable = os.access(self.path, os.W_OK)
+        if writable and (self.path / "ledger.db").exists():
+            self._make_folders()  # copies often lack those that were empty
         self.ledger = Ledger(self.path / "ledger.db", create=create, writable=writable)
         self.writable = writable
         upgrade(self)
@@ -56,12 +58,15 @@ class Store:
     def _make(self) -> None:
         """Make what a lake needs beside its ledger, which comes last: with it, it is a lake."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in _FOLDERS:
-            (self.path / name).mkdir(exist_ok=True, mode=0o700)
+        self._make_folders()
         self.make_empties()
         if not (self.path / "ledger.db").exists():
             for folder in (self.path / "ledger", self.path, self.path.parent):
                 sync_folder(folder)
+
+    def _make_folders(self) -> None:
+        for name in _FOLDERS:
+            (self.path / name).mkdir(exist_ok=True, mode=0o700)
 
     def make_empties(self, *, anew: bool = False) -> None:
         """Make the files that stand for tables without rows, where they are not or all anew."""
