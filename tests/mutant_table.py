@@ -405,9 +405,6 @@ MUTANTS = (
            "        self.path.mkdir(exist_ok=True)\n"
            "        Ledger(self.path / 'ledger.db', create=create).close()\n"
            "        if create:\n            self._make()\n", CRASH + "killed_and_refused"),
-    Mutant("crash", "open.sql is left to the next commit", INGEST,
-           "    store.write_script()\n", "    if read:\n        store.write_script()\n",
-           CRASH + "killed_and_refused"),
     Mutant("crash", "assign cannot be repeated", "pipeline/lake/mend.py",
            "if not wanted and job not in jobs:", "if not wanted:", CRASH + "killed_and_refused"),
     Mutant("crash", "a full disk is told without a path", "pipeline/lake/faults.py",

@@ -510,7 +510,7 @@ def test_read_on_sight(parts: list[tuple[int, str, str]], block_bytes: int, seed
         rows += [beside] * before + some + [beside] * behind
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = put(Path(folder) / "x.jsonl", lines(rows))
-        patch.setattr(reading, "_SMALL_BYTES", 0)
+        patch.setattr(reading, "_SMALL_BYTES", 1)
         patch.setattr(reading, "line_blocks", partial(line_blocks, block_bytes=block_bytes))
         seen = []
         for on_sight in (True, False):
@@ -518,5 +518,6 @@ def test_read_on_sight(parts: list[tuple[int, str, str]], block_bytes: int, seed
             with open_lake(Path(folder) / f"lake-{on_sight}") as lake:
                 lake.ingest([path])
                 seen.append([lake.sql(f"from {name} order by all") for name in PLACED])
+        assert len(seen[0][0]) == sum(count for count, *_ in parts)
         for here, there in zip(*seen, strict=True):
             assert_frame_equal(here, there)
