@@ -388,6 +388,17 @@ def test_every_view_fits_the_terminal(
             assert told, view.name
 
 
+def test_hints_can_be_typed(tunelog: Run, tmp_path: Path) -> None:
+    """What a command prints to be typed is quoted for the shell, whatever a dump calls a job."""
+    job = "x; touch pwned #"
+    body = {"fine_tuning_job_id": job, "events": [*events(JOB)[1:], {}]}
+    (tmp_path / "a.json").write_text(json.dumps(body))
+    told = tunelog("ingest", "a.json", "--lake", "my lake", code=ExitCode.DATA).stderr
+    assert "`tunelog rejects --lake 'my lake'`" in told
+    hint = tunelog("summary", "--lake", "my lake").stderr
+    assert shlex.split(hint.split(", ")[1])[-1] == job
+
+
 def test_text_of_events_is_inert(tunelog: Run, tmp_path: Path) -> None:
     """No escape sequence of an event's text comes out of any command as one."""
     evil = "\x1b[31mred \x9b5m\u202e"

@@ -156,6 +156,7 @@ def test_no_rows(place: Place) -> None:
         ("create table t(a int)", ["CREATE is not allowed", "SELECT"]),
         ("select $x", ["parameters: x"]),
         ("select 'a'::int", ["line 1, column 11", "'a'"]),
+        ("select repeat('a', 9000)::int", ["Could not convert", "aaa", "…"]),
         ("select error('\x1b[31mred\nline')", ["[31mred; line"]),
     ],
 )
