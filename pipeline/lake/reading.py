@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections import Counter
@@ -138,6 +139,8 @@ class Reading:
                     self.size += len(piece)
                     if len(piece) < wanted:
                         break
+                if piece is None:  # a file of the kernel's, that would be waited for
+                    raise BlockingIOError(errno.EAGAIN, "no file that ends", self.source.path)
             if self.size == len(piece) < _SMALL_BYTES:
                 self._content = piece
         self.content_hash = digest.hexdigest()
