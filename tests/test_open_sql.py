@@ -26,8 +26,8 @@ MARTS = [view for view in catalogue() if view.layer == "marts"]
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake with a quote, a bracket and a space in its path, in which no view is empty."""
-    path = tmp_path_factory.mktemp("any duckdb's [lakes]") / "lake"
+    """A lake with a quote and a space in its path, in which no view is empty."""
+    path = tmp_path_factory.mktemp("any duckdb's lakes") / "lake"
     nameless = tmp_path_factory.mktemp("dumps") / "nameless.jsonl"
     nameless.write_text(
         '{"object": "fine_tuning.job.event", "id": "ftevent-nameless", "created_at": 1700000000, '
