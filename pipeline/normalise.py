@@ -94,18 +94,23 @@ def keys_in(batch: pa.RecordBatch) -> Keys:
     return (*COUNTERS, *(name for name in METRICS if f'"{name}"'.encode() in sample))
 
 
+def _nobody(*_: object) -> bool:
+    """Stands for the reader of an engine that is not used."""
+    raise RuntimeError("no ingest uses this engine")
+
+
 class _Engine:
     """A connection whose function `odd` hands on to whoever uses it at the moment."""
 
     def __init__(self) -> None:
-        self.hand_on: OddReader | None = None
+        self.hand_on: OddReader = _nobody
         self.con = duckdb.connect()
         self.con.execute(sql_text("normalise/engine"))
 
         def odd(
             record: bytes, source: int, stream: int, position: int, offset: int, n: int, last: bool
         ) -> bool:
-            return self.hand_on(record, source, stream, position, offset, n, last)  # type: ignore[misc]
+            return self.hand_on(record, source, stream, position, offset, n, last)
 
         parameters: Any = ["BLOB", "INTEGER", "INTEGER", "BIGINT", "BIGINT", "BIGINT", "BOOLEAN"]
         options: Any = {"null_handling": "special", "side_effects": True}
@@ -132,7 +137,7 @@ def engine(odd: OddReader) -> Iterator[duckdb.DuckDBPyConnection]:
     except BaseException:
         used.close()
         raise
-    used.hand_on = None
+    used.hand_on = _nobody
     idle.append(used)
 
 

@@ -130,17 +130,18 @@ def open_existing(directory: str) -> Lake:
     Raises:
         UsageError: There is no lake in that folder.
     """
-    lake = Path(directory)
-    if not (lake / "ledger.db").is_file() and not any((lake / "events").glob("*.parquet")):
+    from pipeline.lake.ledger import is_lost
+
+    if not (Path(directory) / "ledger.db").is_file() and not is_lost(Path(directory)):
         raise UsageError(
             f"{directory}: no lake here: make one with `tunelog ingest PATH --lake {directory}`,"
             " or name another with --lake"
         )
     from pipeline import open_lake
 
-    opened = open_lake(directory, create=False)
-    click.get_current_context().call_on_close(opened.close)
-    return opened
+    lake = open_lake(directory, create=False)
+    click.get_current_context().call_on_close(lake.close)
+    return lake
 
 
 def waiting_note(directory: str) -> Callable[[str], None]:

@@ -18,6 +18,7 @@ _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'["\\]')
 _SCALAR_END = re.compile(r"[ \t\n\r,\]}]")
 
+# Every JSONDecoder has scan_once, but the stubs do not know it.
 scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 """Value and end of the JSON value at an index. Faster than a decoder with callbacks."""
 _any_digits = json.JSONDecoder(parse_int=float).scan_once  # type: ignore[attr-defined]
@@ -85,6 +86,7 @@ class Window:
     def space(self, at: int) -> int:
         """The next place that is not white space."""
         while True:
+            # Matches anywhere, be it nothing: never None.
             end = _SPACE.match(self.text, at - self.base).end()  # type: ignore[union-attr]
             at = self.base + end
             if end < len(self.text) or self.ended:

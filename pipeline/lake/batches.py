@@ -243,11 +243,12 @@ def _one(parts: Sequence[Part], counts: Sequence[int]) -> Block:
     sizes = np.cumsum([0, *(len(block.data) for block in blocks)])
     data = np.concatenate([block.data for block in blocks])
     ends = np.cumsum(counts)
-    if all(isinstance(block, Lines) for block in blocks):
-        last = [int(h) for b, h in zip(blocks, sizes[1:], strict=True) if b.unterminated]
+    lines = [block for block in blocks if isinstance(block, Lines)]
+    if len(lines) == len(blocks):
+        last = [int(h) for b, h in zip(lines, sizes[1:], strict=True) if b.unterminated]
         open_ends = [end for end in last if end < len(data)]  # the other is found by itself
         bounds = np.sort(np.append(line_bounds(data), np.array(open_ends, dtype=np.int64)))
-        skipped = np.array([block.offset for block in blocks]) - sizes[:-1]  # type: ignore[attr-defined]
+        skipped = np.array([block.offset for block in lines]) - sizes[:-1]
         offsets = bounds[:-1] + np.repeat(skipped, counts)
     else:
         moved = [b.bounds[:-1] + low for b, low in zip(blocks, sizes[:-1], strict=True)]

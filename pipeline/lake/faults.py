@@ -38,7 +38,7 @@ def told_of(lake: Path) -> Iterator[None]:
         raise LakeError(f"{place}: {error.strerror or _line(error)}: {advice}") from error
     except sqlite3.Error as error:
         raise LakeError(f"{lake / 'ledger.db'}: {_line(error)}: {_OTHERWISE}") from error
-    except Exception as error:
+    except Exception as error:  # to name the engine's own kind would take loading the engine
         engine = sys.modules.get("duckdb")
         if engine is None or not isinstance(error, engine.IOException):
             raise

@@ -20,6 +20,11 @@ _WAIT_SECONDS = 3600
 _NONE_HERE = "{}: no lake here: make one with `tunelog ingest`"
 
 
+def is_lost(lake: Path) -> bool:
+    """Whether segments lie in a folder without ledger; a new one would take them for garbage."""
+    return any((lake / "events").glob("*.parquet"))
+
+
 class Ledger(Questions):
     """An open ledger. Reads see what was committed; `writing` holds the one write lock."""
 
@@ -55,8 +60,7 @@ class Ledger(Questions):
             ) from error
 
     def _refuse_lost(self) -> None:
-        """A new ledger would take the events of a lost one for garbage."""
-        if any((self._path.parent / "events").glob("*.parquet")):
+        if is_lost(self._path.parent):
             raise LakeError(
                 f"{self._path}: the ledger is lost, its events lie beside it: bring it back from a"
                 " copy, or move the folder away and ingest the dumps anew"
