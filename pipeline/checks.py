@@ -72,8 +72,9 @@ def check(lake: Lake, settings: Settings | None = None, *, job_id: str | None = 
     query = f"{_JUDGED} from verdicts {only} order by job_id, list_position($rules, rule)"
     with lake.connect(["verdicts"]) as con:
         set_thresholds(con, settings)
-        if job_id is None:
-            con.execute(sql_text("verdicts/curves"))
+        if job_id is not None:
+            con.execute("set variable checked_job = $1", [job_id])
+        con.execute(sql_text("verdicts/curves"))
         rows = con.sql(query, params=params).to_arrow_table()
     if not rows.num_rows:
         what = f"no job {job_id} in it" if job_id else "no jobs in it"

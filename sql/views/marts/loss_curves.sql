@@ -9,7 +9,9 @@
 --   those of messages. A step that only a result file tells has no events and no time. NaN and
 --   infinities are shown as they are. Azure's times are synthetic: one second a step.
 create or replace view loss_curves as
-with told as (
+with
+-- not materialized, or a question about one job would read the whole lake
+told as not materialized (
     select
         job_id,
         step,
@@ -46,67 +48,89 @@ with told as (
     from stg_results
 ),
 
-joined as (
+-- most steps are told once: to join only the others is twice as quick
+repeated as (
     select
         job_id,
-        step,
-        max(created_at) over so_far as created_at,
-        min(created_at) over so_far as first_created_at,
-        last_value(total_steps ignore nulls) over so_far as total_steps,
-        last_value(train_loss ignore nulls) over so_far as train_loss,
-        last_value(train_mean_token_accuracy ignore nulls) over so_far as train_mean_token_accuracy,
-        last_value(valid_loss ignore nulls) over so_far as valid_loss,
-        last_value(valid_mean_token_accuracy ignore nulls) over so_far as valid_mean_token_accuracy,
-        last_value(full_valid_loss ignore nulls) over so_far as full_valid_loss,
-        last_value(full_valid_mean_token_accuracy ignore nulls) over so_far
-            as full_valid_mean_token_accuracy,
-        last_value(train_mean_reward ignore nulls) over so_far as train_mean_reward,
-        last_value(valid_mean_reward ignore nulls) over so_far as valid_mean_reward,
-        last_value(full_valid_mean_reward ignore nulls) over so_far as full_valid_mean_reward,
-        last_value(full_valid_mean_parse_error ignore nulls) over so_far
-            as full_valid_mean_parse_error,
-        last_value(reasoning_tokens_mean ignore nulls) over so_far as reasoning_tokens_mean,
-        last_value(valid_reasoning_tokens_mean ignore nulls) over so_far
-            as valid_reasoning_tokens_mean,
-        last_value(completion_tokens_mean ignore nulls) over so_far as completion_tokens_mean,
-        last_value(mean_unresponsive_rewards ignore nulls) over so_far as mean_unresponsive_rewards,
-        bool_or(from_message) over so_far as from_message,
-        bool_or(from_result_file) over so_far as from_result_file,
-        count(event_id) over so_far as events,
-        lead(true) over so_far is null as is_whole
+        step
     from told
+    group by job_id, step
+    having count(*) > 1
+),
+
+joined as (
+    select
+        told.job_id,
+        told.step,
+        told.event_id,
+        max(told.created_at) over so_far as created_at,
+        min(told.created_at) over so_far as first_created_at,
+        last_value(told.total_steps ignore nulls) over so_far as total_steps,
+        last_value(told.train_loss ignore nulls) over so_far as train_loss,
+        last_value(told.train_mean_token_accuracy ignore nulls) over so_far
+            as train_mean_token_accuracy,
+        last_value(told.valid_loss ignore nulls) over so_far as valid_loss,
+        last_value(told.valid_mean_token_accuracy ignore nulls) over so_far
+            as valid_mean_token_accuracy,
+        last_value(told.full_valid_loss ignore nulls) over so_far as full_valid_loss,
+        last_value(told.full_valid_mean_token_accuracy ignore nulls) over so_far
+            as full_valid_mean_token_accuracy,
+        last_value(told.train_mean_reward ignore nulls) over so_far as train_mean_reward,
+        last_value(told.valid_mean_reward ignore nulls) over so_far as valid_mean_reward,
+        last_value(told.full_valid_mean_reward ignore nulls) over so_far as full_valid_mean_reward,
+        last_value(told.full_valid_mean_parse_error ignore nulls) over so_far
+            as full_valid_mean_parse_error,
+        last_value(told.reasoning_tokens_mean ignore nulls) over so_far as reasoning_tokens_mean,
+        last_value(told.valid_reasoning_tokens_mean ignore nulls) over so_far
+            as valid_reasoning_tokens_mean,
+        last_value(told.completion_tokens_mean ignore nulls) over so_far as completion_tokens_mean,
+        last_value(told.mean_unresponsive_rewards ignore nulls) over so_far
+            as mean_unresponsive_rewards,
+        bool_or(told.from_message) over so_far as from_message,
+        bool_or(told.from_result_file) over so_far as from_result_file,
+        count(told.event_id) over so_far as events
+    from told
+    inner join repeated on told.job_id = repeated.job_id and told.step = repeated.step
     window
         so_far as (
-            partition by job_id, step
-            order by told_rank, created_at, ordinal, event_id
+            partition by told.job_id, told.step
+            order by told.told_rank, told.created_at, told.ordinal, told.event_id
         )
+    qualify lead(true) over so_far is null
 )
 
 select
-    job_id,
-    step,
-    total_steps,
-    created_at,
-    train_loss,
-    train_mean_token_accuracy,
-    valid_loss,
-    valid_mean_token_accuracy,
-    full_valid_loss,
-    full_valid_mean_token_accuracy,
-    train_mean_reward,
-    valid_mean_reward,
-    full_valid_mean_reward,
-    full_valid_mean_parse_error,
-    reasoning_tokens_mean,
-    valid_reasoning_tokens_mean,
-    completion_tokens_mean,
-    mean_unresponsive_rewards,
-    from_message,
-    from_result_file,
-    events,
-    first_created_at
-from joined
-where is_whole
+    told.job_id,
+    told.step,
+    coalesce(joined.total_steps, told.total_steps) as total_steps,
+    coalesce(joined.created_at, told.created_at) as created_at,
+    coalesce(joined.train_loss, told.train_loss) as train_loss,
+    coalesce(joined.train_mean_token_accuracy, told.train_mean_token_accuracy)
+        as train_mean_token_accuracy,
+    coalesce(joined.valid_loss, told.valid_loss) as valid_loss,
+    coalesce(joined.valid_mean_token_accuracy, told.valid_mean_token_accuracy)
+        as valid_mean_token_accuracy,
+    coalesce(joined.full_valid_loss, told.full_valid_loss) as full_valid_loss,
+    coalesce(joined.full_valid_mean_token_accuracy, told.full_valid_mean_token_accuracy)
+        as full_valid_mean_token_accuracy,
+    coalesce(joined.train_mean_reward, told.train_mean_reward) as train_mean_reward,
+    coalesce(joined.valid_mean_reward, told.valid_mean_reward) as valid_mean_reward,
+    coalesce(joined.full_valid_mean_reward, told.full_valid_mean_reward) as full_valid_mean_reward,
+    coalesce(joined.full_valid_mean_parse_error, told.full_valid_mean_parse_error)
+        as full_valid_mean_parse_error,
+    coalesce(joined.reasoning_tokens_mean, told.reasoning_tokens_mean) as reasoning_tokens_mean,
+    coalesce(joined.valid_reasoning_tokens_mean, told.valid_reasoning_tokens_mean)
+        as valid_reasoning_tokens_mean,
+    coalesce(joined.completion_tokens_mean, told.completion_tokens_mean) as completion_tokens_mean,
+    coalesce(joined.mean_unresponsive_rewards, told.mean_unresponsive_rewards)
+        as mean_unresponsive_rewards,
+    coalesce(joined.from_message, told.from_message) as from_message,
+    coalesce(joined.from_result_file, told.from_result_file) as from_result_file,
+    coalesce(joined.events, (told.event_id is not null)::bigint) as events,
+    coalesce(joined.first_created_at, told.created_at) as first_created_at
+from told
+left join joined on told.job_id = joined.job_id and told.step = joined.step
+where joined.step is null or told.event_id is not distinct from joined.event_id
 ;
 
 comment on view loss_curves is
