@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from statistics import mean
 from typing import Any
 
 from oracle import Event
@@ -25,10 +26,11 @@ def judged(events: list[Event], beside: Sequence[Told] = ()) -> dict[str, tuple[
     found: dict[str, dict[str, Points]] = {}
     for row in sorted(loss_curves_smoothed(events, beside=beside), key=lambda row: row["step"]):
         if row["metric"] in METRICS:
-            finite = math.isfinite(row["value"])
-            value = row["smoothed"] if row["metric"] in SAMPLED else row["value"]
-            point = (row["step"], value if finite else None, row["value"])
+            value = row["value"] if math.isfinite(row["value"]) else None
+            point = (row["step"], value, row["value"])
             found.setdefault(row["job_id"], {}).setdefault(row["metric"], []).append(point)
+    for metrics in found.values():
+        metrics |= {name: by_neighbours(metrics[name]) for name in SAMPLED if name in metrics}
     chosen = {}
     for job, metrics in found.items():
         for needed in (2, 1):
@@ -37,6 +39,13 @@ def judged(events: list[Event], beside: Sequence[Told] = ()) -> dict[str, tuple[
                 if job not in chosen and sum(value is not None for _, value, _ in points) >= needed:
                     chosen[job] = (metric, points)
     return chosen
+
+
+def by_neighbours(points: Points) -> Points:
+    """Each finite value as its mean with the finite ones before and after it."""
+    finite = [value for _, value, _ in points if value is not None]
+    means = iter([mean(finite[max(i - 1, 0) : i + 2]) for i in range(len(finite))])
+    return [(step, None if value is None else next(means), raw) for step, value, raw in points]
 
 
 def cost(metric: str, value: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -163,14 +164,16 @@ def verdict(metric: str, points: Points) -> Row:
     for n in range(span - 1, len(losses)):
         error = sum(middles[n - span + 1 : n - 1]) / (span - 2)
         if error < best:
-            best, best_step = error, points[n][0]
+            best = error
+            best_step = min((loss, step) for step, loss in points[n - span + 1 : n + 1])[1]
         excesses.append(100 * (error / best - 1) if best > 0 else None)
         limit = best + max(best * 0.2, 0.05, 7 * noise / math.sqrt(span))
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
     bands = ((100, "severe"), (50, "marked"))
     names = [name for limit, name in bands if last is not None and last > limit]
-    is_overfit = len(since) >= 2 and median(losses[-span:]) > limit
+    long = len(since) >= 2 or min(losses[-3:]) > limit
+    is_overfit = error > limit and median(losses[-span:]) > limit and long
     return {
         "is_overfit": is_overfit,
         "severity": "none" if not is_overfit else names[0] if names else "mild",
@@ -187,6 +190,12 @@ def verdict(metric: str, points: Points) -> Row:
         "risen_since_step": since[0] if since else None,
         "noise": noise,
     }
+
+
+def told_steps(event: Event) -> int | None:
+    """The steps that a job plans, as an event tells them in its payload, else in its message."""
+    said = re.match(r"Step [0-9]+/([0-9]+)", event.message)
+    return int(said[1]) if said and event.total_steps is None else event.total_steps
 
 
 def stalls(events: list[Event]) -> list[Row]:
@@ -207,7 +216,7 @@ def stalls(events: list[Event]) -> list[Row]:
             is_error(e) or phase_of(e) in ("finalising", "ended") or e.lifecycle == "failed"
             for e in told
         )
-        planned = max((e.total_steps for e in steps if e.total_steps is not None), default=None)
+        planned = max((total for e in steps if (total := told_steps(e)) is not None), default=None)
         if not ended and (planned is None or steps[-1].order_step < planned):
             silent = clock - max(event.time for event in [steps[-1], *told])
             if limit < silent < 259_200:

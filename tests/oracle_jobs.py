@@ -10,7 +10,7 @@ from typing import Any
 from oracle import Event
 from oracle_companions import RANKS, Told, ending, moment, newest, of_kind, of_object, states
 from oracle_curves import Row, by_job, loss_curves, told
-from oracle_marts import OUTCOMES, is_error, phase_of
+from oracle_marts import OUTCOMES, is_error, phases_of
 
 CURVES = {
     "train_loss": ("train_loss", min),
@@ -46,7 +46,7 @@ def jobs(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
 
 def outcome(own: list[Event]) -> tuple[str, Event | None]:
     """How a job's events, in the order of time, say that it ended."""
-    phases = [None if phase_of(event) == "ended" else phase_of(event) for event in own]
+    phases = [None if phase == "ended" else phase for phase in phases_of(own)]
     decisive = [index for index, event in enumerate(own) if event.lifecycle in OUTCOMES]
     if decisive:
         again = [index for index, phase in enumerate(phases) if begins(phase)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 
 from oracle import Event
 from oracle_curves import Row, by_job
@@ -112,12 +113,22 @@ def phase_of(event: Event) -> str | None:
     return PHASES.get(event.lifecycle)
 
 
+def phases_of(own: Sequence[Event]) -> list[str | None]:
+    """The phases that a job's events begin; one that is yet to train waits, though started."""
+    found = [phase_of(event) for event in own]
+    for index, event in enumerate(own):
+        later = {other.lifecycle for other in own[index + 1 :]}
+        if event.lifecycle == "started" and later & {"waiting", "training"}:
+            found[index] = "queued"
+    return found
+
+
 def job_phases(events: list[Event]) -> list[Row]:
     """One row per job and phase."""
     rows = []
     for job, own in by_job(events).items():
         measured = [event for event in own if not event.synthetic]
-        marks = [(event.time, phase_of(event)) for event in own if phase_of(event)]
+        marks = [(e.time, phase) for e, phase in zip(own, phases_of(own), strict=True) if phase]
         stays = defaultdict(list)
         for index, (time, phase) in enumerate(marks):
             last = index == len(marks) - 1

@@ -110,7 +110,9 @@ def failure_reasons(events: list[Event], beside: Sequence[Told] = ()) -> list[Ro
         )
         reason = ranked[-1] if ranked else {}
         own_code, own_param = job["error_code"], job["error_param"]
-        message = reason.get("message") or job["error_message"] or job["outcome_message"]
+        if not reason and job["error_message"]:
+            reason = {"message": job["error_message"], "told_by": "object"}
+        message = reason.get("message") or job["outcome_message"]
         entered = [
             row
             for row in phases

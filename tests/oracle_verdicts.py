@@ -123,8 +123,8 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
             add("divergence", row, words, step, worst, limit, "1", step, 1)
     for row in oracle_detectors.overfitting(events):
         if row["is_overfit"]:
-            words = f"{row['metric']} rose from its best, {row['best_loss']:.4g} at step "
-            words += f"{row['best_step']}, to {row['last_loss']:.4g} at the end"
+            words = f"smoothed {row['metric']} rose from its best, {row['best_loss']:.4g} about "
+            words += f"step {row['best_step']}, to {row['last_loss']:.4g} at the end"
             if (excess := row["generalisation_loss"]) is not None:
                 words += f" (+{excess:.0f}%, {row['severity']})"
             words += f", above {row['threshold']:.4g}"
@@ -136,7 +136,8 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         words += "came back" if row["is_recovered"] else "did not come back at once"
         step, value = row["first_step"], row["peak_loss"]
         add("spike", row, words, step, value, row["threshold"], "1", step, 1)
-    for row in oracle_detectors.stalls(events):
+    stops = oracle_detectors.stalls(events)
+    for row in stops:
         step, seconds = row["after_step"], row["seconds"]
         words = "silent for " if row["kind"] == "silent" else "stood still for "
         if seconds < 7200:
@@ -146,6 +147,8 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
                 f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
             )
         words += f" after step {step}, where a step takes {row['usual_seconds']:.4g} s"
+        count = sum(other["job_id"] == row["job_id"] for other in stops)
+        words += f", one of {count}" if count > 1 else ""
         order = row["after_step_at"]
         add("stall", row, words, step, seconds, row["threshold"], "s", order, 1)
     for row in data_quality(events):

@@ -145,7 +145,8 @@ def test_a_long_curve_keeps_what_matters_and_its_exact_smoothing(tmp_path: Path)
     values = {n: 2 / n**0.2 + 0.05 * math.sin(n * n) + 9 * (n == 1234) for n in steps}
     events = [an_event(n, data={"step": n, "train_loss": v}) for n, v in values.items()]
     events += [said(4000 + n, f"Checkpoint created at step {n}") for n in range(770, 780)]
-    with ingested(tmp_path, ("ftjob-long", events)) as lake, lake.connect(reads()) as con:
+    views = [*reads(), "loss_curves_smoothed"]
+    with ingested(tmp_path, ("ftjob-long", events)) as lake, lake.connect(views) as con:
         told = facts(con)
         ((detail, _),) = details.details(told, details.all_findings(told))
         smooth = {

@@ -3,11 +3,11 @@
 -- Grain: job_id
 -- Reads: stg_evaluations
 -- Caveat: by the validation metric of stg_evaluations: full_valid_loss, else smoothed valid_loss,
---   else full_valid_mean_reward, else smoothed valid_mean_reward; of which two finite values are
---   needed as long as any metric has them. A job that was never validated has no row. NaN and
---   infinities never win: where the last value is one, the regret is NULL. The earliest step wins
---   among equals, which are equal to nine digits. last_step is the last evaluation, which need not
---   be the last step.
+--   else full_valid_mean_reward, else smoothed valid_mean_reward, smoothed by the mean of a value
+--   and its two neighbours; of which two finite values are needed as long as any metric has them.
+--   A job that was never validated has no row. NaN and infinities never win: where the last value
+--   is one, the regret is NULL. The earliest step wins among equals, which are equal to nine
+--   digits. last_step is the last evaluation, which need not be the last step.
 create or replace view best_steps as
 with losses as (
     select
@@ -63,7 +63,7 @@ comment on column best_steps.metric is
     'full_valid_loss, valid_loss, full_valid_mean_reward or valid_mean_reward [text]';
 comment on column best_steps.higher_is_better is 'true for a reward, false for a loss [bool]';
 comment on column best_steps.is_smoothed is
-    'true where the values are smoothed ones, as loss_curves_smoothed has them [bool]';
+    'true where the values are means of three neighbouring evaluations [bool]';
 comment on column best_steps.best_step is 'step with the best value [step]';
 comment on column best_steps.best_value is 'the metric at that step [unit of the metric]';
 comment on column best_steps.last_step is 'last step with a value of the metric [step]';

@@ -11,6 +11,7 @@ with silences as (
         *,
         epoch(created_at) - epoch(lag(created_at) over in_time) as silent_seconds
     from stg_problems
+    where event_id is not null
     window
         in_time as (
             partition by severity, template

@@ -36,6 +36,7 @@ kinds as (
             {'a': created_at, 'b': lifecycle_rank, 'c': job_id, 'd': ordinal, 'e': event_id}
         ) as example
     from stg_problems
+    where event_id is not null
     group by severity, template
 )
 

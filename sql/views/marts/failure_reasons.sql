@@ -33,6 +33,7 @@ reasons as (
         job_id,
         max(
             {
+                'is_event': event_id is not null,
                 'has_code': error_code is not null,
                 'created_at': created_at,
                 'lifecycle_rank': lifecycle_rank,
@@ -46,7 +47,7 @@ reasons as (
             }
         ) as reason
     from stg_problems
-    where severity = 'error'
+    where severity in ('error', 'failure')
     group by job_id
 )
 
@@ -89,9 +90,10 @@ comment on column failure_reasons.error_param is
 comment on column failure_reasons.message is 'the text of the error [text]';
 comment on column failure_reasons.template is
     'the kind of error, as in error_timeline: equal for jobs that failed alike [text]';
-comment on column failure_reasons.event_id is 'the event of the error [id]';
+comment on column failure_reasons.event_id is
+    'the event of the error, NULL where only a job object tells it [id]';
 comment on column failure_reasons.told_by is
-    'why it counts as an error: level, message or moderation [text]';
+    'why it counts as an error: level, message, moderation, or object (the job''s) [text]';
 comment on column failure_reasons.errors is 'errors of the job in all [event]';
 comment on column failure_reasons.last_step is
     'greatest step with metrics, NULL where it never trained [step]';

@@ -4,10 +4,10 @@
 -- Order: job_id, started_at, phase_rank
 -- Reads: stg_events, stg_milestones
 -- Caveat: a phase lasts from its first message to the first message of another, so a dump without
---   those messages has no phases. A phase entered twice (Azure queues a started job for GPUs, a
---   restart) has its times added up: seconds can be less than ended_at - started_at. Azure's
---   finalising begins with `Job succeeded.`. The times of Azure's steps are synthetic and not
---   used.
+--   those messages has no phases. A phase entered twice (a restart) has its times added up: seconds
+--   can be less than ended_at - started_at. An Azure job that was started is queued until its
+--   training starts, where a message tells that. Azure's finalising begins with `Job succeeded.`.
+--   The times of Azure's steps are synthetic and not used.
 create or replace view job_phases as
 with ends as (
     select

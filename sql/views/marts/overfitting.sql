@@ -23,7 +23,8 @@ with limits as (
         max(value) filter (where threshold = 'severe_loss') as severe_loss,
         max(value) filter (where threshold = 'noise_multiple') as noise_multiple,
         max(value) filter (where threshold = 'least_rise') as least_rise,
-        max(value) filter (where threshold = 'persistence') as least_persistence
+        max(value) filter (where threshold = 'persistence') as least_persistence,
+        max(value) filter (where threshold = 'run') as run
     from thresholds
     where detector = 'overfitting'
 ),
@@ -81,7 +82,10 @@ smoothed as (
             least(greatest(loss, loss_before), loss_before_that)
         )) over (
             partition by job_id order by step rows between span - 3 preceding and current row
-        ) as error -- mean of the medians of three
+        ) as error, -- mean of the medians of three
+        arg_min(step, {'loss': loss, 'step': step}) over (
+            partition by job_id order by step rows between span - 1 preceding and current row
+        ) as least_step
     from whole
     where evaluations >= least_evaluations
 ),
@@ -115,7 +119,7 @@ verdicts as (
         job_id,
         any_value(metric) as metric,
         any_value(evaluations) as evaluations,
-        arg_min(step, {'error': error, 'step': step}) as best_step,
+        arg_min(least_step, {'error': error, 'step': step}) as best_step,
         min(error) as best_loss,
         max(step) as last_step,
         arg_max(error, n) as last_loss,
@@ -125,9 +129,14 @@ verdicts as (
         max(n) - max(n) filter (where error <= threshold) as persistence,
         arg_max_null(next_step, n) filter (where error <= threshold) as risen_since_step,
         any_value(noise) as noise,
-        -- two outliers near to one another lift the mean, but not the median
-        persistence >= any_value(least_persistence)
+        arg_max(error, n) > arg_max(threshold, n)
+            -- two outliers near to one another lift the mean, but not the median
             and median(loss) filter (where n > evaluations - span) > arg_max(threshold, n)
+            -- the mean of a short curve lags behind: there the losses themselves may tell
+            and (
+                persistence >= any_value(least_persistence)
+                or min(loss) filter (where n > evaluations - run) > arg_max(threshold, n)
+            )
             as is_overfit,
         any_value(marked_loss) as marked_loss,
         any_value(severe_loss) as severe_loss
@@ -169,8 +178,8 @@ comment on column overfitting.severity is
 comment on column overfitting.metric is 'full_valid_loss or valid_loss [text]';
 comment on column overfitting.evaluations is 'evaluations with a finite value [evaluation]';
 comment on column overfitting.best_step is
-    'evaluation at which the smoothed loss was least [step]';
-comment on column overfitting.best_loss is 'the least smoothed loss, up to that step [1]';
+    'of the evaluations whose smoothed loss was least, the one with the least loss [step]';
+comment on column overfitting.best_loss is 'the least smoothed loss [1]';
 comment on column overfitting.last_step is 'last evaluation [step]';
 comment on column overfitting.last_loss is 'smoothed loss at the last evaluation [1]';
 comment on column overfitting.threshold is
@@ -180,7 +189,7 @@ comment on column overfitting.generalisation_loss is
 comment on column overfitting.worst_generalisation_loss is
     'greatest generalisation loss at any evaluation [%]';
 comment on column overfitting.persistence is
-    'evaluations in a row, up to the last, above the thresholds [evaluation]';
+    'smoothed evaluations in a row, up to the last, above their threshold [evaluation]';
 comment on column overfitting.risen_since_step is
     'first of these evaluations, NULL where there is none [step]';
 comment on column overfitting.noise is 'standard deviation of a single evaluation [1]';

@@ -30,7 +30,10 @@ steps as (
         order_step,
         ordinal,
         event_id,
-        total_steps,
+        coalesce(
+            total_steps,
+            try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]+)', 1) as bigint)
+        ) as total_steps,
         lead(created_at) over in_time as next_at,
         lead(order_step) over in_time as next_step,
         epoch(next_at) - epoch(created_at) as seconds

@@ -179,8 +179,9 @@ ruled as (
                 'threshold': overfits.threshold,
                 'unit': '1',
                 'evidence': concat(
-                    printf('%s rose from its best, %.4g', overfits.metric, overfits.best_loss),
-                    printf(' at step %d, to %.4g', overfits.best_step, overfits.last_loss),
+                    printf('smoothed %s rose from its best, ', overfits.metric),
+                    printf('%.4g about step %d', overfits.best_loss, overfits.best_step),
+                    printf(', to %.4g', overfits.last_loss),
                     ' at the end',
                     printf(
                         ' (+%.0f%%, %s)',
@@ -231,7 +232,12 @@ ruled as (
                         else printf('%.1f days', standstills.standstill.seconds / 86400)
                     end,
                     printf(' after step %d', standstills.standstill.step),
-                    printf(', where a step takes %.4g s', standstills.standstill.usual_seconds)
+                    printf(', where a step takes %.4g s', standstills.standstill.usual_seconds),
+                    if(
+                        standstills.standstills > 1,
+                        printf(', one of %d', standstills.standstills),
+                        ''
+                    )
                 )
             },
             {

@@ -1,32 +1,51 @@
 -- By which metric is each job judged, and what was it at every evaluation?
 --
 -- Grain: job_id, step
--- Reads: loss_curves_smoothed
+-- Reads: loss_curves
 -- Caveat: the first of full_valid_loss, valid_loss, full_valid_mean_reward and valid_mean_reward
 --   with two finite values at least, else with one: OpenAI often gives full_valid_loss at the last
 --   step only, and one value has no better. What is taken from a sample of the validation set is
---   judged by its smoothed value.
+--   judged by its mean with the finite values before and after it: a mean of those before it only,
+--   as loss_curves_smoothed has it, would lag behind and find the best step too late.
+-- Source: running mean of three (Tukey, Exploratory Data Analysis, 1977).
 create or replace view stg_evaluations as
 with points as (
+    unpivot (
+        select
+            job_id,
+            step,
+            full_valid_loss,
+            valid_loss,
+            full_valid_mean_reward,
+            valid_mean_reward
+        from loss_curves
+    )
+    on columns(* exclude (job_id, step))
+    into name metric value value
+),
+
+weighed as (
     select
-        job_id,
-        metric,
-        step,
-        value,
+        *,
         case
-            when metric in ('valid_loss', 'valid_mean_reward') then smoothed
-            when isfinite(value) then value
+            when not isfinite(value) then null
+            when metric in ('valid_loss', 'valid_mean_reward') then avg(value) over near
+            else value
         end as judged
-    from loss_curves_smoothed
-    where
-        metric in ('full_valid_loss', 'valid_loss', 'full_valid_mean_reward', 'valid_mean_reward')
+    from points
+    window
+        near as (
+            partition by job_id, metric, isfinite(value)
+            order by step
+            rows between 1 preceding and 1 following
+        )
 ),
 
 counted as (
     select
         *,
         count(judged) over (partition by job_id, metric) as evaluations
-    from points
+    from weighed
 ),
 
 ranked as (

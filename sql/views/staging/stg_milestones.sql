@@ -4,7 +4,8 @@
 -- Order: job_id, created_at, lifecycle_rank, order_step, ordinal, event_id
 -- Reads: stg_events
 -- Caveat: steps and checkpoint messages are left out: Azure's step times are synthetic, and
---   OpenAI writes every checkpoint message when the job ends.
+--   OpenAI writes every checkpoint message when the job ends. Azure starts a job long before its
+--   training, and may queue it for GPUs in between: such a job counts as queued until it trains.
 create or replace view stg_milestones as
 with milestones as (
     select
@@ -25,16 +26,23 @@ with milestones as (
                 and try_cast(try(json_extract_string(data, '$.blocked')) as boolean)
                 then 'blocked'
         end as outcome,
+        coalesce(bool_or(lifecycle in ('waiting', 'training')) over later, false) as is_to_train
     from stg_events
     where lifecycle not in ('step', 'checkpoint', 'other') or is_level_error
+    window
+        later as (
+            partition by job_id
+            order by created_at, lifecycle_rank, order_step, ordinal, event_id
+            rows between 1 following and unbounded following
+        )
 )
 
 select
-    *,
+    * exclude (is_to_train),
     is_level_error or coalesce(outcome in ('failed', 'blocked'), false) as is_error,
     case
         when lifecycle in ('created', 'validating', 'queued') then lifecycle
-        when lifecycle = 'waiting' then 'queued'
+        when lifecycle = 'waiting' or (lifecycle = 'started' and is_to_train) then 'queued'
         when lifecycle in ('started', 'training', 'results') then 'running'
         when lifecycle in ('model', 'evaluating', 'moderation', 'enabled', 'uploaded')
             then 'finalising'

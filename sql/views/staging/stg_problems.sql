@@ -2,11 +2,11 @@
 --
 -- Grain: severity, job_id, event_id
 -- Order: severity, created_at, lifecycle_rank, job_id, ordinal, event_id
--- Reads: errors, warnings
--- Caveat: a template is the message with quoted text, model names, ids, paths and numbers masked,
---   lists of masked things folded to one, white space folded, cut to 300 characters after that,
---   so that a list of any length gives one template. Masking is by shape: an id of unknown form
---   stays.
+-- Reads: errors, warnings, stg_job_objects
+-- Caveat: an error that only a job object tells is no event; its severity is failure. A template
+--   is the message with quoted text, model names, ids, paths and numbers masked, lists of masked
+--   things folded to one, white space folded, cut to 300 characters after that, so that a list of
+--   any length gives one template. Masking is by shape: an id of unknown form stays.
 create or replace view stg_problems as
 with problems as (
     select
@@ -36,6 +36,22 @@ with problems as (
         null as error_param,
         null as told_by
     from warnings
+
+    union all
+
+    select
+        'failure' as severity,
+        job_id,
+        null as event_id,
+        null as created_at,
+        null as lifecycle_rank,
+        null as ordinal,
+        error_message as message,
+        error_code,
+        error_param,
+        'object' as told_by
+    from stg_job_objects
+    where error_message is not null
 ),
 
 without_quotes as (
