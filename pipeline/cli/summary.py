@@ -14,6 +14,7 @@ import click
 from pipeline.cli.options import lake_option, open_existing, output_options
 from pipeline.cli.output import destination, json_lines
 from pipeline.cli.terminal import inert, note, terminal_width
+from pipeline.contract import UNATTRIBUTED_PREFIX
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,9 +52,10 @@ _MEASURES = {
 def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
     """Print the jobs with their outcome and losses, then the errors and the warnings by kind.
 
-    took is the time from creation to end, as far as the events tell it. final and best are of the
-    validation loss where the job has one, else of the training loss; of reinforcement jobs, of the
-    reward. @ is the step. --format json holds every column of the views behind it.
+    took is the time from creation to end, or from start to end where the creation is not told; after
+    ≥, the time that the events at hand cover. final and best are of the validation loss where the
+    job has one, else of the training loss; of reinforcement jobs, of the reward. best is the best
+    single value, and @ its step. --format json holds every column of the views behind it.
 
     \b
     Examples:
@@ -111,6 +113,12 @@ def summary_lines(
         if len(jobs) > limit:
             yield from [""] if head else []
             yield f"and {len(jobs) - limit:,} more: --limit, or tunelog show jobs"
+    if nameless := sum(job["job_id"].startswith(UNATTRIBUTED_PREFIX) for job in jobs):
+        yield ""
+        yield (
+            f"of {_count(nameless, 'stream')} nothing tells the job: tunelog show "
+            "unattributed_events, then tunelog assign SOURCE JOB"
+        )
     for severity in ("error", "warning"):
         kinds = [row for row in problems if row["severity"] == severity]
         many = sum(row["events"] for row in kinds)
@@ -129,11 +137,10 @@ def summary_lines(
 def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
     """The jobs as columns of text: outcome, duration, steps, final and best, counts."""
     from pipeline.cli.table import Column
-    from pipeline.figures import duration, significant
+    from pipeline.figures import significant
 
     rows = []
     for job in jobs:
-        took = next((s for n in _TIMES if (s := job[n]) is not None), None)
         measure = next((m for m in _MEASURES if job[f"final_{m}"] is not None), None)
         final = best = ""
         if measure:
@@ -143,7 +150,7 @@ def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
             (
                 inert(job["job_id"]),
                 inert(job["status"]),
-                "" if took is None else duration(took),
+                _took(job),
                 _MEASURES.get(measure or "", ""),
                 final,
                 best,
@@ -152,7 +159,7 @@ def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
                 "" if job["last_step"] is None else str(job["last_step"]),
             )
         )
-    names = ("job", "outcome", "took", "loss", "final", "best", "warn", "err", "steps")
+    names = ("job", "outcome", "took", "loss", "final", "best", "warn", "err", "last step")
     text = ("job", "outcome", "loss")
     cells = zip(*rows, strict=True)
     return [
@@ -161,7 +168,13 @@ def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
     ]
 
 
-_TIMES = ("total_seconds", "run_seconds", "seen_seconds")
+def _took(job: dict[str, Any]) -> str:
+    from pipeline.figures import duration
+
+    for name, sign in (("total_seconds", ""), ("run_seconds", ""), ("seen_seconds", "≥ ")):
+        if job[name] is not None:
+            return f"{sign}{duration(job[name])}"
+    return ""
 
 
 def problem_columns(kinds: Sequence[dict[str, Any]]) -> list[Column]:
