@@ -16,7 +16,7 @@ from pipeline.report.page import page
 ROOT = Path(__file__).parents[2]
 PICTURE = Path(__file__).with_suffix(".png")
 JOB = "ftjob-Z5ufhHixoe8BAZSBFiTiZUtk"
-WIDTH, HEIGHT = 1120, 980
+WIDTH, HEIGHT = 1120, 1120
 
 
 def main() -> None:

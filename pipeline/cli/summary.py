@@ -52,10 +52,10 @@ _MEASURES = {
 def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
     """Print the jobs with their outcome and losses, then the errors and the warnings by kind.
 
-    took is the time from creation to end, or from start to end where the creation is not told; after
-    ≥, the time that the events at hand cover. final and best are of the validation loss where the
-    job has one, else of the training loss; of reinforcement jobs, of the reward. best is the best
-    single value, and @ its step. --format json holds every column of the views behind it.
+    took is the time from creation to end, or from start to end where the creation is not told;
+    after ≥, the time that the events at hand cover. final and best are of the validation loss where
+    the job has one, else of the training loss; of reinforcement jobs, of the reward. best is the
+    best single value, and @ its step. --format json holds every column of the views behind it.
 
     \b
     Examples:

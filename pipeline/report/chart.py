@@ -26,6 +26,9 @@ MARKS = {
 }
 """Filling and shape of what is marked on a curve."""
 
+_AT_THE_END = "scale('x', datum.x) > width - 90"
+"""A name beside its band would leave the plot there [pixel]."""
+
 _LABEL_DY = "datum.kind !== 'advised' ? -13 : scale('y', datum.y) > height - 26 ? -27 : 20"
 """The step to use is named below its mark, as the best one, often the same, is named above: but
 not among the words of the axis [pixel]."""
@@ -58,9 +61,9 @@ def _curve(scale: Literal["linear", "log"]) -> dict[str, Any]:
         band.mark_rule(stroke="var(--warn)", strokeDash=[2, 2]).encode(y=alt.value(0)),
         alt.Chart(alt.NamedData("bands"))
         .mark_text(
-            align="left",
+            align=alt.ExprRef(f"{_AT_THE_END} ? 'right' : 'left'"),
             baseline="top",
-            dx=4,
+            dx=alt.ExprRef(f"{_AT_THE_END} ? -4 : 4"),
             dy=alt.ExprRef("4 + 13 * datum.row"),
             fill="var(--warn-ink)",
         )
