@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,14 @@ def test_the_overview_lists_sorts_and_filters_by_keyboard(
     assert shown.locator("th[aria-sort='ascending']").inner_text().startswith("Steps")
     assert shown.locator("tbody .last_step").last.inner_text() == "–"
     shown.keyboard.press("Space")
+    shown.locator("th button", has_text="Best").click()
+    cells = shown.locator("tbody .best").all_inner_texts()
+    known = [text.split() for text in cells if text != "–"]
+    kinds = [" ".join(words[1 : words.index("step")]) for words in known]
+    assert len(set(kinds)) == sum(a != b for a, b in pairwise([*kinds, None])), kinds
+    for kind in set(kinds):
+        values = [float(w[0]) for w, k in zip(known, kinds, strict=True) if k == kind]
+        assert values == sorted(values, reverse="reward" in kind), kind
     shown.locator("#text").fill("overfitting")
     assert OVERFIT in names(shown) and len(names(shown)) < 10
     assert shown.locator("[role=status]").inner_text() == f"{len(names(shown))} of {many} jobs"

@@ -80,5 +80,6 @@ def timeline(
         )
     if format in ("table", "markdown"):
         told = [name for name in _METRICS if rows[name].null_count < len(rows)]
-        rows = rows.select(["created_at", "step", "kind", *told, "message"])
+        attempt = ["attempt"] if pc.count_distinct(rows["attempt"]).as_py() > 1 else []
+        rows = rows.select(["created_at", "step", *attempt, "kind", *told, "message"])
     write_rows(rows.to_reader(), format, output)

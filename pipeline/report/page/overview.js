@@ -1,7 +1,7 @@
 // The overview: all jobs, to sort and to filter; the kinds of errors; what was read.
 
 const PAGE = 200; // rows that are put into the page at once
-const NUMBERS = ["seconds", "last_step", "best", "final", "warnings", "errors", "began_at"];
+const DOWN_FIRST = ["seconds", "last_step", "problems", "began_at"];
 const COLUMNS = [
   { key: "job_id", head: "Job" },
   { key: "spark", head: "Curve", fixed: true },
@@ -28,7 +28,7 @@ function overviewPage() {
     COLUMNS.filter((c) => !c.fixed).map((c) => el("option", { value: c.key }, c.head)));
 
   function sortBy(key) {
-    order.down = order.key === key ? !order.down : NUMBERS.includes(key) || key === "problems";
+    order.down = order.key === key ? !order.down : DOWN_FIRST.includes(key);
     order.key = key;
     list(PAGE);
   }
@@ -155,7 +155,15 @@ function searchText(i) {
 function sortKey(key) {
   if (key === "problems") return (i) => JOBS.errors[i] * 1e6 + JOBS.warnings[i];
   if (key === "found") return (i) => -JOBS.found[i].reduce((sum, [, weight, n]) => sum + n * 100 ** weight, 0);
+  if (key === "best" || key === "final") return (i) => goodness(i, JOBS[key][i]);
   return (i) => JOBS[key][i];
+}
+
+/** Less is better; values of one measure stand together. */
+function goodness(i, value) {
+  if (!Number.isFinite(value)) return null;
+  const measure = JOBS.measure[i];
+  return Object.keys(MEASURES).indexOf(measure) * 1e9 + (measure.endsWith("reward") ? -value : value);
 }
 
 function jobRow(i) {
