@@ -170,6 +170,11 @@ def verdict(metric: str, points: Points) -> Row:
         limit = best + max(best * 0.2, 0.05, 7 * noise / math.sqrt(span))
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
+    below = [n for n in range(span - 1, len(losses)) if losses[n] <= limit]
+    if since and below and below[-1] + 1 < len(losses):
+        since_step = min(since[0], points[below[-1] + 1][0])
+    else:
+        since_step = since[0] if since else None
     bands = ((100, "severe"), (50, "marked"))
     names = [name for limit, name in bands if last is not None and last > limit]
     long = len(since) >= 2 or min(losses[-3:]) > limit
@@ -187,7 +192,7 @@ def verdict(metric: str, points: Points) -> Row:
         "generalisation_loss": last,
         "worst_generalisation_loss": max((e for e in excesses if e is not None), default=None),
         "persistence": len(since),
-        "risen_since_step": since[0] if since else None,
+        "risen_since_step": since_step,
         "noise": noise,
     }
 

@@ -114,6 +114,16 @@ losses as (
     cross join limits
 ),
 
+ends as (
+    select
+        *,
+        last_value(threshold) over (
+            partition by job_id order by n
+            rows between unbounded preceding and unbounded following
+        ) as last_threshold
+    from losses
+),
+
 verdicts as (
     select
         job_id,
@@ -123,24 +133,30 @@ verdicts as (
         min(error) as best_loss,
         max(step) as last_step,
         arg_max(error, n) as last_loss,
-        arg_max(threshold, n) as threshold,
+        any_value(last_threshold) as last_threshold,
         arg_max_null(generalisation_loss, n) as generalisation_loss,
         max(generalisation_loss) as worst_generalisation_loss,
         max(n) - max(n) filter (where error <= threshold) as persistence,
-        arg_max_null(next_step, n) filter (where error <= threshold) as risen_since_step,
+        case
+            when persistence > 0
+                then least(
+                    arg_max_null(next_step, n) filter (where error <= threshold),
+                    arg_max_null(next_step, n) filter (where loss <= last_threshold)
+                )
+        end as risen_since_step,
         any_value(noise) as noise,
-        arg_max(error, n) > arg_max(threshold, n)
+        persistence > 0
             -- two outliers near to one another lift the mean, but not the median
-            and median(loss) filter (where n > evaluations - span) > arg_max(threshold, n)
+            and median(loss) filter (where n > evaluations - span) > any_value(last_threshold)
             -- the mean of a short curve lags behind: there the losses themselves may tell
             and (
                 persistence >= any_value(least_persistence)
-                or min(loss) filter (where n > evaluations - run) > arg_max(threshold, n)
+                or min(loss) filter (where n > evaluations - run) > any_value(last_threshold)
             )
             as is_overfit,
         any_value(marked_loss) as marked_loss,
         any_value(severe_loss) as severe_loss
-    from losses
+    from ends
     group by job_id
 )
 
@@ -159,7 +175,7 @@ select
     best_loss,
     last_step,
     last_loss,
-    threshold,
+    last_threshold as threshold,
     generalisation_loss,
     worst_generalisation_loss,
     persistence,
@@ -191,5 +207,5 @@ comment on column overfitting.worst_generalisation_loss is
 comment on column overfitting.persistence is
     'smoothed evaluations in a row, up to the last, above their threshold [evaluation]';
 comment on column overfitting.risen_since_step is
-    'first of these evaluations, NULL where there is none [step]';
+    'first of these, or of the losses in a row above the last threshold; NULL if none is [step]';
 comment on column overfitting.noise is 'standard deviation of a single evaluation [1]';
