@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from strategies import START, examples
-from test_laws import sound, workplace
+from test_laws import asked, sound, workplace
 
 from pipeline import open_lake
 from pipeline.contract import UNATTRIBUTED_PREFIX
@@ -68,7 +68,8 @@ def jobs(lake: Lake) -> dict[str, list[str]]:
     """Job -> ids of its events."""
     sound(lake)
     found: dict[str, list[str]] = {}
-    for job, event in lake.sql("select job_id, event_id from lake_events order by all").rows():
+    query = "select job_id, event_id from lake_events order by all"
+    for job, event in asked(lake).execute(query).fetchall():
         found.setdefault(job, []).append(event)
     return found
 
@@ -80,10 +81,11 @@ def ids(events: Events) -> list[str]:
 
 def told(lake: Lake) -> list[tuple[str, str]]:
     """(job, how it was told) of each stream with events."""
-    return lake.sql(
+    query = (
         "select distinct streams.job_id, told_by from lake_streams as streams "
         "semi join lake_events using (stream_id) order by all"
-    ).rows()
+    )
+    return asked(lake).execute(query).fetchall()
 
 
 NAMELESS = job_events(A, created=False)
@@ -492,7 +494,33 @@ ARRANGED = st.lists(
 PLACED = ("events", "lake_streams")
 
 
-@examples(20)
+def all_are_large(patch: pytest.MonkeyPatch, block_bytes: int) -> None:
+    """Let every file be too large to be kept, and be cut into blocks of so many bytes."""
+    patch.setattr(reading, "_SMALL_BYTES", 1)
+    patch.setitem(reading._CUT, "lines", partial(line_blocks, block_bytes=block_bytes))
+
+
+SAME_SECOND = [{**event, "created_at": START} for event in job_events(A, 12)]
+LATE = {
+    "creation": ([*SAME_SECOND[1:], SAME_SECOND[0]], {A: ids(SAME_SECOND)}),
+    "object": (
+        [*job_events(A, 12), {"object": "fine_tuning.job", "id": B}, *job_events(B)[1:]],
+        {A: ids(job_events(A, 12)), B: ids(job_events(B)[1:])},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_told_after_it_was_read(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only the end of a large file tells of its jobs holds for what was read before, too."""
+    rows, wanted = LATE[kind]
+    all_are_large(monkeypatch, 300)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines(rows))])
+        assert jobs(lake) == wanted
+
+
+@examples(10)
 @given(parts=ARRANGED, block_bytes=st.sampled_from([300, 1_000, 5_000]), seed=st.integers(0, 9))
 def test_read_on_sight(parts: list[tuple[int, str, str]], block_bytes: int, seed: int) -> None:
     """A large file is read once where that tells its jobs, and whatever is in it, told the same."""
@@ -510,14 +538,14 @@ def test_read_on_sight(parts: list[tuple[int, str, str]], block_bytes: int, seed
         rows += [beside] * before + some + [beside] * behind
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = put(Path(folder) / "x.jsonl", lines(rows))
-        patch.setattr(reading, "_SMALL_BYTES", 1)
-        patch.setattr(reading, "line_blocks", partial(line_blocks, block_bytes=block_bytes))
+        all_are_large(patch, block_bytes)
         seen = []
         for on_sight in (True, False):
             patch.setattr(reading.Reading, "is_large", on_sight)
             with open_lake(Path(folder) / f"lake-{on_sight}") as lake:
                 lake.ingest([path])
-                seen.append([lake.sql(f"from {name} order by all") for name in PLACED])
+                con = asked(lake)
+                seen.append([con.sql(f"from {name} order by all").pl() for name in PLACED])
         assert len(seen[0][0]) == sum(count for count, *_ in parts)
         for here, there in zip(*seen, strict=True):
             assert_frame_equal(here, there)
