@@ -1,12 +1,15 @@
 """How hypothesis runs: the same examples everywhere, no clock, no search for smaller ones.
 
-And where tests run: side by side, with a core for each process.
+And where tests run: side by side, with a core for each process, in memory if there is enough.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -26,6 +29,13 @@ settings.register_profile(
     ],
 )
 settings.load_profile("tunelog")
+
+MEMORY = Path("/dev/shm")
+"""Here thousands of small lakes wait for no disk. Power cuts and kills are tried on it as well."""
+MUCH = 2 << 30
+"""What has to be free there [byte]."""
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MUCH:
+    os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
 
 SEVERAL_CORES = {"test_compaction", "test_crash", "test_ingest", "test_lake", "test_laws"}
 """Here threads and processes have to come by each other."""

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import xxhash
+from engine import asked
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from strategies import START, examples
-from test_laws import asked, sound, workplace
+from test_laws import sound, workplace
 
 from pipeline import open_lake
 from pipeline.contract import UNATTRIBUTED_PREFIX
@@ -341,7 +342,7 @@ def test_adoption_by_a_link(tmp_path: Path) -> None:
         assert jobs(lake) == {A: ids(whole)}
 
 
-@examples(12)
+@examples(8)
 @given(
     cuts=st.lists(st.tuples(st.integers(0, 9), st.integers(2, 6)), min_size=1, max_size=4),
     order=st.permutations(range(6)),

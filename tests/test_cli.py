@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 import pyarrow.parquet as pq
 import pytest
+from engine import asked
 from zygote import Ended, started
 
 from pipeline import open_lake
@@ -379,7 +380,8 @@ def test_every_view_fits_the_terminal(
 ) -> None:
     """Every mart can be shown in 80 columns, and what does not fit is named."""
     monkeypatch.setenv("COLUMNS", "80")
-    with open_lake(samples / "lake") as lake, lake.connect() as con:
+    with open_lake(samples / "lake") as lake:
+        con = asked(lake)
         for view in [view for view in catalogue() if view.layer == "marts"]:
             write_rows(con.sql(f"from {view.name} limit 30").to_arrow_reader(), "table", None)
             out, err = capfd.readouterr()

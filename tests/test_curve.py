@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from engine import asked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -79,7 +80,8 @@ def checked(text: str, width: int) -> list[str]:
 @pytest.fixture(scope="module")
 def drawn(lake: Path) -> Iterator[Drawing]:
     """What `tunelog curve` prints, in an open connection."""
-    with open_lake(lake, create=False) as opened, opened.connect() as con:
+    with open_lake(lake, create=False) as opened:
+        con = asked(opened)
 
         def draw(*jobs: str, width: int = 80, height: int = 24, log: bool = False,
                  steps: tuple[int, int] = (0, 2**62), **how: Any) -> list[str]:  # fmt: skip
@@ -114,7 +116,8 @@ def test_the_picture_of_the_readme_is_current() -> None:
 def test_odd_curves_can_be_drawn(lake: Path) -> None:
     """One point, no finite one, the greatest numbers there are, hostile names: all end in a
     picture that fits, and in ASCII where that is asked for."""
-    with open_lake(lake, create=False) as opened, opened.connect() as con:
+    with open_lake(lake, create=False) as opened:
+        con = asked(opened)
         for job in filter(JOBS.get, JOBS):
             found = curves(con, [job], metrics=["*"], smoothing=0.9)
             for ascii in (False, True):
@@ -225,7 +228,8 @@ def test_without_plotext_one_line_says_what_to_install(
 
 def test_smoothing_is_that_of_the_view(lake: Path) -> None:
     """Smoothed points equal `loss_curves_smoothed`, and odd values stay what they are."""
-    with open_lake(lake, create=False) as opened, opened.connect() as con:
+    with open_lake(lake, create=False) as opened:
+        con = asked(opened)
         for job in ("cut", "long"):
             query = "from loss_curves_smoothed(smoothing := 0.9) where job_id = $1"
             wanted = con.sql(query, params=[job]).pl()

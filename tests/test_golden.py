@@ -10,6 +10,7 @@ from typing import Any
 
 import oracle_companions
 import pytest
+from engine import asked
 from oracle_lake import DETECTORS, MARTS, WITH_COMPANIONS, comparable, rows
 from oracle_reader import read
 
@@ -51,7 +52,7 @@ def test_dumps_equal_the_oracle(folder: Path, tmp_path: Path) -> None:
     assert events
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([str(path) for path in paths])
-        con = lake.connect()
+        con = asked(lake)
         broken = {check.name: con.execute(check.query).fetchall() for check in rules()}
         assert not any(broken.values()), broken
         beside = oracle_companions.read(paths)

@@ -55,7 +55,7 @@ import sys, time
 from pipeline import open_lake
 with open_lake(sys.argv[1]) as lake:
     while time.time() < float(sys.argv[2]):
-        pass
+        time.sleep(0.0005)
     for path in sys.argv[3:]:
         report = lake.ingest([path])
         print(report.sources[0].status, report.sources[0].events)

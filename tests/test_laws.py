@@ -7,14 +7,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from itertools import islice, permutations
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 import strategies
+from engine import asked
 from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import Dump, comparable, dumps, examples, job_name, shuffled, weight
@@ -33,21 +32,6 @@ SOME = st.lists(st.sampled_from(ALL), max_size=2, unique=True).map(lambda some: 
 """Which views to compare: planning all of them takes longer than all the rest."""
 ORDER = "select event_id from events order by job_id, created_at, lifecycle_rank, order_step"
 VARIANTS = "select job_id, event_id, content_hash, event from lake_variants order by all"
-
-
-@cache
-def connection() -> duckdb.DuckDBPyConnection:
-    """A connection with all views, over whatever `lake_...` stand for at the moment."""
-    with tempfile.TemporaryDirectory() as folder, open_lake(folder) as lake:
-        return lake.connect()
-
-
-def asked(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """The views over a lake, without making them anew."""
-    con = connection()
-    for table, files in lake._store.files().items():
-        con.read_parquet(files).create_view(f"lake_{table}", replace=True)
-    return con
 
 
 @contextmanager
@@ -129,7 +113,7 @@ def by_id(some: list[dict[str, Any]]) -> dict[str, Any]:
     return {event["id"]: comparable(event) for event in some}
 
 
-@examples(10)
+@examples(8)
 @given(some=dumps(), one_by_one=st.booleans())
 def test_conservation(some: list[Dump], one_by_one: bool) -> None:
     """Every line is an event, a companion, a duplicate, a reject, ignored or blank: counted."""
@@ -340,7 +324,7 @@ LIFE = [
 ]
 
 
-@examples(15)
+@examples(12)
 @given(
     pauses=st.lists(st.integers(0, 1), min_size=len(LIFE), max_size=len(LIFE)),
     arranged=st.sampled_from(["oldest first", "newest first", "as it comes"]),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import shutil
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,17 @@ from pipeline.charts.pictures import SPEC, smaller
 # Extras, so absent where only the package is tested; the pinned set-up has them.
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
+jupyter_client = pytest.importorskip("jupyter_client")
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MACHINE = re.compile(r"""(?<![\w./:])/(?:home|root|Users|tmp|private|var|usr|opt|mnt)/|[A-Z]:\\""")
+
+
+FORGET = "%reset -f\n__import__('polars').Config.restore_defaults();"
+"""What a kernel runs to know nothing of the notebook before."""
 
 
 def content(output: Any) -> Any:
@@ -60,23 +67,30 @@ def pictures(notebook: Any) -> list[bytes]:
     return [base64.b64decode(data["image/png"]) for data in charts]
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A kernel in a folder beside the samples, with its imports done: one for all notebooks."""
+    place = tmp_path_factory.mktemp("clone")
+    shutil.copytree(ROOT / "data" / "samples", place / "data" / "samples")
+    (place / "notebooks").mkdir()
+    kernel = jupyter_client.KernelManager(kernel_name="python3")
+    paths = {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(place / "ipython")}
+    kernel.start_kernel(cwd=str(place / "notebooks"), env=os.environ | paths)
+    yield kernel
+    kernel.shutdown_kernel(now=True)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs_and_prints_what_is_kept(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_and_prints_what_is_kept(path: Path, kernel: Any) -> None:
     """Every cell runs, and prints what is kept below it (else: jupyter execute --inplace)."""
-    shutil.copytree(ROOT / "data" / "samples", tmp_path / "data" / "samples")
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     kept = nbformat.read(path, as_version=4)
     fresh = nbformat.read(path, as_version=4)
     for cell in fresh.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    where = {"metadata": {"path": str(folder)}}
-    nbclient.NotebookClient(fresh, timeout=120, kernel_name="python3", resources=where).execute()
+    fresh.cells.insert(0, nbformat.v4.new_code_cell(FORGET))
+    nbclient.NotebookClient(fresh, timeout=120, km=kernel).execute()
+    assert fresh.cells.pop(0).outputs == []
     assert printed(fresh) == printed(kept)
     assert any(outputs for _, outputs in printed(kept))
 

@@ -191,24 +191,31 @@ def test_numbers_that_json_lacks_are_named() -> None:
     assert curves.numbers(given) == expected
 
 
-def test_messages_stand_at_the_step_before_them(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    """What a report tells of the messages of a job with few of them and of one with too many."""
+    places = [said(0, "hello"), an_event(1), an_event(2), said(3, "a word"), an_event(4)]
+    places = [dict(event, id=f"ftevent-{n:024}") for n, event in enumerate(places)]
+    places += [said(50, "Checkpoint created at step 2"), said(51, "x" * 3000)]
+    wordy = [said(n, f"word {n}") for n in range(500)]
+    wordy[250] = said(250, "trouble", level="error")
+    wordy[260] = said(260, "warned", level="warn")
+    told = (("ftjob-places", places), ("ftjob-wordy", wordy))
+    folder = tmp_path_factory.mktemp("messages")
+    with ingested(folder, *told) as lake, lake.connect(reads()) as con:
+        return facts(con).frames["messages"]
+
+
+def test_messages_stand_at_the_step_before_them(messages: pl.DataFrame) -> None:
     """A message stands at the step logged last before it, a checkpoint at its own."""
-    events = [said(0, "hello"), an_event(1), an_event(2), said(3, "a word"), an_event(4)]
-    events = [dict(event, id=f"ftevent-{n:024}") for n, event in enumerate(events)]
-    events += [said(50, "Checkpoint created at step 2"), said(51, "x" * 3000)]
-    with ingested(tmp_path, ("ftjob-places", events)) as lake, lake.connect(reads()) as con:
-        rows = facts(con).frames["messages"].select("message", "at_step").rows()
+    rows = messages.filter(job_id="ftjob-places").select("message", "at_step").rows()
     assert rows[:3] == [("hello", None), ("a word", 2), ("Checkpoint created at step 2", 2)]
     assert rows[3] == ("x" * 1000 + "…", 4)
 
 
-def test_errors_come_before_other_messages_where_not_all_fit(tmp_path: Path) -> None:
+def test_errors_come_before_other_messages_where_not_all_fit(messages: pl.DataFrame) -> None:
     """Of too many messages those of trouble stay, then those nearest to begin and end."""
-    events = [said(n, f"word {n}") for n in range(500)]
-    events[250] = said(250, "trouble", level="error")
-    events[260] = said(260, "warned", level="warn")
-    with ingested(tmp_path, ("ftjob-wordy", events)) as lake, lake.connect(reads()) as con:
-        messages = facts(con).frames["messages"]
+    messages = messages.filter(job_id="ftjob-wordy")
     assert messages.height == 400
     assert messages["messages"][0] == 500
     kept = messages["message"].to_list()

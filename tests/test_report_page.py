@@ -21,7 +21,7 @@ from pipeline.report.gather import Facts, facts, reads
 from pipeline.report.page import page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -41,42 +41,44 @@ Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One headless Chromium for all tests."""
+def tab() -> Iterator[Page]:
+    """One tab of a headless Chromium for all tests: another takes longer than to load a page."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         args = ["--no-sandbox", "--disable-gpu"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
-        yield browser
+        tab = browser.new_context(offline=True).new_page()
+        tab.set_default_timeout(PATIENCE)
+        yield tab
         browser.close()
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
+def open_page(tab: Page) -> Iterator[Open]:
     """Open a page; at the end it has made no request and said nothing in the console."""
     noise: list[str] = []
-    contexts = []
+    known = ["about:blank"]
+    hearing: dict[Any, Callable[[Any], object]] = {
+        "console": lambda message: noise.append(f"console: {message.text}"),
+        "pageerror": lambda error: noise.append(f"error: {error}"),
+        "request": lambda r: r.url.startswith(tuple(known)) or noise.append(f"asked: {r.url}"),
+    }
 
     def opened(path: Path, job: str = "", width: int = 1400, dark: bool = False) -> Page:
-        scheme: Any = "dark" if dark else "light"
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("console", lambda message: noise.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: noise.append(f"error: {error}"))
-        address = path.as_uri()
-        page.on("request", lambda r: r.url.startswith(address) or noise.append(f"asked: {r.url}"))
-        page.goto(address + (f"#job={job}" if job else ""))
-        page.wait_for_selector("h1")
-        return page
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.emulate_media(color_scheme="dark" if dark else "light")
+        known.append(path.as_uri())
+        tab.goto(known[-1] + (f"#job={job}" if job else ""))
+        tab.wait_for_selector("h1")
+        return tab
 
+    for kind, heard in hearing.items():
+        tab.on(kind, heard)
     yield opened
-    for context in contexts:
-        context.close()
+    tab.goto("about:blank")  # what it holds is let go of, and heard until then
+    for kind, heard in hearing.items():
+        tab.remove_listener(kind, heard)
     assert noise == []
 
 
@@ -354,10 +356,17 @@ def test_event_text_is_only_text(open_page: Open, tmp_path: Path) -> None:
     assert shown.locator("b", has_text="bold").count() == 0
 
 
-def test_an_empty_lake_says_what_to_do(open_page: Open, tmp_path: Path) -> None:
+def test_an_empty_lake_says_what_to_do(open_page: Open, told: Facts, tmp_path: Path) -> None:
     """The page of a lake without jobs tells how to fill it."""
-    with open_lake(tmp_path / "lake") as lake, lake.connect(reads()) as con:
-        path = written(facts(con), tmp_path / "empty.html")
+    nothing = replace(
+        told,
+        jobs=told.jobs.clear(),
+        detailed=[],
+        frames={name: frame.clear() for name, frame in told.frames.items()},
+        kinds=told.kinds.clear(),
+        failures=told.failures.clear(),
+    )
+    path = written(nothing, tmp_path / "empty.html")
     assert "tunelog ingest" in open_page(path).locator("main").inner_text()
 
 

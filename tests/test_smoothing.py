@@ -94,7 +94,7 @@ def test_macro_is_called_in_ad_hoc_sql(tmp_path: Path) -> None:
     """`tunelog sql` may call the macro with a parameter, and no other table function thereby."""
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([SAMPLES / "openai-supervised.jsonl"])
-        script, files = lake.snapshot()
+        script, files = lake.snapshot(["loss_curves_smoothed"])
     query = "select max(abs(smoothed - value)) from loss_curves_smoothed(smoothing := {})"
     none, some = (run(script, files, query.format(s)).column(0)[0].as_py() for s in (0, 0.9))
     assert none < 1e-9 < 0.01 < some

@@ -64,15 +64,15 @@ class Unit:
 def sweep_unit(folder: Path, command: int, every: int = 1) -> tuple[Figures, list[str]]:
     """Each fault at every changing call of one command, or at every n-th."""
     tally: Counter[str] = Counter()
-    with Sweep(COMMANDS[command], folder) as sweep:
-        points = sweep.points[every // 2 :: every]
-        wrong = [
-            text
-            for fault in (KILL, *ERRORS)
-            for point in points
-            for text in sweep.attempt(point, fault, tally)
-        ]
-        calls, masked = len(points), sweep.masked
+    sweep = Sweep(COMMANDS[command], folder)
+    points = sweep.points[every // 2 :: every]
+    wrong = [
+        text
+        for fault in (KILL, *ERRORS)
+        for point in points
+        for text in sweep.attempt(point, fault, tally)
+    ]
+    calls, masked = len(points), sweep.masked
     return {"command": command, "calls": calls, "masked": masked, **tally}, wrong
 
 

@@ -22,14 +22,22 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = (
-    "pyarrow.compute",
+    "dateutil.relativedelta",
     "polars",
+    "pyarrow.compute",
+    "rich.console",
+    "rich.table",
+    "pipeline.charts.drawn",
+    "pipeline.figures",
     "pipeline.query",
     "pipeline.cli.ask",
     "pipeline.cli.check",
     "pipeline.cli.ingest",
     "pipeline.cli.mend",
+    "pipeline.cli.output",
+    "pipeline.cli.summary",
     "pipeline.lake.ingest",
+    "pipeline.lake.lake",
     "pipeline.lake.mend",
     "pipeline.lake.compact",
 )

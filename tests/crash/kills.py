@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from soundness import Row, canonical, each_event, events_of, unsound
-from zygote import Ended, Zygote
+from zygote import Ended, started
 
 from pipeline import open_lake, synth
 from pipeline.synth.writers import write_files
@@ -69,33 +69,32 @@ def random_kills(folder: Path, *, kills: int, events: int, seed: int, batch: int
     known: list[str] = []
     usual = {"ingest": 0.4, "compact": 0.4}
     """How long a command takes, as far as one has ended [s]."""
-    with Zygote(folder) as zygote:
-        while left or result.killed < kills:
-            fresh = left[: draw.randint(1, batch)]
-            # Some of what is known comes again, so that duplicates are at stake too.
-            again = draw.sample(known, min(len(known), draw.randint(0, 3)))
-            what = "compact" if known and (not fresh or draw.random() < 0.1) else "ingest"
-            args = ["compact"] if what == "compact" else ["ingest", *_paths(fresh + again)]
-            limit = draw.uniform(0, 1.1 * usual[what]) if result.killed < kills else None
-            ended = zygote.run([*args, "--lake", "lake"], kill_after=limit)
-            result.commands += 1
-            result.killed += ended.code == -9
-            if ended.code == 0:
-                usual[what] = ended.seconds
-            result.wrong += _told(args, ended)
-            if what == "ingest" and (ended.code == 0 or ended.stdout):
-                known += fresh
-                del left[: len(fresh)]
-                result.acknowledged = len(known)
-            held = sources_of(folder / "lake")
-            if ended.code == -9 and what == "ingest" and fresh and held >= set(fresh):
-                result.late += 1
-            if lost := set(known) - held:
-                result.wrong.append(f"acknowledged, but not in the lake: {sorted(lost)[:3]}")
-            if result.commands % FULL_CHECK_EVERY == 0 and held:
-                result.wrong += unsound(folder / "lake")
-            if len(result.wrong) > 20:
-                return result
+    while left or result.killed < kills:
+        fresh = left[: draw.randint(1, batch)]
+        # Some of what is known comes again, so that duplicates are at stake too.
+        again = draw.sample(known, min(len(known), draw.randint(0, 3)))
+        what = "compact" if known and (not fresh or draw.random() < 0.1) else "ingest"
+        args = ["compact"] if what == "compact" else ["ingest", *_paths(fresh + again)]
+        limit = draw.uniform(0, 1.1 * usual[what]) if result.killed < kills else None
+        ended = started().run([*args, "--lake", "lake"], cwd=folder, kill_after=limit)
+        result.commands += 1
+        result.killed += ended.code == -9
+        if ended.code == 0:
+            usual[what] = ended.seconds
+        result.wrong += _told(args, ended)
+        if what == "ingest" and (ended.code == 0 or ended.stdout):
+            known += fresh
+            del left[: len(fresh)]
+            result.acknowledged = len(known)
+        held = sources_of(folder / "lake")
+        if ended.code == -9 and what == "ingest" and fresh and held >= set(fresh):
+            result.late += 1
+        if lost := set(known) - held:
+            result.wrong.append(f"acknowledged, but not in the lake: {sorted(lost)[:3]}")
+        if result.commands % FULL_CHECK_EVERY == 0 and held:
+            result.wrong += unsound(folder / "lake")
+        if len(result.wrong) > 20:
+            return result
     result.wrong += unsound(folder / "lake", settled=True)
     result.wrong += _differences(folder / "lake", dumps)
     return result

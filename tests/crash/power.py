@@ -22,7 +22,7 @@ from commands import JOBS, creation, event, write
 from kills import sources_of
 from soundness import events_in, events_of, unsound
 from sweep import is_lake
-from zygote import Zygote
+from zygote import started
 
 SHUTDOWN = (2 << 30) | (4 << 16) | (ord("X") << 8) | 125
 """EXT4_IOC_SHUTDOWN = _IOR('X', 125, __u32)."""
@@ -125,9 +125,7 @@ def power_losses(
     strace = None if synced else NO_SYNC
     for _ in range(trials):
         with Disk(folder) as disk:
-            with Zygote(disk.place) as zygote:
-                begun = _until_cut(disk, zygote, steps, draw.uniform(0.02, longest), strace)
-            acknowledged, amid = begun
+            acknowledged, amid = _until_cut(disk, steps, draw.uniform(0.02, longest), strace)
             disk.unmount()
             disk.mount()
             wrong = _judged(disk.place, acknowledged)
@@ -154,10 +152,11 @@ def _dumps(folder: Path) -> list[Path]:
 
 
 def _until_cut(
-    disk: Disk, zygote: Zygote, steps: list[list[str]], moment: float, strace: Sequence[str] | None
+    disk: Disk, steps: list[list[str]], moment: float, strace: Sequence[str] | None
 ) -> tuple[set[str], bool]:
     """Run the steps until the power goes; the dumps acknowledged, and whether a command was hit."""
     acknowledged: set[str] = set()
+    zygote = started()  # before the clock runs
     cut = threading.Event()
 
     def cut_power() -> None:
@@ -168,7 +167,7 @@ def _until_cut(
     timer.start()
     amid = False
     for step in steps:
-        ended = zygote.run([*step, "--lake", "lake"], strace=strace)
+        ended = zygote.run([*step, "--lake", "lake"], cwd=disk.place, strace=strace)
         if ended.code != 0:
             amid = True
             if not cut.is_set():
@@ -194,11 +193,10 @@ def _judged(place: Path, acknowledged: set[str]) -> list[str]:
 
 def _finished(place: Path, steps: list[list[str]], dumps: list[Path]) -> list[str]:
     """What is wrong once all commands have been run again."""
-    with Zygote(place) as zygote:
-        for step in steps:
-            ended = zygote.run([*step, "--lake", "lake"])
-            if ended.code != 0:
-                return [f"once more: {' '.join(step)}: exit code {ended.code}: {ended.stderr}"]
+    for step in steps:
+        ended = started().run([*step, "--lake", "lake"], cwd=place)
+        if ended.code != 0:
+            return [f"once more: {' '.join(step)}: exit code {ended.code}: {ended.stderr}"]
     wrong = unsound(place / "lake", settled=True)
     if not wrong and events_in(place / "lake") != events_of(dumps):
         wrong = ["once more: the lake does not hold the events of the dumps"]

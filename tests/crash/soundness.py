@@ -13,6 +13,7 @@ import oracle_reader
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
+from engine import asked
 
 from pipeline import open_lake
 from pipeline.contract import DATA_TABLES
@@ -71,19 +72,6 @@ def _rows(path: Path) -> int | None:
         return None
 
 
-_CONNECTION: list[Any] = []
-
-
-def over(lake: Lake) -> Any:
-    """A connection with the lake's views, which are planned once for all lakes."""
-    if not _CONNECTION:
-        _CONNECTION.append(lake.connect())
-    con = _CONNECTION[0]
-    for table, files in lake._store.files().items():
-        con.read_parquet(files).create_view(f"lake_{table}", replace=True)
-    return con
-
-
 _JUDGED: dict[frozenset[str], list[str]] = {}
 
 
@@ -91,7 +79,7 @@ def _broken_rules(lake: Lake) -> list[str]:
     """The checks that find rows; the same files, whole as they are, are not asked twice."""
     files = frozenset(lake.snapshot([])[1])
     if files not in _JUDGED:
-        con = over(lake)
+        con = asked(lake)
         found = [(check.name, con.execute(check.query).fetchall()) for check in rules()]
         _JUDGED[files] = [f"{name}: {rows}" for name, rows in found if rows]
     return _JUDGED[files]
@@ -107,7 +95,7 @@ from lake_events order by job_id, event_id
 
 def each_event(lake: Lake) -> Iterator[Row]:
     """The events of a lake in the order of job and id, as `events_of` gives those of dumps."""
-    cursor = over(lake).execute(EVENTS)
+    cursor = asked(lake).execute(EVENTS)
     while rows := cursor.fetchmany(10_000):
         for row in rows:
             yield (*row[:-1], row[-1] and canonical(json.loads(row[-1])))
@@ -122,7 +110,7 @@ def events_in(lake: Path) -> list[Row]:
 def rejects_in(lake: Path) -> list[bytes]:
     """The bytes of a lake's rejects."""
     with open_lake(lake, create=False) as opened:
-        rows = over(opened).execute("select raw from lake_rejects order by all").fetchall()
+        rows = asked(opened).execute("select raw from lake_rejects order by all").fetchall()
     return [row[0] for row in rows]
 
 

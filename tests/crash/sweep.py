@@ -11,12 +11,13 @@ import hashlib
 import re
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from commands import Command
 from soundness import Row, events_in, rejects_in, unsound
-from zygote import Ended, Zygote
+from zygote import Ended, started
 
 SYSCALLS = (
     "openat", "open", "creat", "write", "pwrite64", "writev", "pwritev", "pwritev2", "ftruncate",
@@ -58,7 +59,7 @@ class State:
 
 
 class Sweep:
-    """One command in one folder, to be tried again and again; a context manager."""
+    """One command in one folder, to be tried again and again."""
 
     def __init__(self, command: Command, folder: Path) -> None:
         """Prepare the lake, learn the calls of a clean run, and what it makes of the lake."""
@@ -68,22 +69,18 @@ class Sweep:
         self.place.mkdir(parents=True)
         wanted = command.prepare(self.place)
         shutil.copytree(self.place, self._template)
-        self.zygote = Zygote(self.place)
         self.before = self.state()
         log = folder / "clean"
         calls = "trace=" + ",".join(f"?{name}" for name in SYSCALLS)
-        ended = self.zygote.run(command.args, strace=["-f", "-y", "-o", str(log), "-e", calls])
+        ended = self._run(["-f", "-y", "-o", str(log), "-e", calls])
         assert ended.code == 0, ended
         self.after = self.state()
         assert not (wrong := unsound(self.place / "lake", settled=True)), wrong
         assert self.after.events == wanted, "the oracle knows other events"
         self.points, self.masked = _points(log.read_text(errors="replace"), self.place / "lake")
 
-    def __enter__(self) -> Sweep:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.zygote.__exit__()
+    def _run(self, strace: Sequence[str] | None = None) -> Ended:
+        return started().run(self.command.args, cwd=self.place, strace=strace)
 
     def state(self) -> State:
         """What the lake holds now."""
@@ -129,7 +126,7 @@ class Sweep:
         threads = [] if point.thread == "main" else ["-f"]
         options = [*threads, "-y", "-o", str(log), "-e", f"trace={point.call}",
                    "-e", f"inject={point.call}:{effect}:when={point.number}"]  # fmt: skip
-        ended = self.zygote.run(self.command.args, strace=options)
+        ended = self._run(options)
         if fault == KILL:
             return ended, ended.code == -9
         injected = re.findall(r".*\(INJECTED\)", log.read_text(errors="replace"))
@@ -162,7 +159,7 @@ class Sweep:
         found = self.state()
         if found != self.after and (found != self.before or ended.code == 0):
             return ["the lake holds neither what it held nor what it should"]
-        again = self.zygote.run(self.command.args)
+        again = self._run()
         if again.code != 0:
             return [f"once more: exit code {again.code}: {again.stderr}"]
         wrong = [f"once more: {text}" for text in unsound(lake, settled=True)]

@@ -35,9 +35,7 @@ KINDS = 3
 def sweep(request: pytest.FixtureRequest, tmp_path: Path) -> Sweep:
     """A command to be hit."""
     command: Command = request.param
-    made = Sweep(command, tmp_path)
-    request.addfinalizer(made.zygote.__exit__)
-    return made
+    return Sweep(command, tmp_path)
 
 
 @needs_strace

@@ -11,7 +11,7 @@ import beside
 import oracle
 from beside import Told
 from dumps_of import Fuzzed, Place
-from soundness import over
+from engine import asked
 from strategies import comparable, weight
 from verdicts import LEGACY, Verdict, own_job, parsed, same, spelled
 
@@ -34,7 +34,7 @@ class Comparison:
         """Take all rows out of a lake whose events are to belong to one job, or to any."""
         self.job, self.problems, self.wrong = job, problems, list[str]()
         self.counts: Counter[str] = Counter()
-        con = over(lake)
+        con = asked(lake)
         tables = {
             name: con.sql(f"from lake_{name}").to_arrow_table().to_pylist()
             for name in ("sources", "events", "rejects", "variants", "companions")

@@ -12,8 +12,9 @@ from typing import Any
 import duckdb
 from comparison import Comparison
 from dumps_of import files
+from engine import asked
 from seeds import Seeds
-from soundness import over, unsound
+from soundness import unsound
 from strategies import comparable
 from verdicts import meant, parsed
 
@@ -71,7 +72,7 @@ def _afterwards(
     lake: Lake, folder: Path, paths: list[Path], report: Any, compared: Comparison
 ) -> Iterator[str]:
     """What is wrong with views, repeats, replays and the way out and in again."""
-    con = over(lake)
+    con = asked(lake)
     for view in views.catalogue():
         try:
             con.sql(f"from {view.name}").fetchall()

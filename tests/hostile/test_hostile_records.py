@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import xxhash
 from dumps import A, an_event
+from engine import asked
 
 from pipeline import open_lake, views
 from pipeline.contract import REJECT_PREFIX_BYTES
@@ -157,8 +158,8 @@ def test_enormous_numbers(lake: Lake, tmp_path: Path) -> None:
         )  # then it is a time, of the event that is there already
         found = (told.events, told.rejects.get("bad_time", 0), told.duplicates)
         assert found == (3, 1 - rounds, rounds), number
-    for name in [view.name for view in views.catalogue()]:
-        lake.view(name)
+    for view in views.catalogue():
+        asked(lake).sql(f"from {view.name}").pl()
     exported = "\n".join(lake.export_events()).encode()
     assert all(exported.count(number) >= 3 for number in NUMBERS)
 
@@ -190,8 +191,8 @@ def test_lone_surrogates(lake: Lake, tmp_path: Path) -> None:
     row = taken(lake, tmp_path / "x", among(b"\n".join(raws)))
     assert (row["events"], row["rejects"]) == (5, 1)
     assert [(r["reason"], r["raw"]) for r in rejects(lake)] == [("lone_surrogate", raws[0])]
-    for name in [view.name for view in views.catalogue()]:
-        lake.view(name)
+    for view in views.catalogue():
+        asked(lake).sql(f"from {view.name}").pl()
     assert sum(text.count(r"\ud800") for text in lake.export_events()) == 4
 
 
@@ -276,7 +277,7 @@ def test_numbers_at_the_ends_of_their_types(lake: Lake, tmp_path: Path) -> None:
         records.append({"object": "fine_tuning.job", "id": A, **job})
     row = lake.ingest([write_lines(tmp_path / "x.jsonl", records)], job_id=A)
     assert row.reject_count == 0
-    con = lake.connect()
+    con = asked(lake)
     for view in views.catalogue():
         con.sql(f"from {view.name}").fetchall()
     assert not [check.name for check in rules() if con.execute(check.query).fetchall()]

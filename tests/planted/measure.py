@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine import asked
 from oracle_lake import rows
 
 from pipeline import open_lake
@@ -48,7 +49,7 @@ def measure(jobs: Sequence[Job], folder: Path) -> list[Outcome]:
     with open_lake(folder / "lake") as lake:
         report = lake.ingest(dump(jobs, folder))
         assert not any(source.rejects for source in report.sources)
-        con = lake.connect()
+        con = asked(lake)
         told = {kind: rows(con, query) for kind, query in QUERIES.items()}
     by_job: dict[str, list[tuple[str, dict[str, Any]]]] = {job.job_id: [] for job in jobs}
     for kind, alarms in told.items():
