@@ -205,7 +205,7 @@ def test_a_job_is_named_by_what_no_other_begins_with(drawn: Drawing) -> None:
     """A beginning of several ids, and a whole id that is not there, are refused."""
     with pytest.raises(UsageError, match="2 jobs begin so, as negative and no-number"):
         drawn("n")
-    with pytest.raises(UsageError, match="no such job"):
+    with pytest.raises(UsageError, match="no job of that name or beginning"):
         drawn("ftjob-" + "x" * 24)
 
 

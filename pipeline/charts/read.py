@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
 LOSSES = ("train_loss", "valid_loss", "full_valid_loss")
 REWARDS = ("train_mean_reward", "valid_mean_reward", "full_valid_mean_reward")
 
-WHOLE_JOB_ID = re.compile(r"ftjob-(?:[A-Za-z0-9]{24}|[0-9a-f]{32})")
-"""OpenAI's and Azure's ids, as long as they ever are: such a job needs no looking up."""
-
-_JOBS_THAT_BEGIN_SO = "select distinct job_id from lake_events where starts_with(job_id, $1)"
 _CURVE = "from loss_curves where job_id = $1 order by step"
 _ATTEMPTS = "from loss_curve_attempts where job_id = $1 order by attempt, step"
 _JOB = "select job_id, status, last_step, total_steps from jobs where job_id = $1"
@@ -114,26 +109,23 @@ def curves(
     return Curves(pl.concat(known) if known else pl.DataFrame(), points, marks)
 
 
-def whole_job_id(con: duckdb.DuckDBPyConnection, job: str, told: str | None = None) -> str:
-    """The id of the one job that begins so.
+def whole_job_id(con: duckdb.DuckDBPyConnection, job: str) -> str:
+    """The id of the one job that begins so, by its events or by what is told beside them.
 
     Args:
-        con: a connection that has the views; an id as long as they ever are is not looked up.
-        job: the beginning.
-        told: how it was given, for the error.
+        con: a connection to a lake, with or without views.
+        job: the id, or its beginning.
 
     Raises:
         UsageError: no job of the lake begins so, or several do.
     """
-    if WHOLE_JOB_ID.fullmatch(job):
-        return job
-    told = told or job
-    found = [name for (name,) in con.execute(_JOBS_THAT_BEGIN_SO, [job]).fetchall()]
+    rows = con.execute(sql_text("lake/jobs_that_begin_so"), [job]).fetchall()
+    found = [name for (name,) in rows]
     if not found:
-        raise UsageError(f"{told}: no job of that name or beginning: see `tunelog show jobs`")
+        raise UsageError(f"{job}: no job of that name or beginning: see `tunelog show jobs`")
     if len(found) > 1 and job not in found:
         few = " and ".join(sorted(found)[:2])
-        raise UsageError(f"{told}: {len(found):,} jobs begin so, as {few}: write more of it")
+        raise UsageError(f"{job}: {len(found):,} jobs begin so, as {few}: write more of it")
     return job if job in found else str(found[0])
 
 

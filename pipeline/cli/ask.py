@@ -15,7 +15,7 @@ from pipeline.cli.options import (
     nearest,
     open_existing,
     output_options,
-    whole_job,
+    with_whole_job,
 )
 from pipeline.cli.output import write_rows
 from pipeline.errors import UsageError
@@ -133,7 +133,7 @@ def show(
     """
     query, params = view_query(known_view(view), job=job, where=where, columns=columns, limit=limit)
     lake = open_existing(lake_dir)
-    ask(lake, query, whole_job(lake, params), memory, timeout, format, output)
+    ask(lake, query, with_whole_job(lake, params), memory, timeout, format, output)
 
 
 def view_query(

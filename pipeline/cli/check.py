@@ -83,8 +83,7 @@ def check(
     if fail_on is not None:
         asked = replace(asked, fail_on=settings.rules(fail_on.split(","), "--fail-on"))
     lake = open_existing(lake_dir)
-    params = whole_job(lake, {} if job is None else {"job": job})
-    found = checks.check(lake, asked, job_id=params.get("job"))
+    found = checks.check(lake, asked, job_id=None if job is None else whole_job(lake, job))
     rows = found.rows if whole else found.found
     if format == "table":
         with destination(output) as out:

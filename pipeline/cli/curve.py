@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from pipeline.cli.options import lake_option, open_existing
+from pipeline.cli.options import lake_option, open_existing, whole_job
 from pipeline.cli.terminal import note, terminal_width
 
 if TYPE_CHECKING:
@@ -94,12 +94,12 @@ def curve(
       tunelog curve ftjob-abc123 --log --steps 2:200
       tunelog curve ftjob-abc123 --metric 'train_*' --attempts
     """
-    from pipeline.charts.read import VIEWS, curves, whole_job_id
+    from pipeline.charts.read import VIEWS, curves
     from pipeline.cli.picture import picture
 
     lake = open_existing(lake_dir)
+    ids = list(dict.fromkeys(whole_job(lake, job) for job in jobs))
     with lake.connect(VIEWS) as con:
-        ids = list(dict.fromkeys(whole_job_id(con, job) for job in jobs))
         found = curves(con, ids, metrics=metrics, smoothing=smooth, attempts=attempts)
     if steps is not None:
         found = found.within(*steps)

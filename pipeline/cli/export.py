@@ -11,7 +11,7 @@ from pipeline.cli.options import (
     lake_option,
     open_existing,
     output_options,
-    whole_job,
+    with_whole_job,
 )
 from pipeline.cli.output import destination
 from pipeline.cli.terminal import inert_json
@@ -52,9 +52,9 @@ def export(
     if view is not None or format != "jsonl":
         query, params = view_query(known_view(view or "events"), job=job)
         lake = open_existing(lake_dir)
-        ask(lake, query, whole_job(lake, params), memory, timeout, format, output)
+        ask(lake, query, with_whole_job(lake, params), memory, timeout, format, output)
         return
     lake = open_existing(lake_dir)
-    lines = lake.export_events(whole_job(lake, params).get("job"))
+    lines = lake.export_events(with_whole_job(lake, params).get("job"))
     with destination(output) as out:
         out.writelines(f"{inert_json(line)}\n" for line in lines)

@@ -149,19 +149,23 @@ def waiting_note(directory: str) -> Callable[[str], None]:
     return lambda holder: note(f"{directory}: {holder} writes this lake: waiting for it")
 
 
-def whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
-    """The parameters of a query with the beginning of a job's id made whole.
+def whole_job(lake: Lake, job: str) -> str:
+    """The id of the one job that is called so, or begins so.
 
     Raises:
         UsageError: No job of the lake begins so, or several do.
     """
-    from pipeline.charts.read import WHOLE_JOB_ID, whole_job_id
+    from pipeline.charts.read import whole_job_id
 
-    job = params.get("job")
-    if job is None or WHOLE_JOB_ID.fullmatch(job):
-        return params
+    if lake.has_events_of(job):
+        return job
     with lake.connect([]) as con:
-        return {**params, "job": whole_job_id(con, job, f"--job {job}")}
+        return whole_job_id(con, job)
+
+
+def with_whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
+    """The parameters of a query with the job, where one is given, as `whole_job` tells it."""
+    return {**params, "job": whole_job(lake, params["job"])} if "job" in params else params
 
 
 def known_view(name: str) -> str:

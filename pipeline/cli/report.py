@@ -76,7 +76,7 @@ def write_report(
     """Write a report of a lake; see `tunelog report`."""
     format = format or format_of(output)
     lake = open_existing(lake_dir)
-    chosen = [whole_job(lake, {"job": job})["job"] for job in jobs] or None
+    chosen = [whole_job(lake, job) for job in jobs] or None
     name = output or ("-" if format == "markdown" else "report.html")
     if format == "html" and name == "-" and sys.stdout.isatty():
         raise UsageError("tunelog report: a page to a terminal: name a file with --output")

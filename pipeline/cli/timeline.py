@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.options import lake_option, open_existing, output_options
+from pipeline.cli.options import lake_option, open_existing, output_options, whole_job
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
 
@@ -65,10 +65,9 @@ def timeline(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from pipeline.charts.read import whole_job_id
-
-    with open_existing(lake_dir).connect(["timeline"]) as con:
-        job_id = whole_job_id(con, job)
+    lake = open_existing(lake_dir)
+    job_id = whole_job(lake, job)
+    with lake.connect(["timeline"]) as con:
         ((first, last),) = con.execute(_STEPS, [job_id]).fetchall()
         near = [] if around is None else [around - window, around + window]
         rows = con.sql(_NEAR if near else _ALL, params=[job_id, *near]).to_arrow_table()

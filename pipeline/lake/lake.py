@@ -127,6 +127,14 @@ class Lake(Drawn):
         text = views.script(files, only=only, comments=only is None)
         return text, [file for paths in files.values() for file in paths]
 
+    def has_events_of(self, job_id: str) -> bool:
+        """Whether the lake holds events of a job; answered by the ledger, without a look at them.
+
+        Args:
+            job_id: its whole id.
+        """
+        return self._store.ledger.has_events_of(job_id)
+
     def export_events(self, job_id: str | None = None) -> Iterator[str]:
         """The original events as JSON text, one a line, each JSON-equal to what was read.
 

@@ -70,6 +70,11 @@ class Questions:
         self._db.executemany("insert or ignore into asked values (?)", ((job,) for job in jobs))
         return [row[0] for row in self._db.execute(sql_text("lake/segments_of"))]
 
+    def has_events_of(self, job: str) -> bool:
+        """Whether a live events segment holds rows of a job."""
+        query = "select exists (select 1 from segment_jobs where job_id = ?)"
+        return bool(self._db.execute(query, (job,)).fetchone()[0])
+
     def unattributed(self) -> list[str]:
         """Jobs whose name is not known yet."""
         query = (
