@@ -33,6 +33,8 @@ _MENDS = {
     "BinderException": "change it (`tunelog views NAME` lists a view's columns)",
     "CatalogException": "`tunelog views` lists what there is",
 }
+_MAY_BE_DAMAGE = ("Error", "IOException", "RuntimeError", "SerializationException", "")
+"""Kinds of errors as which damaged files are reported, if they are not named."""
 
 
 class Stream:
@@ -41,7 +43,13 @@ class Stream:
     The child ends with the last batch, with `close`, with the `with` block, or with this process.
     """
 
-    def __init__(self, child: subprocess.Popen[bytes], query: str, limits: _Limits) -> None:
+    def __init__(
+        self,
+        child: subprocess.Popen[bytes],
+        query: str,
+        limits: _Limits,
+        files: Sequence[str] = (),
+    ) -> None:
         """Wait for the schema.
 
         Raises:
@@ -51,6 +59,7 @@ class Stream:
         self._child = child
         self._query = query
         self._limits = limits
+        self._files = files
         self._watch = threading.Thread(target=limits.watch, args=(child,), daemon=True)
         self._watch.start()
         try:
@@ -114,6 +123,11 @@ class Stream:
             text = f"the engine stopped with {ended} {told.decode(errors='replace')[-300:]}"
         if kind in ("OutOfMemoryException", "MemoryError") or "std::bad_alloc" in text:
             return QueryError(self._limits.out_of_memory())
+        if kind in _MAY_BE_DAMAGE or "parquet" in text.lower():
+            from pipeline.lake.damage import damage
+
+            if found := damage(self._files):
+                return found
         return _error(kind, text, at, self._query)
 
 
@@ -216,7 +230,7 @@ def stream(
     with suppress(BrokenPipeError):  # where it ended before it read, it says why
         child.stdin.write(packed)  # type: ignore[union-attr]
         child.stdin.flush()  # type: ignore[union-attr]
-    return Stream(child, query, limits)
+    return Stream(child, query, limits, files)
 
 
 def _plain(value: object) -> object:

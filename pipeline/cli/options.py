@@ -140,7 +140,9 @@ def open_existing(directory: str) -> Lake:
     from pipeline import open_lake
 
     lake = open_lake(directory, create=False)
-    click.get_current_context().call_on_close(lake.close)
+    context = click.get_current_context()
+    context.call_on_close(lake.close)
+    context.with_resource(lake.telling_damage())
     return lake
 
 

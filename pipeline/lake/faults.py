@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,31 +16,57 @@ _ADVICE = {
     errno.EDQUOT: "make room in your quota, then repeat the command",
     errno.EIO: "check the disk, then repeat the command",
     errno.EROFS: "the disk is mounted read-only: mount it writable",
+    errno.ENOENT: "see what else is missing with `tunelog verify`",
     errno.EACCES: "make it writable for you",
     errno.EPERM: "make it writable for you",
 }
 _OTHERWISE = "see that the disk is sound and has room, then repeat the command"
 
 
+Damage = Callable[[], LakeError | None]
+"""Looks whether the files of a lake are damaged."""
+
+
 @contextmanager
-def told_of(lake: Path) -> Iterator[None]:
+def told_of(lake: Path, damage: Damage | None = None) -> Iterator[None]:
     """Let failures of the disk below a lake pass as `LakeError`.
 
     Errors that name a file outside the lake pass as they are.
+
+    Args:
+        lake: its folder.
+        damage: asked where the engine fails.
     """
     try:
-        yield
+        with told_of_engines(lake, damage):
+            yield
     except OSError as error:
         if error.filename is not None and not Path(error.filename).is_relative_to(lake):
             raise
         advice = _ADVICE.get(error.errno or 0, _OTHERWISE)
         place = error.filename if error.filename is not None else lake
         raise LakeError(f"{place}: {error.strerror or _line(error)}: {advice}") from error
+
+
+@contextmanager
+def told_of_engines(lake: Path, damage: Damage | None = None) -> Iterator[None]:
+    """Let what engines report of a lake's files pass as `LakeError`; mistakes pass as they are.
+
+    Args:
+        lake: its folder.
+        damage: asked where the engine fails.
+    """
+    try:
+        yield
     except sqlite3.Error as error:
         raise LakeError(f"{lake / 'ledger.db'}: {_line(error)}: {_OTHERWISE}") from error
-    except Exception as error:  # to name the engine's own kind would take loading the engine
+    except Exception as error:  # to name the engine's own kinds would take loading the engine
         engine = sys.modules.get("duckdb")
-        if engine is None or not isinstance(error, engine.IOException):
+        if engine is None or not isinstance(error, (engine.Error, RuntimeError)):
+            raise
+        if found := damage and damage():
+            raise found from error
+        if not isinstance(error, engine.IOException):
             raise
         raise LakeError(f"{lake}: {_line(error)}: {_OTHERWISE}") from error
 

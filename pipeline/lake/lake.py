@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import views
 from pipeline.charts.drawn import Drawn
 from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
-from pipeline.errors import UsageError
-from pipeline.lake.faults import told_of
+from pipeline.errors import LakeError, UsageError
+from pipeline.lake.faults import told_of, told_of_engines
 from pipeline.lake.store import Store
 
 if TYPE_CHECKING:
@@ -127,6 +128,15 @@ class Lake(Drawn):
         text = views.script(files, only=only, comments=only is None)
         return text, [file for paths in files.values() for file in paths]
 
+    def telling_damage(self) -> AbstractContextManager[None]:
+        """A context in which failures of the engine over damaged files pass as `LakeError`."""
+        return told_of_engines(self.path, self._damage)
+
+    def _damage(self) -> LakeError | None:
+        from pipeline.lake.damage import damage
+
+        return damage(file for files in self._store.files().values() for file in files)
+
     def has_events_of(self, job_id: str) -> bool:
         """Whether the lake holds events of a job; answered by the ledger, without a look at them.
 
@@ -197,7 +207,7 @@ class Lake(Drawn):
         from pipeline.lake.compact import compact_if_worth
         from pipeline.lake.ingest import ingest
 
-        with told_of(self.path):
+        with told_of(self.path, self._damage):
             report = ingest(
                 self._store, [str(path) for path in paths], job_id=job_id, force=force,
                 max_record_bytes=max_record_bytes, max_expansion=max_expansion,
@@ -229,7 +239,7 @@ class Lake(Drawn):
         """
         from pipeline.lake.mend import assign
 
-        with told_of(self.path):
+        with told_of(self.path, self._damage):
             moved = assign(self._store, source, job, force=force, waiting=waiting)
         self._forget()
         return moved
@@ -242,7 +252,7 @@ class Lake(Drawn):
         """
         from pipeline.lake.mend import replay
 
-        with told_of(self.path):
+        with told_of(self.path, self._damage):
             report = replay(self._store, waiting=waiting)
         self._forget()
         return report
@@ -261,7 +271,7 @@ class Lake(Drawn):
         """
         from pipeline.lake.compact import compact
 
-        with told_of(self.path):
+        with told_of(self.path, self._damage):
             merged = compact(self._store, everything=True, keep_hours=keep_hours, waiting=waiting)
         self._forget()
         return merged

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xxhash
 
 from pipeline import views
 from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.errors import LakeError
 from pipeline.lake import settle
+from pipeline.lake.damage import hash_of
 from pipeline.lake.rules import rules
 from pipeline.lake.store import Store, from_ledger
 from pipeline.sqlfiles import sql_text
@@ -226,7 +225,7 @@ class _Verifier:
             with self._store.ledger.writing(self._waiting):
                 strays = self._unnamed()
         for path in strays:
-            if path.is_file() and path.suffix == ".parquet" and _hash_of(path) == path.stem:
+            if path.is_file() and path.suffix == ".parquet" and hash_of(path) == path.stem:
                 self.outcome.leftovers.append(path)
             else:
                 problem = "the ledger does not name it, and it is no file of tunelog's"
@@ -253,13 +252,8 @@ def _changed(path: Path, size: int) -> str | None:
     held = path.stat().st_size
     if held != size:
         return f"holds {held:,} bytes, and the ledger says {size:,}"
-    digest = _hash_of(path)
+    digest = hash_of(path)
     return f"its content was changed: its hash is {digest} now" if digest != path.stem else None
-
-
-def _hash_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def _is_empty(path: Path) -> bool:

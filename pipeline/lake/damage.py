@@ -1,0 +1,49 @@
+"""Damaged files of a lake: looked for where the engine fails, to tell them from its mistakes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from shlex import quote
+
+import xxhash
+
+from pipeline.errors import LakeError
+
+_HASH_LETTERS = 32
+
+
+def damage(files: Iterable[str | Path]) -> LakeError | None:
+    """An error that names the first file that is not there, or not what its name says.
+
+    Engines report a damaged file in many ways, and some of them as they report a wrong query.
+
+    Args:
+        files: absolute paths of a lake's files, as `Store.files` gives them.
+    """
+    for path in map(Path, files):
+        if problem := _problem(path):
+            lake = path.parents[1]
+            see = f"see `tunelog verify --lake {quote(str(lake))}`"
+            return LakeError(f"{lake}: {path.relative_to(lake)} {problem}: {see}")
+    return None
+
+
+def _problem(path: Path) -> str | None:
+    try:
+        named_by_content = len(path.stem) == _HASH_LETTERS
+        if named_by_content and hash_of(path) != path.stem:
+            return "is damaged"
+        path.stat()
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return None
+
+
+def hash_of(path: Path) -> str:
+    """The hash of a file's content, by which segments are named."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()

@@ -1,0 +1,89 @@
+"""A lake whose files were lost or damaged: every command names the file, and no other is blamed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+from dumps import A, an_event
+
+from pipeline import open_lake
+from pipeline.cli import run
+from pipeline.errors import ExitCode, LakeError
+
+COMMANDS = (
+    ["summary"],
+    ["check"],
+    ["check", "--job", A],
+    ["report", "--format", "markdown"],
+    ["curve", A],
+    ["timeline", A],
+    ["export"],
+    ["show", "events"],
+    ["compact"],
+)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of two segments."""
+    folder = tmp_path_factory.mktemp("damage")
+    with open_lake(folder / "lake") as lake:
+        for part in (range(1, 200), range(200, 400)):
+            dump = folder / f"{A}-{part[0]}.jsonl"
+            dump.write_text("".join(json.dumps(an_event(n)) + "\n" for n in part))
+            lake.ingest([dump], job_id=A)
+    return folder / "lake"
+
+
+def lose(file: Path) -> None:
+    """Delete a file."""
+    file.unlink()
+
+
+def flip(file: Path) -> None:
+    """Turn bits in all that a file holds between its first and last bytes."""
+    content = bytearray(file.read_bytes())
+    for at in range(4, len(content) - 8, 5):
+        content[at] ^= 0x5A
+    file.chmod(0o640)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [lose, flip])
+def test_every_command_names_the_file(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    sound: Path,
+    harm: Callable[[Path], None],
+) -> None:
+    """One line with the lake, the file and what to do; exit code 3."""
+    place = tmp_path / "lake"
+    shutil.copytree(sound, place)
+    file = sorted((place / "events").iterdir())[0]
+    harm(file)
+    what = "missing" if harm is lose else "damaged"
+    for command in COMMANDS:
+        assert run([*command, "--lake", str(place)]) == ExitCode.ENVIRONMENT, command
+        told = capsys.readouterr().err
+        see = f"see `tunelog verify --lake {place}`"
+        assert told == f"{place}: events/{file.name} is {what}: {see}\n", command
+
+
+def test_a_mistake_over_whole_files_stays_one(sound: Path) -> None:
+    """What the engine reports while all files are whole passes as it is: it is a mistake."""
+    with open_lake(sound) as lake, pytest.raises(duckdb.CatalogException), lake.telling_damage():
+        lake.connect([]).sql("from no_such_view")
+
+
+def test_a_damaged_ledger_is_no_bug(tmp_path: Path, sound: Path) -> None:
+    """What SQLite reports while a command reads is told of the ledger."""
+    shutil.copytree(sound, tmp_path / "lake")
+    with open_lake(tmp_path / "lake") as lake:
+        lake._store.ledger._db.execute("drop table segment_jobs")
+        with pytest.raises(LakeError, match=r"ledger\.db: no such table"), lake.telling_damage():
+            lake.has_events_of(A)
