@@ -110,6 +110,23 @@ def test_reason_place_and_bytes(tmp_path: Path, case: Bad) -> None:
     assert row["job_id"] == JOB
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("body", [page(0, 1, 2), page(0, 1, 2)["data"]], ids=["page", "array"])
+def test_a_cut_off_document(tmp_path: Path, body: Any, indent: int | None) -> None:
+    """The end of a cut-off document is said to be cut off, plain, compressed and beside others."""
+    text = json.dumps(body, indent=indent).encode()[:-70]
+    (tmp_path / "a.json").write_bytes(text)
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(b" " + text))
+    (tmp_path / "c.json").write_bytes(json.dumps(page(0, 1, 2)).encode())
+    for names in (["a.json"], ["b.json.gz"], ["a.json", "b.json.gz", "c.json"]):
+        with open_lake(tmp_path / f"lake of {len(names)}, {names[0]}") as lake:
+            report = lake.ingest([tmp_path / name for name in names], job_id=JOB)
+            told = [source.rejects for source in report.sources if source.path[-6:] != "c.json"]
+            assert told == [{"cut_off": 1}] * len(told)
+            kept = {row["raw"] for row in rejects(lake)}
+        assert all(text.endswith(raw) for raw in kept) and kept
+
+
 def test_job_conflict(tmp_path: Path) -> None:
     """A stream whose evidence names two jobs is rejected whole, never merged."""
     other = job_name(7)

@@ -258,6 +258,7 @@ def _one(parts: Sequence[Part], counts: Sequence[int]) -> Block:
     for block, end in zip(blocks, map(int, ends), strict=True):
         for index, over in block.oversize.items():
             whole.oversize[end - len(block) + index] = over
+        whole.open_ends.update(end - len(block) + index for index in block.open_ends)
         if block.unterminated:
             whole.open_ends.add(end - 1)
     return whole
