@@ -255,7 +255,9 @@ def test_many_sources_are_folded(tunelog: Run, tmp_path: Path) -> None:
     assert len(lines) < 15
     assert any("39.jsonl" in line for line in lines)
     assert "59 sources without rejects: --format json lists all" in lines[-1]
-    assert len(json.loads(tunelog("ingest", "d", "--format", "json").stdout)) == 60
+    assert (
+        len(json.loads(tunelog("ingest", "d", "--format", "json", code=ExitCode.DATA).stdout)) == 60
+    )
 
 
 def test_rejects_decide_the_exit_code(tunelog: Run, tmp_path: Path) -> None:

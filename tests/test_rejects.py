@@ -15,7 +15,9 @@ from strategies import job_name
 from test_ingest import JOB, event, exchange, page
 
 from pipeline import exact, open_lake
+from pipeline.cli import run
 from pipeline.contract import REJECT_PREFIX_BYTES, REJECT_REASONS
+from pipeline.errors import ExitCode
 from pipeline.lake.lake import Lake
 
 GOOD = [event(0), event(1), event(2)]
@@ -260,6 +262,27 @@ def test_rejects_repeat(tmp_path: Path) -> None:
         for _ in range(2):
             lake.ingest([tmp_path / "dump.jsonl"])
             assert [row["reason"] for row in rejects(lake)] == ["malformed_json", "not_an_object"]
+
+
+def test_rejects_are_told_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A repeated ingest counts the rejects that the lake keeps: the exit code stays what it was."""
+    dump = tmp_path / "dump.jsonl"
+    text = "\n".join([*map(json.dumps, GOOD), "{oops}", '{"id'])
+    dump.write_text(text)
+    (tmp_path / "same.jsonl").write_text(text)
+    ingest = ["ingest", str(dump), str(tmp_path / "same.jsonl"), "--lake", str(tmp_path / "lake")]
+    for told in ("1 malformed_json, 1 cut_off", "2 kept from earlier"):
+        assert run(ingest) == ExitCode.DATA
+        assert f"2 rejects ({told})" in capsys.readouterr().out
+    assert run([*ingest, "--allow-rejects", "2"]) == ExitCode.OK
+    capsys.readouterr()
+    dump.write_text(text + '": 1}\n')  # the line that was cut off is another reject now
+    assert run([*ingest, "--format", "json", "--allow-rejects", "4"]) == ExitCode.OK
+    grown, same = json.loads(capsys.readouterr().out)
+    assert (grown["status"], grown["rejects"], grown["kept_rejects"]) == (
+        "grown", {"unknown_object": 1}, 1
+    )  # fmt: skip
+    assert (same["status"], same["rejects"], same["kept_rejects"]) == ("known", {}, 0)
 
 
 def test_many_rejects(tmp_path: Path) -> None:

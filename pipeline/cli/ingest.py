@@ -40,7 +40,7 @@ _COUNTS = ("records", "events", "duplicates", "variants", "blank")
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Exit with 0 up to this many rejects.",
+    help="Exit with 0 up to this many rejects, old ones of known files included.",
 )
 @click.option(
     "--max-record-bytes",
@@ -75,6 +75,9 @@ def ingest(
     PATH is a file, a folder, a glob, or - for standard input. Forms and compression (gzip, zstd)
     are told by content. What the lake already holds is not added again; what is no event is kept
     as a reject. Prints what became of the records; --format json lists every source in full.
+
+    Rejects end it with exit code 1, also those that the lake keeps since it read a file earlier:
+    to repeat the command does not make them good. `tunelog rejects` shows them.
 
     \b
     Examples:
@@ -146,6 +149,7 @@ def source_table(sources: Sequence[SourceReport]) -> pa.Table:
         [("path", text), ("status", text), ("problem", text)]
         + [(name, number) for name in _COUNTS]
         + [("companions", counts), ("ignored", counts), ("rejects", counts)]
+        + [("kept_rejects", number)]
         + [("jobs", pa.list_(text)), ("about", pa.list_(text))]
     )
     rows = [{name: _storable(getattr(source, name)) for name in schema.names} for source in sources]
@@ -178,9 +182,11 @@ def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterato
         told = f"of {_count(len(about), 'job')}{_by(beside)}"
         yield f"  {sum(beside.values()):>12,} companions {told}"
     yield f"  {sum(ignored.values()):>12,} ignored{_by(ignored)}"
+    if kept := sum(source.kept_rejects for source in sources):
+        rejects["kept from earlier"] = kept
     yield f"  {sum(rejects.values()):>12,} rejects{_by(rejects)}"
     yield f"  {total['blank']:>12,} blank lines"
-    listed = [s for s in sources if len(sources) <= LISTED or s.problem or s.rejects][:LISTED]
+    listed = [s for s in sources if len(sources) <= LISTED or s.problem or _rejects(s)][:LISTED]
     if listed:
         yield ""
         rows = [_listed(source, companions=bool(beside)) for source in listed]
@@ -201,9 +207,13 @@ def _listed(source: SourceReport, *, companions: bool) -> dict[str, Any]:
         **({"comp.": sum(source.companions.values())} if companions else {}),
         "dup.": source.duplicates,
         "ignored": sum(source.ignored.values()),
-        "rejects": sum(source.rejects.values()),
+        "rejects": _rejects(source),
         "job": jobs[0] if len(jobs) == 1 else _count(len(jobs), "job"),
     }
+
+
+def _rejects(source: SourceReport) -> int:
+    return sum(source.rejects.values()) + source.kept_rejects
 
 
 def _added(counts: Iterable[dict[str, int]]) -> Counter[str]:

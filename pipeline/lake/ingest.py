@@ -23,7 +23,7 @@ from pipeline.lake.reading import Misjudged, Reading
 from pipeline.lake.reports import (
     IngestReport,
     SourceReport,
-    plain_report,
+    plain_reports,
     report,
     source_row,
     stream_rows,
@@ -101,7 +101,9 @@ def ingest(
         fresh = [r for r in readings if r.status in ("new", "grown")]
         reports = _commit(store, folder, fresh, taken, version, waiting) if fresh else {}
     store.write_script()
-    return IngestReport([reports.get(id(r)) or plain_report(r) for r in readings])
+    told = [r.source_id for r in readings if id(r) in reports]
+    plain = plain_reports(store, (r for r in readings if id(r) not in reports), told)
+    return IngestReport([reports.get(id(r)) or next(plain) for r in readings])
 
 
 class _Meter:

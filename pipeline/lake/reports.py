@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.attribution import Stream
 from pipeline.lake import naming, settle
 from pipeline.lake.reading import Reading
-from pipeline.lake.store import Commit
+from pipeline.lake.store import Commit, Store
 
 
 @dataclass
@@ -24,6 +24,7 @@ class SourceReport:
         records: records read = events + companions + duplicates + rejects + ignored + blank.
         variants: duplicates whose content differs from what the lake keeps.
         rejects: reason -> count.
+        kept_rejects: rejects that the lake keeps of it from earlier ingests.
         ignored: kind -> count.
         companions: kind -> count of what is told about jobs beside their events, and is new.
         jobs: jobs its events belong to.
@@ -38,6 +39,7 @@ class SourceReport:
     duplicates: int = 0
     variants: int = 0
     rejects: dict[str, int] = field(default_factory=dict)
+    kept_rejects: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
     companions: dict[str, int] = field(default_factory=dict)
     blank: int = 0
@@ -53,8 +55,8 @@ class IngestReport:
 
     @property
     def reject_count(self) -> int:
-        """Rejected records, over all sources."""
-        return sum(sum(source.rejects.values()) for source in self.sources)
+        """Rejects that the lake holds of these sources, those of earlier ingests included."""
+        return sum(sum(source.rejects.values()) + source.kept_rejects for source in self.sources)
 
     @property
     def refused(self) -> list[SourceReport]:
@@ -62,9 +64,25 @@ class IngestReport:
         return [source for source in self.sources if source.status == "refused"]
 
 
-def plain_report(reading: Reading) -> SourceReport:
-    """The report on a source of which nothing was read."""
-    return SourceReport(reading.stored_path, reading.status, reading.problem)
+def plain_reports(
+    store: Store, readings: Iterable[Reading], told: Iterable[str]
+) -> Iterator[SourceReport]:
+    """The reports on sources of which nothing was read.
+
+    Args:
+        store: the lake, which tells what it keeps of the known ones.
+        readings: the sources.
+        told: ids of sources whose rejects are told elsewhere.
+    """
+    seen = set(told)
+    for reading in readings:
+        report = SourceReport(reading.stored_path, reading.status, reading.problem)
+        known = reading.status == "known"
+        row = store.ledger.known(reading.content_hash, reading.hint) if known else None
+        if row and row["source_id"] not in seen:
+            seen.add(row["source_id"])
+            report.kept_rejects = row["rejects"]
+        yield report
 
 
 def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> SourceReport:
@@ -95,12 +113,19 @@ def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> So
         duplicates=duplicates,
         variants=sum(v["source_id"] == reading.source_id for v in settled.variants),
         rejects=dict(reading.rejects),
+        kept_rejects=_kept(reading),
         ignored=dict(reading.ignored),
         companions={kind: count for kind, count in beside.items() if count},
         blank=reading.blank,
         jobs=sorted(jobs),
         about=sorted(reading.about),
     )
+
+
+def _kept(reading: Reading) -> int:
+    """The rejects of the earlier self of a file that grew, but for a cut-off line read again."""
+    old = reading.grown_from
+    return old["rejects"] - (reading.reread is not None) if old else 0
 
 
 def source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[str, Any]:
