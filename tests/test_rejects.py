@@ -224,6 +224,32 @@ def test_replay(tmp_path: Path, blind: Callable[[bool], None], named: bool) -> N
             assert straight.view("events").equals(found)
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_replay_of_records_that_were_too_large(tmp_path: Path, packed: bool) -> None:
+    """Under a larger limit they become events: from the lake, or from a file that is unchanged."""
+    rows = [*GOOD, event(3, message="x" * 5_000), event(4, message="y" * LIMIT), event(5)]
+    text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    dump = tmp_path / "dump"
+    dump.write_bytes(gzip.compress(text) if packed else text)
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake.ingest([dump], max_record_bytes=2_000).reject_count == 2
+        assert "rejects --replay --max-record-bytes" in rejects(lake)[0]["detail"]
+        told = [lake.replay_rejects(max_record_bytes=n).passed for n in (3_000, 100_000)]
+        assert told == [0, 1]
+        content = dump.read_bytes()
+        for other in (content[: len(content) // 2], content[1:]):
+            dump.write_bytes(other)
+            assert lake.replay_rejects().passed == 0
+        dump.unlink()
+        assert lake.replay_rejects().passed == 0
+        dump.write_bytes(content)
+        assert lake.replay_rejects().passed == 1
+        assert lake.view("events")["event_id"].to_list() == [row["id"] for row in rows]
+        (source,) = lake.view("sources").to_dicts()
+        assert (source["records"], source["events"], source["rejects"]) == (6, 6, 0)
+        assert not lake.verify().findings
+
+
 def test_replay_of_an_event_that_came_otherwise(
     tmp_path: Path, blind: Callable[[bool], None]
 ) -> None:

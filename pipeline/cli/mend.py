@@ -7,6 +7,7 @@ import click
 from pipeline.cli.ask import ask, view_query
 from pipeline.cli.options import (
     Finite,
+    Size,
     lake_option,
     nearest,
     open_existing,
@@ -20,12 +21,21 @@ from pipeline.errors import UsageError
 
 @click.command()
 @click.option("--replay", is_flag=True, help="Try them again; those that pass become events.")
+@click.option(
+    "--max-record-bytes",
+    metavar="SIZE",
+    type=Size(),
+    default="64MiB",
+    show_default=True,
+    help="With --replay: take records up to this size.",
+)
 @click.option("--reason", metavar="REASON", help="Only this reason, such as cut_off.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many rows.")
 @lake_option
 @output_options()
 def rejects(
     replay: bool,
+    max_record_bytes: int,
     reason: str | None,
     limit: int | None,
     lake_dir: str,
@@ -38,7 +48,9 @@ def rejects(
     ASCII); in parquet they are the bytes.
 
     With --replay, the stored bytes are read by the present version; those that now pass move to
-    the events, once, and how many did is printed.
+    the events, once, and how many did is printed. So do records that were too large, up to
+    --max-record-bytes: of more than 64 KiB they are read from their files, if these still lie
+    where they were, unchanged. To read others, ingest their dump into another lake.
 
     \b
     Examples:
@@ -46,11 +58,14 @@ def rejects(
       tunelog rejects --reason cut_off --limit 5
       tunelog rejects --format json -o rejects.json
       tunelog rejects --replay
+      tunelog rejects --replay --max-record-bytes 256MiB
     """
     if replay:
         import pyarrow as pa
 
-        report = open_existing(lake_dir).replay_rejects(waiting=waiting_note(lake_dir))
+        report = open_existing(lake_dir).replay_rejects(
+            max_record_bytes=max_record_bytes, waiting=waiting_note(lake_dir)
+        )
         row = {"tried": report.tried, "passed": report.passed, "still": report.still}
         write_rows(pa.Table.from_pylist([row]).to_reader(), format, output)
         return

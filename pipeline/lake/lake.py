@@ -244,8 +244,18 @@ class Lake(Drawn):
         self._forget()
         return moved
 
-    def replay_rejects(self, *, waiting: Callable[[str], None] | None = None) -> ReplayReport:
+    def replay_rejects(
+        self,
+        *,
+        max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
+        waiting: Callable[[str], None] | None = None,
+    ) -> ReplayReport:
         """Read the rejects again with this version; those that pass become events, once.
+
+        Args:
+            max_record_bytes: records that were too large pass up to this size; those of more than
+                64 KiB are read from their files, which must be what they were [byte].
+            waiting: told once who holds the lake, if another process does.
 
         Raises:
             LakeError: the lake cannot be written.
@@ -253,7 +263,7 @@ class Lake(Drawn):
         from pipeline.lake.mend import replay
 
         with told_of(self.path, self._damage):
-            report = replay(self._store, waiting=waiting)
+            report = replay(self._store, max_record_bytes=max_record_bytes, waiting=waiting)
         self._forget()
         return report
 

@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from pipeline import exact
 from pipeline.companions import Companion
-from pipeline.contract import UNATTRIBUTED_PREFIX
+from pipeline.contract import DEFAULT_MAX_RECORD_BYTES, UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.lake import settle
 from pipeline.lake.change import Change
 from pipeline.lake.companions import companion_row
 from pipeline.lake.intake import Taken
 from pipeline.lake.odd import event_row
+from pipeline.lake.oversize import whole
 from pipeline.lake.segments import stage_table
 from pipeline.lake.store import Commit, Store
 from pipeline.sqlfiles import sql_text
@@ -89,7 +90,12 @@ def _move(store: Store, folder: Path, commit: Commit, old: set[str], job: str) -
     return moved
 
 
-def replay(store: Store, *, waiting: Callable[[str], None] | None = None) -> ReplayReport:
+def replay(
+    store: Store,
+    *,
+    max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
+    waiting: Callable[[str], None] | None = None,
+) -> ReplayReport:
     """Read all rejects again; see `Lake.replay_rejects`."""
     with store.workspace() as folder, store.ledger.writing(waiting, task="rejects --replay"):
         files = store.live("rejects")
@@ -105,7 +111,7 @@ def replay(store: Store, *, waiting: Callable[[str], None] | None = None) -> Rep
             for batch in con.sql("from rejected").to_arrow_reader(1_000):
                 for reject in batch.to_pylist():
                     tried += 1
-                    found = _again(store, reject)
+                    found = _again(store, reject, max_record_bytes)
                     if found is None:
                         continue
                     source = reject["source_id"]
@@ -153,14 +159,14 @@ class _Found:
     counts: Counter[str] = field(default_factory=lambda: Counter(rejects=-1))
 
 
-def _again(store: Store, reject: Mapping[str, Any]) -> _Found | None:
+def _again(store: Store, reject: Mapping[str, Any], limit: int) -> _Found | None:
     """What a reject is for the present version, None where that is a reject still."""
-    if reject["raw_hash"] is not None or reject["reason"] in (
-        "job_conflict",
-        "corrupt_compression",
-    ):
+    if reject["reason"] in ("job_conflict", "corrupt_compression"):
         return None
-    verdict = exact.read(reject["raw"])
+    raw = reject["raw"] if reject["raw_hash"] is None else whole(store, reject, limit)
+    if raw is None:
+        return None
+    verdict = exact.read(raw)
     found = _Found()
     place = (reject["source_id"], reject["position"], reject["byte_offset"])
     if isinstance(verdict, exact.Companions):

@@ -130,7 +130,7 @@ class OddRecords:
         source = record.source
         over = self._shared.oversize.get((source, record.position))
         if over is not None:
-            detail = f"{over.length} bytes: raise --max-record-bytes to read it"
+            detail = f"{over.length} bytes: see `tunelog rejects --replay --max-record-bytes`"
             return self._reject(record, exact.Reject("too_large", detail))
         if not self._shared.readings[source].job_objects and job_line(record.raw, 0):
             raise Misjudged
