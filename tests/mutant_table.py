@@ -406,7 +406,7 @@ MUTANTS = (
            "        Ledger(self.path / 'ledger.db', create=create).close()\n"
            "        if create:\n            self._make()\n", CRASH + "killed_and_refused"),
     Mutant("crash", "assign cannot be repeated", "pipeline/lake/mend.py",
-           "if not wanted and job not in jobs:", "if not wanted:", CRASH + "killed_and_refused"),
+           "if not wanted and not done:", "if not wanted:", CRASH + "killed_and_refused"),
     Mutant("crash", "a full disk is told without a path", "pipeline/lake/faults.py",
            'raise LakeError(f"{place}: {error.strerror', 'raise LakeError(f"{error.strerror',
            CRASH + "killed_and_refused"),

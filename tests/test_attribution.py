@@ -415,6 +415,60 @@ def test_assign(tmp_path: Path) -> None:
         assert jobs(lake) == {B: ids(NAMELESS)}
 
 
+def test_assign_never_leaves_things_silently(tmp_path: Path) -> None:
+    """Events given to a job by hand move on by force only, to a job of the source as to others."""
+    rows = [*NAMELESS, *({**event, "job_id": B} for event in job_events(B, 9)[1:])]
+    path = put(tmp_path / "x.jsonl", lines(rows))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        for _ in range(2):
+            assert lake.assign(str(path), B) in (len(NAMELESS), 0)
+        assert jobs(lake).keys() == {B}
+    with open_lake(tmp_path / "other") as lake:
+        lake.ingest([path])
+        assert lake.assign(str(path), A) == len(NAMELESS)
+        with pytest.raises(UsageError, match=f"belong to {A}, {B} already: add --force"):
+            lake.assign(str(path), B)
+        assert jobs(lake).keys() == {A, B}
+        assert lake.assign(str(path), B, force=True) == len(NAMELESS)
+        assert jobs(lake).keys() == {B}
+
+
+def test_assign_finds_a_file_by_any_of_its_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source is called by its path as it was given, or by another path of the same file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+    put(tmp_path / "d" / "x_1.jsonl", lines(NAMELESS))
+    put(tmp_path / "d" / "xy1.jsonl", lines(NAMELESS[1:]))
+    for number, (read, called) in enumerate(
+        [
+            ("d", tmp_path / "d" / "x_1.jsonl"),
+            ("d", "./d/../d/x_1.jsonl"),
+            (tmp_path / "d", "d/x_1.jsonl"),
+            ("d", "x_1.jsonl"),
+        ]
+    ):
+        with open_lake(tmp_path / f"lake {number}") as lake:
+            lake.ingest([read])
+            assert lake.assign(str(called), A) == len(NAMELESS)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "not a job", "a\nb", "a\tb", "a\u2003b", "\x1b[2J", "a\u202eb"]
+)
+def test_what_is_no_job_id(tmp_path: Path, text: str) -> None:
+    """A job id has no white space and nothing that cannot be printed."""
+    path = put(tmp_path / "x.jsonl", lines(NAMELESS))
+    with open_lake(tmp_path / "lake") as lake:
+        with pytest.raises(UsageError, match="no job id: give one without white space"):
+            lake.ingest([path], job_id=text)
+        lake.ingest([path])
+        with pytest.raises(UsageError, match="no job id: give one without white space"):
+            lake.assign(str(path), text)
+
+
 def test_assign_joins_what_the_job_has(tmp_path: Path) -> None:
     """Events assigned to a job that has them already become duplicates of its own."""
     named = azure(job_events(A), metrics=True)
@@ -466,7 +520,7 @@ MOVED = {
 }
 
 
-@pytest.mark.parametrize("job", [B, "my job"])
+@pytest.mark.parametrize("job", [B, "my-job"])
 @pytest.mark.parametrize("kind", MOVED)
 def test_an_export_names_jobs_beyond_doubt(tmp_path: Path, kind: str, job: str) -> None:
     """Read again, an export gives each job its events, also those it was given by force."""

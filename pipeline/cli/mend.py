@@ -94,7 +94,8 @@ def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
       tunelog assign dumps/page-3.json ftjob-abc123
     """
     moved = open_existing(lake_dir).assign(source, job, force=force, waiting=waiting_note(lake_dir))
-    note(f"{source}: {moved:,} events moved to {job}")
+    what = f"{moved:,} events moved" if moved else "no events to move: they belong"
+    note(f"{source}: {what} to {job}")
 
 
 @click.command()

@@ -19,6 +19,7 @@ from pipeline.lake.growth import (
     still_grown,
 )
 from pipeline.lake.intake import Intake, Taken
+from pipeline.lake.naming import check_job_id
 from pipeline.lake.reading import Misjudged, Reading
 from pipeline.lake.reports import (
     IngestReport,
@@ -54,6 +55,8 @@ def ingest(
     waiting: Callable[[str], None] | None = None,
 ) -> IngestReport:
     """Read sources into a lake; see `Lake.ingest`."""
+    if job_id is not None:
+        check_job_id(job_id)
     sources = list(discover(paths))
     version = store.ledger.version()
 

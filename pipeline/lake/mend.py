@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,12 @@ from pipeline.lake import settle
 from pipeline.lake.change import Change
 from pipeline.lake.companions import companion_row
 from pipeline.lake.intake import Taken
+from pipeline.lake.naming import check_job_id
 from pipeline.lake.odd import event_row
 from pipeline.lake.oversize import whole
 from pipeline.lake.segments import stage_table
 from pipeline.lake.store import Commit, Store
+from pipeline.sources import shown
 from pipeline.sqlfiles import sql_text
 
 
@@ -49,11 +52,8 @@ def assign(
     waiting: Callable[[str], None] | None = None,
 ) -> int:
     """Give the events of a source's streams to a job; see `Lake.assign`."""
-    found = store.ledger.find_sources(source)
-    if len(found) != 1:
-        what = "no such source" if not found else f"{len(found)} sources are called so"
-        raise UsageError(f"{source}: {what}: `tunelog show sources` lists their ids and paths")
-    source_id = found[0]["source_id"]
+    check_job_id(job)
+    source_id = _source_id(store, source)
     with store.workspace() as folder, store.ledger.writing(waiting, task="assign"):
         streams = store.ledger.streams(source_id)
         wanted = {
@@ -62,7 +62,10 @@ def assign(
             if row["job_id"] != job and (force or row["job_id"].startswith(UNATTRIBUTED_PREFIX))
         }
         jobs = {row["job_id"] for row in streams}
-        if not wanted and job not in jobs:
+        # Streams that were given to another job by hand are not passed over without a word.
+        elsewhere = {row["job_id"] for row in streams if row["told_by"] == "assigned"} - {job}
+        done = job in jobs and not elsewhere
+        if not wanted and not done:
             raise UsageError(
                 f"{source}: its events belong to {', '.join(sorted(jobs))} already: "
                 "add --force to move them"
@@ -74,6 +77,18 @@ def assign(
             commit.finish()
     store.write_script()
     return moved
+
+
+def _source_id(store: Store, named: str) -> str:
+    """The id of the one source of this id or path: as given, else as the same file's other path."""
+    for name in (named, os.path.relpath(named), str(Path(named).absolute())):
+        found = store.ledger.find_sources(shown(name))
+        if len(found) == 1:
+            return str(found[0]["source_id"])
+        if found:
+            break
+    what = "no such source" if not found else f"{len(found)} sources are called so"
+    raise UsageError(f"{named}: {what}: `tunelog show sources` lists their ids and paths")
 
 
 def _move(store: Store, folder: Path, commit: Commit, old: set[str], job: str) -> int:

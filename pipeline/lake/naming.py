@@ -12,6 +12,7 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.contract import UNATTRIBUTED_PREFIX
+from pipeline.errors import UsageError
 from pipeline.lake.identity import rank, rebuilt
 from pipeline.sqlfiles import sql_text
 
@@ -29,6 +30,19 @@ class Names:
     streams: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     shared: set[str] = field(default_factory=set)
+
+
+def check_job_id(job: str) -> None:
+    """Refuse a text that is no id of a job.
+
+    Raises:
+        UsageError: it is empty, or holds white space or what cannot be printed.
+    """
+    if not job or " " in job or not job.isprintable():
+        raise UsageError(
+            f"{job!a}: no job id: give one without white space and control characters,"
+            " such as ftjob-abc123"
+        )
 
 
 def name_streams(

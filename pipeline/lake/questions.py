@@ -110,7 +110,8 @@ class Questions:
 
     def find_sources(self, wanted: str) -> list[sqlite3.Row]:
         """Sources by id, by path, or by the end of a path."""
-        query = "select * from sources where source_id = ?1 or path = ?1 or path like '%/' || ?1"
+        end = "substr(path, -length(?1) - 1) = '/' || ?1"
+        query = f"select * from sources where source_id = ?1 or path = ?1 or {end}"
         return self._db.execute(query, (wanted,)).fetchall()
 
     def snapshot(self, table: str, commit_id: int | None = None) -> list[dict[str, Any]]:
