@@ -291,7 +291,10 @@ def test_a_lake_that_was_moved(path: Path) -> None:
     shutil.rmtree(moved, ignore_errors=True)
     path.rename(moved)
     try:
-        assert rules(verified(moved)) == {"open_sql_is_current"}
+        (finding,) = verified(moved).findings
+        assert finding.rule == "open_sql_is_current"
+        assert finding.problem == f"names the files where the lake lay once, in {path}"
+        assert "tunelog compact" in finding.advice
         with open_lake(moved) as lake:
             lake.compact()
             assert lake.verify().findings == []

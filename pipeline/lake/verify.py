@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,8 +208,13 @@ class _Verifier:
             named = views.named_files(self._store.script.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             named = {}
-        for table, paths in files.items():
-            wanted, found = views.literals(paths), named.get(table, set())
+        wanted_of = {table: views.literals(paths) for table, paths in files.items()}
+        if moved_from := _elsewhere(wanted_of, named):
+            problem = f"names the files where the lake lay once, in {moved_from}"
+            yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
+            return
+        for table, wanted in wanted_of.items():
+            found = named.get(table, set())
             for literal in sorted(wanted - found):
                 problem = f"does not name {literal}, which is live in {table}"
                 yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
@@ -241,6 +246,17 @@ class _Verifier:
             if (folder, path.name) not in named
             and path not in [self._store.empty(kind) for kind in TABLES]
         )
+
+
+def _elsewhere(wanted: Mapping[str, set[str]], named: Mapping[str, set[str]]) -> str | None:
+    """The other folder in which a script names the very files that are wanted."""
+    here, there = (
+        [path.strip("'").rsplit("/", 2) for each in paths.values() for path in sorted(each)]
+        for paths in (wanted, {table: named.get(table, set()) for table in wanted})
+    )
+    folders = {path[0] for path in there}
+    same = [path[1:] for path in here] == [path[1:] for path in there]
+    return folders.pop() if same and here != there and len(folders) == 1 else None
 
 
 def _changed(path: Path, size: int) -> str | None:
