@@ -172,7 +172,7 @@ def test_numbers_and_empty_cells_are_untouched(tmp_path: Path) -> None:
     assert path.read_text().splitlines() == [
         '"n","x","t","s","b","d"',
         '-1,-0.5,"-0.5",,"\'=1","\'=1"',
-        ',-Infinity,"","\'-x","\\xFF","a"',
+        ',-Infinity,"","\'-x","\\xff","a"',
     ]
 
 

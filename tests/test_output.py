@@ -122,12 +122,18 @@ def test_parquet_is_the_table(tmp_path: Path) -> None:
     assert math.isnan(back["x"][0].as_py())
 
 
-def test_bytes_are_a_blob_literal() -> None:
-    """Bytes that are no text are written as DuckDB writes a BLOB, from which they read back."""
-    duckdb = pytest.importorskip("duckdb")
-    raw = bytes(range(256))
-    text = exact(pa.array([raw]))[0]
-    assert duckdb.execute("select $1::blob", [text]).fetchone() == (raw,)
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b'{"id": "\xc3\xa9 \\\\n"}', '{"id": "\xe9 \\\\n"}'),
+        (b"\\xff \xff", "\\x5cxff \\xff"),
+        (b"gr\xc3", "gr\\xc3"),
+        (b"", ""),
+    ],
+)
+def test_bytes_are_text(raw: bytes, text: str) -> None:
+    """Bytes are written as the text that they are; only those that are none are spelled out."""
+    assert exact(pa.array([raw])) == [text]
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ def exact(array: pa.Array) -> list[str | None]:
     r"""Each value as text that loses nothing; NULL is None.
 
     Times with a zone are ISO 8601 in UTC with ``Z``, floats the shortest text that reads back the
-    same (``NaN``, ``Infinity``, ``-Infinity``), lists, structs and maps JSON, bytes DuckDB's text
-    of a BLOB (``\xAA`` for all that is not printable ASCII).
+    same (``NaN``, ``Infinity``, ``-Infinity``), lists, structs and maps JSON, bytes the text that
+    they are in UTF-8; else ``\xaa`` stands for those that are none, and ``\x5c`` for a backslash.
     """
     array = _storage(array)
     kind = array.type
@@ -54,7 +54,7 @@ def exact(array: pa.Array) -> list[str | None]:
     if pt.is_decimal(kind) or pt.is_date(kind) or pt.is_time(kind):
         return list(array.cast(pa.string()).to_pylist())
     if _is_binary(kind):
-        return [None if v is None else _blob_text(v) for v in array.to_pylist()]
+        return [None if v is None else _bytes_text(v) for v in array.to_pylist()]
     if pt.is_interval(kind):
         return [None if v is None else _iso_interval(v) for v in array.to_pylist()]
     if pt.is_nested(kind):
@@ -136,8 +136,11 @@ def _iso_interval(value: Any) -> str:
     return f"P{value.months}M{value.days}DT{value.nanoseconds / 1e9:.9g}S"
 
 
-def _blob_text(value: bytes) -> str:
-    return "".join(chr(b) if 32 <= b < 127 and b not in b"\\'\"" else f"\\x{b:02X}" for b in value)
+def _bytes_text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.replace(b"\\", rb"\x5c").decode("utf-8", "backslashreplace")
 
 
 def _json(value: Any) -> str:

@@ -44,8 +44,8 @@ def rejects(
 ) -> None:
     """List the records that are no events: source, line, byte offset, reason, detail, raw bytes.
 
-    In csv and json the raw bytes are DuckDB's text of a BLOB (\\xAA for what is not printable
-    ASCII); in parquet they are the bytes.
+    In csv and json the raw bytes are text, as they are in UTF-8; where some are none, \\xaa stands
+    for each of those and \\x5c for a backslash. In parquet they are the bytes.
 
     With --replay, the stored bytes are read by the present version; those that now pass move to
     the events, once, and how many did is printed. So do records that were too large, up to

@@ -28,12 +28,12 @@ Every command that prints rows takes `--format`; a file named with `-o` tells it
 | `json`, `jsonl` | programs | exact | ISO 8601, `Z` | `"NaN"`, `"Infinity"`, `"-Infinity"` |
 | `parquet` | engines | exact | timestamps, UTC | as stored |
 
-Maps are JSON objects in json, jsonl and csv. Bytes are DuckDB's text of a BLOB there: `\\xAA` for
-what is not printable ASCII. A table is as wide as its terminal (`$COLUMNS` wins); columns that do
-not fit are named on standard error, and a single row that does not fit is printed one column a
-line. Text from events never reaches a terminal as control characters: tables and Markdown
-spell them out (`\\x1b`), JSON escapes them, CSV spells them out where a terminal reads it and
-leaves them in files and pipes.
+Maps are JSON objects in json, jsonl and csv. Bytes are text there, as they are in UTF-8; where some
+are none, `\\xaa` stands for each of those and `\\x5c` for a backslash. A table is as wide as its
+terminal (`$COLUMNS` wins); columns that do not fit are named on standard error, and a single row
+that does not fit is printed one column a line. Text from events never reaches a terminal as control
+characters: tables and Markdown spell them out (`\\x1b`), JSON escapes them, CSV spells them out
+where a terminal reads it and leaves them in files and pipes.
 
 CSV is exact, so a spreadsheet that opens it runs the formulas that somebody wrote into a message
 (`=cmd|...`). `--spreadsheet` writes CSV that is safe to open: as
