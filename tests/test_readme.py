@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import COMMANDS
 from pipeline.views import catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +20,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [(match[1], match[2]) for match in FENCED.finditer(README)]
 MARK = "-- next command --"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])
+def test_commands_are_called_by_their_names(page: Path) -> None:
+    """What a page calls a command of tunelog is one."""
+    called = re.findall(r"`tunelog ([a-z]+)", page.read_text(encoding="utf-8"))
+    assert set(called) <= {*COMMANDS}
 
 
 @pytest.fixture(scope="module")
