@@ -44,6 +44,24 @@ def exchange(body: Any, job: str = JOB) -> dict[str, Any]:
     }
 
 
+def test_new_are_events_that_the_lake_held_in_no_copy(tmp_path: Path) -> None:
+    """A copy that wins over the lake's is reported as a duplicate; the ledger counts it as held."""
+    spaced = [event(n, data={"step": n, "train_loss": 0.5}) for n in range(4)]
+    fuller = [event(n, data={"train_loss": 0.5, "step": n, "x": 1}) for n in (2, 3, 4)]
+    turned = [{**event(n), "data": {"train_loss": 0.5, "step": n}} for n in range(4)]
+    with open_lake(tmp_path / "lake") as lake:
+        told = []
+        for name, rows in (("a", turned), ("b", spaced), ("c", fuller), ("d", turned[::-1])):
+            (tmp_path / f"{name}.json").write_text(json.dumps({"job_id": JOB, "data": rows}))
+            (source,) = lake.ingest([tmp_path / f"{name}.json"]).sources
+            told.append((source.events, source.duplicates))
+        assert told == [(4, 0), (0, 4), (1, 2), (0, 4)]
+        assert sum(new for new, _ in told) == len(lake.view("events"))
+        counts = lake.view("sources").select("path", "events", "duplicates").sort("path").rows()
+        assert [row[1:] for row in counts] == [(0, 4), (2, 2), (3, 0), (0, 4)]
+        assert not lake.verify().findings
+
+
 @pytest.mark.parametrize("line", [False, True], ids=["document", "on a line"])
 def test_repeats_inside_a_recorded_body(tmp_path: Path, line: bool) -> None:
     """An event twice in one recorded body costs none of the other events of that body."""

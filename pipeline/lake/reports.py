@@ -22,6 +22,10 @@ class SourceReport:
         status: new, known (skipped), grown (new records of a known file) or refused.
         problem: one line, for refused sources.
         records: records read = events + companions + duplicates + rejects + ignored + blank.
+        events: those that the lake held in no form.
+        duplicates: those that it held, or that came twice.
+        replacing: duplicates that took the place of the lake's copy, as the ledger counts them
+            for events of this source.
         variants: duplicates whose content differs from what the lake keeps.
         rejects: reason -> count.
         kept_rejects: rejects that the lake keeps of it from earlier ingests.
@@ -37,6 +41,7 @@ class SourceReport:
     records: int = 0
     events: int = 0
     duplicates: int = 0
+    replacing: int = 0
     variants: int = 0
     rejects: dict[str, int] = field(default_factory=dict)
     kept_rejects: int = 0
@@ -92,7 +97,8 @@ def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> So
         kind: count - settled.companions[reading.source_id, kind]
         for kind, count in sorted(reading.companions.items())
     }
-    repeats = settled.fresh[reading.source_id]
+    replacing = settled.replacing[reading.source_id]
+    repeats = settled.fresh[reading.source_id] + replacing
     duplicates = repeats + sum(reading.companions.values()) - sum(beside.values())
     jobs = {name.partition("@")[2] for name in reading.apart}
     for stream_id, stream in reading.streams.items():
@@ -111,6 +117,7 @@ def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> So
         - repeats
         - sum(reading.companions.values()),
         duplicates=duplicates,
+        replacing=replacing,
         variants=sum(v["source_id"] == reading.source_id for v in settled.variants),
         rejects=dict(reading.rejects),
         kept_rejects=_kept(reading),
@@ -139,8 +146,8 @@ def source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[s
         "compression": reading.compression,
         "job_hint": reading.hint or None,
         "records": report.records,
-        "events": report.events,
-        "duplicates": report.duplicates,
+        "events": report.events + report.replacing,
+        "duplicates": report.duplicates - report.replacing,
         "rejects": sum(report.rejects.values()),
         "ignored": sum(report.ignored.values()),
         "blank": report.blank,

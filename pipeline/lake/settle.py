@@ -81,12 +81,14 @@ class Settled:
     Attributes:
         fresh: losing rows among the staged: source id -> how many.
         held: losing rows among the lake's: source id -> how many.
+        replacing: staged rows that took the place of the lake's: source id -> how many.
         variants: rows for the table of variants.
         companions: what the lake knew already: (source id, kind) -> how many.
     """
 
     fresh: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
+    replacing: Counter[str] = field(default_factory=Counter)
     variants: list[dict[str, Any]] = field(default_factory=list)
     companions: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -153,9 +155,10 @@ def settle(con: duckdb.DuckDBPyConnection, moment: Any) -> Settled:
     )
     con.execute(sql_text("lake/losers"))
     settled = Settled()
-    totals = "select source_id, is_held, count(*) from losers group by all"
-    for source, is_held, count in con.execute(totals).fetchall():
+    totals = "select source_id, winner, is_held, count(*) from losers group by all"
+    for source, winner, is_held, count in con.execute(totals).fetchall():
         (settled.held if is_held else settled.fresh)[source] += count
+        settled.replacing[winner] += count if is_held else 0
     query = (
         'select job_id, event_id, same, source_id, position, "offset" from losers where place > 0'
         " order by all"

@@ -13,11 +13,12 @@ select
     job_id,
     event_id,
     coalesce(place, 0) as place,
-    same
+    same,
+    first_value(source_id) over best_first as winner
 from contested
 left join ranked using (job_id, event_id, same)
-qualify
-    row_number() over (
-        partition by job_id, event_id
-        order by coalesce(place, 0), same, is_held desc, source_id, "offset", position
-    ) > 1
+window best_first as (
+    partition by job_id, event_id
+    order by coalesce(place, 0), same, is_held desc, source_id, "offset", position
+)
+qualify row_number() over best_first > 1
