@@ -17,6 +17,11 @@ def significant(value: float) -> str:
     return f"{value:.0f}" if size >= 999.95 else f"{value:#.4g}"
 
 
+def count(number: int, noun: str) -> str:
+    """How many there are of something: ``1 source``, ``2,000 sources``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """A duration [s] in its two greatest units: ``0.25s``, ``45s``, ``12m 05s``, ``1h 02m``."""
     if not math.isfinite(seconds):

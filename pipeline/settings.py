@@ -120,9 +120,11 @@ def load(path: str | Path | None = None) -> Settings:
     check, thresholds = (_table(file, name, told.get(name, {})) for name in sections)
     _known(file, "check", check, ("fail_on",))
     given = check.get("fail_on", list(FAIL_ON))
+    given = [given] if given in ("all", "none") else given
     if not isinstance(given, list) or not all(isinstance(rule, str) for rule in given):
         raise UsageError(
-            f'{file}: check.fail_on: {_shown(given)} is no list of rules: write ["error", "nan"]'
+            f"{file}: check.fail_on: {_shown(given)} is no list of rules:"
+            ' write ["error", "nan"], or "all"'
         )
     return Settings(
         rules(given, f"{file}: check.fail_on"), dict(_thresholds(file, thresholds)), file

@@ -94,6 +94,15 @@ def test_settings_are_found_and_named(place: Path) -> None:
         file.unlink()
 
 
+@pytest.mark.parametrize("word", ["all", "none"])
+def test_words_for_rules_are_settings_too(tmp_path: Path, word: str) -> None:
+    """What --fail-on takes for every rule, or for no rule, the settings take."""
+    for text in (f'"{word}"', f'["{word}"]'):
+        (tmp_path / "my.toml").write_text(f"[check]\nfail_on = {text}\n")
+        told = settings.load(str(tmp_path / "my.toml")).fail_on
+        assert told == settings.rules([word], "--fail-on")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -266,7 +266,7 @@ def test_rejects_decide_the_exit_code(tunelog: Run, tmp_path: Path) -> None:
     with Path(path).open("a") as file:
         file.write('{"id": \n')
     done = tunelog("ingest", "a.jsonl", code=ExitCode.DATA)
-    assert "1 rejects, with 0 allowed" in done.stderr
+    assert "1 reject, with 0 allowed" in done.stderr
     assert json.loads(
         tunelog("sql", "select count(*) as n from events", "--format", "json").stdout
     )[0] == {"n": 7}

@@ -80,6 +80,15 @@ def test_a_mistake_over_whole_files_stays_one(sound: Path) -> None:
         lake.connect([]).sql("from no_such_view")
 
 
+def test_what_the_engine_tells_as_json_is_told_in_words(sound: Path) -> None:
+    """A failure of the disk that the engine reports as JSON is one line of text."""
+    told = {"exception_type": "IO", "exception_message": "Could not write: No space left.", "x": 1}
+    with open_lake(sound) as lake, pytest.raises(LakeError) as found, lake.telling_damage():
+        raise duckdb.IOException(json.dumps(told) + "\nmore")
+    advice = "see that the disk is sound and has room, then repeat the command"
+    assert str(found.value) == f"{sound}: Could not write: No space left: {advice}"
+
+
 def test_a_damaged_ledger_is_no_bug(tmp_path: Path, sound: Path) -> None:
     """What SQLite reports while a command reads is told of the ledger."""
     shutil.copytree(sound, tmp_path / "lake")

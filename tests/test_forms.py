@@ -66,7 +66,7 @@ def test_recognise_part() -> None:
 @pytest.mark.parametrize(
     ("head", "name"),
     [
-        (b"", "an empty file"),
+        (b"", "empty"),
         (b"\xef\xbb\xbf", "white space"),
         (b" \n\r\n", "white space"),
         (b"\x89PNG\r\n\x1a\n", "a PNG image"),

@@ -311,6 +311,32 @@ def test_rejects_are_told_again(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (same["status"], same["rejects"], same["kept_rejects"]) == ("known", {}, 0)
 
 
+def test_the_summary_counts_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is one, lines of an export are told as such, and a refused source is told where it is."""
+    rows = [{"object": "fine_tuning.job", "id": JOB}, {"messages": [{"role": "user"}]}, event(1)]
+    (tmp_path / "dump.jsonl").write_text("\n".join([*map(json.dumps, rows), "", "{oops}", ""]))
+    (tmp_path / "empty").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert run(["ingest", "dump.jsonl", "empty"]) == ExitCode.DATA
+    told = capsys.readouterr()
+    for line in (
+        "1 new event in 1 job",
+        "0 duplicates",
+        "2 ignored (1 naming a job and no more, as exports do, 1 of chats to train on)",
+        "1 reject (1 malformed_json)",
+        "1 blank line",
+        "empty: empty",
+    ):
+        assert line in [text.strip() for text in told.out.splitlines()]
+    assert "lake: 1 reject, with 0 allowed" in told.err
+    assert run(["ingest", "empty", "--format", "jsonl"]) == ExitCode.DATA
+    told = capsys.readouterr()
+    assert json.loads(told.out)["problem"] == "empty"
+    assert told.err == "lake: 1 of 1 sources refused, the first: empty: empty\n"
+
+
 def test_many_rejects(tmp_path: Path) -> None:
     """More rejects than fit one batch are all there, in their places."""
     lines = [json.dumps(event(0)), json.dumps(event(1)), *(f"{n} {{" for n in range(25_000))]

@@ -17,6 +17,7 @@ import pytest
 from dumps import an_event
 
 from pipeline import open_lake
+from pipeline.cli.report import format_of
 from pipeline.cli.report_markdown import code, lines
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.lake import Lake
@@ -89,6 +90,16 @@ def blocks(text: str) -> dict[str, Any]:
     """The data of a page, by the name of their block."""
     found = re.findall(r'<script type="application/json" id="([^"]+)">(.*?)</script>', text)
     return {name: json.loads(block) for name, block in found}
+
+
+def test_a_file_tells_its_format_or_is_refused() -> None:
+    """A report is HTML or Markdown: a name that tells neither is no reason to write one of them."""
+    told = {"a.html": "html", "a.HTM": "html", "a": "html", None: "html", "-": "html"}
+    for name, format in (told | {"a.md": "markdown"}).items():
+        assert format_of(name) == format
+    for name in ("a.txt", "a.csv", "a.json"):
+        with pytest.raises(UsageError, match=f"{name}: call it .html or .md"):
+            format_of(name)
 
 
 def test_equal_facts_give_equal_pages(told: Facts) -> None:

@@ -92,7 +92,8 @@ class Account:
         except openai.APIConnectionError as error:
             cause = error.__cause__
             why = f": {type(cause).__name__}: {cause}" if cause else ""
-            raise Failure(self.redactor.text(f"{path}: {error.message}{why}")) from None
+            place = public_url(str(error.request.url))
+            raise Failure(self.redactor.text(f"{place}: {error.message}{why}")) from None
         except Exception as error:  # its text and its causes may hold the key
             told = f"{path}: {type(error).__name__}: {error}"
             raise Failure(self.redactor.text(told)) from None

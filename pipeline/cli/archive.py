@@ -224,6 +224,8 @@ def refusal(failure: Exception) -> TunelogError:
     """The error that ends a command whose first request failed."""
     if getattr(failure, "fatal", False):
         return UsageError(f"{failure}: set OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to a valid key")
+    if getattr(failure, "status", None) == 404:
+        return DataError(f"{failure}: check the id, and that the key is of the account that has it")
     return DataError(f"{failure}: nothing was lost: run the same command again")
 
 

@@ -18,6 +18,7 @@ from pipeline.cli.options import (
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
 from pipeline.errors import ExitCode
+from pipeline.figures import count
 
 if TYPE_CHECKING:
     from pipeline.lake.verify import Verification
@@ -57,7 +58,7 @@ def verify(lake_dir: str, format: str, output: str | None) -> ExitCode:
 
 def _told(found: Verification, lake_dir: str) -> list[str]:
     """What the rows do not say."""
-    verdict = f"{len(found.findings):,} findings" if found.findings else "sound"
+    verdict = count(len(found.findings), "finding") if found.findings else "sound"
     lines = [f"{lake_dir}: {found.events:,} events in {found.segments:,} files: {verdict}"]
     if found.skipped:
         lines.append(f"{lake_dir}: the rules about rows wait until the files are whole again")

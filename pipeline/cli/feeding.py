@@ -17,6 +17,7 @@ from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import waiting_note
 from pipeline.cli.terminal import note
 from pipeline.errors import ExitCode
+from pipeline.figures import count
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -53,7 +54,7 @@ class Fed:
         """Tell what was not taken in."""
         if not self.refused and not self.rejects:
             return ExitCode.OK
-        bad = self.refused or f"{self.rejects:,} rejects"
+        bad = self.refused or count(self.rejects, "reject")
         see = f"see `tunelog rejects --lake {quote(lake_dir)}`"
         note(f"{lake_dir}: not all of it was taken in: {bad}: {see}")
         return ExitCode.DATA

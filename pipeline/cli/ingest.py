@@ -15,6 +15,7 @@ from pipeline.cli.options import Size, lake_option, output_options, waiting_note
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import inert, note, terminal_width
 from pipeline.errors import ExitCode
+from pipeline.figures import count
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +26,12 @@ Progress = Callable[[int, int | None], None]
 
 LISTED = 40
 """Sources the summary lists one by one; of more, only the noteworthy."""
+
+_IGNORED = {
+    "fine_tuning.job": "naming a job and no more, as exports do",
+    "chat training row": "of chats to train on",
+}
+"""Kinds of ignored objects in words, for one as for many."""
 
 _COUNTS = ("records", "events", "duplicates", "variants", "blank")
 
@@ -104,20 +111,22 @@ def ingest(
             out.writelines(f"{line}\n" for line in summary_lines(report.sources, width))
     else:
         write_rows(source_table(report.sources).to_reader(), format, output)
-    return _verdict(report, lake_dir, allow_rejects)
+    seen = format == "table" and output is None and sys.stdout.isatty() and sys.stderr.isatty()
+    return _verdict(report, lake_dir, allow_rejects, seen=seen)
 
 
-def _verdict(report: IngestReport, lake_dir: str, allowed: int) -> ExitCode:
+def _verdict(report: IngestReport, lake_dir: str, allowed: int, *, seen: bool) -> ExitCode:
+    """Tell what was not taken in; `seen`: each refused source was told where this is told."""
     code = ExitCode.OK
     if report.refused:
         first = report.refused[0].problem or report.refused[0].path
         of = f"{len(report.refused):,} of {len(report.sources):,} sources refused"
-        note(f"{lake_dir}: {of}, the first: {first}")
+        note(f"{lake_dir}: {of}" + (f", the first: {first}" if not seen else ""))
         code = ExitCode.DATA
     if report.reject_count > allowed:
         note(
-            f"{lake_dir}: {report.reject_count:,} rejects, with {allowed:,} allowed: the events are"
-            f" in the lake; see `tunelog rejects --lake {quote(lake_dir)}`,"
+            f"{lake_dir}: {count(report.reject_count, 'reject')}, with {allowed:,} allowed:"
+            f" the events are in the lake; see `tunelog rejects --lake {quote(lake_dir)}`,"
             " or raise --allow-rejects"
         )
         code = ExitCode.DATA
@@ -153,6 +162,8 @@ def source_table(sources: Sequence[SourceReport]) -> pa.Table:
         + [("jobs", pa.list_(text)), ("about", pa.list_(text))]
     )
     rows = [{name: _storable(getattr(source, name)) for name in schema.names} for source in sources]
+    for row in rows:
+        row["problem"] = row["problem"] and row["problem"].removeprefix(f"{row['path']}: ")
     return pa.Table.from_pylist(rows, schema)
 
 
@@ -172,20 +183,21 @@ def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterato
     jobs = {job for source in sources for job in source.jobs}
     states = Counter(source.status for source in sources)
     told = ", ".join(f"{n:,} {state}" for state, n in states.most_common())
-    yield f"{_count(len(sources), 'source')} ({told}), {_count(total['records'], 'record')}"
-    yield f"  {total['events']:>12,} new events in {_count(len(jobs), 'job')}"
-    yield f"  {total['duplicates']:>12,} duplicates" + (
+    yield f"{count(len(sources), 'source')} ({told}), {count(total['records'], 'record')}"
+    yield f"{_total(total['events'], 'new event')} in {count(len(jobs), 'job')}"
+    yield _total(total["duplicates"], "duplicate") + (
         f", {total['variants']:,} of them variants" if total["variants"] else ""
     )
     if beside:
         about = {job for source in sources for job in source.about}
-        told = f"of {_count(len(about), 'job')}{_by(beside)}"
-        yield f"  {sum(beside.values()):>12,} companions {told}"
+        told = f"of {count(len(about), 'job')}{_by(beside)}"
+        yield f"{_total(sum(beside.values()), 'companion')} {told}"
+    ignored = Counter({_IGNORED.get(kind, kind): number for kind, number in ignored.items()})
     yield f"  {sum(ignored.values()):>12,} ignored{_by(ignored)}"
     if kept := sum(source.kept_rejects for source in sources):
         rejects["kept from earlier"] = kept
-    yield f"  {sum(rejects.values()):>12,} rejects{_by(rejects)}"
-    yield f"  {total['blank']:>12,} blank lines"
+    yield _total(sum(rejects.values()), "reject") + _by(rejects)
+    yield _total(total["blank"], "blank line")
     listed = [s for s in sources if len(sources) <= LISTED or s.problem or _rejects(s)][:LISTED]
     if listed:
         yield ""
@@ -208,8 +220,13 @@ def _listed(source: SourceReport, *, companions: bool) -> dict[str, Any]:
         "dup.": source.duplicates,
         "ignored": sum(source.ignored.values()),
         "rejects": _rejects(source),
-        "job": jobs[0] if len(jobs) == 1 else _count(len(jobs), "job"),
+        "job": jobs[0] if len(jobs) == 1 else count(len(jobs), "job"),
     }
+
+
+def _total(number: int, noun: str) -> str:
+    """A line of the totals, numbers flush right."""
+    return f"  {number:>12,} {count(number, noun).partition(' ')[2]}"
 
 
 def _rejects(source: SourceReport) -> int:
@@ -226,7 +243,3 @@ def _added(counts: Iterable[dict[str, int]]) -> Counter[str]:
 def _by(counts: Counter[str]) -> str:
     parts = ", ".join(f"{n:,} {inert(kind)}" for kind, n in counts.most_common())
     return f" ({parts})" if parts else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -17,6 +17,7 @@ from pipeline.cli.options import (
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
+from pipeline.figures import count
 
 
 @click.command()
@@ -94,7 +95,7 @@ def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
       tunelog assign dumps/page-3.json ftjob-abc123
     """
     moved = open_existing(lake_dir).assign(source, job, force=force, waiting=waiting_note(lake_dir))
-    what = f"{moved:,} events moved" if moved else "no events to move: they belong"
+    what = f"{count(moved, 'event')} moved" if moved else "no events to move: they belong"
     note(f"{source}: {what} to {job}")
 
 

@@ -141,7 +141,8 @@ class _Counted:
 def _tell_hidden(names: list[str]) -> None:
     if names:
         listed = ", ".join(names)
-        note(f"{len(names)} columns do not fit: {listed}: ask for fewer, or for --format json")
+        what = "1 column does not fit" if len(names) == 1 else f"{len(names)} columns do not fit"
+        note(f"{what}: {listed}: ask for fewer, or for --format json")
 
 
 def _parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[bytes]) -> None:

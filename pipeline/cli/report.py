@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 
 
 def format_of(output: str | None) -> str:
-    """The format that a file's name tells."""
-    return "markdown" if chosen_format(None, output) == "markdown" else "html"
+    """The format that a file's name tells.
+
+    Raises:
+        UsageError: it tells another than a report can have.
+    """
+    if chosen_format(None, output) == "markdown":
+        return "markdown"
+    if output and Path(output).suffix.lower() not in ("", ".html", ".htm"):
+        raise UsageError(f"{output}: call it .html or .md, or say which it is with --format")
+    return "html"
 
 
 def _tell_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
@@ -89,7 +98,8 @@ def write_report(
     with destination(name) as out:
         size = sum(map(out.write, _parts(told, format)))
     if name != "-":
-        note(f"{name}: {size / 1e6:.1f} MB" + (": open it in a browser" * (format == "html")))
+        length = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+        note(f"{name}: {length}" + (": open it in a browser" * (format == "html")))
 
 
 def _parts(told: Facts, format: str) -> Iterator[str]:

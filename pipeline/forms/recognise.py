@@ -93,7 +93,7 @@ def recognise(head: bytes, whole: bool) -> str:
     text = head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip(_SPACE)
     if not text:
         if whole:
-            raise Unrecognised("an empty file" if not head else "nothing but white space")
+            raise Unrecognised("empty" if not head else "nothing but white space")
         return "lines"
     if _NOTEBOOK.match(text):
         raise Unrecognised(f"a Jupyter notebook, {_LATER}")

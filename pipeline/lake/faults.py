@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import LakeError
@@ -72,5 +73,10 @@ def told_of_engines(lake: Path, damage: Damage | None = None) -> Iterator[None]:
 
 
 def _line(error: BaseException) -> str:
-    """The first line of what an error says."""
+    """The first line of what an error says; of one that the engine tells as JSON, its message."""
+    _, marked, told = str(error).partition('{"exception_type"')
+    with suppress(ValueError, KeyError):
+        if marked:
+            message = json.JSONDecoder().raw_decode(marked + told)[0]["exception_message"]
+            return str(message).partition("\n")[0].rstrip(".:")
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")

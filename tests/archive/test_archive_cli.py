@@ -117,7 +117,7 @@ def test_a_fault_is_a_row(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
         (["archive", "--out", "a", "--report", "r.html"], ExitCode.USAGE, "without --lake"),
         (["archive", "verify", "none"], ExitCode.USAGE, "no archive here"),
         (["watch", "--every", "soon"], ExitCode.USAGE, "'soon' is no time span"),
-        (["watch", "--job", "ftjob-none"], ExitCode.DATA, "status 404"),
+        (["watch", "--job", "ftjob-none"], ExitCode.DATA, "no such job: check the id"),
         (["archive", "--out", "a", "--job", "ftjob-none"], ExitCode.DATA, "something is missing"),
     ],
 )
@@ -136,7 +136,7 @@ def test_errors_are_one_line(
         ("OPENAI_API_KEY", "sk-some-other-key", "status 401"),
         ("OPENAI_API_KEY", f"{KEY}\n{KEY}", "OPENAI_API_KEY: holds"),
         ("OPENAI_API_KEY", "", "OPENAI_API_KEY: is not set"),
-        ("OPENAI_BASE_URL", f"http://me:{KEY}@127.0.0.1:9/v1", "Connection"),
+        ("OPENAI_BASE_URL", f"http://me:{KEY}@127.0.0.1:9/v1", "http://127.0.0.1:9/v1/"),
     ],
 )
 def test_a_bad_setting_is_told_without_its_value(
