@@ -59,12 +59,15 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_lake(folder / "lake") as made:
         for number, (job, payloads) in enumerate(JOBS.items()):
             rows = [
-                event(n + 1, message=f"Step {n}", data=data, created_at=1_700_000_000 + n)
+                event(
+                    n + 1, job_id=job, message=f"Step {n}", data=data, created_at=1_700_000_000 + n
+                )
                 for n, data in enumerate(payloads)
             ]
+            rows.append(event(99_999, job_id=job, message="hello", data={}, type="message"))
             path = folder / f"{number}.jsonl"
-            path.write_text(lines(*rows, event(99_999, message="hello", data={}, type="message")))
-            made.ingest([path], job_id=job)
+            path.write_text(lines(*rows))
+            made.ingest([path])
         made.ingest([ROOT / "data" / "samples" / f"openai-{kind}.jsonl"
                      for kind in ("supervised", "reinforcement", "restart")])  # fmt: skip
     return folder / "lake"

@@ -30,9 +30,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     rows.append(
         event(40, created_at=1_700_000_020, message=EVIL, level="error", data={}, type=EVIL)
     )
-    (folder / "evil.jsonl").write_text(lines(*rows))
+    (folder / "evil.jsonl").write_text(lines(*(row | {"job_id": JOB} for row in rows)))
     with open_lake(folder / "lake") as made:
-        made.ingest([folder / "evil.jsonl"], job_id=JOB)
+        made.ingest([folder / "evil.jsonl"])
         made.ingest([ROOT / "data" / "samples" / "openai-supervised.jsonl"])
         yield made
 
