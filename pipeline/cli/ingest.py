@@ -117,6 +117,8 @@ def ingest(
 
 def _verdict(report: IngestReport, lake_dir: str, allowed: int, *, seen: bool) -> ExitCode:
     """Tell what was not taken in; `seen`: each refused source was told where this is told."""
+    from pipeline.contract import UNATTRIBUTED_PREFIX
+
     code = ExitCode.OK
     if report.refused:
         first = report.refused[0].problem or report.refused[0].path
@@ -130,6 +132,13 @@ def _verdict(report: IngestReport, lake_dir: str, allowed: int, *, seen: bool) -
             " or raise --allow-rejects"
         )
         code = ExitCode.DATA
+    nameless = {j for s in report.sources for j in s.jobs if j.startswith(UNATTRIBUTED_PREFIX)}
+    if nameless:
+        note(
+            f"{lake_dir}: of {count(len(nameless), 'stream')} nothing tells the job: see"
+            f" `tunelog show unattributed_events --lake {quote(lake_dir)}`, then"
+            " `tunelog assign SOURCE JOB`"
+        )
     return code
 
 

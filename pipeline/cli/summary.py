@@ -14,7 +14,6 @@ import click
 from pipeline.cli.options import lake_option, open_existing, output_options
 from pipeline.cli.output import destination, json_lines
 from pipeline.cli.terminal import inert, note, terminal_width
-from pipeline.contract import UNATTRIBUTED_PREFIX
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,6 +101,8 @@ def summary_lines(
         width: Of the terminal, None for no limit [column].
         format: table or markdown.
     """
+    from pipeline.contract import UNATTRIBUTED_PREFIX
+
     head = "## " if format == "markdown" else ""
     states = Counter(job["status"] for job in jobs)
     told = ", ".join(f"{n:,} {inert(state)}" for state, n in states.most_common())
