@@ -76,7 +76,7 @@ def test_names(tmp_path: Path) -> None:
         args = ["ingest", "in", "--lake", f"lake {format}'\"", "--format", format]
         done = started().run(args, cwd=tmp_path)
         assert done.code == 1 and "Traceback" not in done.stderr
-        assert done.stderr.count("\n") == 2 and "\x1b" not in done.stderr
+        assert done.stderr.count("\n") == 3 and "\x1b" not in done.stderr
         if format in ("table", "markdown"):
             assert "\x1b" not in done.stdout
         if format == "json":
