@@ -458,6 +458,9 @@ def test_asking(tmp_path: Path) -> None:
         assert lake.view("jobs")["job_id"].to_list() == [job_name(1), job_name(2)]
         with pytest.raises(UsageError, match="nothing: no such view"):
             lake.view("nothing")
+        for empty in ("", "-- nothing"):
+            with pytest.raises(UsageError, match="no query"):
+                lake.sql(empty)
 
 
 def test_a_ledger_that_is_none(tmp_path: Path) -> None:

@@ -81,9 +81,16 @@ class Lake(Drawn):
         return con
 
     def sql(self, query: str, **params: Any) -> pl.DataFrame:
-        """The rows of a query; `$name` stands for a parameter."""
+        """The rows of a query; `$name` stands for a parameter.
+
+        Raises:
+            UsageError: the query gives no rows, not even none: it is empty, or a command.
+        """
         con = self._connection(views.named(query))
-        return con.sql(query, params=params).pl() if params else con.sql(query).pl()
+        rows = con.sql(query, params=params or None)
+        if rows is None:
+            raise UsageError(f"{query!r}: no query: write one that gives rows, as a select")
+        return rows.pl()
 
     def view(self, name: str) -> pl.DataFrame:
         """All rows of a view, in the order of its grain.
