@@ -18,6 +18,7 @@ from pipeline.cli.options import (
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import inert, note, terminal_width
 from pipeline.errors import ExitCode
+from pipeline.figures import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,10 +118,9 @@ def _by_job(rows: pa.Table, width: int | None) -> Iterator[str]:
 
 def _told(found: Checked, asked: Settings) -> list[str]:
     """What the verdicts come to, and by which rules."""
-    jobs = "1 job" if found.jobs == 1 else f"{found.jobs:,} jobs"
     counts = ", ".join(f"{rule} {n:,}" for rule, n in found.tripped.items())
     odd = f"{found.odd:,} tripped a rule ({counts})" if counts else "nothing tripped"
-    lines = [f"{jobs} checked: {odd}"]
+    lines = [f"{count(found.jobs, 'job')} checked: {odd}"]
     named = ", ".join(asked.fail_on) or "nothing"
     verdict = f"failed in {found.failing:,}" if found.failing else "passed"
     by = f" ({asked.path})" if asked.path else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import Size, lake_option, output_options, waiting_note
+from pipeline.cli.options import lake_option, output_options, record_limit_option, waiting_note
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import inert, note, terminal_width
 from pipeline.errors import ExitCode
@@ -49,14 +49,7 @@ _COUNTS = ("records", "events", "duplicates", "variants", "blank")
     show_default=True,
     help="Exit with 0 up to this many rejects, old ones of known files included.",
 )
-@click.option(
-    "--max-record-bytes",
-    metavar="SIZE",
-    type=Size(),
-    default="64MiB",
-    show_default=True,
-    help="A longer record is a reject.",
-)
+@record_limit_option("A longer record is a reject.")
 @click.option(
     "--max-expansion",
     metavar="N",

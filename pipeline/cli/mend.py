@@ -7,11 +7,11 @@ import click
 from pipeline.cli.ask import ask, view_query
 from pipeline.cli.options import (
     Finite,
-    Size,
     lake_option,
     nearest,
     open_existing,
     output_options,
+    record_limit_option,
     waiting_note,
 )
 from pipeline.cli.output import write_rows
@@ -22,14 +22,7 @@ from pipeline.figures import count
 
 @click.command()
 @click.option("--replay", is_flag=True, help="Try them again; those that pass become events.")
-@click.option(
-    "--max-record-bytes",
-    metavar="SIZE",
-    type=Size(),
-    default="64MiB",
-    show_default=True,
-    help="With --replay: take records up to this size.",
-)
+@record_limit_option("With --replay: take records up to this size.")
 @click.option("--reason", metavar="REASON", help="Only this reason, such as cut_off.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many rows.")
 @lake_option

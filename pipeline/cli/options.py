@@ -124,6 +124,18 @@ class Finite(click.FloatRange):
         return number
 
 
+def record_limit_option(help: str) -> Callable[[F], F]:
+    """`--max-record-bytes SIZE`, as `max_record_bytes` [byte]."""
+    return click.option(
+        "--max-record-bytes",
+        metavar="SIZE",
+        type=Size(),
+        default="64MiB",
+        show_default=True,
+        help=help,
+    )
+
+
 def open_existing(directory: str) -> Lake:
     """The lake of a command that only reads.
 

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.cli.summary import job_columns
 from pipeline.cli.table import escape_markdown, markdown_lines
 from pipeline.cli.terminal import inert
+from pipeline.figures import count
 from pipeline.report.details import all_advice, all_findings
 from pipeline.report.gather import Facts
 from pipeline.report.words import NOTE, Advice, Finding
@@ -35,7 +36,7 @@ def lines(facts: Facts) -> Iterator[str]:
     jobs = facts.jobs.to_dicts()
     states = Counter(job["status"] for job in jobs)
     told = ", ".join(f"{n:,} {state}" for state, n in states.most_common())
-    yield f"## {_count(len(jobs), 'fine-tuning job')}" + (f": {told}" if told else "")
+    yield f"## {count(len(jobs), 'fine-tuning job')}" + (f": {told}" if told else "")
     yield ""
     if not jobs:
         yield "This lake holds no job yet: `tunelog ingest PATH`."
@@ -59,7 +60,7 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         kind = f", {code(row['error_code'])}" if row["error_code"] else ""
         said = f": {code(row['message'])}" if row["message"] else ""
         few = ", ".join(map(code, row["job_ids"][:3])) + (", …" if row["jobs"] > 3 else "")
-        yield f"- {_count(row['jobs'], 'job')}{phase}{kind}{said} ({few})"
+        yield f"- {count(row['jobs'], 'job')}{phase}{kind}{said} ({few})"
     yield from _more(len(failures) - KINDS, "reasons")
 
 
@@ -92,8 +93,8 @@ def _problems(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if kinds:
         yield from ("", "### Other errors and warnings", "")
     for kind in kinds[:KINDS]:
-        many = _count(kind["events"], kind["severity"])
-        yield f"- {many} in {_count(kind['jobs'], 'job')}, as {code(kind['example'])}"
+        many = count(kind["events"], kind["severity"])
+        yield f"- {many} in {count(kind['jobs'], 'job')}, as {code(kind['example'])}"
     yield from _more(len(kinds) - KINDS, "kinds")
 
 
@@ -108,7 +109,3 @@ def _more(left: int, things: str) -> Iterator[str]:
     if left > 0:
         yield ""
         yield f"and {left:,} more {things}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

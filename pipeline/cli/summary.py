@@ -14,6 +14,7 @@ import click
 from pipeline.cli.options import lake_option, open_existing, output_options
 from pipeline.cli.output import destination, json_lines
 from pipeline.cli.terminal import inert, note, terminal_width
+from pipeline.figures import count, duration, significant
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +108,7 @@ def summary_lines(
     states = Counter(job["status"] for job in jobs)
     told = ", ".join(f"{n:,} {inert(state)}" for state, n in states.most_common())
     events = sum(job["events"] for job in jobs)
-    yield f"{head}{_count(len(jobs), 'job')}, {_count(events, 'event')}" + (told and f": {told}")
+    yield f"{head}{count(len(jobs), 'job')}, {count(events, 'event')}" + (told and f": {told}")
     if jobs:
         yield ""
         yield from _table(job_columns(jobs[:limit]), width, format)
@@ -117,15 +118,15 @@ def summary_lines(
     if nameless := sum(job["job_id"].startswith(UNATTRIBUTED_PREFIX) for job in jobs):
         yield ""
         yield (
-            f"of {_count(nameless, 'stream')} nothing tells the job: tunelog show "
+            f"of {count(nameless, 'stream')} nothing tells the job: tunelog show "
             "unattributed_events, then tunelog assign SOURCE JOB"
         )
     for severity in ("error", "warning"):
         kinds = [row for row in problems if row["severity"] == severity]
         many = sum(row["events"] for row in kinds)
         yield ""
-        yield f"{head}{_count(many, severity)}" + (
-            f" of {_count(len(kinds), 'kind')}" if kinds else ""
+        yield f"{head}{count(many, severity)}" + (
+            f" of {count(len(kinds), 'kind')}" if kinds else ""
         )
         if kinds:
             yield ""
@@ -138,7 +139,6 @@ def summary_lines(
 def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
     """The jobs as columns of text: outcome, duration, steps, final and best, counts."""
     from pipeline.cli.table import Column
-    from pipeline.figures import significant
 
     rows = []
     for job in jobs:
@@ -170,8 +170,6 @@ def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
 
 
 def _took(job: dict[str, Any]) -> str:
-    from pipeline.figures import duration
-
     for name, sign in (("total_seconds", ""), ("run_seconds", ""), ("seen_seconds", "≥ ")):
         if job[name] is not None:
             return f"{sign}{duration(job[name])}"
@@ -200,7 +198,3 @@ def _table(columns: Sequence[Column], width: int | None, format: str) -> Iterato
     if format == "markdown":
         return markdown_lines(columns)
     return render(columns, fit(columns, width)[1])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
 
-import xxhash
-
 from pipeline.errors import LakeError
+from pipeline.lake.segments import hash_of
 
 _HASH_LETTERS = 32
 
@@ -41,9 +39,3 @@ def _problem(path: Path) -> str | None:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return None
-
-
-def hash_of(path: Path) -> str:
-    """The hash of a file's content, by which segments are named."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()

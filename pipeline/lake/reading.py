@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import xxhash
 
@@ -260,7 +260,7 @@ class Reading:
             )
         return self.found
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> io.FileIO | io.BytesIO:
         if self._content is not None:
             return io.BytesIO(self._content)
         assert self.source.file is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections import Counter
@@ -110,12 +111,9 @@ def publish(staged: Staged, folder: Path) -> str:
 
     A file that has the name already stays: a reader that runs may open that one, not its equal.
     """
-    digest = xxhash.xxh3_128()
+    name = f"{hash_of(staged.path)}.parquet"
     with staged.path.open("rb") as file:
-        while piece := file.read(8 << 20):
-            digest.update(piece)
         os.fsync(file.fileno())
-    name = f"{digest.hexdigest()}.parquet"
     target = folder / name
     staged.path.chmod(0o440)
     if target.exists() and target.stat().st_size == staged.path.stat().st_size:
@@ -123,6 +121,12 @@ def publish(staged: Staged, folder: Path) -> str:
     else:
         staged.path.replace(target)
     return name
+
+
+def hash_of(path: Path) -> str:
+    """The hash of a file's content, by which segments are named."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,8 +17,8 @@ from pipeline import views
 from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.errors import LakeError
 from pipeline.lake import settle
-from pipeline.lake.damage import hash_of
 from pipeline.lake.rules import rules
+from pipeline.lake.segments import hash_of
 from pipeline.lake.store import Store, from_ledger
 from pipeline.sqlfiles import sql_text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BytesIO, FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import xxhash
 
@@ -17,7 +17,7 @@ class Refused(Exception):
     """A source that cannot be taken in; the text says what to do, without its path."""
 
 
-def open_regular(file: str | Path) -> BinaryIO:
+def open_regular(file: str | Path) -> FileIO:
     """Open a file to be read without buffer, and without ever waiting for a writer.
 
     Raises:
@@ -33,7 +33,7 @@ def open_regular(file: str | Path) -> BinaryIO:
 class Version:
     """The content of a file as it was hashed; what was appended since is not seen."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: FileIO | BytesIO, size: int) -> None:
         """Read the first `size` bytes of a file."""
         self._file, self._left = file, size
         self._digest = xxhash.xxh3_128()
@@ -60,7 +60,7 @@ class Version:
         """
         view = view[: self._left]
         try:
-            got = int(self._file.readinto(view))  # type: ignore[attr-defined]
+            got = self._file.readinto(view)
         except OSError as error:
             raise Refused(f"cannot be read ({error.strerror}): mend or remove it") from None
         self._left -= got

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.figures import significant
+from pipeline.figures import count, significant
 
 Row = Mapping[str, Any]
 
@@ -84,7 +84,7 @@ def _weight(rule: str, fail_on: Collection[str]) -> int:
 def _restarts(attempts: Sequence[Row]) -> Iterator[Finding]:
     for row in attempts[1:]:
         lost = row["steps_lost"]
-        back = f", {lost:,} {'step' if lost == 1 else 'steps'} back" if lost else ""
+        back = f", {count(lost, 'step')} back" if lost else ""
         words = f"started over at step {row['first_step']} after step {row['after_step']}{back}"
         yield Finding("restart", NOTE, words)
 
