@@ -71,7 +71,7 @@ class Lake(Drawn):
         """A DuckDB connection with the views over what the lake holds now.
 
         Args:
-            only: views to make, with those they read; all where None, which takes most of a second.
+            only: views to make, with those they read; all where None.
 
         Raises:
             LakeError: a view of `only` does not exist.
@@ -129,10 +129,10 @@ class Lake(Drawn):
         They are of one moment: a commit in between would part them.
 
         Args:
-            only: views to make, with those they read and without comments; all where None.
+            only: views to make, with those they read, quickly and without comments; all where None.
         """
         files = self._store.files()
-        text = views.script(files, only=only, comments=only is None)
+        text = views.script(files, only=only, quick=only is not None)
         return text, [file for paths in files.values() for file in paths]
 
     def telling_damage(self) -> AbstractContextManager[None]:
