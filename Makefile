@@ -7,6 +7,9 @@ STAMP := $(VENV)/.set-up
 .PHONY: detectors demo test lint mutants torture bench wheel clean docs
 .DEFAULT_GOAL := demo
 
+# Tests start hundreds of processes: each would compile the package for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt

@@ -33,14 +33,14 @@ _USAGE = """\
 -- `tunelog compact` once to name them anew.
 """
 
-_COLUMNS = (
-    "select table_name, column_name, data_type, comment from duckdb_columns() order by column_index"
-)
+_COLUMNS = "select table_name, column_name, data_type from duckdb_columns() order by column_index"
 
 _LISTED = re.compile(rf"view {_PREFIX}(\w+) as\nselect \* from read_parquet\(\[\n(.*?)\n\]\)", re.S)
 
-_BOUND = re.compile(r"^(create or replace view \w+) as$", re.M)
-_DEFERRED = r"\1 with (defer_binding) as"
+_COMMENT = re.compile(r"^comment on column \w+\.\"?(\w+)\"? is\s+'((?:[^']|'')*)'", re.M)
+
+_VIEW = re.compile(r"^(create or replace view \w+) as$", re.M)
+_DEFERRED = " with (defer_binding)"
 
 _CATALOGUE = ("duckdb_", "information_schema", "pg_", "sqlite_", "show", "describe")
 
@@ -100,6 +100,16 @@ class _File:
     question: str
     fields: dict[str, str]
     sql: str
+
+    @property
+    def quick(self) -> str:
+        """The view without comments, planned when it is first asked."""
+        return _VIEW.sub(rf"\1{_DEFERRED} as", self.sql.partition("\ncomment on ")[0])
+
+    @property
+    def comments(self) -> dict[str, str]:
+        """Column -> what it means."""
+        return {name: text.replace("''", "'") for name, text in _COMMENT.findall(self.sql)}
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -191,18 +201,18 @@ def script(
     """
     wanted = closure(only).difference(known)
     parts = [_USAGE, _SETTINGS]
+    deferred = _DEFERRED if quick else ""
     for table in TABLES:
         paths = files.get(table)
         if not paths:
             raise LakeError(f"{table}: no Parquet file: the lake needs one at least, with no rows")
         listed = ",\n    ".join(map(_literal, paths))
-        head = f"create or replace view {_PREFIX}{table} as\nselect * from read_parquet([\n    "
-        parts.append(f"{head}{listed}\n]);\n")
+        head = f"create or replace view {_PREFIX}{table}{deferred} as"
+        parts.append(f"{head}\nselect * from read_parquet([\n    {listed}\n]);\n")
     for file in _files():
         if file.name in wanted:
-            parts.append(file.sql.partition("\ncomment on ")[0] if quick else file.sql)
-    text = "\n".join(parts)
-    return _BOUND.sub(_DEFERRED, text) if quick else text
+            parts.append(file.quick if quick else file.sql)
+    return "\n".join(parts)
 
 
 def closure(only: Iterable[str] | None) -> set[str]:
@@ -280,8 +290,7 @@ def orders() -> dict[str, tuple[str, ...]]:
 @cache
 def column_names(name: str) -> tuple[str, ...]:
     """The columns of a view, for a mart as its comments tell them, which needs no engine."""
-    sql = next(file.sql for file in _files() if file.name == name)
-    told = re.findall(rf"^comment on column {name}\.\"?(\w+)\"? is", sql, re.M)
+    told = next(file.comments for file in _files() if file.name == name)
     return tuple(told) or tuple(column.name for column in find(name).columns)
 
 
@@ -305,15 +314,16 @@ def _described(name: str | None) -> tuple[View, ...]:
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
         for table, schema in TABLES.items():
             con.register(_PREFIX + table, schema.empty_table())
-        con.execute("\n".join(file.sql for file in files))
+        con.execute("\n".join(file.quick for file in files))
         described = con.execute(_COLUMNS).fetchall()
-    columns: dict[str, list[Column]] = {}
-    for view, column, kind, comment in described:
-        columns.setdefault(view, []).append(Column(column, kind, comment or ""))
+    columns: dict[str, list[tuple[str, str]]] = {}
+    for view, column, kind in described:
+        columns.setdefault(view, []).append((column, kind))
     return tuple(_view(file, columns[file.name]) for file in files)
 
 
-def _view(file: _File, columns: Sequence[Column]) -> View:
+def _view(file: _File, columns: Sequence[tuple[str, str]]) -> View:
+    comments = file.comments
     return View(
         name=file.name,
         layer=file.layer,
@@ -324,5 +334,5 @@ def _view(file: _File, columns: Sequence[Column]) -> View:
         parameters=file.fields.get("Parameters", ""),
         caveat=file.fields["Caveat"],
         source=file.fields.get("Source", ""),
-        columns=tuple(columns),
+        columns=tuple(Column(name, kind, comments.get(name, "")) for name, kind in columns),
     )

@@ -7,7 +7,7 @@ from functools import cache
 
 import duckdb
 
-from pipeline import open_lake
+from pipeline import open_lake, views
 from pipeline.lake.lake import Lake
 
 
@@ -21,6 +21,5 @@ def _connection() -> duckdb.DuckDBPyConnection:
 def asked(lake: Lake) -> duckdb.DuckDBPyConnection:
     """The views over a lake, until the next one is asked: nobody closes or changes them."""
     con = _connection()
-    for table, files in lake._store.files().items():
-        con.read_parquet(files).create_view(f"lake_{table}", replace=True)
+    views.create(con, lake._store.files(), only=[])
     return con

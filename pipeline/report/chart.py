@@ -5,6 +5,7 @@ Colours are CSS variables of the page, so that light, dark and print need no oth
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal
 
 import altair as alt
@@ -37,6 +38,7 @@ DATA = ("bands", "earlier", "raw", "lines", "points", "marks", "pick")
 """Names of the data sets that the page fills."""
 
 
+@cache
 def charts() -> dict[str, Any]:
     """The chart with a linear and with a logarithmic axis of values."""
     return {"linear": _curve("linear"), "log": _curve("log")}

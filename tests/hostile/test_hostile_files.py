@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
         yield opened
 
 
+@cache
 def lines(count: int, first: int = 0) -> bytes:
     """Events as lines."""
     return b"".join(json.dumps(an_event(n)).encode() + b"\n" for n in range(first, first + count))
