@@ -10,18 +10,14 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from pipeline.contract import TABLES
 from pipeline.errors import LakeError
-from pipeline.sqlfiles import sql_root
+from pipeline.view_files import DEFERRED, PREFIX, ViewFile, view_files
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-_PREFIX = "lake_"
-_FIELD = re.compile(r"^(Grain|Order|Reads|Parameters|Caveat|Source): *(.*)$")
 
 _USAGE = """\
 -- The views of this lake, for any DuckDB from 1.4 on. Made anew by each commit: do not edit.
@@ -35,12 +31,7 @@ _USAGE = """\
 
 _COLUMNS = "select table_name, column_name, data_type from duckdb_columns() order by column_index"
 
-_LISTED = re.compile(rf"view {_PREFIX}(\w+) as\nselect \* from read_parquet\(\[\n(.*?)\n\]\)", re.S)
-
-_COMMENT = re.compile(r"^comment on column \w+\.\"?(\w+)\"? is\s+'((?:[^']|'')*)'", re.M)
-
-_VIEW = re.compile(r"^(create or replace view \w+) as$", re.M)
-_DEFERRED = " with (defer_binding)"
+_LISTED = re.compile(rf"view {PREFIX}(\w+) as\nselect \* from read_parquet\(\[\n(.*?)\n\]\)", re.S)
 
 _CATALOGUE = ("duckdb_", "information_schema", "pg_", "sqlite_", "show", "describe")
 
@@ -93,89 +84,6 @@ class View:
     columns: tuple[Column, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    name: str
-    layer: str
-    question: str
-    fields: dict[str, str]
-    sql: str
-
-    @property
-    def quick(self) -> str:
-        """The view without comments, planned when it is first asked."""
-        return _VIEW.sub(rf"\1{_DEFERRED} as", self.sql.partition("\ncomment on ")[0])
-
-    @property
-    def comments(self) -> dict[str, str]:
-        """Column -> what it means."""
-        return {name: text.replace("''", "'") for name, text in _COMMENT.findall(self.sql)}
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return _names(self.fields["Reads"])
-
-    @property
-    def order(self) -> tuple[str, ...]:
-        return _names(self.fields.get("Order", "") or self.fields["Grain"])
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def header(text: str) -> tuple[str, dict[str, str]]:
-    """First sentence and named fields of the comment lines a SQL file begins with."""
-    question: list[str] = []
-    fields: dict[str, str] = {}
-    field = ""
-    for line in text.splitlines():
-        if not line.startswith("--"):
-            break
-        content = line.removeprefix("--").strip()
-        if match := _FIELD.match(content):
-            field, fields[match[1]] = match[1], match[2]
-        elif field:
-            fields[field] = f"{fields[field]} {content}".strip()
-        elif content:
-            question.append(content)
-    return " ".join(question), fields
-
-
-@cache
-def _files() -> tuple[_File, ...]:
-    """The files of the views, every file after those it reads.
-
-    Raises:
-        LakeError: a header lacks a field, or names what does not exist.
-    """
-    files: dict[str, _File] = {}
-    for path in sorted((sql_root() / "views").glob("*/*.sql")):
-        text = path.read_text(encoding="utf-8")
-        question, fields = header(text)
-        if lacking := {"Grain", "Reads", "Caveat"} - fields.keys():
-            raise LakeError(
-                f"{path}: header without {', '.join(sorted(lacking))}: reinstall tunelog"
-            )
-        files[path.stem] = _File(path.stem, path.parent.name, question, fields, text)
-    graph = {
-        name: [_known(name, read, files) for read in file.reads] for name, file in files.items()
-    }
-    try:
-        order = list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        raise LakeError(
-            f"{sql_root()}: views read each other, {error.args[1]}: reinstall tunelog"
-        ) from error
-    return tuple(files[name] for name in order if name in files)
-
-
-def _known(name: str, read: str, files: Mapping[str, _File]) -> str:
-    if read not in files and read.removeprefix(_PREFIX) not in TABLES:
-        raise LakeError(f"{name}.sql: reads {read!r}, which does not exist: reinstall tunelog")
-    return read
-
-
 def script(
     files: Mapping[str, Sequence[str]],
     *,
@@ -201,15 +109,15 @@ def script(
     """
     wanted = closure(only).difference(known)
     parts = [_USAGE, _SETTINGS]
-    deferred = _DEFERRED if quick else ""
+    deferred = DEFERRED if quick else ""
     for table in TABLES:
         paths = files.get(table)
         if not paths:
             raise LakeError(f"{table}: no Parquet file: the lake needs one at least, with no rows")
         listed = ",\n    ".join(map(_literal, paths))
-        head = f"create or replace view {_PREFIX}{table}{deferred} as"
+        head = f"create or replace view {PREFIX}{table}{deferred} as"
         parts.append(f"{head}\nselect * from read_parquet([\n    {listed}\n]);\n")
-    for file in _files():
+    for file in view_files():
         if file.name in wanted:
             parts.append(file.quick if quick else file.sql)
     return "\n".join(parts)
@@ -217,7 +125,7 @@ def script(
 
 def closure(only: Iterable[str] | None) -> set[str]:
     """The views named, and all that they read."""
-    reads = {file.name: file.reads for file in _files()}
+    reads = {file.name: file.reads for file in view_files()}
     found: set[str] = set()
     left = list(reads) if only is None else list(only)
     while left:
@@ -238,7 +146,7 @@ def named(query: str) -> set[str] | None:
     words = set(re.findall(r"\w+", query.lower()))
     if any(word.startswith(_CATALOGUE) for word in words):
         return None
-    return words & {file.name for file in _files()}
+    return words & {file.name for file in view_files()}
 
 
 def named_files(text: str) -> dict[str, set[str]]:
@@ -284,13 +192,13 @@ def create(
 @cache
 def orders() -> dict[str, tuple[str, ...]]:
     """By name of every view, the columns to sort its rows by for reading."""
-    return {file.name: file.order for file in _files()}
+    return {file.name: file.order for file in view_files()}
 
 
 @cache
 def column_names(name: str) -> tuple[str, ...]:
     """The columns of a view, for a mart as its comments tell them, which needs no engine."""
-    told = next(file.comments for file in _files() if file.name == name)
+    told = next(file.comments for file in view_files() if file.name == name)
     return tuple(told) or tuple(column.name for column in find(name).columns)
 
 
@@ -310,10 +218,10 @@ def _described(name: str | None) -> tuple[View, ...]:
     import duckdb
 
     wanted = closure(None if name is None else [name])
-    files = [file for file in _files() if file.name in wanted]
+    files = [file for file in view_files() if file.name in wanted]
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
         for table, schema in TABLES.items():
-            con.register(_PREFIX + table, schema.empty_table())
+            con.register(PREFIX + table, schema.empty_table())
         con.execute("\n".join(file.quick for file in files))
         described = con.execute(_COLUMNS).fetchall()
     columns: dict[str, list[tuple[str, str]]] = {}
@@ -322,13 +230,13 @@ def _described(name: str | None) -> tuple[View, ...]:
     return tuple(_view(file, columns[file.name]) for file in files)
 
 
-def _view(file: _File, columns: Sequence[tuple[str, str]]) -> View:
+def _view(file: ViewFile, columns: Sequence[tuple[str, str]]) -> View:
     comments = file.comments
     return View(
         name=file.name,
         layer=file.layer,
         question=file.question,
-        grain=_names(file.fields["Grain"]),
+        grain=file.grain,
         order=file.order,
         reads=file.reads,
         parameters=file.fields.get("Parameters", ""),

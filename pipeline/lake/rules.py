@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pipeline.sqlfiles import sql_root
-from pipeline.views import header
+from pipeline.view_files import header
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,115 @@
+"""The files of the views as they lie under ``sql/views/<layer>/``: header, SQL, comments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+
+from pipeline.contract import TABLES
+from pipeline.errors import LakeError
+from pipeline.sqlfiles import sql_root
+
+PREFIX = "lake_"
+"""Of the tables of a lake, in SQL."""
+
+DEFERRED = " with (defer_binding)"
+"""What lets an engine plan a view when it is first asked; DuckDB knows it from 2.0 on."""
+
+_FIELD = re.compile(r"^(Grain|Order|Reads|Parameters|Caveat|Source): *(.*)$")
+_COMMENT = re.compile(r"^comment on column \w+\.\"?(\w+)\"? is\s+'((?:[^']|'')*)'", re.M)
+_VIEW = re.compile(r"^(create or replace view \w+) as$", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFile:
+    """A view as its file tells it: `fields` are those of its header, by name."""
+
+    name: str
+    layer: str
+    question: str
+    fields: dict[str, str]
+    sql: str
+
+    @property
+    def quick(self) -> str:
+        """The view without comments, planned when it is first asked."""
+        return _VIEW.sub(rf"\1{DEFERRED} as", self.sql.partition("\ncomment on ")[0])
+
+    @property
+    def comments(self) -> dict[str, str]:
+        """Column -> what it means."""
+        return {name: text.replace("''", "'") for name, text in _COMMENT.findall(self.sql)}
+
+    @property
+    def grain(self) -> tuple[str, ...]:
+        """Columns that tell its rows apart."""
+        return _names(self.fields["Grain"])
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Views and tables that it is made from."""
+        return _names(self.fields["Reads"])
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Columns to sort its rows by."""
+        return _names(self.fields.get("Order", "") or self.fields["Grain"])
+
+
+def header(text: str) -> tuple[str, dict[str, str]]:
+    """First sentence and named fields of the comment lines a SQL file begins with."""
+    question: list[str] = []
+    fields: dict[str, str] = {}
+    field = ""
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        content = line.removeprefix("--").strip()
+        if match := _FIELD.match(content):
+            field, fields[match[1]] = match[1], match[2]
+        elif field:
+            fields[field] = f"{fields[field]} {content}".strip()
+        elif content:
+            question.append(content)
+    return " ".join(question), fields
+
+
+@cache
+def view_files() -> tuple[ViewFile, ...]:
+    """The files of the views, every file after those it reads.
+
+    Raises:
+        LakeError: a header lacks a field, or names what does not exist.
+    """
+    files: dict[str, ViewFile] = {}
+    for path in sorted((sql_root() / "views").glob("*/*.sql")):
+        text = path.read_text(encoding="utf-8")
+        question, fields = header(text)
+        if lacking := {"Grain", "Reads", "Caveat"} - fields.keys():
+            raise LakeError(
+                f"{path}: header without {', '.join(sorted(lacking))}: reinstall tunelog"
+            )
+        files[path.stem] = ViewFile(path.stem, path.parent.name, question, fields, text)
+    graph = {
+        name: [_known(name, read, files) for read in file.reads] for name, file in files.items()
+    }
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise LakeError(
+            f"{sql_root()}: views read each other, {error.args[1]}: reinstall tunelog"
+        ) from error
+    return tuple(files[name] for name in order if name in files)
+
+
+def _known(name: str, read: str, files: Mapping[str, ViewFile]) -> str:
+    if read not in files and read.removeprefix(PREFIX) not in TABLES:
+        raise LakeError(f"{name}.sql: reads {read!r}, which does not exist: reinstall tunelog")
+    return read
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
