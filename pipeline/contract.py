@@ -47,8 +47,9 @@ COUNTERS = ("step", "total_steps")
 EVENT_FIELDS = ("object", "id", "created_at", "level", "message", "type", "data")
 """Top-level fields of `FineTuningJobEvent` (OpenAI's specification)."""
 
-EVENT_OBJECT = "fine_tuning.job.event"
 LEGACY_EVENT_OBJECT = "fine-tune-event"
+EVENT_OBJECTS = ("fine_tuning.job.event", LEGACY_EVENT_OBJECT)
+"""What events call themselves."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 

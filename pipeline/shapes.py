@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from pipeline.contract import EVENT_OBJECT, LEGACY_EVENT_OBJECT
+from pipeline.contract import EVENT_OBJECTS
 
 MAX_NESTING = 100
 """Levels of arrays and objects around and in events that are followed."""
@@ -18,7 +18,7 @@ _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 def is_event(value: dict[str, Any]) -> bool:
     """Whether an object means to be an event, right or wrong in its fields."""
     kind = value.get("object")
-    if kind in (EVENT_OBJECT, LEGACY_EVENT_OBJECT):
+    if kind in EVENT_OBJECTS:
         return True
     return not isinstance(kind, str) and "message" in value and (
         "created_at" in value or "level" in value
@@ -32,7 +32,7 @@ def holds_events(value: Any) -> bool:
         item, loose = stack.pop()
         if isinstance(item, dict):
             kind = item.get("object")
-            if kind in (EVENT_OBJECT, LEGACY_EVENT_OBJECT) or (loose and is_event(item)):
+            if kind in EVENT_OBJECTS or (loose and is_event(item)):
                 return True
             # Inside what plainly is another thing only what calls itself an event is one.
             loose = loose and foreign(item) is None
@@ -46,7 +46,7 @@ def holds_events(value: Any) -> bool:
 
 def _body(text: str) -> Any | None:
     """The JSON value that a string holds, if it is one that speaks of events."""
-    if EVENT_OBJECT not in text and LEGACY_EVENT_OBJECT not in text:
+    if not any(name in text for name in EVENT_OBJECTS):
         return None
     text = bare(text)
     if not text.startswith(("{", "[")):
@@ -64,10 +64,13 @@ def foreign(value: dict[str, Any]) -> str | None:
         inner = value.get("data")
         if not isinstance(inner, list):
             return None
-        kinds = [item.get("object") for item in inner if isinstance(item, dict)]
+        kinds = []
+        for item in inner:
+            if isinstance(item, dict):
+                kinds.append(item.get("object"))
+                if kinds[-1] in EVENT_OBJECTS:
+                    return None
         names = sorted({kind for kind in kinds if isinstance(kind, str)})
-        if EVENT_OBJECT in names or LEGACY_EVENT_OBJECT in names:
-            return None
         if all(isinstance(kind, str) for kind in kinds) and (names or not inner):
             return "list of " + ", ".join(names) if names else "empty list page"
         return None

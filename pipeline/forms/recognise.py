@@ -7,7 +7,9 @@ import re
 from typing import Any
 
 from pipeline import exact
+from pipeline.contract import EVENT_OBJECTS
 from pipeline.forms.results import is_results
+from pipeline.forms.window import scan
 from pipeline.shapes import holds_events, is_cut, is_event, loads
 
 _LINES_LOOKED_AT = 100
@@ -63,6 +65,10 @@ _TEXTS = (
 _NOTEBOOK = re.compile(r'\{\s*"(?:cells|nbformat|metadata)"\s*:.*?"(?:cell_type|nbformat)"', re.S)
 _NAME = r'\s*"[^"\\]*"\s*:\s*'
 _QUOTED = re.compile(r'"(?:\s|\\[nrt])*[\[{](?:\s|\\[nrt])*(?:\\"|[\[{])')
+_PAGE = re.compile(
+    r'(?:\{\s*(?:"object"\s*:\s*"list"\s*,\s*|"has_more"\s*:\s*(?:true|false)\s*,\s*)*'
+    r'"data"\s*:\s*)?\[\s*(?=\{)'
+)
 _LIST_FIRST = re.compile(rf'\{{(?:{_NAME}(?:"[^"\\]*"|[^\s"{{\[,]+)\s*,)*{_NAME}\[')
 
 
@@ -85,7 +91,9 @@ def recognise(head: bytes, whole: bool) -> str:
         Unrecognised: it is neither; the text says in words what it is.
     """
     _refuse_magic(head)
-    line, ended, _ = head.partition(b"\n")
+    line, ended, rest = head.partition(b"\n")
+    if whole and not rest and _is_page(line.decode("latin-1")):
+        return "documents"  # the usual page, told by its first event
     first = _value(line.decode("latin-1")) if line[:1] == b"{" and (ended or whole) else None
     if isinstance(first, dict) and is_event(first):
         return "lines"  # the usual case, told without looking further
@@ -126,6 +134,16 @@ def recognise(head: bytes, whole: bool) -> str:
     if any(_is_object(line) for line in text.split("\n")[_LINES_LOOKED_AT:]):
         return "lines"  # behind the rest of something else
     raise Unrecognised("a text without JSON")
+
+
+def _is_page(line: str) -> bool:
+    """Whether a line begins as a list page or an array of what calls itself an event."""
+    page = _PAGE.match(line)
+    try:
+        value, _ = scan(line, page.end()) if page else (None, 0)
+    except (StopIteration, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("object") in EVENT_OBJECTS
 
 
 def _value(line: str) -> Any | None:
