@@ -136,6 +136,8 @@ def test_the_page_is_current() -> None:
         (["ingest", "x", "--max-record-bytes", "many"], "'many' is no size"),
         (["sql", "select 1", "-f", __file__], "leave one out"),
         (["rejects", "--reason", "cutoff"], "did you mean 'cut_off'?"),
+        (["rejects", "--max-record-bytes", "1GB"], "--max-record-bytes without --replay"),
+        (["rejects", "--replay", "--limit", "3"], "leave --reason and --limit out"),
         (["export", "jobs", "-o", "x.table"], "'table' is not one of"),
         (["compact", "--keep", "nan"], "nan is no number to count with"),
         (["compact", "--keep", "1e300"], "1e+300 is not in the range"),

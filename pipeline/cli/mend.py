@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 from pipeline.cli.ask import ask, view_query
 from pipeline.cli.options import (
@@ -27,7 +28,9 @@ from pipeline.figures import count
 @click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many rows.")
 @lake_option
 @output_options()
+@click.pass_context
 def rejects(
+    ctx: click.Context,
     replay: bool,
     max_record_bytes: int,
     reason: str | None,
@@ -54,6 +57,11 @@ def rejects(
       tunelog rejects --replay
       tunelog rejects --replay --max-record-bytes 256MiB
     """
+    given = ctx.get_parameter_source("max_record_bytes") == ParameterSource.COMMANDLINE
+    if given and not replay:
+        raise click.UsageError("--max-record-bytes without --replay: add it", ctx)
+    if replay and (reason is not None or limit is not None):
+        raise click.UsageError("--replay tries all rejects: leave --reason and --limit out", ctx)
     if replay:
         import pyarrow as pa
 
