@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RETRIES = 8
 TIMEOUT_SECONDS = 60.0
-_ABSENT = (400, 404, 405, 410, 501)
+_ABSENT = (404, 405, 410, 501)
 _PAGE, _OBJECT = "tunelog_page", "tunelog_object"
 _LISTS = re.compile(rb"/fine_tuning/jobs(?:/[^/]+/(?:events|checkpoints))?$")
 
@@ -60,8 +60,13 @@ class Failure(Exception):
         return self.status in _ABSENT
 
     @property
-    def fatal(self) -> bool:
-        """No other request would fare better."""
+    def forgotten(self) -> bool:
+        """The server may not know any more after which item it was asked to go on."""
+        return self.absent or self.status == 400
+
+    @property
+    def refused(self) -> bool:
+        """The key may not ask this."""
         return self.status in (401, 403)
 
 
@@ -194,18 +199,22 @@ def _look(response: httpx2.Response) -> None:
     import httpx2
 
     path = response.request.url.raw_path.partition(b"?")[0]  # an id's slashes still escaped
-    if response.status_code != 200:
+    if not response.is_success:
         return
     try:
+        if response.status_code != 200:
+            raise pages.Malformed(f"status {response.status_code} instead of 200")
         if path.endswith(b"/content"):
-            if response.read().lstrip()[:5].lower() in (b"<html", b"<!doc"):
-                raise pages.Malformed("a web page instead of a file")
+            if response.read().lstrip()[:1] in (b"<", b"{"):  # CSV and base64 begin with neither
+                raise pages.Malformed("a page or an object instead of a result file")
             return
         value = pages.parsed(response.read())
         if _LISTS.search(path):
             response.extensions[_PAGE] = pages.page(value)
-        else:
+        elif isinstance(value.get("id"), str):
             response.extensions[_OBJECT] = value
+        else:
+            raise pages.Malformed("an object without id")
     except pages.Malformed as error:
         raise httpx2.RemoteProtocolError(str(error), request=response.request) from None
 

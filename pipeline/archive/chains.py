@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 Line = dict[str, Any]
 
 LISTS = ("events", "checkpoints")
+
+_BELIEVED = 2
+"""Runs in which a server has to say that it does not have something; then it is asked no more."""
 
 
 @dataclass(slots=True)
@@ -55,16 +59,19 @@ class History:
 
     Attributes:
         listed: number of the latest line that lists it.
+        status: what the server then said it was, None where it was never listed.
         walks: of its events and of its checkpoints, oldest first.
         files: paths of the `file` object and the `content` of each result file.
-        gone: what the server says it does not have: `events`, `checkpoints`, file ids.
+        gone: what the server says it does not have, lists or file ids, and in how many runs it said
+            so.
         shown: ids of events that `tunelog watch` has printed.
     """
 
     listed: int = 0
+    status: str | None = None
     walks: dict[str, list[Walk]] = field(default_factory=lambda: {name: [] for name in LISTS})
     files: dict[str, dict[str, str]] = field(default_factory=dict)
-    gone: set[str] = field(default_factory=set)
+    gone: Counter[str] = field(default_factory=Counter)
     shown: set[str] = field(default_factory=set)
 
     def sound(self, what: str) -> list[Walk]:
@@ -77,14 +84,18 @@ class History:
 
     def closed(self, what: str) -> bool:
         """The whole list was taken in one walk after the job had ended, or does not exist."""
-        if what in self.gone:
+        if self.gone[what] >= _BELIEVED:
             return True
         walks = self.walks[what]
         return any(w.final and w.complete and not w.joined and not w.broken for w in walks)
 
+    def lacks(self, what: str) -> bool:
+        """The server does not have it: believed at once, but of events, which every job has."""
+        return self.gone[what] >= (_BELIEVED if what == "events" else 1)
+
     def holds(self, file: str) -> bool:
         """A result file is kept, or gone from the server."""
-        return file in self.gone or len(self.files.get(file, ())) == 2
+        return self.gone[file] >= _BELIEVED or len(self.files.get(file, ())) == 2
 
     def unfinished(self, what: str) -> Walk | None:
         """The latest walk, if it was interrupted."""
@@ -119,12 +130,12 @@ class Histories:
         elif kind in ("file", "content"):
             self.job(line["job"]).files.setdefault(line["file"], {})[kind] = line["path"]
         elif kind == "gone":
-            self.job(line["job"]).gone.add(line["what"])
+            self.job(line["job"]).gone[line["what"]] += 1
         elif kind == "shown":
             self.job(line["job"]).shown.update(line["events"])
         elif kind in ("jobs", "job"):
-            for job in line["listed"]:
-                self.job(job).listed = number
+            for job, owed in line["listed"].items():
+                self.job(job).listed, self.job(job).status = number, owed["status"]
         elif kind == "mend":
             self._lose(set(line["lost"]))
 

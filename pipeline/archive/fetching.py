@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,7 @@ class Outcome:
         events: events on them that the archive did not hold.
         checkpoints: items on the pages of checkpoints.
         files: result files fetched.
+        gone: what the server says it does not have: `checkpoints`, ids of result files.
         problems: what failed.
     """
 
@@ -38,6 +40,7 @@ class Outcome:
     events: int = 0
     checkpoints: int = 0
     files: int = 0
+    gone: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -77,9 +80,6 @@ class Fetcher:
             job: as just listed.
             told: called with the new events of each page.
             quiet: leave no trace of an answer that is the last one again.
-
-        Raises:
-            Failure: of a kind that all requests would meet.
         """
         outcome = Outcome(job)
         history = self._store.histories.job(job.id)
@@ -88,21 +88,14 @@ class Fetcher:
                 if not history.closed(what):
                     self._list(job, history, what, outcome, told, quiet)
             except Failure as failure:
-                if failure.fatal:
-                    raise
-                if failure.absent:
-                    self._gone(job, history, what, failure)
-                else:
-                    outcome.problems.append(f"{what}: {failure}")
+                outcome.problems.append(f"{what}: {failure}")
         for file in job.files:
             try:
                 if not history.holds(file):
                     self._file(job, history, file, outcome)
             except Failure as failure:
-                if failure.fatal:
-                    raise
                 if failure.absent:
-                    self._gone(job, history, file, failure)
+                    self._gone(job, history, file, failure, outcome)
                 else:
                     outcome.problems.append(f"result file: {failure}")
         return outcome
@@ -124,7 +117,7 @@ class Fetcher:
             try:
                 self._walk(job, history, what, walk, known, outcome, told)
             except Failure as failure:
-                if not failure.absent:  # the cursor may be one that the server forgot
+                if not failure.forgotten:
                     raise
             if history.closed(what):
                 return
@@ -143,7 +136,7 @@ class Fetcher:
                 for path in walk.paths:
                     if path not in paths:
                         page = pages.page(pages.parsed(self._store.read(path)))
-                        known.update((item["id"], item["created_at"]) for item in page.items)
+                        known.update((item["id"], pages.moment(item) or 0) for item in page.items)
                         paths.add(path)
             except (ValueError, OSError):
                 walk.broken = True
@@ -175,13 +168,23 @@ class Fetcher:
         used = {walk.cursor}
         seen = set(known)
         while not walk.ended and not self._stop():
-            answer = self._account.get(url, limit=LIMIT, after=walk.cursor)
+            try:
+                answer = self._account.get(url, limit=LIMIT, after=walk.cursor)
+            except Failure as failure:
+                if walk.cursor is not None or not failure.absent:
+                    raise
+                if what == "checkpoints" or job.settled:
+                    self._gone(job, history, what, failure, outcome)
+                if not history.lacks(what):
+                    raise
+                return
             page = answer.page
             assert page is not None
             if page.has_more and page.last in used:
                 raise Failure(f"{url}: the page after {page.last} ends with it: no way on")
             used.add(page.last)
-            joined = page.has_more and not walk.final and page.last in known and page.oldest < bar
+            reached = min(page.times, default=bar) < bar
+            joined = page.has_more and not walk.final and page.last in known and reached
             place = _place(job, what, page)
             if again and self._store.is_at(again, answer.body, place, ".json"):
                 return
@@ -216,8 +219,13 @@ class Fetcher:
             had[kind] = self._keep(answer, line, place, suffix)["path"]
             outcome.files += kind == "content"
 
-    def _gone(self, job: JobFacts, history: History, what: str, failure: Failure) -> None:
-        history.gone.add(what)
+    def _gone(
+        self, job: JobFacts, history: History, what: str, failure: Failure, outcome: Outcome
+    ) -> None:
+        outcome.gone.append(what)
+        if what in history.gone and not job.settled:
+            return
+        history.gone[what] += 1
         line = {"kind": "gone", "job": job.id, "what": what, "time": _now()}
         self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
 
@@ -260,13 +268,9 @@ def page_line(kind: str, walk: Walk, page: Page, *, joined: bool = False) -> dic
 
 
 def _place(job: JobFacts, what: str, page: Page) -> str:
-    newest = max((item["created_at"] for item in page.items), default=None)
-    try:
-        when = (
-            "empty" if newest is None else f"{datetime.fromtimestamp(newest, UTC):%Y%m%dT%H%M%SZ}"
-        )
-    except (ValueError, OverflowError, OSError):
-        when = "undated"
+    when = "undated" if page.items else "empty"
+    with suppress(ValueError, OverflowError, OSError):
+        when = f"{datetime.fromtimestamp(max(page.times), UTC):%Y%m%dT%H%M%SZ}"
     return f"{safe(job.id)}/{what}-{when}"
 
 

@@ -13,6 +13,27 @@ Line = dict[str, Any]
 NAME = "manifest.jsonl"
 _LINK = 16  # hex digits of a link: to tell loss, not to resist forgery
 
+_NONE = type(None)
+_BODY = {"path": str, "bytes": int, "sha256": str, "stored": int}
+_PAGE = {
+    **_BODY, "walk": int, "final": bool, "page": int, "after": (str, _NONE), "count": int,
+    "first": (str, _NONE), "last": (str, _NONE), "has_more": bool,
+}  # fmt: skip
+_FIELDS: dict[str, dict[str, Any]] = {
+    "jobs": {**_PAGE, "listed": dict},
+    "job": {**_BODY, "job": str, "listed": dict},
+    "events": {**_PAGE, "job": str},
+    "checkpoints": {**_PAGE, "job": str},
+    "file": {**_BODY, "job": str, "file": str},
+    "content": {**_BODY, "job": str, "file": str},
+    "gone": {"job": str, "what": str},
+    "shown": {"job": str, "events": list},
+    "mend": {"breaks": list, "lost": list},
+    "stray": _BODY,
+}
+"""What a line of each kind must hold to be one; a changed line may hold anything."""
+_OWED = {"status": str, "settled": bool, "files": list}
+
 
 class Manifest:
     """Reads the lines of a manifest, and tells what is wrong with it.
@@ -69,4 +90,18 @@ def _read(raw: bytes) -> Line | None:
         line = json.loads(raw)
     except ValueError:
         return None
-    return line if isinstance(line, dict) and isinstance(line.get("kind"), str) else None
+    if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
+        return None
+    wanted = _FIELDS.get(line["kind"], {})
+    if not _holds(line, wanted):
+        return None
+    owed = line.get("listed", {}).values()
+    if not all(isinstance(job, dict) and _holds(job, _OWED) for job in owed):
+        return None
+    named = [*line.get("lost", ()), *line.get("events", ())]
+    whole = all(isinstance(number, int) for number in line.get("breaks", ()))
+    return line if whole and all(isinstance(name, str) for name in named) else None
+
+
+def _holds(value: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    return all(name in value and isinstance(value[name], kind) for name, kind in wanted.items())

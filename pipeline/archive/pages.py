@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ FINAL_STATES = frozenset({"succeeded", "failed", "cancelled", "canceled", "delet
 SETTLE_SECONDS = 900
 """Events still come after the end: Azure's bills up to four minutes later."""
 
-_UNKNOWN_END_SECONDS = 86_400
+_LONGEST_SECONDS = 30 * 86_400
+"""No job lasts so long: of one that does not tell when it ended, nothing comes any more."""
 
 
 class Malformed(ValueError):
@@ -41,9 +43,17 @@ class Page:
         return self.items[-1]["id"] if self.items else None
 
     @property
-    def oldest(self) -> int:
-        """The least time of the page [s since 1970]; 0 where it is empty."""
-        return min((item["created_at"] for item in self.items), default=0)
+    def times(self) -> list[float]:
+        """Those of its items that tell one [s since 1970]."""
+        return [at for item in self.items if (at := moment(item)) is not None]
+
+
+def moment(item: dict[str, Any], name: str = "created_at") -> float | None:
+    """A time of an item, None where it tells none [s since 1970]."""
+    at = item.get(name)
+    if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
+        return None
+    return at
 
 
 def parsed(body: bytes) -> dict[str, Any]:
@@ -73,8 +83,6 @@ def page(value: dict[str, Any]) -> Page:
     for item in items:
         if not isinstance(item, dict) or not isinstance(item.get("id"), str) or not item["id"]:
             raise Malformed("a list page with something that has no id")
-        if type(item.get("created_at")) not in (int, float):
-            raise Malformed(f"{item['id']} has no created_at")
     if has_more and not items:
         raise Malformed("an empty page that says has_more")
     return Page(items, has_more)
@@ -87,7 +95,7 @@ class JobFacts:
     Attributes:
         id: job id.
         status: the API's word.
-        created: when it was created [s since 1970].
+        created: when it was created, infinity where it does not tell [s since 1970].
         settled: it ended long enough ago for its events to be all there.
         files: ids of its result files.
     """
@@ -103,15 +111,17 @@ def facts(job: dict[str, Any], now: float) -> JobFacts:
     """The facts of a job object.
 
     Args:
-        job: the object, which has an id and a created_at.
+        job: the object, which has an id.
         now: the server's time when it sent the object [s since 1970].
     """
     status = job.get("status")
     status = status if isinstance(status, str) else "unknown"
-    ended = job.get("finished_at")
-    if not isinstance(ended, int | float):  # cancelled jobs need not have one
-        ended = job["created_at"] + _UNKNOWN_END_SECONDS
+    created = moment(job)
+    created = math.inf if created is None else created
+    ended = moment(job, "finished_at")
+    if ended is None:  # cancelled jobs need not have one
+        ended = created + _LONGEST_SECONDS
     files = job.get("result_files")
     named = tuple(f for f in files if isinstance(f, str) and f) if isinstance(files, list) else ()
     settled = status in FINAL_STATES and now - ended >= SETTLE_SECONDS
-    return JobFacts(job["id"], status, job["created_at"], settled, named)
+    return JobFacts(job["id"], status, created, settled, named)

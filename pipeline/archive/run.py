@@ -94,7 +94,7 @@ class Run:
             since: least time of creation [s since 1970].
 
         Raises:
-            Failure: of a kind that no other request would escape, as a wrong key.
+            Failure: not even the first jobs could be listed.
             OSError: the archive cannot be written.
         """
         found = self._named(jobs) if jobs else self._listed(since)
@@ -145,7 +145,7 @@ class Run:
             try:
                 yield job_facts(self._store, self._account, job)[0]
             except Failure as failure:
-                if failure.fatal:
+                if failure.refused and not self.report.progress.listed:
                     raise
                 self.report.problems.append(f"{job}: {failure}")
 
@@ -156,7 +156,7 @@ class Run:
                 begun = True
                 yield from jobs
         except Failure as failure:
-            if failure.fatal or not begun:
+            if not begun:
                 raise
             self.report.problems.append(f"list of jobs: {failure}")
 
@@ -249,7 +249,7 @@ def job_facts(
     path = f"{_JOBS}/{safe(job)}"
     answer = account.get(path)
     value = answer.value or {}
-    if value.get("id") != job or type(value.get("created_at")) not in (int, float):
+    if value.get("id") != job:
         raise Failure(f"{path}: the answer is not this job")
     found = facts(value, answer.now)
     changed = told is None or told.get(job) != answer.body

@@ -50,6 +50,7 @@ class Proof:
         events: different events of all jobs.
         files: files read.
         gone: lists and files that the server said it does not have.
+        whole: all jobs of the account were listed, and not only some that were asked for.
     """
 
     faults: list[Fault] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Proof:
     events: int = 0
     files: int = 0
     gone: int = 0
+    whole: bool = False
 
 
 def verify(folder: Path, told: Callable[[int, int | None], None] | None = None) -> Proof:
@@ -106,8 +108,12 @@ class _Verifier:
     def _read_manifest(self) -> None:
         reader = manifest.Manifest(self._folder / manifest.NAME)
         mended: set[int] = set()
+        listing: list[Line] = []
+        before: dict[int, Line] = {}
+        last: Line = {}
         for number, line in reader.lines():
             self._histories.add(line, number)
+            before[number], last = last, line
             if line["kind"] == "mend":
                 mended.update(line["breaks"])
                 for name in line["lost"]:
@@ -115,10 +121,13 @@ class _Verifier:
             if "path" in line:
                 self._lines.setdefault(line["path"], []).append(line)
             if "listed" in line:
+                listing.append(line)
+        # Where the chain breaks, the line before may have been changed: it is not believed.
+        doubtful = [id(before[number]) for number in reader.breaks if number in before]
+        for line in listing:
+            if id(line) not in doubtful:
                 self._owed.update(line["listed"])
-            if line["kind"] == "jobs":
-                self._listings.append(line)
-            self._found.gone += line["kind"] == "gone"
+                self._listings += [line] * (line["kind"] == "jobs")
         for number in reader.breaks:
             if number not in mended:
                 problem = "does not follow the line before it: one was lost or changed"
@@ -177,32 +186,36 @@ class _Verifier:
         first = page.ids[0] if page.ids else None
         said = (line["count"], line["first"], line["last"], line["has_more"])
         if said != (len(page.ids), first, page.last, page.has_more):
-            self._fault("pages_are_as_told", name, "the manifest says otherwise", AGAIN)
+            self._fault(
+                "pages_are_as_told", name, "the manifest says otherwise", self._advice(name)
+            )
             self._pages[name] = None
 
     # -- completeness -----------------------------------------------------------------------------
 
     def _check_listing(self) -> None:
-        """The latest list of jobs must be whole; one of an interrupted run does not count."""
-        if not self._listings:
-            return
-        number = self._listings[-1]["walk"]
-        walk = Walk(number, False, 0)
+        """Since the last whole list of the account's jobs, none may have been broken off."""
+        walks: dict[int, Walk] = {}
         for line in self._listings:
-            if line["walk"] == number:
-                walk.add(line)
-        bad = [path for path in walk.paths if self._pages.get(path) is None]
-        if walk.broken or not walk.ended or bad:
-            self._fault("jobs_are_listed", "jobs", "the latest list of jobs has a gap or no end")
+            walks.setdefault(line["walk"], Walk(line["walk"], False, 0)).add(line)
+        broken = False
+        for walk in walks.values():
+            bad = walk.broken or any(self._pages.get(path) is None for path in walk.paths)
+            if walk.complete and not bad:
+                self._found.whole, broken = True, False
+            broken = broken or bad or not walk.ended
+        if broken:
+            self._fault("jobs_are_listed", "jobs", "a list of jobs has a gap or no end")
 
     def _check_job(self, job: str, owed: dict[str, Any]) -> None:
         history = self._histories.job(job)
+        self._found.gone += len(history.gone)
         self._found.open += not owed["settled"]
         for what in LISTS:
             sound, ids = self._sound(history.walks[what])
             if what == "events":
                 self._found.events += len(ids)
-            if what in history.gone:
+            if history.lacks(what) and not history.walks[what]:
                 continue
             rule = f"{what}_are_complete"
             if not history.walks[what]:
@@ -215,7 +228,7 @@ class _Verifier:
             elif sound[-1].line < history.listed:
                 self._fault(rule, job, "the job was listed since they were fetched")
         for file in owed["files"]:
-            if not history.holds(file):
+            if not history.lacks(file) and not history.holds(file):
                 self._fault("result_files_are_there", job, f"{file} is missing")
 
     def _sound(self, walks: list[Walk]) -> tuple[list[Walk], set[str]]:

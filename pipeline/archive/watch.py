@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.archive import pages
-from pipeline.archive.account import Account
+from pipeline.archive.account import Account, Failure
 from pipeline.archive.fetching import Fetcher
 from pipeline.archive.pages import FINAL_STATES, JobFacts
 from pipeline.archive.run import job_facts, listed_jobs, newest_jobs
@@ -16,6 +17,9 @@ from pipeline.archive.store import Store
 
 SHOWN_AT_FIRST = 10
 """Events of a job that are shown when it is first looked at; earlier ones are only kept."""
+
+_PATIENCE = 5
+"""Rounds in which what is lacking of a job that has ended is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +58,60 @@ class Watcher:
         self._followed: dict[str, JobFacts] = {}
         self._told: dict[str, bytes] = {}
         self._read: dict[str, set[str]] = {}
+        self.problems: list[str] = []
+        """What failed in the last round that is of no job yet looked at."""
+        self._lost: dict[str, Failure] = {}
+        self._lacking: Counter[str] = Counter()
+        self._before = {
+            job for job, history in store.histories.jobs.items()
+            if history.status is not None and history.status not in FINAL_STATES
+        }  # fmt: skip
         self._rounds = self._ingested = 0
 
     @property
     def running(self) -> list[str]:
-        """Jobs followed that have not ended."""
-        return [job for job, facts in self._followed.items() if facts.status not in FINAL_STATES]
+        """Jobs that have not ended, or of which something could not be had yet."""
+        told = {*self._followed, *self._lost}
+        unseen = [job for job in self._named if job not in told]
+        return unseen + [job for job in self._followed if self._runs(job)]
+
+    @property
+    def over(self) -> bool:
+        """All was looked at, and there is nothing left to follow."""
+        return self._rounds > 0 and not self.running
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """Status of each job followed."""
-        return {job: facts.status for job, facts in self._followed.items()}
+        """Status of each job followed; of those that the server does not know, its words."""
+        told = {job: facts.status for job, facts in self._followed.items()}
+        return told | {job: str(failure) for job, failure in self._lost.items()}
+
+    @property
+    def unknown(self) -> set[str]:
+        """Jobs that the server does not know, or not any more."""
+        return set(self._lost)
+
+    @property
+    def lacking(self) -> list[str]:
+        """Jobs that ended, and of which something could not be had."""
+        return [job for job, times in self._lacking.items() if times]
 
     def round(self) -> Iterator[News]:
         """Ask once for every job that has not ended, durable before it is given out.
 
+        What fails of one job is asked for again in the next rounds, of one that has ended
+        in a few.
+
         Raises:
-            Failure: the jobs cannot be told, or none of the requests would fare better.
+            Failure: the jobs cannot be told, or the key may not ask for them.
         """
+        self.problems = []
         for job, changed in self._found():
             self._followed[job.id] = job
             outcome = self._fetcher.fetch(job, quiet=not changed)
+            ended = job.status in FINAL_STATES
+            lacks = ended and outcome.problems
+            self._lacking[job.id] = self._lacking[job.id] + 1 if lacks else 0
             self._store.flush()
             events, earlier = self._unseen(job.id)
             yield News(job, events, earlier, outcome.problems)
@@ -102,8 +139,20 @@ class Watcher:
             listed.add(job.id)
             yield job, changed
         for name in named:
-            if name not in listed:
+            if name in listed:
+                continue
+            try:
                 yield job_facts(self._store, self._account, name, self._told)
+            except Failure as failure:
+                if failure.refused:
+                    raise
+                if failure.absent:
+                    self._followed.pop(name, None)
+                    self._lost[name] = failure
+                    continue
+                self.problems.append(f"{name}: {failure}")
+                if self._rounds == 0 and not self.outcomes and name == named[-1]:
+                    raise
 
     def _listed(self) -> Iterator[tuple[JobFacts, bool]]:
         """All jobs in the first round, the newest in the others."""
@@ -115,11 +164,15 @@ class Watcher:
                 yield from ((job, True) for job in jobs)
 
     def _wanted(self, job: JobFacts) -> bool:
+        if self._rounds == 0 and job.id in self._before:  # it ended while nobody watched
+            return True
         return self._runs(job.id) or job.status not in FINAL_STATES
 
     def _runs(self, job: str) -> bool:
         facts = self._followed.get(job)
-        return facts is not None and facts.status not in FINAL_STATES
+        if facts is None:
+            return False
+        return facts.status not in FINAL_STATES or 0 < self._lacking[job] < _PATIENCE
 
     def _unseen(self, job: str) -> tuple[list[dict[str, Any]], int]:
         """Events of the archive that were not shown, oldest first, as the server orders them."""
@@ -134,7 +187,7 @@ class Watcher:
                         found.setdefault(item["id"], item)
         new = [item for name, item in found.items() if name not in history.shown]
         new.reverse()
-        new.sort(key=lambda item: item["created_at"])
+        new.sort(key=lambda item: pages.moment(item) or 0)
         if self._rounds or history.shown or len(new) <= SHOWN_AT_FIRST:
             return new, 0
         earlier = [item["id"] for item in new[:-SHOWN_AT_FIRST]]

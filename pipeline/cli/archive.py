@@ -21,9 +21,10 @@ from pipeline.cli.output import destination, write_rows
 from pipeline.cli.report import write_report
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import DataError, ExitCode, LakeError, TunelogError, UsageError
+from pipeline.figures import count
 
 if TYPE_CHECKING:
-    from pipeline.archive.account import Account
+    from pipeline.archive.account import Account, Failure
     from pipeline.archive.run import Progress, Report
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -168,12 +169,17 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
     if proof.faults or format != "table":
         rows = pa.Table.from_pylist(list(map(asdict, proof.faults)), schema)
         write_rows(rows.to_reader(), format, output)
-    verdict = f"{len(proof.faults):,} faults" if proof.faults else "complete"
+    verdict = count(len(proof.faults), "fault") if proof.faults else "complete"
     still = f", {proof.open:,} of them not long ended" if proof.open else ""
     note(
         f"{folder}: {proof.jobs:,} jobs{still}, {proof.events:,} events in {proof.files:,} files:"
         f" {verdict}"
     )
+    if not proof.whole:
+        note(
+            f"{folder}: these are the jobs asked for by --job or --since: `tunelog archive` without"
+            " them lists all of the account"
+        )
     if proof.gone:
         note(f"{folder}: {proof.gone:,} lists or files were gone from the server: see `gone` in it")
     return ExitCode.DATA if proof.faults else ExitCode.OK
@@ -220,12 +226,12 @@ def guarded(account: Account) -> Iterator[None]:
         raise LakeError(f"tunelog archive: {name}: please report this as a bug") from None
 
 
-def refusal(failure: Exception) -> TunelogError:
+def refusal(failure: Failure) -> TunelogError:
     """The error that ends a command whose first request failed."""
-    if getattr(failure, "fatal", False):
+    if failure.refused:
         return UsageError(f"{failure}: set OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to a valid key")
-    if getattr(failure, "status", None) == 404:
-        return DataError(f"{failure}: check the id, and that the key is of the account that has it")
+    if failure.absent:
+        return UsageError(f"{failure}: check OPENAI_BASE_URL or the endpoint, and the API version")
     return DataError(f"{failure}: nothing was lost: run the same command again")
 
 

@@ -101,11 +101,13 @@ def watch(
                         changed.append(news.job.id)
                     watcher.shown(news)
             except Failure as failure:
-                if failure.fatal or not watcher.outcomes:
+                if failure.refused or not watcher.outcomes:
                     raise refusal(failure) from None
                 note(f"{failure}: asked again in {every:g} s")
+            for problem in watcher.problems:
+                note(f"{problem}: asked again in {every:g} s")
             _take_in(lake_dir, watcher.new_files(), changed, verdicts)
-            if not watcher.running:
+            if watcher.over:
                 return _ended(watcher, lake_dir)
             time.sleep(max(0.0, every - (time.monotonic() - begun)))
 
@@ -120,16 +122,16 @@ def _print(news: News, format: str) -> None:
         if format == "jsonl":
             click.echo(inert_json(json.dumps({"job_id": job.id, **event}, ensure_ascii=False)))
         else:
-            at = _clock(event["created_at"])
+            at = _clock(event.get("created_at"))
             text = " ".join(str(event.get("message", "")).split())
             level = str(event.get("level") or "")
             click.echo(inert(f"{at}  {job.id}  {level:<5}  {text}"))
 
 
-def _clock(seconds: float) -> str:
+def _clock(seconds: Any) -> str:
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError, TypeError):
         return str(seconds)
 
 
@@ -170,7 +172,12 @@ def _ended(watcher: Watcher, lake_dir: str) -> ExitCode:
         note("no job runs: name one with --job, or see `tunelog archive`")
         return ExitCode.OK
     for job, status in outcomes.items():
+        if job in watcher.unknown:
+            note(f"{status}: check the id, and that the key is of the account that has it")
+            continue
         where = f"--job {quote(job)} --lake {quote(lake_dir)}"
         note(f"{job}: {status}; see `tunelog show loss_curves {where}`")
-    good = all(status == _GOOD for status in outcomes.values())
+    for job in watcher.lacking:
+        note(f"{job}: not all of it could be had: run `tunelog archive --out` on its archive later")
+    good = all(status == _GOOD for status in outcomes.values()) and not watcher.lacking
     return ExitCode.OK if good else ExitCode.DATA

@@ -65,11 +65,21 @@ def lines(out: Path) -> list[dict[str, Any]]:
     return [line for _, line in manifest.Manifest(out / manifest.NAME).lines()]
 
 
+def standing(out: Path) -> list[dict[str, Any]]:
+    """The lines that are believed: not those of files that a later line calls lost."""
+    found: list[dict[str, Any]] = []
+    for line in lines(out):
+        if line["kind"] == "mend":
+            found = [known for known in found if known.get("path") not in line["lost"]]
+        found.append(line)
+    return found
+
+
 def held(out: Path, kind: str) -> dict[str, list[dict[str, Any]]]:
     """The different items of a list, by job, as the pages in the archive have them."""
     found: dict[str, dict[str, Any]] = {}
     with Store(out) as store:
-        for line in lines(out):
+        for line in standing(out):
             if line["kind"] == kind:
                 page = pages.page(pages.parsed(store.read(line["path"])))
                 job = found.setdefault(line["job"], {})
@@ -85,7 +95,7 @@ def assert_equal(out: Path, api: server.Api) -> None:
         assert have.keys() == truth.keys()
         for job, items in truth.items():
             assert sorted(map(_text, have[job])) == sorted(map(_text, items)), job
-    contents = {line["file"]: line["path"] for line in lines(out) if line["kind"] == "content"}
+    contents = {line["file"]: line["path"] for line in standing(out) if line["kind"] == "content"}
     with Store(out) as store:
         found = {name: store.read(path) for name, path in contents.items()}
     assert found == {name: content for name, (_, content) in api.files.items()}

@@ -154,9 +154,13 @@ class Api:
 
 def newest_first(items: list[Item]) -> list[Item]:
     """As the API lists them: by time, of one second the last to come first."""
+
+    def age(item: Item) -> float:
+        at = item["created_at"]
+        return -at if isinstance(at, int) else -NOW
+
     found = items[::-1]
-    found.sort(key=lambda item: -item["created_at"])
-    return found
+    return sorted(found, key=age)
 
 
 def an_event(job: str, number: int, at: int, **fields: Any) -> Item:

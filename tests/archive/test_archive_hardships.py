@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from forked import started
-from keeping import A, B, assert_equal, faults, lines, run, small
+from keeping import A, B, C, assert_equal, faults, lines, run, small
 from server import KEY, NOW, Api, an_event, serving
 
 from pipeline.errors import ExitCode
@@ -51,7 +51,6 @@ def test_a_cursor_that_the_server_forgot_is_no_end(tmp_path: Path) -> None:
         (b'{"object":"list","data":[],"has_more":true}', "empty page that says has_more"),
         (b'{"object":"list","data":[{"id":"a","created_at":1}],"has_more":true}', "no way on"),
         (b'{"object":"list","data":[{"created_at":1}],"has_more":false}', "has no id"),
-        (b'{"object":"list","data":[{"id":"a"}],"has_more":false}', "no created_at"),
         (b'{"object":"list","data":{},"has_more":false}', "without data or has_more"),
         (b"[1]", "list instead of an object"),
         (b"[" * 100_000, "no JSON"),
@@ -72,13 +71,102 @@ def test_a_page_that_leads_nowhere_is_a_problem(tmp_path: Path, body: bytes, say
 
 
 def test_events_that_were_deleted_are_noted(tmp_path: Path) -> None:
-    """A job without events on the server any more is complete, with the server's word for it."""
+    """A job that ended long ago, and of whose events two runs were told that there are none, is
+    complete, with the server's word for it."""
     with serving(small()) as api:
         twisted(api, lambda r, p, q: (404, b"{}") if p[2:] == [A, "events"] else r(p, q))
+        assert run(api, tmp_path / "a").failed
+        assert {fault.place for fault in faults(tmp_path / "a")} == {A}
         assert not run(api, tmp_path / "a").failed
+        assert run(api, tmp_path / "a").unchanged == 2
     gone = [line for line in lines(tmp_path / "a") if line["kind"] == "gone"]
-    assert [(line["job"], line["what"], line["status"]) for line in gone] == [(A, "events", 404)]
+    told = [(line["job"], line["what"], line["status"]) for line in gone]
+    assert told == [(A, "events", 404)] * 2
     assert faults(tmp_path / "a") == []
+
+
+REFUSALS = {
+    "events of a job that runs": (404, [B, "events"], False),
+    "the second page": (404, [A, "events"], True),
+    "an API version that is not supported": (400, [A, "events"], False),
+    "a key that may not read files": (403, ["file-aaa"], False),
+    "a key that ends meanwhile": (401, [A, "checkpoints"], False),
+    "checkpoints for once": (404, [A, "checkpoints"], False),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_refusal_for_once_loses_nothing(tmp_path: Path, what: str) -> None:
+    """What the server refuses in one run is told, and brought by the next; the rest is there."""
+    status, path, later = REFUSALS[what]
+    with serving(small()) as api:
+
+        def refused(route: Any, p: list[str], q: dict[str, str]) -> tuple[int, bytes]:
+            hit = p[-len(path) :] == path and ("after" in q or not later)
+            return (status, b"{}") if hit else route(p, q)
+
+        plain = api._route
+        twisted(api, refused)
+        report = run(api, tmp_path / "a")
+        (outcome,) = (found for found in report.outcomes if found.problems or found.gone)
+        assert outcome.gone == ["checkpoints"] or str(status) in outcome.problems[0]
+        others = {A, B, C} - {outcome.job.id}
+        assert not others & {fault.place for fault in faults(tmp_path / "a")}
+        api._route = plain  # type: ignore[method-assign]
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+@pytest.mark.parametrize("status", [201, 206])
+def test_another_success_is_no_answer(tmp_path: Path, status: int) -> None:
+    """Part of a file, or a status that the endpoint does not document, is asked for again."""
+    with serving(small()) as api:
+        left = iter(range(8))
+
+        def odd(route: Any, p: list[str], q: dict[str, str]) -> tuple[int, bytes]:
+            code, body = route(p, q)
+            return (status, body[:20]) if next(left, None) is not None else (code, body)
+
+        twisted(api, odd)
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+@pytest.mark.parametrize("body", [b"<?xml version='1.0'?><Error/>", b'{"error": {"code": "busy"}}'])
+def test_an_error_in_place_of_a_file_is_asked_for_again(tmp_path: Path, body: bytes) -> None:
+    """A store's error with status 200 is neither a result file nor what is known of one."""
+    with serving(small()) as api:
+        left = iter(range(3))
+
+        def busy(route: Any, p: list[str], q: dict[str, str]) -> tuple[int, bytes]:
+            hit = p[0] == "files" and next(left, None) is not None
+            return (200, body) if hit else route(p, q)
+
+        twisted(api, busy)
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+def test_items_without_a_time_are_kept(tmp_path: Path) -> None:
+    """A job or an event that does not tell when it was created keeps no other from the archive."""
+    with serving(small()) as api:
+        api.jobs[0]["created_at"] = None
+        api.events[A][4]["created_at"] = "soon"
+        api.jobs[2].update(created_at="then", finished_at=None)
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+def test_a_job_that_does_not_say_when_it_ended_stays_open(tmp_path: Path) -> None:
+    """Created days ago, cancelled just now: what still comes is not missed."""
+    with serving(small()) as api:
+        created = NOW - 2 * 86_400
+        api.add("ftjob-late", [an_event("late", n, NOW - 60) for n in range(4)],
+                status="cancelled", created=created, finished_at=None)  # fmt: skip
+        run(api, tmp_path / "a")
+        api.events["ftjob-late"] += [an_event("late", 9, NOW - 30)]
+        run(api, tmp_path / "a")
+        assert_equal(tmp_path / "a", api)
 
 
 def test_hostile_ids_stay_below_the_archive(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from keeping import A, B, assert_equal, faults, lines, run, small
 from server import NOW, Api, an_event, serving
 
 from pipeline.archive.manifest import NAME, encode
+from pipeline.archive.verify import verify
 
 
 @pytest.fixture
@@ -107,6 +109,53 @@ def test_pages_must_follow_one_another(api: Api, out: Path) -> None:
     middle = next(line for line in said if line["kind"] == "events" and line["page"] == 1)
     (out / NAME).write_bytes(encode([line for line in said if line is not middle], "")[0])
     assert {"files_are_named", "events_are_complete"} == {fault.rule for fault in faults(out)}
+
+
+@pytest.mark.parametrize("kind", ["jobs", "events", "checkpoints", "file", "content"])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_changed_line_is_mended(api: Api, out: Path, kind: str, last: bool) -> None:
+    """Whatever byte of a line is changed: verify tells it, the advice makes the archive whole."""
+    raws = (out / NAME).read_bytes().splitlines(keepends=True)
+    if last:
+        raws = raws[: 1 + max(n for n, raw in enumerate(raws) if json.loads(raw)["kind"] == kind)]
+        (out / NAME).write_bytes(b"".join(raws))
+        run(api, out)
+        assert_equal(out, api)
+        raws = (out / NAME).read_bytes().splitlines(keepends=True)
+    draws = random.Random(kind)
+    (place, *_) = (n for n, raw in enumerate(raws) if json.loads(raw)["kind"] == kind)
+    for _ in range(12):
+        raw = bytearray(raws[place])
+        raw[draws.randrange(len(raw) - 1)] ^= 1 << draws.randrange(6)
+        (out / NAME).write_bytes(b"".join([*raws[:place], raw, *raws[place + 1 :]]))
+        assert "manifest_is_whole" in {fault.rule for fault in faults(out)}, raw
+        run(api, out)
+        for fault in faults(out):  # the file that a line is about may have another name now
+            if fault.place.startswith("raw/"):
+                (out / fault.place).unlink(missing_ok=True)
+        run(api, out)
+        assert_equal(out, api)
+
+
+def test_a_list_that_was_broken_off_proves_nothing(api: Api, out: Path, tmp_path: Path) -> None:
+    """Neither --since nor watch makes up for a list of all jobs that did not reach its end."""
+    other = tmp_path / "b"
+    route = api._route
+    api._route = lambda p, q: (  # type: ignore[method-assign]
+        (500, b"") if p[-1] == "jobs" and "after" in q else route(p, q)
+    )
+    api.cap = 1
+    assert run(api, other, retries=0).failed
+    assert "jobs_are_listed" in {fault.rule for fault in faults(other)}
+    api._route = route  # type: ignore[method-assign]
+    for job in api.jobs[:2]:
+        job["created_at"] -= 1_000
+    run(api, other, since=NOW - 90_000)
+    assert "jobs_are_listed" in {fault.rule for fault in faults(other)}
+    run(api, tmp_path / "c", since=NOW - 90_000)
+    assert faults(tmp_path / "c") == [] and not verify(tmp_path / "c").whole
+    run(api, other)
+    assert faults(other) == [] and verify(other).whole
 
 
 def test_a_torn_last_line_is_found_and_dropped(api: Api, out: Path) -> None:
