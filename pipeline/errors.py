@@ -18,6 +18,12 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error is Ctrl-C, in Python's words or in those of the engine."""
+    engine = isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+    return engine or isinstance(error, KeyboardInterrupt)
+
+
 class TunelogError(Exception):
     """Something the user can mend. One line: where: what, with the value: what to do."""
 

@@ -80,6 +80,8 @@ def foreign(value: dict[str, Any]) -> str | None:
         return "completion training row"
     if "log_history" in value:
         return "Hugging Face trainer state"
+    if "kind" in value and "prev" in value:
+        return "manifest of an archive"
     return kind if isinstance(kind, str) else None
 
 

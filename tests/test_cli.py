@@ -9,12 +9,14 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from inspect import cleandoc
 from pathlib import Path
 
 import click
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from engine import asked
@@ -22,6 +24,7 @@ from zygote import Ended, started
 
 from pipeline import open_lake
 from pipeline.cli import COMMANDS, cli
+from pipeline.cli import run as cli_run
 from pipeline.cli.output import write_rows
 from pipeline.cli.reference import page
 from pipeline.errors import ExitCode
@@ -441,6 +444,23 @@ def test_an_interrupt_ends_with_130(samples: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == ExitCode.INTERRUPTED
     assert process.stderr.read().splitlines()[-1:] == ["interrupted"]
+
+
+def test_an_interrupted_query_ends_with_130(
+    samples: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The engine has an error of its own for Ctrl-C: it is told as any other interrupt."""
+    query = "select count(*) from range(1000000) a, range(1000000) b"
+    with duckdb.connect() as con, pytest.raises(RuntimeError) as caught:
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        con.execute(query)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise RuntimeError(str(caught.value))
+
+    monkeypatch.setattr("pipeline.checks.check", interrupted)
+    assert cli_run(["check", "--lake", str(samples / "lake")]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pipeline.archive import pages
 from pipeline.archive.redaction import SECRET_VARIABLES, Redactor, public_url
@@ -155,8 +156,10 @@ def connect(
         ) from None
     for name in SECRET_VARIABLES:
         value = os.environ.get(name, "")
-        if not (value.isascii() and value.isprintable()):
+        if not (value.isascii() and value.isprintable()) or value != value.strip():
             raise UsageError(f"{name}: holds a character that no key has: set it anew")
+    if azure_endpoint == "":
+        raise UsageError("--azure-endpoint: is empty: name the resource, or leave it out")
     redactor = Redactor(_secrets())
     # A request takes its turn only while it is under way, not while it is made or read.
     patience = httpx2.Timeout(timeout, pool=None)
@@ -190,7 +193,10 @@ def connect(
 def _secrets() -> list[str]:
     found = [os.environ.get(name, "") for name in SECRET_VARIABLES]
     for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"):
-        found.append(urlsplit(os.environ.get(name, "")).password or "")
+        parts = urlsplit(os.environ.get(name, ""))
+        if parts.password:
+            sent = f"{unquote(parts.username or '')}:{unquote(parts.password)}"
+            found += [parts.password, b64encode(sent.encode()).decode()]
     return found
 
 

@@ -66,6 +66,7 @@ class Fetcher:
         self._account, self._store, self._stop = account, store, stop
         self._remembered: dict[tuple[str, str], tuple[set[str], dict[str, float]]] = {}
         self._remember = remember
+        self._told_gone: set[tuple[str, str]] = set()
 
     def fetch(
         self,
@@ -223,8 +224,9 @@ class Fetcher:
         self, job: JobFacts, history: History, what: str, failure: Failure, outcome: Outcome
     ) -> None:
         outcome.gone.append(what)
-        if what in history.gone and not job.settled:
+        if (job.id, what) in self._told_gone or (what in history.gone and not job.settled):
             return
+        self._told_gone.add((job.id, what))
         history.gone[what] += 1
         line = {"kind": "gone", "job": job.id, "what": what, "time": _now()}
         self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})

@@ -21,11 +21,15 @@ SECRET_VARIABLES = (
 _SHORTEST = 6  # a shorter "secret" would be found in innocent text
 _QUERY = ("after", "limit", "api-version")
 
-# A member with a text value whose name ends like that of a credential, in JSON text.
+# How the name of a credential ends, in snake_case, kebab-case or camelCase.
+_SECRET_NAME = (
+    r"[A-Za-z0-9_-]*(?:(?<![A-Za-z0-9])keys?|[_-]keys?|[a-z0-9]Keys?|[_-]KEYS?|(?i:apikeys?|secret|passw(?:or)?d"
+    r"|(?<![a-z])pwd|passphrase|token|credentials?|authorization|(?<![a-z])auth|bearer|(?<![a-z])jwt"
+    r"|connection[_-]?string))"
+)
+_IS_SECRET = re.compile(_SECRET_NAME).fullmatch
 _SECRET_MEMBER = re.compile(
-    rb'("[A-Za-z0-9_-]*(?:api[_-]?key|private[_-]?key|secret(?:[_-]?key)?|passw(?:or)?d'
-    rb'|token|credentials?|authorization)"\s*:\s*)"((?:[^"\\]|\\.)+)"',
-    re.IGNORECASE,
+    rb'("' + _SECRET_NAME.encode() + rb'"\s*:\s*)"((?:[^"\\]|\\.)+)"',
 )
 
 
@@ -61,8 +65,28 @@ class Redactor:
                 body = body.replace(secret.encode(), REMOVED.encode())
         if of_jobs:
             body, found = _SECRET_MEMBER.subn(rb'\1"' + REMOVED.encode() + b'"', body)
-            count += found
+            body, more = _emptied(body)
+            count += found + more
         return body, count
+
+
+def _emptied(body: bytes) -> tuple[bytes, int]:
+    """A body without what is secret by its name, but no plain text: such a body is written anew."""
+    value, count = json.loads(body), 0
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        for name, inner in item.items() if isinstance(item, dict) else ():
+            empty = isinstance(inner, bool) or inner in (None, "", REMOVED, [], {})
+            if _IS_SECRET(name) and not empty:
+                item[name] = REMOVED
+                count += 1
+        stack += [
+            inner
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, dict | list)
+        ]
+    return (json.dumps(value).encode() if count else body), count
 
 
 def _spellings(secret: str) -> set[str]:

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 import click
 
 from pipeline.cli.terminal import note
-from pipeline.errors import ExitCode, TunelogError
+from pipeline.errors import ExitCode, TunelogError, is_interrupt
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipeline.cli.ingest:ingest", "Read dumps of events into the lake."),
@@ -172,6 +172,8 @@ def run(args: list[str]) -> int:
         place = error.filename if error.filename is not None else "tunelog"
         return _fail(f"{place}: {error.strerror or error}", ExitCode.ENVIRONMENT)
     except Exception as error:  # the one edge: a bug, too, ends with a line and an exit code
+        if is_interrupt(error):
+            return _fail("interrupted", ExitCode.INTERRUPTED)
         traceback.print_exc()
         return _fail(f"tunelog: {error!r}: please report this as a bug", ExitCode.ENVIRONMENT)
 

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.account import account_options, connected, guarded, refusal
 from pipeline.cli.feeding import Feeder
 from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import output_options
 from pipeline.cli.output import destination, write_rows
-from pipeline.cli.report import write_report
+from pipeline.cli.report import format_of, write_report
 from pipeline.cli.terminal import note, terminal_width
-from pipeline.errors import DataError, ExitCode, LakeError, TunelogError, UsageError
+from pipeline.errors import (
+    ExitCode,
+)
 from pipeline.figures import count
 
 if TYPE_CHECKING:
-    from pipeline.archive.account import Account, Failure
     from pipeline.archive.run import Progress, Report
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Moment(click.ParamType[float]):
@@ -44,34 +42,6 @@ class Moment(click.ParamType[float]):
         except ValueError:
             self.fail(f"{value!r} is no date: write it as 2025-06-30.", param, ctx)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
-def account_options(command: F) -> F:
-    """Add the options that say whom to ask, and how patiently."""
-    for option in (
-        click.option(
-            "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True,
-            metavar="SECONDS", help="How long to wait for an answer.",
-        ),
-        click.option(
-            "--retries", type=click.IntRange(min=0), default=8, show_default=True, metavar="N",
-            help="How often to try a request again.",
-        ),
-        click.option(
-            "--concurrency", type=click.IntRange(1, 256), default=8, show_default=True,
-            metavar="N", help="Requests at once.",
-        ),
-        click.option(
-            "--api-version", metavar="VERSION",
-            help="Version of Azure's API  [env: OPENAI_API_VERSION].",
-        ),
-        click.option(
-            "--azure-endpoint", metavar="URL",
-            help="Azure resource to ask instead of OpenAI  [env: AZURE_OPENAI_ENDPOINT].",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="[verify DIR]")
@@ -120,6 +90,16 @@ def archive(
         raise click.UsageError("no --out DIR for the archive", ctx)
     if page and not lake_dir:
         raise click.UsageError("--report without --lake: add --lake DIR to report on", ctx)
+    if not all(jobs):
+        raise click.UsageError("--job without an id", ctx)
+    if lake_dir and Path(lake_dir).absolute() == Path(out).absolute():
+        raise click.UsageError("--out and --lake name one folder: give each its own", ctx)
+    if page:
+        format_of(page)
+    if lake_dir:  # what cannot be written is better told before an hour of fetching
+        from pipeline import open_lake
+
+        open_lake(lake_dir).close()
     from pipeline.archive.account import Failure
     from pipeline.archive.run import Run
     from pipeline.archive.store import Store
@@ -185,56 +165,6 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
     return ExitCode.DATA if proof.faults else ExitCode.OK
 
 
-def connected(
-    azure_endpoint: str | None,
-    api_version: str | None,
-    concurrency: int,
-    retries: int,
-    timeout: float,
-) -> Account:
-    """The account that options and environment name; closed with the command.
-
-    Raises:
-        UsageError: a setting is missing.
-        LakeError: the client is not installed.
-    """
-    from pipeline.archive.account import connect
-
-    if azure_endpoint is None and not os.environ.get("OPENAI_API_KEY"):
-        azure_endpoint = os.environ.get("AZURE_OPENAI_ENDPOINT")
-    account = connect(
-        azure_endpoint=azure_endpoint,
-        api_version=api_version,
-        concurrency=concurrency,
-        retries=retries,
-        timeout=timeout,
-    )
-    click.get_current_context().call_on_close(account.close)
-    return account
-
-
-@contextmanager
-def guarded(account: Account) -> Iterator[None]:
-    """Let no key reach a traceback: an error that nobody foresaw is told without secrets."""
-    try:
-        yield
-    except (TunelogError, click.ClickException, OSError):
-        raise
-    except Exception as error:  # a bug: whatever its text holds, the key is taken out of it
-        click.echo(account.redactor.text(traceback.format_exc()), err=True)
-        name = type(error).__name__
-        raise LakeError(f"tunelog archive: {name}: please report this as a bug") from None
-
-
-def refusal(failure: Failure) -> TunelogError:
-    """The error that ends a command whose first request failed."""
-    if failure.refused:
-        return UsageError(f"{failure}: set OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to a valid key")
-    if failure.absent:
-        return UsageError(f"{failure}: check OPENAI_BASE_URL or the endpoint, and the API version")
-    return DataError(f"{failure}: nothing was lost: run the same command again")
-
-
 @contextmanager
 def _progress() -> Iterator[Callable[[Progress], None]]:
     """A line on standard error that leaves no trace: jobs, events, rate, what is left."""
@@ -271,10 +201,10 @@ def _print(report: Report, format: str, output: str | None) -> None:
     numbers = ("pages", "events", "checkpoints", "files")
     schema = pa.schema(
         [("job_id", text), ("status", text)] + [(name, number) for name in numbers]
-        + [("problems", pa.list_(text))]
+        + [("gone", pa.list_(text)), ("problems", pa.list_(text))]
     )  # fmt: skip
     rows = [
-        {"job_id": o.job.id, "status": o.job.status, "problems": o.problems}
+        {"job_id": o.job.id, "status": o.job.status, "gone": o.gone, "problems": o.problems}
         | {name: getattr(o, name) for name in numbers}
         for o in sorted(report.outcomes, key=lambda o: o.job.id)
     ]
@@ -297,6 +227,8 @@ def _summary(report: Report, rows: list[dict[str, Any]], width: int | None) -> I
     yield f"  {report.progress.events:>12,} new events"
     yield f"  {sum(o.checkpoints for o in report.outcomes):>12,} new checkpoints"
     yield f"  {sum(o.files for o in report.outcomes):>12,} new result files"
+    if gone := sum(len(o.gone) for o in report.outcomes):
+        yield f"  {gone:>12,} lists or files that the server does not have"
     if report.mended:
         yield f"  {report.mended:>12,} lost files asked for again"
     failed = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.archive import account_options, connected, guarded, refusal
+from pipeline.cli.account import account_options, connected, guarded, refusal
 from pipeline.cli.feeding import ingest_verdict, ingested
 from pipeline.cli.options import lake_option
 from pipeline.cli.terminal import inert, inert_json, note
@@ -38,7 +38,9 @@ class Duration(click.ParamType[float]):
         match = re.fullmatch(r"(\d+(?:\.\d+)?) *([smh]?)", str(value), re.IGNORECASE)
         if not match:
             self.fail(f"{value!r} is no time span: write it as 15s, 2m or 1h.", param, ctx)
-        return float(match[1]) * _UNITS[match[2].lower()]
+        if not (span := float(match[1]) * _UNITS[match[2].lower()]):
+            self.fail("asking without a pause serves nobody: give 1s or more.", param, ctx)
+        return span
 
 
 @click.command()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.errors import LakeError
+from pipeline.errors import LakeError, is_interrupt
 
 _ADVICE = {
     errno.ENOSPC: "make room on the disk, then repeat the command",
@@ -62,6 +62,8 @@ def told_of_engines(lake: Path, damage: Damage | None = None) -> Iterator[None]:
     except sqlite3.Error as error:
         raise LakeError(f"{lake / 'ledger.db'}: {_line(error)}: {_OTHERWISE}") from error
     except Exception as error:  # to name the engine's own kinds would take loading the engine
+        if is_interrupt(error):
+            raise KeyboardInterrupt from None
         engine = sys.modules.get("duckdb")
         if engine is None or not isinstance(error, (engine.Error, RuntimeError)):
             raise

@@ -45,7 +45,7 @@ def known(draw: st.DrawFn) -> Api:
 @examples(3)
 @given(known(), st.booleans())
 def test_the_lake_is_that_of_the_raw_bodies_and_of_the_truth(api: Api, again: bool) -> None:
-    """Events, companions and views: of `--lake`, of `ingest DIR/raw`, of what the server holds."""
+    """Events, companions and views: of `--lake`, of `ingest DIR`, of what the server holds."""
     with tempfile.TemporaryDirectory() as folder, serving(api):
         out, lake = Path(folder) / "a", Path(folder) / "l"
         archived(api, out, lake)
@@ -57,7 +57,7 @@ def test_the_lake_is_that_of_the_raw_bodies_and_of_the_truth(api: Api, again: bo
             archived(api, out, lake)
         with (
             open_lake(lake) as ours,
-            of(Path(folder) / "plain", out / "raw") as plain,
+            of(Path(folder) / "plain", out) as plain,
             of(Path(folder) / "true", dumped(api, Path(folder) / "truth")) as true,
         ):
             wanted = analytical(true, SOME)

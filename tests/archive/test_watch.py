@@ -13,7 +13,7 @@ from unittest import mock
 import keeping
 import pytest
 from forked import started
-from keeping import B, account, assert_equal, faults, lines, small
+from keeping import A, B, C, account, assert_equal, faults, lines, small
 from server import KEY, NOW, Api, an_event, serving
 
 from pipeline import open_lake
@@ -71,6 +71,71 @@ def test_a_round_without_news_leaves_no_trace(tmp_path: Path) -> None:
             assert seen(watcher) == []
         store.flush()
         assert len(lines(tmp_path / "a")) == before
+
+
+def test_what_ended_while_nobody_watched_is_told(tmp_path: Path) -> None:
+    """A watch that is started again looks once more at the jobs that ran when it was stopped."""
+    with serving(small()) as api, account(api) as found:
+        with Store(tmp_path / "a") as store:
+            seen(Watcher(store, found))
+        new = [an_event(B, n, NOW - 4_500 + n) for n in range(60, 75)]
+        api.events[B] += new
+        api.finish(B, "failed")
+        with Store(tmp_path / "a") as store:
+            watcher = Watcher(store, found)
+            assert seen(watcher) == [event["id"] for event in new]
+            assert watcher.over and watcher.outcomes == {B: "failed"}
+        assert len(keeping.held(tmp_path / "a", "events")[B]) == len(api.events[B])
+        with Store(tmp_path / "a") as store:
+            assert seen(again := Watcher(store, found)) == [] and not again.outcomes
+
+
+def test_a_job_that_fails_once_holds_up_no_other(tmp_path: Path) -> None:
+    """Of several named jobs each is followed, whatever is refused of another for once."""
+    with serving(small()) as api, account(api, retries=0) as found:
+        route, left = api._route, iter(range(2))
+
+        def busy(path: list[str], query: dict[str, str]) -> tuple[int, bytes]:
+            hit = path[2:] in ([B], [C]) and next(left, None) is not None
+            return (500, b"{}") if hit else route(path, query)
+
+        api._route = busy  # type: ignore[method-assign]
+        with Store(tmp_path / "a") as store:
+            watcher = Watcher(store, found, [A, B, C, "ftjob-none"])
+            seen(watcher)
+            assert not watcher.over and len(watcher.problems) == 2
+            seen(watcher)
+            assert watcher.running == [B] and watcher.unknown == {"ftjob-none"}
+            api.finish(B)
+            seen(watcher)
+            assert watcher.over
+            told = {A: "succeeded", B: "succeeded", C: "failed"}
+            assert told.items() <= watcher.outcomes.items()
+        assert_equal(tmp_path / "a", api)
+
+
+def test_the_last_events_are_asked_for_again(tmp_path: Path) -> None:
+    """Where the events of a job that just ended are refused, it is followed some rounds more."""
+    with (
+        serving(small()) as api,
+        account(api, retries=0) as found,
+        Store(tmp_path / "a") as store,
+    ):
+        watcher = Watcher(store, found, [B])
+        seen(watcher)
+        api.events[B].append(an_event(B, 70, NOW - 4_100))
+        api.finish(B)
+        route, left = api._route, iter(range(2))
+
+        def refused(path: list[str], query: dict[str, str]) -> tuple[int, bytes]:
+            hit = path[2:] == [B, "events"] and next(left, None) is not None
+            return (404, b"{}") if hit else route(path, query)
+
+        api._route = refused  # type: ignore[method-assign]
+        assert seen(watcher) == [] and not watcher.over and watcher.lacking == [B]
+        while not watcher.over:
+            last = seen(watcher)
+        assert last == [api.events[B][-1]["id"]] and not watcher.lacking
 
 
 def test_only_the_newest_events_of_a_job_that_is_new_to_it_are_shown(tmp_path: Path) -> None:

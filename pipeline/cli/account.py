@@ -1,0 +1,99 @@
+"""Whom `archive` and `watch` ask: options, the connection, what its failures come to."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipeline.errors import DataError, LakeError, TunelogError, UsageError, is_interrupt
+
+if TYPE_CHECKING:
+    from pipeline.archive.account import Account, Failure
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def account_options(command: F) -> F:
+    """Add the options that say whom to ask, and how patiently."""
+    for option in (
+        click.option(
+            "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True,
+            metavar="SECONDS", help="How long to wait for an answer.",
+        ),
+        click.option(
+            "--retries", type=click.IntRange(min=0), default=8, show_default=True, metavar="N",
+            help="How often to try a request again.",
+        ),
+        click.option(
+            "--concurrency", type=click.IntRange(1, 256), default=8, show_default=True,
+            metavar="N", help="Requests at once.",
+        ),
+        click.option(
+            "--api-version", metavar="VERSION",
+            help="Version of Azure's API  [env: OPENAI_API_VERSION].",
+        ),
+        click.option(
+            "--azure-endpoint", metavar="URL",
+            help="Azure resource to ask instead of OpenAI  [env: AZURE_OPENAI_ENDPOINT].",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def connected(
+    azure_endpoint: str | None,
+    api_version: str | None,
+    concurrency: int,
+    retries: int,
+    timeout: float,
+) -> Account:
+    """The account that options and environment name; closed with the command.
+
+    Raises:
+        UsageError: a setting is missing.
+        LakeError: the client is not installed.
+    """
+    from pipeline.archive.account import connect
+
+    if azure_endpoint is None and not os.environ.get("OPENAI_API_KEY"):
+        azure_endpoint = os.environ.get("AZURE_OPENAI_ENDPOINT")
+    account = connect(
+        azure_endpoint=azure_endpoint,
+        api_version=api_version,
+        concurrency=concurrency,
+        retries=retries,
+        timeout=timeout,
+    )
+    click.get_current_context().call_on_close(account.close)
+    return account
+
+
+@contextmanager
+def guarded(account: Account) -> Iterator[None]:
+    """Let no key reach a traceback: an error that nobody foresaw is told without secrets."""
+    try:
+        yield
+    except (TunelogError, click.ClickException, OSError):
+        raise
+    except Exception as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from None
+        # A bug: whatever its text holds, the key is taken out of it
+        click.echo(account.redactor.text(traceback.format_exc()), err=True)
+        name = type(error).__name__
+        raise LakeError(f"tunelog archive: {name}: please report this as a bug") from None
+
+
+def refusal(failure: Failure) -> TunelogError:
+    """The error that ends a command whose first request failed."""
+    if failure.refused:
+        return UsageError(f"{failure}: set OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to a valid key")
+    if failure.absent:
+        return UsageError(f"{failure}: check OPENAI_BASE_URL or the endpoint, and the API version")
+    return DataError(f"{failure}: nothing was lost: run the same command again")
