@@ -29,20 +29,17 @@ class Change:
         fresh = list(taken.events)
         names = naming.Names()
         unattributed = ledger.unattributed()
-        con = None  # starting one takes longer than all else that a small ingest does
         if taken.pending or (unattributed and fresh):
-            con = settle.engine(self._folder)
-            names = self._name(con, taken, fresh, unattributed)
+            with settle.engine(self._folder) as con:
+                names = self._name(con, taken, fresh, unattributed)
         jobs = sorted({job for staged in fresh for job in staged.jobs})
         held = [self._store.folder("events") / name for name in ledger.segments_of(jobs)]
         settled = settle.Settled()
         if held or taken.pending or names.jobs or settle.repeats(self._folder, fresh):
-            con = con or settle.engine(self._folder)
-            settled, fresh = self._settle(con, fresh, held, jobs)
+            with settle.engine(self._folder) as con:
+                settled, fresh = self._settle(con, fresh, held, jobs)
         for staged in fresh:
             self._commit.add(staged)
-        if con is not None:
-            con.close()
         self._commit.add(stage_table(self._folder, "variants", self._new_variants(settled)))
         settled.companions = companions.bring(
             self._store, self._folder, self._commit, taken.companions

@@ -39,9 +39,12 @@ def compact(
         waiting: told who holds the lake, if another process does.
     """
     merged = 0
-    with store.workspace() as folder, store.ledger.writing(waiting, task="compact"):
+    with (
+        store.workspace() as folder,
+        store.ledger.writing(waiting, task="compact"),
+        settle.engine(folder) as con,
+    ):
         commit = Commit(store, folder, "compact")
-        con = settle.engine(folder)
         for kind in DATA_TABLES:
             files = store.live(kind)
             chosen = files if everything else _small(files)
@@ -53,7 +56,6 @@ def compact(
             for file in chosen:
                 commit.remove(file)
             merged += len(chosen)
-        con.close()
         commit.finish(whole=everything)
     store.write_script()
     store.collect_garbage(timedelta(hours=keep_hours))

@@ -48,6 +48,8 @@ class Lake(Drawn):
         """Open the lake in a folder; see `open_lake`."""
         self._store = Store(path, create=create)
         self._con: duckdb.DuckDBPyConnection | None = None
+        self._files: dict[str, list[str]] = {}
+        self._made: set[str] = set()
 
     @property
     def path(self) -> Path:
@@ -63,6 +65,9 @@ class Lake(Drawn):
     def close(self) -> None:
         """Close the lake."""
         self._forget()
+        if self._con is not None:
+            self._con.close()
+            self._con, self._made = None, set()
         self._store.ledger.close()
 
     # -- asking ---------------------------------------------------------------------------------
@@ -109,9 +114,9 @@ class Lake(Drawn):
 
     def _connection(self, wanted: set[str] | None) -> duckdb.DuckDBPyConnection:
         """The connection of `sql` and `view`: one snapshot, in which views are made when asked."""
-        if self._con is None:
-            self._files, self._made = self._store.files(), set[str]()
-            self._con = _engine()
+        self._con = self._con or _engine()
+        if not self._files:  # the views read what stands under the names of the tables
+            self._files = self._store.files()
             views.create(self._con, self._files, only=[])
         if not (wanted := views.closure(wanted)) <= self._made:
             views.create(self._con, self._files, only=wanted, known=self._made)
@@ -119,9 +124,7 @@ class Lake(Drawn):
         return self._con
 
     def _forget(self) -> None:
-        if self._con is not None:
-            self._con.close()
-            self._con = None
+        self._files = {}
 
     def snapshot(self, only: Iterable[str] | None = None) -> tuple[str, list[str]]:
         """The text of `open.sql` over what the lake holds now, and the live files that it reads.

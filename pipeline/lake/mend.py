@@ -93,12 +93,11 @@ def _source_id(store: Store, named: str) -> str:
 
 def _move(store: Store, folder: Path, commit: Commit, old: set[str], job: str) -> int:
     """Give the events of some jobs to another; how many."""
-    con = settle.engine(folder)
     change = Change(store, folder, commit)
     fresh: list[Any] = []
-    # What is one unattributed job is one stream seen in several files: all of it moves.
-    change.rename(con, dict.fromkeys(sorted(old), job), "assigned", fresh)
-    con.close()
+    with settle.engine(folder) as con:
+        # What is one unattributed job is one stream seen in several files: all of it moves.
+        change.rename(con, dict.fromkeys(sorted(old), job), "assigned", fresh)
     moved = sum(staged.rows for staged in fresh)
     settled, _ = change.bring(Taken(events=fresh))
     change.recount(settled, set())
@@ -112,10 +111,13 @@ def replay(
     waiting: Callable[[str], None] | None = None,
 ) -> ReplayReport:
     """Read all rejects again; see `Lake.replay_rejects`."""
-    with store.workspace() as folder, store.ledger.writing(waiting, task="rejects --replay"):
+    with (
+        store.workspace() as folder,
+        store.ledger.writing(waiting, task="rejects --replay"),
+        settle.engine(folder) as con,
+    ):
         files = store.live("rejects")
         commit = Commit(store, folder, "replay")
-        con = settle.engine(folder)
         rows: list[dict[str, Any]] = []
         beside: list[dict[str, Any]] = []
         keys: list[tuple[str, int, int]] = []
@@ -159,7 +161,6 @@ def replay(
             settled, names = Change(store, folder, commit).bring(taken)
             Change(store, folder, commit).recount(settled, set())
             store.ledger.rename_jobs(names.streams, "shared")
-        con.close()
         commit.finish()
     store.write_script()
     return ReplayReport(tried, len(keys), tried - len(keys))

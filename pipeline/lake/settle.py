@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,28 @@ _FEW = 10_000
 """Rows that are compared before an engine has started."""
 
 
-def engine(folder: Path) -> duckdb.DuckDBPyConnection:
-    """An engine with a memory limit, which spills below a folder of the lake."""
+_IDLE: defaultdict[int, list[duckdb.DuckDBPyConnection]] = defaultdict(list)
+"""By process: engines nobody uses. Starting one takes longer than the rest of a small commit."""
+
+
+@contextmanager
+def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty engine with a memory limit, which spills below a folder of the lake."""
+    idle = _IDLE[os.getpid()]
+    used = idle.pop() if idle else _started()
+    with used.cursor() as con:
+        spill = str(folder).replace("'", "''")
+        con.execute(f"set temp_directory = '{spill}'; attach ':memory:' as work; use work")
+        yield con
+        con.execute("use memory; detach work")
+    if not any(folder.glob("duckdb_temp*")):  # one that spilled cannot spill elsewhere
+        idle.append(used)
+
+
+def _started() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(
         config={
             "memory_limit": MEMORY_LIMIT,
-            "temp_directory": str(folder),
             "preserve_insertion_order": True,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from duckdb import DuckDBPyConnection
+
 from pipeline.lake import settle
 from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged
@@ -11,10 +13,9 @@ from pipeline.lake.segments import Staged
 
 def without_sources(folder: Path, taken: Taken, dropped: set[str]) -> Taken:
     """What was staged, less some sources."""
-    con = settle.engine(folder)
     listed = ", ".join(f"'{source}'" for source in sorted(dropped))
 
-    def kept(files: list[Staged]) -> list[Staged]:
+    def kept(con: DuckDBPyConnection, files: list[Staged]) -> list[Staged]:
         left = []
         for old in files:
             con.read_parquet(str(old.path)).create_view("one_file", replace=True)
@@ -24,6 +25,10 @@ def without_sources(folder: Path, taken: Taken, dropped: set[str]) -> Taken:
                 left.append(staged)
         return left
 
-    return Taken(
-        kept(taken.events), kept(taken.pending), kept(taken.rejects), kept(taken.companions)
-    )
+    with settle.engine(folder) as con:
+        return Taken(
+            kept(con, taken.events),
+            kept(con, taken.pending),
+            kept(con, taken.rejects),
+            kept(con, taken.companions),
+        )
