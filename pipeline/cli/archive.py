@@ -155,7 +155,7 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
         f"{folder}: {proof.jobs:,} jobs{still}, {proof.events:,} events in {proof.files:,} files:"
         f" {verdict}"
     )
-    if not proof.whole:
+    if not (proof.whole or proof.faults):
         note(
             f"{folder}: these are the jobs asked for by --job or --since: `tunelog archive` without"
             " them lists all of the account"

@@ -125,8 +125,7 @@ ruled as (
                     coalesce(printf(' at step %d', curves.last_step), ' before any step'),
                     if(jobs.status = 'failed', '', ', yet told an error'),
                     if(jobs.errors > 1, printf(', one of %d', jobs.errors), ''),
-                    ': ',
-                    if(length(told) > 200, told[:199] || '…', told)
+                    ': ' || if(length(told) > 200, told[:199] || '…', nullif(told, ''))
                 )
             },
             {
