@@ -65,6 +65,7 @@ class History:
         gone: what the server says it does not have, lists or file ids, and in how many runs it said
             so.
         shown: ids of events that `tunelog watch` has printed.
+        tripped: rules that it has told to trip, as far as it did not take that back.
     """
 
     listed: int = 0
@@ -73,6 +74,7 @@ class History:
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     gone: Counter[str] = field(default_factory=Counter)
     shown: set[str] = field(default_factory=set)
+    tripped: set[str] = field(default_factory=set)
 
     def sound(self, what: str) -> list[Walk]:
         """Walks that, with those before them, reach from their newest item to the oldest."""
@@ -133,6 +135,8 @@ class Histories:
             self.job(line["job"]).gone[line["what"]] += 1
         elif kind == "shown":
             self.job(line["job"]).shown.update(line["events"])
+        elif kind == "judged":
+            self.job(line["job"]).tripped = set(line["rules"])
         elif kind in ("jobs", "job"):
             for job, owed in line["listed"].items():
                 self.job(job).listed, self.job(job).status = number, owed["status"]

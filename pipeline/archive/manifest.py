@@ -28,6 +28,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "content": {**_BODY, "job": str, "file": str},
     "gone": {"job": str, "what": str},
     "shown": {"job": str, "events": list},
+    "judged": {"job": str, "rules": list},
     "mend": {"breaks": list, "lost": list},
     "stray": _BODY,
 }
@@ -98,7 +99,7 @@ def _read(raw: bytes) -> Line | None:
     owed = line.get("listed", {}).values()
     if not all(isinstance(job, dict) and _holds(job, _OWED) for job in owed):
         return None
-    named = [*line.get("lost", ()), *line.get("events", ())]
+    named = [name for key in ("lost", "events", "rules") for name in line.get(key, ())]
     whole = all(isinstance(number, int) for number in line.get("breaks", ()))
     return line if whole and all(isinstance(name, str) for name in named) else None
 

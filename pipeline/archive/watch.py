@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,17 @@ class Watcher:
             ids = [event["id"] for event in news.events]
             self._store.histories.job(news.job.id).shown.update(ids)
             self._store.keep({"kind": "shown", "job": news.job.id, "events": ids})
+            self._store.flush()
+
+    def tripped(self, job: str) -> set[str]:
+        """The rules that were told to trip in a job, by this watch or an earlier one."""
+        return self._store.histories.job(job).tripped
+
+    def judged(self, job: str, rules: Iterable[str]) -> None:
+        """Remember which rules were told to trip; durable when it returns."""
+        if (found := set(rules)) != self.tripped(job):
+            self._store.histories.job(job).tripped = found
+            self._store.keep({"kind": "judged", "job": job, "rules": sorted(found)})
             self._store.flush()
 
     def new_files(self) -> list[Path]:

@@ -90,7 +90,7 @@ def watch(
 
     account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
     folder = Path(out or f"{Path(lake_dir)}.archive")
-    verdicts: dict[str, dict[str, str]] = {}
+    judged: set[str] = set()
     with guarded(account), Store(folder) as store:
         watcher = Watcher(store, account, jobs)
         while True:
@@ -99,7 +99,7 @@ def watch(
             try:
                 for news in watcher.round():
                     _print(news, format)
-                    if news.events or news.job.id not in verdicts:
+                    if news.events or news.job.id not in judged:
                         changed.append(news.job.id)
                     watcher.shown(news)
             except Failure as failure:
@@ -108,7 +108,9 @@ def watch(
                 note(f"{failure}: asked again in {every:g} s")
             for problem in watcher.problems:
                 note(f"{problem}: asked again in {every:g} s")
-            _take_in(lake_dir, watcher.new_files(), changed, verdicts)
+            if files := watcher.new_files():
+                _take_in(lake_dir, files, changed, watcher)
+                judged.update(changed)
             if watcher.over:
                 return _ended(watcher, lake_dir)
             time.sleep(max(0.0, every - (time.monotonic() - begun)))
@@ -137,24 +139,20 @@ def _clock(seconds: Any) -> str:
         return str(seconds)
 
 
-def _take_in(
-    lake_dir: str, files: list[Path], jobs: list[str], verdicts: dict[str, dict[str, str]]
-) -> None:
+def _take_in(lake_dir: str, files: list[Path], jobs: list[str], watcher: Watcher) -> None:
     """Ingest what is new, and tell which verdicts of these jobs changed."""
-    if not files:
-        return
     from pipeline import open_lake
 
     with open_lake(lake_dir) as lake:
         ingest_verdict(ingested(lake, files), lake_dir)
         for job in jobs:
             now = _tripped(lake, job)
-            before = verdicts.get(job, {})
-            for rule in now.keys() - before.keys():
+            before = watcher.tripped(job)
+            for rule in now.keys() - before:
                 note(f"{job}: {rule}: {now[rule]}")
-            for rule in before.keys() - now.keys():
+            for rule in before - now.keys():
                 note(f"{job}: {rule}: no longer so")
-            verdicts[job] = now
+            watcher.judged(job, now)
 
 
 def _tripped(lake: Lake, job: str) -> dict[str, str]:

@@ -155,7 +155,7 @@ def test_it_ends_with_the_job(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The exit code is 1 where the job did not succeed; events and verdicts are told."""
+    """The exit code is 1 where the job did not succeed; events and verdicts are told, once."""
     with serving(small()) as api:
         rounds = iter(range(100))
 
@@ -170,7 +170,10 @@ def test_it_ends_with_the_job(
         monkeypatch.chdir(tmp_path)
         with mock.patch.dict(os.environ, environment(api)):
             assert run([*WATCH, "--job", B]) == ExitCode.DATA
-    told = capsys.readouterr()
+            told = capsys.readouterr()
+            assert run([*WATCH, "--job", B]) == ExitCode.DATA
+            again = capsys.readouterr()
+    assert not again.out and "error: " not in again.err and f"{B}: cancelled" in again.err
     assert len(told.out.splitlines()) == 9 and "it\\x1bbroke" in told.out
     (verdict,) = (line for line in told.err.splitlines() if line.startswith(f"{B}: error: "))
     assert verdict.endswith(": it\\x1bbroke")
