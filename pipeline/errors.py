@@ -18,10 +18,9 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-def is_interrupt(error: BaseException) -> bool:
-    """Whether an error is Ctrl-C, in Python's words or in those of the engine."""
-    engine = isinstance(error, RuntimeError) and str(error) == "Query interrupted"
-    return engine or isinstance(error, KeyboardInterrupt)
+def is_interrupt(error: Exception) -> bool:
+    """Whether an error is DuckDB's word for Ctrl-C, which came while it worked on a query."""
+    return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
 
 
 class TunelogError(Exception):

@@ -104,9 +104,9 @@ class Stream:
         """End the child and give its memory back; may be called again."""
         self._child.kill()
         self._child.wait()
-        for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
+        for pipe in filter(None, (self._child.stdin, self._child.stdout, self._child.stderr)):
             with suppress(BrokenPipeError):
-                pipe.close()  # type: ignore[union-attr]
+                pipe.close()
 
     def _failure(self) -> TunelogError:
         told = self._child.stderr.read() if self._child.stderr else b""

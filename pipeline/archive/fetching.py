@@ -31,7 +31,7 @@ class Outcome:
         events: events on them that the archive did not hold.
         checkpoints: items on the pages of checkpoints.
         files: result files fetched.
-        gone: what the server says it does not have: `checkpoints`, ids of result files.
+        gone: what the server says it does not have: lists, ids of result files.
         problems: what failed.
     """
 

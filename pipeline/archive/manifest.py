@@ -43,7 +43,8 @@ class Manifest:
         end: length of its whole lines [byte]; what follows was torn off while it was written.
         torn: something follows.
         link: what the next line has to hold.
-        breaks: numbers of the lines that do not follow the line before them, or are no lines.
+        breaks: numbers of the lines that do not follow the line before them, or are no lines, and
+            the last line read before each, which may have been changed: it is not believed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,12 +53,13 @@ class Manifest:
         self.end = 0
         self.torn = False
         self.link = ""
-        self.breaks: list[int] = []
+        self.breaks: dict[int, Line] = {}
 
     def lines(self) -> Iterator[tuple[int, Line]]:
         """Every line that can be read, with its number, from 1 on."""
         if not self._path.exists():
             return
+        last: Line = {}
         with self._path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 if not raw.endswith(b"\n"):
@@ -66,9 +68,10 @@ class Manifest:
                 self.end += len(raw)
                 line = _read(raw)
                 if line is None or line.get("prev") != self.link:
-                    self.breaks.append(number)
+                    self.breaks[number] = last
                 self.link = _link(raw)
                 if line is not None:
+                    last = line
                     yield number, line
 
 

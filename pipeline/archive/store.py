@@ -78,11 +78,8 @@ class Store:
         reader = manifest.Manifest(path)
         told: set[int] = set()
         lost: dict[str, None] = {}
-        before: dict[int, str] = {}
-        last = ""
         for number, line in reader.lines():
             self.histories.add(line, number)
-            before[number], last = last, line.get("path", "")
             if line["kind"] == "mend":
                 told.update(line["breaks"])
                 for name in line["lost"]:
@@ -96,8 +93,8 @@ class Store:
             if not file.is_file() or file.stat().st_size != size:
                 lost[name] = None
         breaks = [number for number in reader.breaks if number not in told]
-        # Where the chain breaks, the line before may have been changed: it is not believed.
-        lost |= {name: None for n in breaks if (name := before.get(n, "")) in self._paths}
+        doubtful = (reader.breaks[number].get("path") for number in breaks)
+        lost |= {name: None for name in doubtful if name in self._paths}
         for name in lost:
             del self._paths[name]
         if lost:

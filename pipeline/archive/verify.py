@@ -109,11 +109,8 @@ class _Verifier:
         reader = manifest.Manifest(self._folder / manifest.NAME)
         mended: set[int] = set()
         listing: list[Line] = []
-        before: dict[int, Line] = {}
-        last: Line = {}
         for number, line in reader.lines():
             self._histories.add(line, number)
-            before[number], last = last, line
             if line["kind"] == "mend":
                 mended.update(line["breaks"])
                 for name in line["lost"]:
@@ -122,8 +119,7 @@ class _Verifier:
                 self._lines.setdefault(line["path"], []).append(line)
             if "listed" in line:
                 listing.append(line)
-        # Where the chain breaks, the line before may have been changed: it is not believed.
-        doubtful = [id(before[number]) for number in reader.breaks if number in before]
+        doubtful = {id(line) for line in reader.breaks.values()}
         for line in listing:
             if id(line) not in doubtful:
                 self._owed.update(line["listed"])

@@ -109,8 +109,7 @@ class Watcher:
         for job, changed in self._found():
             self._followed[job.id] = job
             outcome = self._fetcher.fetch(job, quiet=not changed)
-            ended = job.status in FINAL_STATES
-            lacks = ended and outcome.problems
+            lacks = job.status in FINAL_STATES and outcome.problems
             self._lacking[job.id] = self._lacking[job.id] + 1 if lacks else 0
             self._store.flush()
             events, earlier = self._unseen(job.id)

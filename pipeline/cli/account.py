@@ -81,10 +81,9 @@ def guarded(account: Account) -> Iterator[None]:
         yield
     except (TunelogError, click.ClickException, OSError):
         raise
-    except Exception as error:
+    except Exception as error:  # a bug: whatever its text holds, the key is taken out of it
         if is_interrupt(error):
-            raise KeyboardInterrupt from None
-        # A bug: whatever its text holds, the key is taken out of it
+            raise
         click.echo(account.redactor.text(traceback.format_exc()), err=True)
         name = type(error).__name__
         raise LakeError(f"tunelog archive: {name}: please report this as a bug") from None

@@ -19,9 +19,7 @@ from pipeline.cli.options import output_options
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.report import format_of, write_report
 from pipeline.cli.terminal import note, terminal_width
-from pipeline.errors import (
-    ExitCode,
-)
+from pipeline.errors import ExitCode
 from pipeline.figures import count
 
 if TYPE_CHECKING:
@@ -94,9 +92,10 @@ def archive(
         raise click.UsageError("--job without an id", ctx)
     if lake_dir and Path(lake_dir).absolute() == Path(out).absolute():
         raise click.UsageError("--out and --lake name one folder: give each its own", ctx)
+    # What cannot be written is better told before an hour of fetching.
     if page:
         format_of(page)
-    if lake_dir:  # what cannot be written is better told before an hour of fetching
+    if lake_dir:
         from pipeline import open_lake
 
         open_lake(lake_dir).close()

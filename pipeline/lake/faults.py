@@ -62,10 +62,12 @@ def told_of_engines(lake: Path, damage: Damage | None = None) -> Iterator[None]:
     except sqlite3.Error as error:
         raise LakeError(f"{lake / 'ledger.db'}: {_line(error)}: {_OTHERWISE}") from error
     except Exception as error:  # to name the engine's own kinds would take loading the engine
-        if is_interrupt(error):
-            raise KeyboardInterrupt from None
         engine = sys.modules.get("duckdb")
-        if engine is None or not isinstance(error, (engine.Error, RuntimeError)):
+        if (
+            engine is None
+            or is_interrupt(error)
+            or not isinstance(error, (engine.Error, RuntimeError))
+        ):
             raise
         if found := damage and damage():
             raise found from error
