@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
     from pipeline.lake.lake import Lake
 
-_JUDGED = (
-    "select job_id, rule, verdict, verdict = 'tripped' and list_contains($fail_on, rule) as fails,"
-    " step, value, threshold, unit, findings, evidence"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -51,6 +46,8 @@ def set_thresholds(con: DuckDBPyConnection, settings: Settings) -> None:
         con.execute(sql_text("verdicts/thresholds"))
         rows = [[*name, value] for name, value in settings.thresholds.items()]
         con.executemany("insert into given_thresholds values ($1, $2, $3)", rows)
+        if window := settings.thresholds.get(("loss_spikes", "window")):
+            con.execute(f"create or replace macro loss_spikes_window() as {window:.0f}")
 
 
 def check(lake: Lake, settings: Settings | None = None, *, job_id: str | None = None) -> Checked:
@@ -65,17 +62,15 @@ def check(lake: Lake, settings: Settings | None = None, *, job_id: str | None = 
         DataError: there is no such job, or none at all: what was not judged has not passed.
     """
     settings = settings or Settings()
-    params: dict[str, object] = {"rules": list(RULES), "fail_on": list(settings.fail_on)}
-    only = ""
-    if job_id is not None:
-        only, params["job"] = "where job_id = $job", job_id
-    query = f"{_JUDGED} from verdicts {only} order by job_id, list_position($rules, rule)"
     with lake.connect(["verdicts"]) as con:
         set_thresholds(con, settings)
-        if job_id is not None:
+        if job_id is None:
+            con.execute(sql_text("verdicts/whole"))
+        else:
             con.execute("set variable checked_job = $1", [job_id])
-        con.execute(sql_text("verdicts/curves"))
-        rows = con.sql(query, params=params).to_arrow_table()
+        con.execute(sql_text("verdicts/held"))
+        asked = {"rules": list(RULES), "fail_on": list(settings.fail_on)}
+        rows = con.sql(sql_text("verdicts/told"), params=asked).to_arrow_table()
     if not rows.num_rows:
         what = f"no job {job_id} in it" if job_id else "no jobs in it"
         raise DataError(f"{lake.path}: {what}: nothing was checked: ingest its events first")

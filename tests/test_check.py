@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,38 @@ def test_wrong_settings_are_one_line(tmp_path: Path, text: str, says: str) -> No
         settings.load(file)
     told = str(caught.value)
     assert told.startswith(f"{file}: ") and says in told and "\n" not in told
+
+
+def test_the_window_of_spikes_is_a_setting(place: Path) -> None:
+    """A usual loss is the median of as many points before it as the settings say."""
+    usual = []
+    with open_lake(place / "spikes") as lake:
+        for points in (30, 1):
+            asked = settings.Settings(thresholds={("loss_spikes", "window"): float(points)})
+            (found,) = checks.check(lake, asked).found.to_pylist()
+            usual.append(found["evidence"].partition("from a usual ")[2][:5])
+    assert usual == ["1.327", "1.2, "]
+
+
+def test_what_is_held_changes_no_verdict(tmp_path: Path) -> None:
+    """All jobs at once, each job alone and the view itself are of one mind, ids of any kind."""
+    companion = {"object": "fine_tuning.job", "id": "ftjob-OnlyAnObject", "status": "failed"}
+    (tmp_path / "job.json").write_text(json.dumps(companion))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([ROOT / "data" / "samples", tmp_path / "job.json"])
+        columns = ["job_id", "rule", "verdict", "findings", "step", "value", "threshold"]
+        told = checks.check(lake).rows.select([*columns, "evidence"]).to_pylist()
+        asked = f"select {', '.join(columns)}, evidence from verdicts"
+        wanted = lake.sql(asked).to_dicts()
+        key = itemgetter("job_id", "rule")
+        assert repr(sorted(told, key=key)) == repr(sorted(wanted, key=key))
+        jobs = sorted({row["job_id"] for row in told})
+        assert "ftjob-OnlyAnObject" in jobs and jobs == list(
+            dict.fromkeys(row["job_id"] for row in told)
+        )
+        for job in (*jobs[:5], "ftjob-OnlyAnObject"):
+            alone = checks.check(lake, job_id=job).rows.select([*columns, "evidence"]).to_pylist()
+            assert repr(alone) == repr([row for row in told if row["job_id"] == job])
 
 
 def test_rules_are_those_of_the_view(place: Path) -> None:

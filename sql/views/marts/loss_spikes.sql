@@ -13,7 +13,6 @@
 create or replace view loss_spikes as
 with limits as (
     select
-        max(value) filter (where threshold = 'window')::bigint as past,
         max(value) filter (where threshold = 'warm_up') as warm_up,
         max(value) filter (where threshold = 'deviations') as deviations,
         max(value) filter (where threshold = 'least_rise') as least_rise,
@@ -25,48 +24,61 @@ with limits as (
 
 points as (
     select
-        curves.job_id,
-        curves.step,
-        curves.train_loss,
+        job_id,
+        step,
+        train_loss,
         row_number() over by_step as n,
-        median(curves.train_loss) over before as usual,
-        lead(curves.train_loss) over by_step as loss_after
-    from loss_curves as curves
-    cross join limits
-    where isfinite(curves.train_loss)
+        median(train_loss) over before as usual,
+        lead(train_loss) over by_step as loss_after
+    from loss_curves
+    where isfinite(train_loss)
     window
-        by_step as (partition by curves.job_id order by curves.step),
+        by_step as (partition by job_id order by step),
         before as (
-            partition by curves.job_id
-            order by curves.step
-            rows between limits.past preceding and 1 preceding
+            partition by job_id
+            order by step
+            rows between loss_spikes_window() preceding and 1 preceding
         )
 ),
 
 jobs as (
     select
-        *,
-        max(usual) filter (where n = warm_up + 1) over of_job as start_loss,
-        abs(median(train_loss) over of_job) as level,
-        quantile_cont((train_loss - usual) / abs(usual), [0.1, 0.5, 0.9])
-            filter (where usual <> 0) over of_job as deciles,
-        greatest(deciles[3] - deciles[2], (deciles[3] - deciles[1]) / 2) / 1.2816 as noise
+        points.job_id,
+        max(points.usual) filter (where points.n = limits.warm_up + 1) as start_loss,
+        abs(median(points.train_loss)) as level,
+        quantile_cont((points.train_loss - points.usual) / abs(points.usual), [0.1, 0.5, 0.9])
+            filter (where points.usual <> 0) as deciles,
+        greatest(deciles[3] - deciles[2], (deciles[3] - deciles[1]) / 2) / 1.2816 as noise,
+        list(points) filter (where points.n > limits.warm_up and points.train_loss > points.usual)
+            as raised
     from points
     cross join limits
-    window of_job as (partition by job_id)
+    group by points.job_id
+),
+
+raised as (
+    select
+        job_id,
+        start_loss,
+        level,
+        noise,
+        unnest(raised, max_depth := 2)
+    from jobs
 ),
 
 outliers as (
     select
-        *,
+        raised.*,
+        limits.merge,
         noise * greatest(abs(usual), level) as deviation,
         greatest(
             usual + least_rise * abs(start_loss),
             usual + deviations * deviation,
             case when abs(usual) < learnt * abs(start_loss) then start_loss end
         ) as threshold
-    from jobs
-    where n > warm_up and train_loss > threshold
+    from raised
+    cross join limits
+    where train_loss > threshold
 ),
 
 neighbours as (

@@ -23,13 +23,12 @@ clock as (
     from lake_events
 ),
 
+-- the order in time, but for what tells events of one moment and step apart: they have no gap
 steps as (
     select
         job_id,
         created_at,
         order_step,
-        ordinal,
-        event_id,
         coalesce(
             total_steps,
             try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]+)', 1) as bigint)
@@ -39,16 +38,20 @@ steps as (
         epoch(next_at) - epoch(created_at) as seconds
     from stg_events
     where lifecycle = 'step' and not synthetic_time
-    window in_time as (partition by job_id order by created_at, order_step, ordinal, event_id)
+    window in_time as (partition by job_id order by created_at, order_step)
 ),
 
-usual as (
+jobs as (
     select
-        *,
-        median(seconds) over (partition by job_id) as usual_seconds,
-        count(seconds) over (partition by job_id) as gaps,
-        max(total_steps) over (partition by job_id) as planned
+        steps.job_id,
+        median(steps.seconds) as usual_seconds,
+        count(steps.seconds) as gaps,
+        max(steps.total_steps) as planned,
+        list(steps) filter (where steps.next_at is null or steps.seconds > limits.least_seconds)
+            as long
     from steps
+    cross join limits
+    group by steps.job_id
 ),
 
 ends as (
@@ -65,40 +68,44 @@ ends as (
 
 silences as (
     select
-        usual.*,
+        jobs.*,
         clock.last_event_at,
         ends.last_message_at,
-        usual.next_at is null as is_last,
-        case
-            when usual.next_at is not null then usual.seconds
-            when
-                not coalesce(ends.is_ended, false)
-                and coalesce(usual.order_step < usual.planned, true)
-                then epoch(clock.last_event_at)
-                    - epoch(greatest(usual.created_at, ends.last_message_at))
-        end as stood_seconds
-    from usual
+        ends.is_ended,
+        unnest(jobs.long) as step
+    from jobs
     cross join clock
-    left join ends on usual.job_id = ends.job_id
+    left join ends on jobs.job_id = ends.job_id
+),
+
+stood as (
+    select
+        *,
+        step.next_at is null as is_last,
+        case
+            when not is_last then step.seconds
+            when not coalesce(is_ended, false) and coalesce(step.order_step < planned, true)
+                then epoch(last_event_at) - epoch(greatest(step.created_at, last_message_at))
+        end as seconds
+    from silences
 )
 
 select
-    silences.job_id,
-    case when silences.is_last then 'silent' else 'gap' end as kind,
-    silences.order_step as after_step,
-    silences.next_step,
-    silences.created_at as after_step_at,
-    coalesce(silences.next_at, silences.last_event_at) as until,
-    silences.stood_seconds as seconds,
-    silences.usual_seconds,
-    greatest(limits.ratio * silences.usual_seconds, limits.least_seconds) as threshold
-from silences
+    stood.job_id,
+    case when stood.is_last then 'silent' else 'gap' end as kind,
+    stood.step.order_step as after_step,
+    stood.step.next_step,
+    stood.step.created_at as after_step_at,
+    coalesce(stood.step.next_at, stood.last_event_at) as until,
+    stood.seconds,
+    stood.usual_seconds,
+    greatest(limits.ratio * stood.usual_seconds, limits.least_seconds) as threshold
+from stood
 cross join limits
 where
-    silences.gaps >= limits.least_gaps
-    and silences.stood_seconds
-        > greatest(limits.ratio * silences.usual_seconds, limits.least_seconds)
-    and (not silences.is_last or silences.stood_seconds < limits.abandoned_seconds)
+    stood.gaps >= limits.least_gaps
+    and stood.seconds > greatest(limits.ratio * stood.usual_seconds, limits.least_seconds)
+    and (not stood.is_last or stood.seconds < limits.abandoned_seconds)
 ;
 
 comment on view stalls is

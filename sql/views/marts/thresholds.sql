@@ -3,7 +3,12 @@
 -- Grain: detector, threshold
 -- Reads:
 -- Caveat: the defaults. The detectors (overfitting, divergences, loss_spikes, stalls) read their
---   thresholds here and nowhere else: replace this view in a connection to set others.
+--   thresholds here and nowhere else: replace this view in a connection to set others. Only the
+--   window of loss_spikes is the macro loss_spikes_window(): a frame that is no constant makes the
+--   median three times as slow.
+create or replace macro loss_spikes_window() as 30
+;
+
 create or replace view thresholds as
 select
     detector,
@@ -47,7 +52,7 @@ from (
         'share of the loss at the start by which it has to rise, too: tiny losses'),
     ('divergences', 'persistence', 15, 'point', 1, null,
         'a spike is over sooner; noise of batches of one lasts for 10'),
-    ('loss_spikes', 'window', 30, 'point', 1, null,
+    ('loss_spikes', 'window', loss_spikes_window(), 'point', 1, null,
         'points before it whose median is the usual loss'),
     ('loss_spikes', 'warm_up', 20, 'point', 1, null,
         'a median of fewer is not yet the usual loss: batches of one alarmed up to step 14'),

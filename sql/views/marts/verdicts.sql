@@ -1,8 +1,8 @@
 -- Did each job keep each rule, and if not: where first, by how much, and how is it seen?
 --
 -- Grain: job_id, rule
--- Reads: stg_job_states, errors, loss_curves, divergences, overfitting, loss_spikes, stalls,
---   stg_step_gaps, thresholds
+-- Reads: stg_job_states, stg_milestones, loss_curves, divergences, overfitting, loss_spikes,
+--   stalls, stg_step_gaps, thresholds
 -- Caveat: of several findings the first is told, and findings counts them. Where a job gives too
 --   little to judge by, a rule is not applicable, and the evidence says what is lacking. error
 --   trips where the job failed or any event tells an error, also if the job went on after it.
@@ -49,7 +49,8 @@ first_errors as (
             message,
             {'a': created_at, 'b': lifecycle_rank, 'c': ordinal, 'd': event_id}
         ) as message
-    from errors
+    from stg_milestones
+    where is_error
     group by job_id
 ),
 

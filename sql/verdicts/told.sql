@@ -1,0 +1,17 @@
+-- The verdicts, in the order of `$rules`; of one job where the variable checked_job names it. A
+-- check fails by what tripped of `$fail_on`.
+select
+    job_id::varchar as job_id,
+    rule,
+    verdict,
+    verdict = 'tripped' and list_contains($fail_on, rule) as fails,
+    step,
+    value,
+    threshold,
+    unit,
+    findings,
+    evidence
+from verdicts
+where getvariable('checked_job') is null or job_id = getvariable('checked_job')
+order by job_id, list_position($rules, rule)
+;
