@@ -23,8 +23,9 @@ _RANGED = ["job_id", "created_at", "step", "position"]
 _DELTA = ["created_at", "step", "position", "offset", "ordinal", "byte_offset"]
 """Integers that grow in small steps."""
 _WRITE_BATCH = 1 << 16
-ROW_GROUP = 30_720
-"""Rows a reader must take together: few enough that one job's curve is quick."""
+ROW_GROUP = 61_440
+"""Rows a reader must take together: few enough that one job's curve is quick, and enough that a
+large lake has few groups to look at for each column of each question."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ with spans as (
     select
         job_id,
         attempt,
-        max(began_by) as began_by,
+        any_value(began_by) as began_by,
         min(created_at) as started_at,
         max(created_at) as ended_at,
         min(step) as first_step,

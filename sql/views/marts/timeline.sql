@@ -1,7 +1,7 @@
 -- What happened in a job, messages and metrics on one axis?
 --
 -- Grain: job_id, place
--- Reads: stg_events, stg_attempts
+-- Reads: stg_events, stg_metrics, stg_restarts
 -- Caveat: in the order of time of stg_events. A message takes the step and the attempt of the last
 --   metrics before it, so that both can be looked up around a step; a checkpoint message keeps the
 --   step it tells, though OpenAI writes it when the job ends. The numbers are those of the event,
@@ -19,14 +19,28 @@ with told as (
         events.lifecycle,
         events.message,
         events.synthetic_time,
-        metrics.step as metrics_step,
-        metrics.attempt,
-        metrics.train_loss,
-        metrics.valid_loss,
-        metrics.full_valid_loss,
-        metrics.train_mean_reward,
-        metrics.valid_mean_reward,
-        metrics.full_valid_mean_reward,
+        coalesce(events.step, spoken.step) as metrics_step,
+        case
+            when metrics_step is not null
+                then attempt_at(
+                    restarts.places,
+                    {
+                        'created_at': events.created_at,
+                        'step': coalesce(events.step, spoken.step),
+                        'ordinal': events.ordinal,
+                        'event_id': events.event_id
+                    }
+                )
+        end as attempt,
+        if(events.step is null, spoken.train_loss, events.train_loss) as train_loss,
+        if(events.step is null, spoken.valid_loss, events.valid_loss) as valid_loss,
+        if(events.step is null, spoken.full_valid_loss, events.full_valid_loss) as full_valid_loss,
+        if(events.step is null, spoken.train_mean_reward, events.train_mean_reward)
+            as train_mean_reward,
+        if(events.step is null, spoken.valid_mean_reward, events.valid_mean_reward)
+            as valid_mean_reward,
+        if(events.step is null, spoken.full_valid_mean_reward, events.full_valid_mean_reward)
+            as full_valid_mean_reward,
         case
             when lower(events.level) = 'error' or events.lifecycle = 'failed' then 'error'
             when events.lifecycle = 'moderation'
@@ -37,12 +51,13 @@ with told as (
                 end
             when lower(events.level) in ('warn', 'warning') then 'warning'
             when events.lifecycle = 'checkpoint' then 'checkpoint'
-            when metrics.event_id is not null then 'metrics'
+            when metrics_step is not null then 'metrics'
             else 'message'
         end as kind
     from stg_events as events
-    left join stg_attempts as metrics
-        on events.job_id = metrics.job_id and events.event_id = metrics.event_id
+    left join stg_restarts as restarts on events.job_id = restarts.job_id
+    left join (from stg_metrics where from_message) as spoken
+        on events.job_id = spoken.job_id and events.event_id = spoken.event_id
 )
 
 select

@@ -10,7 +10,10 @@ create or replace view stg_metrics as
 with spoken as (
     select
         *,
-        try_cast(regexp_extract(message, '^Step ([0-9]+)', 1) as bigint) as told_step,
+        -- asking for step, too, keeps the expression out of the scan: there it is slow
+        case
+            when step is null then try_cast(regexp_extract(message, '^Step ([0-9]+)', 1) as bigint)
+        end as told_step,
         try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]+)', 1) as bigint) as told_steps,
         '[:,] *([a-z ]+)=([-+]?(?:[0-9]+(?:[.][0-9]+)?(?:[eE][-+]?[0-9]+)?|[nN]a[nN]|[iI]nf))'
             as pair,
