@@ -1,7 +1,7 @@
 -- Which checkpoint of each job should be deployed, and what does it gain over the last one?
 --
 -- Grain: job_id
--- Reads: best_steps, stg_evaluations, checkpoints, moderation, stg_milestones, stg_metrics
+-- Reads: best_steps, stg_evaluations, stg_checkpoints, moderation, stg_milestones, stg_metrics
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
 --   equals, or where none has a finite value, the one nearest to the best step. The model that the
@@ -44,7 +44,7 @@ told as (
         model_id,
         coalesce(told_at, created_at) as told_at,
         false as is_final
-    from checkpoints
+    from stg_checkpoints
     where step is not null
 
     union all

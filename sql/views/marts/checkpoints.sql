@@ -1,48 +1,13 @@
 -- Which checkpoints did a job leave, of which step, under which model id, how good?
 --
 -- Grain: job_id, step, event_id, checkpoint_id
--- Reads: stg_events, stg_checkpoint_objects, loss_curves
+-- Reads: stg_checkpoints, loss_curves
 -- Caveat: from messages and from checkpoint objects, brought together by job and step. OpenAI
 --   writes the messages when the job ends, all in one second, so told_at is not when the checkpoint
 --   was made: created_at, of the object, is, and step_at is the time of its step. The model id
 --   stands in the message only in some years. The losses are those of exactly this step; where the
 --   curve lacks one, the object's.
 create or replace view checkpoints as
-with told as (
-    select
-        job_id,
-        event_id,
-        created_at as told_at,
-        nullif(order_step, -1) as step,
-        nullif(regexp_extract(message, 'Snapshot ID: *([^ ]*[A-Za-z0-9])', 1), '') as model_id,
-        message
-    from stg_events
-    where lifecycle = 'checkpoint'
-),
-
-known as (
-    select
-        coalesce(told.job_id, objects.job_id) as job_id,
-        coalesce(told.step, objects.step) as step,
-        told.event_id,
-        objects.checkpoint_id,
-        coalesce(objects.model_id, told.model_id) as model_id,
-        objects.created_at,
-        told.told_at,
-        told.message,
-        objects.train_loss,
-        objects.train_mean_token_accuracy,
-        objects.valid_loss,
-        objects.valid_mean_token_accuracy,
-        objects.full_valid_loss,
-        objects.full_valid_mean_token_accuracy,
-        objects.train_mean_reward,
-        objects.full_valid_mean_reward
-    from told
-    full join stg_checkpoint_objects as objects
-        on told.job_id = objects.job_id and told.step = objects.step
-)
-
 select
     known.job_id,
     known.step,
@@ -65,7 +30,7 @@ select
     coalesce(curves.full_valid_mean_reward, known.full_valid_mean_reward)
         as full_valid_mean_reward,
     known.message
-from known
+from stg_checkpoints as known
 left join loss_curves as curves on known.job_id = curves.job_id and known.step = curves.step
 ;
 

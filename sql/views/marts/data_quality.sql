@@ -53,26 +53,33 @@ non_finite as (
     group by job_id, metric
 ),
 
-missing_steps as (
+step_problems as (
     select
         job_id,
-        'missing_steps' as problem,
-        'step' as subject,
-        missing_steps as occurrences,
-        printf('between %d and %d', after_step, before_step) as example
+        unnest([
+            {
+                'problem': 'missing_steps',
+                'occurrences': missing_steps,
+                'example': printf('between %d and %d', after_step, before_step)
+            },
+            {
+                'problem': 'clock_back',
+                'occurrences': early_steps,
+                'example': printf('step %d', first_early_step)
+            }
+        ]) as odd
     from stg_step_gaps
-    where missing_steps > 0
 ),
 
-early_steps as (
+odd_steps as (
     select
         job_id,
-        'clock_back' as problem,
+        odd.problem as problem,
         'step' as subject,
-        early_steps as occurrences,
-        printf('step %d', first_early_step) as example
-    from stg_step_gaps
-    where early_steps > 0
+        odd.occurrences as occurrences,
+        odd.example as example
+    from step_problems
+    where odd.occurrences > 0
 ),
 
 creations as (
@@ -101,9 +108,7 @@ from fields
 union all
 from non_finite
 union all
-from missing_steps
-union all
-from early_steps
+from odd_steps
 union all
 from early_events
 ;

@@ -14,6 +14,7 @@ with clock as (
     from lake_events
 ),
 
+-- the order in time, but for what tells events of one moment and step apart: no step rises there
 marks as (
     select
         job_id,
@@ -22,42 +23,36 @@ marks as (
         synthetic_time,
         order_step - lag(order_step) over in_time as steps,
         epoch(created_at) - epoch(lag(created_at) over in_time) as seconds,
-        row_number() over in_time as place
+        row_number() over in_time as place,
+        steps > 0 and not synthetic_time as is_timed
     from stg_events
     where lifecycle = 'step' and order_step >= 0
-    window in_time as (partition by job_id order by created_at, order_step, ordinal, event_id)
+    window in_time as (partition by job_id order by created_at, order_step)
 ),
 
-gaps as (
+timed as (
     select
-        *,
-        row_number() over (partition by job_id order by place desc) as from_end,
-        count(*) over (partition by job_id) as gaps
+        job_id,
+        bool_or(synthetic_time) as has_synthetic_times,
+        max(created_at) as last_step_at,
+        nullif(count(*) filter (where is_timed), 0) as timed_gaps,
+        sum(steps) filter (where is_timed) as timed_steps,
+        sum(seconds) filter (where is_timed) as timed_seconds,
+        median(seconds / steps) filter (where is_timed) as median_seconds_per_step,
+        list({'steps': steps, 'seconds': seconds} order by place) filter (where is_timed) as gaps,
+        gaps[-greatest(10, timed_gaps // 10):] as recent
     from marks
-    where steps > 0 and not synthetic_time
+    group by job_id
 ),
 
 paces as (
     select
-        job_id,
-        count(*) as timed_gaps,
-        sum(steps) / nullif(sum(seconds), 0) as steps_per_second,
-        sum(seconds) / sum(steps) as seconds_per_step,
-        median(seconds / steps) as median_seconds_per_step,
-        sum(seconds) filter (where from_end <= greatest(10, gaps // 10))
-        / sum(steps) filter (where from_end <= greatest(10, gaps // 10))
+        *,
+        timed_steps / nullif(timed_seconds, 0) as steps_per_second,
+        timed_seconds / timed_steps as seconds_per_step,
+        list_sum([gap.seconds for gap in recent]) / list_sum([gap.steps for gap in recent])
             as recent_seconds_per_step
-    from gaps
-    group by job_id
-),
-
-stepped as (
-    select
-        job_id,
-        bool_or(synthetic_time) as has_synthetic_times,
-        max(created_at) as last_step_at
-    from marks
-    group by job_id
+    from timed
 ),
 
 curves as (
@@ -74,9 +69,9 @@ curves as (
 )
 
 select
-    stepped.job_id,
+    paces.job_id,
     jobs.status,
-    stepped.has_synthetic_times,
+    paces.has_synthetic_times,
     paces.timed_gaps,
     paces.steps_per_second,
     paces.seconds_per_step,
@@ -91,10 +86,10 @@ select
     -- a total that no one can mean makes a time that no clock can tell: none after the year 9999
     case
         when
-            epoch(stepped.last_step_at) + steps_left * paces.recent_seconds_per_step
+            epoch(paces.last_step_at) + steps_left * paces.recent_seconds_per_step
             < 253402300800
             then
-                stepped.last_step_at
+                paces.last_step_at
                 + to_microseconds((1e6 * steps_left * paces.recent_seconds_per_step)::bigint)
     end as done_at,
     (epoch_us(done_at) - epoch_us(clock.last_event_at)) / 1e6 as seconds_left,
@@ -103,10 +98,9 @@ select
         as billed_tokens_per_second,
     curves.reasoning_tokens as mean_reasoning_tokens,
     curves.completion_tokens as mean_completion_tokens
-from stepped
-inner join stg_job_states as jobs on stepped.job_id = jobs.job_id
-left join paces on stepped.job_id = paces.job_id
-left join curves on stepped.job_id = curves.job_id
+from paces
+inner join stg_job_states as jobs on paces.job_id = jobs.job_id
+left join curves on paces.job_id = curves.job_id
 cross join clock
 ;
 
