@@ -18,6 +18,7 @@ import xxhash
 from pipeline.companions import Companions as Companions
 from pipeline.companions import found_in, result_row
 from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
+from pipeline.credentials import beginning
 from pipeline.shapes import MAX_NESTING, foreign, holds_events, is_cut, is_event, too_deep
 from pipeline.shapes import loads as loads
 
@@ -139,11 +140,10 @@ def judge(value: Any, text: str) -> Verdict:
         if "request" in value and "response" in value:
             return Ignored("recorded exchange of something else")
         return Reject("unknown_object", _keys(value))
-    if isinstance(value, list):
-        if not value:
-            return Ignored("empty array")
-        return Reject("not_an_object", f"an array without objects: {text[:60]}")
-    return Reject("not_an_object", f"{_kind(value)}: {text[:60]}")
+    if value == []:
+        return Ignored("empty array")
+    what = "an array without objects" if isinstance(value, list) else _kind(value)
+    return Reject("not_an_object", f"{what}: {beginning(text)}")
 
 
 def _container(value: Any) -> Container | Reject:

@@ -20,6 +20,7 @@ from pipeline.contract import (
     REJECT_PREFIX_BYTES,
     REJECTS,
 )
+from pipeline.credentials import masked
 from pipeline.forms.block import Block, Ints
 from pipeline.forms.documents import expanded
 from pipeline.lake.batches import CONFLICT, PENDING, Batch, Part, Shared
@@ -247,7 +248,7 @@ class OddRecords:
                 "byte_length": over.length if over else len(raw),
                 "reason": reject.reason,
                 "detail": reject.detail.encode("utf-8", "backslashreplace").decode(),
-                "raw": raw,
+                "raw": masked(raw),
                 "raw_hash": over.hash if over else None,
                 "first_seen_at": self._moment,
                 "job_id": streams.jobs[code] if code >= 0 else None,

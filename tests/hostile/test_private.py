@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dumps import A, a_job, a_page, an_event, an_exchange
 
 from pipeline import open_lake
 from pipeline.cli import run
+from pipeline.credentials import masked
 
 KEY = "sk-proj-Zr9QsecretQx7"
 
@@ -64,6 +66,56 @@ LINES = {
     "lines.jsonl": [a_job(A) | {"integrations": [{"api_key": KEY}]}, an_event(1), an_event(2)],
     "pages.jsonl": [an_event(1), exchange(), an_event(2)],
 }
+
+
+REJECTED = {
+    "alone.jsonl": json.dumps({"api_key": KEY}),
+    "array.jsonl": json.dumps(["a" * 40, KEY]),
+    "cut.jsonl": json.dumps(an_event(3) | {"headers": {"Authorization": f"Bearer {KEY}"}})[:-4],
+    "env.jsonl": f"export OPENAI_API_KEY={KEY}\nAZURE_OPENAI_API_KEY='0123456789abcdef' # {{",
+    "text.jsonl": json.dumps({"body": json.dumps({"api-key": "0123456789abcdef"})}),
+    "tracker.jsonl": '{"wandb": {"api_key": "0123456789abcdef", "project": 1}',
+}
+"""Beside an event of their own they are no documents, and rejects keep what is no event."""
+
+
+def test_no_secret_in_rejects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of what a reject keeps, keys are asterisks: as many, so that every byte is at its place."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for name, text in REJECTED.items():
+        Path("in", name).write_text(f"{json.dumps(an_event())}\n{text}\n")
+    for command in (["ingest", "in", "--job-id", A], ["rejects", "--format", "json"]):
+        with suppress(SystemExit):
+            run([*command, "--lake", "lake"])
+    told = capfd.readouterr()
+    with open_lake("lake") as lake:
+        rejects = lake.sql("select raw, byte_length from rejects").rows()
+    assert len(rejects) == 7 and all(len(raw) == size for raw, size in rejects)
+    assert all(b"*" * 16 in raw for raw, _ in rejects), rejects
+    for text in (everything(Path("lake")), told.out, told.err):
+        assert KEY[:8] not in text and "01234567" not in text
+
+
+def test_what_is_no_credential_is_kept() -> None:
+    """Names and words that merely sound like it are none, and numbers stay numbers."""
+    for raw in (
+        b'{"train_mean_token_accuracy": 0.75, "token": "Hello", "key": "abcdefghijk"}',
+        b'{"password": 1234567890, "secrets": ["a"], "api_key": null, "task-sk-learn": "asksk-1"}',
+        b'{"message": "The API key is not valid: it was revoked", "id": "ftevent-sk-12"}',
+    ):
+        assert masked(raw) == raw
+    assert masked(b'{"password": "abcdefgh"}') == b'{"password": "********"}'
+
+
+@pytest.mark.parametrize("piece", [b"secret", b"api_key=1", b"sk-", b'auth"', b"secret: ", b"_a1"])
+def test_masking_takes_time_in_proportion(piece: bytes) -> None:
+    """Bytes that nearly hold credentials all along are passed over once, not once for each."""
+    began = time.process_time()
+    masked(b"secret" + piece * 100_000 + b"api_key:" + b"1" * 100_000)
+    assert time.process_time() - began < 5
 
 
 def test_no_secret_of_a_neighbour(
