@@ -416,6 +416,9 @@ MUTANTS = (
            "        self.ledger.end_commit(self.id)\n",
            "        self.ledger.end_commit(self.id)\n        self.ledger._db.execute('commit')\n"
            "        self.ledger._db.execute('begin immediate')\n", CRASH + "killed_and_refused"),
+    Mutant("crash", "nothing is merged by itself", "pipeline/lake/compact.py",
+           "return 0\n    return compact(store, waiting=waiting)", "return 0\n    return 0",
+           CRASH + "polls"),
     Mutant("crash", "a lake has its ledger first", "pipeline/lake/store.py",
            "        if create:\n            self._make()\n",
            "        self.path.mkdir(exist_ok=True)\n"

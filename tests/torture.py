@@ -37,17 +37,18 @@ sys.path[:0] = [str(ROOT / "tests" / "crash"), str(ROOT / "tests")]
 import power  # noqa: E402
 from commands import COMMANDS  # noqa: E402
 from kills import random_kills  # noqa: E402
+from polls import polls  # noqa: E402
 from races import races  # noqa: E402
 from sweep import ERRORS, KILL, Sweep  # noqa: E402
 
 Figures = dict[str, Any]
-KILLS, EVENTS, CUTS, CONTROLS, INPUTS = 1_000, 1_000_000, 100, 20, 100_000
+KILLS, EVENTS, CUTS, CONTROLS, INPUTS, PAGES = 1_000, 1_000_000, 100, 20, 100_000, 10_000
 ANY = "tests/fuzz/test_fuzz.py::test_any_records"
 HOSTILE = ["tests/hostile", "tests/test_hostile_output.py", "tests/test_compression.py"]
 ESCAPES = "tests/test_query_escapes.py"
 SUITES = (("fuzz", [ANY], 20), ("hostile", HOSTILE, 5), ("escapes", [ESCAPES], 2))
 """Parts, the tests of the suite that belong to them, how many times the usual effort."""
-PARTS = ("sweep", "kills", "power", "races", "fuzz", "hostile", "escapes")
+PARTS = ("sweep", "kills", "power", "races", "polls", "fuzz", "hostile", "escapes")
 SHARES = 4
 """Into how many units kills and power cuts are cut."""
 
@@ -77,8 +78,10 @@ def sweep_unit(folder: Path, command: int, every: int = 1) -> tuple[Figures, lis
 
 
 def plain_unit(folder: Path, what: str, **options: Any) -> tuple[Figures, list[str]]:
-    """Random kills, power cuts or races."""
-    made = {"kills": random_kills, "power": power.power_losses, "races": races}[what]
+    """Random kills, power cuts, races or polls."""
+    made = {"kills": random_kills, "power": power.power_losses, "races": races, "polls": polls}[
+        what
+    ]
     figures = asdict(made(folder, **options))  # type: ignore[operator]
     wrong = figures.pop("wrong")
     if options.get("synced") is False:  # the control has to lose
@@ -123,6 +126,8 @@ def units(parts: Iterable[str], share: float = 1.0) -> list[Unit]:
     made = [
         Unit("sweep", sweep_unit, {"command": number, "every": every}) for number in (1, 0, 2, 4, 3)
     ]
+    size = {"pages": some(PAGES * SHARES)}
+    made.append(Unit("polls", plain_unit, {"what": "polls", **size}))
     size = {"kills": some(KILLS), "events": some(EVENTS) + 1_000}
     made += [Unit("kills", plain_unit, {"what": "kills", "seed": n, **size}) for n in seeds]
     if power.missing() is None:
@@ -191,6 +196,9 @@ SENTENCES = {
     "races": "{ingests:,} ingests of 8 processes, {answers:,} queries and {compactions:,} "
     "compactions meanwhile, {events:,} events in the end. Lost: 0. Doubled: 0. Refused: 0. "
     "{waits:,} writers said that they wait, {named:,} for whom.",
+    "polls": "{pages:,} pages, an ingest each, {answers:,} queries meanwhile; never more than "
+    "{most:,} files of a table, {files:,} of all tables after a compaction, which hold {events:,} "
+    "events. Lost: 0. Doubled: 0.",
     "fuzz": "{inputs:,} mutated inputs in {files:,} files and {lakes:,} lakes: {records:,} "
     "records, of them {events:,} events, {duplicates:,} duplicates, {rejects:,} rejects, "
     "{ignored:,} ignored, {blank:,} blank; {refused:,} files refused as a whole. Crashes: 0. Not "

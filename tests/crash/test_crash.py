@@ -18,10 +18,12 @@ import power
 import pytest
 from commands import COMMANDS, Command
 from kills import random_kills
+from polls import polls
 from races import races
 from sweep import ERRORS, KILL, Sweep
 
 from pipeline import open_lake
+from pipeline.lake import compact, store
 
 needs_strace = pytest.mark.skipif(
     not shutil.which("strace"), reason="faults at system calls are injected by strace: install it"
@@ -83,6 +85,15 @@ def test_races(tmp_path: Path) -> None:
     done = races(tmp_path, jobs=1, events=8, readers=1, seed=1, portions=False)
     assert not done.wrong
     assert done.ingests == 8 and done.events == 11
+
+
+def test_polls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lake that grows by a page at a time has few files and all events; its reader goes on."""
+    for module, name in ((compact, "MOST_SEGMENTS"), (store, "MOST_PARTS")):
+        monkeypatch.setattr(module, name, 6)
+    done = polls(tmp_path, pages=18)
+    assert not done.wrong
+    assert done.pages == 18 and done.events == 4 * 2 + 18 * 8 and done.answers
 
 
 def test_who_waits_says_for_whom(tmp_path: Path) -> None:
