@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,3 +97,28 @@ def test_a_damaged_ledger_is_no_bug(tmp_path: Path, sound: Path) -> None:
         lake._store.ledger._db.execute("drop table segment_jobs")
         with pytest.raises(LakeError, match=r"ledger\.db: no such table"), lake.telling_damage():
             lake.has_events_of(A)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("update meta set value = 'x'", "ledger.db: damaged (no lake version)"),
+        ("update meta set value = '-5'", "ledger.db: damaged (no lake version)"),
+        ("update commits set committed_at = 'x'", "damaged (committed_at is 'x', no time)"),
+        ("update sources set ingested_at = 'x'", "damaged (ingested_at is 'x', no time)"),
+        ("update or ignore commits set commit_id = commit_id - 9", ""),
+    ],
+)
+def test_a_ledger_of_other_values(
+    tmp_path: Path, sound: Path, capsys: pytest.CaptureFixture[str], change: str, says: str
+) -> None:
+    """Values that no tunelog wrote are told in one line or as findings; nothing waits for ever."""
+    shutil.copytree(sound, tmp_path / "lake")
+    with sqlite3.connect(tmp_path / "lake" / "ledger.db") as db:
+        db.execute(change)
+    db.close()
+    code = run(["verify", "--lake", str(tmp_path / "lake")])
+    told = capsys.readouterr()
+    assert code == (ExitCode.ENVIRONMENT if says else ExitCode.DATA), told.err
+    assert says in told.err and "Traceback" not in told.err
+    assert says or "finding" in told.err

@@ -80,6 +80,8 @@ class Ledger(Questions):
 
     def _check_version(self, path: Path) -> None:
         version = self.lake_version()
+        if version < 1:
+            raise LakeError(f"{path}: damaged (no lake version): bring it back from a copy")
         if version > LAKE_VERSION:
             raise LakeError(
                 f"{path.parent}: made by a newer tunelog (lake version {version}, this one reads "

@@ -52,9 +52,10 @@ class Questions:
         return found
 
     def lake_version(self) -> int:
-        """Layout of the lake on disk, as `contract.LAKE_VERSION` counts them."""
+        """Layout of the lake on disk, as `contract.LAKE_VERSION` counts them; 0 if none can be."""
         row = self._db.execute("select value from meta where key = 'lake_version'").fetchone()
-        return int(row[0]) if row else 1
+        told = row[0] if row else "1"
+        return int(told) if told.isdecimal() else 0
 
     def rows(self, kind: str) -> int:
         """Live rows of a table."""

@@ -147,7 +147,8 @@ class Store:
         except OSError:
             return None
         _, found, number = last.rpartition(_SCRIPT_END)
-        return int(number) if found and number.endswith("\n") and number.strip().isdigit() else None
+        whole = found and re.fullmatch(r"-?[0-9]+\n", number)
+        return int(number) if whole else None
 
     def collect_garbage(self, keep: timedelta = _KEPT) -> int:
         """Delete files replaced, left unfinished or never named more than a day ago; how many.
@@ -241,7 +242,13 @@ def from_ledger(row: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(row)
     for name in ("ingested_at", "committed_at"):
         if name in values:
-            values[name] = datetime.fromisoformat(values[name])
+            try:
+                values[name] = datetime.fromisoformat(values[name])
+            except ValueError:
+                raise LakeError(
+                    f"ledger.db: damaged ({name} is {values[name]!r}, no time): bring it back from"
+                    " a copy"
+                ) from None
     if "byte_count" in values:
         values["bytes"] = values.pop("byte_count")
     if "newest_first" in values:
