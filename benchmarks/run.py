@@ -120,7 +120,7 @@ def memory(inputs: Inputs, _: int) -> Iterator[Figure]:
 
 
 def large_lake(inputs: Inputs, rounds: int) -> Iterator[Figure]:
-    """Few new events into a large lake, against an empty one; one job's curve out of it."""
+    """Few new events into a large lake, against an empty one; a curve and verdicts out of it."""
     lake, news = inputs.lake(rounds)
     held = totals(lake)
     empty = inputs.folder / "empty"
@@ -151,6 +151,13 @@ def large_lake(inputs: Inputs, rounds: int) -> Iterator[Figure]:
             "under 50 ms",
             said["median"] < 50,
         )
+    ran = run((*TUNELOG, "check", "--fail-on", "none", "--lake", str(lake)))
+    yield Figure(
+        "tunelog check over all of its jobs",
+        f"{ran.seconds:.1f} s (processor {ran.work:.1f} s, peak {ran.peak / 1e6:,.0f} MB)",
+        "under 20 s",
+        ran.seconds < 20,
+    )
 
 
 def views(inputs: Inputs, _: int) -> Iterator[Figure]:
