@@ -20,6 +20,7 @@ DEFERRED = " with (defer_binding)"
 
 _FIELD = re.compile(r"^(Grain|Order|Reads|Parameters|Caveat|Source): *(.*)$")
 _COMMENT = re.compile(r"^comment on column \w+\.\"?(\w+)\"? is\s+'((?:[^']|'')*)'", re.M)
+_WINDOW = re.compile(r"\b(\w+)(?= as \(\s*(?:partition|order) by\b)")
 _VIEW = re.compile(r"^(create or replace view \w+) as$", re.M)
 
 
@@ -37,6 +38,14 @@ class ViewFile:
     def quick(self) -> str:
         """The view without comments, planned when it is first asked."""
         return _VIEW.sub(rf"\1{DEFERRED} as", self.sql.partition("\ncomment on ")[0])
+
+    @property
+    def portable(self) -> str:
+        """The view with names of windows that no other has: DuckDB before 2.0 takes a name once in
+        a script."""
+        names = "|".join(sorted(set(_WINDOW.findall(self.sql)))) or "(?!)"
+        named = rf"(?<=\bover )(?:{names})\b|{_WINDOW.pattern}"
+        return re.sub(named, rf"\g<0>_of_{self.name}", self.sql)
 
     @property
     def comments(self) -> dict[str, str]:

@@ -119,7 +119,7 @@ def script(
         parts.append(f"{head}\nselect * from read_parquet([\n    {listed}\n]);\n")
     for file in view_files():
         if file.name in wanted:
-            parts.append(file.quick if quick else file.sql)
+            parts.append(file.quick if quick else file.portable)
     return "\n".join(parts)
 
 

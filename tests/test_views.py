@@ -34,6 +34,7 @@ from pipeline import view_reference, views
 from pipeline.contract import METRICS, TABLES
 from pipeline.errors import LakeError
 from pipeline.sqlfiles import sql_root
+from pipeline.view_files import view_files
 
 ROOT = Path(__file__).parents[1]
 
@@ -162,6 +163,18 @@ def test_house_rules_of_sql() -> None:
         assert not re.search(r"now\(\)|current_(?:date|time)|random\(", code), path
         assert not re.search(r"order by[^)]*;", code), path
         assert max(map(len, text.splitlines())) <= 100, path
+
+
+def test_window_names_are_one_views_own() -> None:
+    """In open.sql no two views name a window alike, which DuckDB before 2.0 refuses."""
+    owners: dict[str, str] = {}
+    for file in view_files():
+        names = set(re.findall(r"\bover (\w+)", re.sub(r"--.*|'[^']*'", "", file.portable)))
+        defined = set(re.findall(r"(\w+) as \(\s*(?:partition|order) by", file.portable))
+        assert names == defined, file.name
+        for name in names:
+            assert owners.setdefault(name, file.name) == file.name
+    assert len(owners) > 10
 
 
 def test_metrics_of_the_contract_are_in_the_curves() -> None:
