@@ -1,4 +1,8 @@
-"""Credentials in bytes that are kept without being understood, such as those of rejects."""
+"""Credentials in bytes that are kept without being understood, such as those of rejects.
+
+Only what is hardly ever anything else: the bytes are evidence, and may be events one day. An
+archive's `redaction` goes by many more names, in objects whose fields it knows.
+"""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -18,6 +16,7 @@ import pyarrow as pa
 
 from pipeline.contract import COUNTERS, METRICS
 from pipeline.forms.block import Block
+from pipeline.idle import Idle
 from pipeline.marks import all_bytes, column, marks
 from pipeline.sqlfiles import sql_text
 
@@ -121,16 +120,13 @@ class _Engine:
         self.con.close()
 
 
-_IDLE: defaultdict[int, list[_Engine]] = defaultdict(list)
-"""By process, since the threads of an engine do not outlive a fork: engines nobody uses. Starting
-one takes longer than reading a small dump with it."""
+_ENGINES = Idle(_Engine)
 
 
 @contextmanager
 def engine(odd: OddReader) -> Iterator[duckdb.DuckDBPyConnection]:
     """An engine that knows the words of events and hands odd records on."""
-    idle = _IDLE[os.getpid()]
-    used = idle.pop() if idle else _Engine()
+    used = _ENGINES.take()
     used.hand_on = odd
     try:
         yield used.con
@@ -138,12 +134,12 @@ def engine(odd: OddReader) -> Iterator[duckdb.DuckDBPyConnection]:
         used.close()
         raise
     used.hand_on = _nobody
-    idle.append(used)
+    _ENGINES.put_back(used)
 
 
 @atexit.register
 def _close() -> None:
-    for used in _IDLE.pop(os.getpid(), []):
+    for used in _ENGINES.drain():
         used.close()
 
 

@@ -227,9 +227,10 @@ def stream(
             f"sql: a parameter cannot be passed on: {error}: use plain values"
         ) from None
     child = _start()
+    assert child.stdin
     with suppress(BrokenPipeError):  # where it ended before it read, it says why
-        child.stdin.write(packed)  # type: ignore[union-attr]
-        child.stdin.flush()  # type: ignore[union-attr]
+        child.stdin.write(packed)
+        child.stdin.flush()
     return Stream(child, query, limits, files)
 
 

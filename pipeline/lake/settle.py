@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.contract import TABLES
+from pipeline.idle import Idle
 from pipeline.lake.identity import content_hash, rank, rebuilt
 from pipeline.lake.segments import ROW_GROUP, SegmentWriter, Staged
 from pipeline.sqlfiles import sql_text
@@ -26,22 +26,17 @@ _FEW = 10_000
 """Rows that are compared before an engine has started."""
 
 
-_IDLE: defaultdict[int, list[duckdb.DuckDBPyConnection]] = defaultdict(list)
-"""By process: engines nobody uses. Starting one takes longer than the rest of a small commit."""
-
-
 @contextmanager
 def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty engine with a memory limit, which spills below a folder of the lake."""
-    idle = _IDLE[os.getpid()]
-    used = idle.pop() if idle else _started()
+    used = _ENGINES.take()
     with used.cursor() as con:
         spill = str(folder).replace("'", "''")
         con.execute(f"set temp_directory = '{spill}'; attach ':memory:' as work; use work")
         yield con
         con.execute("use memory; detach work")
     if not any(folder.glob("duckdb_temp*")):  # one that spilled cannot spill elsewhere
-        idle.append(used)
+        _ENGINES.put_back(used)
 
 
 def _started() -> duckdb.DuckDBPyConnection:
@@ -53,6 +48,9 @@ def _started() -> duckdb.DuckDBPyConnection:
             "autoload_known_extensions": False,
         }
     )
+
+
+_ENGINES = Idle(_started)
 
 
 def over(

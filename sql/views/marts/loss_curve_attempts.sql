@@ -7,11 +7,6 @@
 --   came in several events of one attempt are joined, payloads before messages.
 create or replace view loss_curve_attempts as
 with
--- not materialized, or a question about one job would read the whole lake
-told as not materialized (
-    from stg_attempts
-),
-
 -- most steps are told once: to join only the others is three times as quick
 repeated as (
     select
@@ -55,7 +50,7 @@ joined as (
             as mean_unresponsive_rewards,
         bool_or(told.from_message) over so_far as from_message,
         count(*) over so_far as events
-    from told
+    from stg_attempts as told
     inner join repeated on told.job_id = repeated.job_id and told.step = repeated.step
     window
         so_far as (
@@ -95,7 +90,7 @@ select
     coalesce(joined.from_message, told.from_message) as from_message,
     coalesce(joined.events, 1) as events,
     coalesce(joined.first_created_at, told.created_at) as first_created_at
-from told
+from stg_attempts as told
 left join joined
     on
         told.job_id = joined.job_id

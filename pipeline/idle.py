@@ -1,0 +1,32 @@
+"""Engines that wait for their next use: starting one takes longer than most of what it is for."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Idle(Generic[T]):
+    """What nobody uses, by process: the threads of an engine do not outlive a fork."""
+
+    def __init__(self, start: Callable[[], T]) -> None:
+        """Know how to start one where none waits."""
+        self._start = start
+        self._waiting: defaultdict[int, list[T]] = defaultdict(list)
+
+    def take(self) -> T:
+        """One that waits, or a new one."""
+        waiting = self._waiting[os.getpid()]
+        return waiting.pop() if waiting else self._start()
+
+    def put_back(self, used: T) -> None:
+        """Let the next use it."""
+        self._waiting[os.getpid()].append(used)
+
+    def drain(self) -> list[T]:
+        """All that wait in this process, which are its caller's now."""
+        return self._waiting.pop(os.getpid(), [])
