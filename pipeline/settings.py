@@ -32,6 +32,8 @@ FAIL_ON = ("error", "nan", "divergence")
 
 _COUNTS = ("point", "evaluation", "gap")
 """Units of thresholds that are whole numbers."""
+_MOST_COUNTED = 1e9
+"""More of them no job has, and the engine counts in 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Threshold:
         if not self.least <= value <= self.most:
             span = f"{self.least:g} or more"
             if math.isfinite(self.most):
-                span = f"{self.least:g} to {self.most:g}"
+                span = f"{self.least:g} to {self.most:,.10g}"
             return f"{value} is out of range: give {span}"
         return None
 
@@ -90,7 +92,8 @@ def defaults() -> dict[str, dict[str, Threshold]]:
         rows = con.execute("select detector, threshold, value, unit, least, most from thresholds")
         found: dict[str, dict[str, Threshold]] = {}
         for detector, name, value, unit, least, most in rows.fetchall():
-            end = math.inf if most is None else most
+            end = _MOST_COUNTED if unit in _COUNTS else math.inf
+            end = end if most is None else most
             found.setdefault(detector, {})[name] = Threshold(value, unit, least, end)
     return found
 
