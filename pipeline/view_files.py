@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from graphlib import CycleError, TopologicalSorter
 
 from pipeline.contract import TABLES
@@ -20,11 +20,11 @@ DEFERRED = " with (defer_binding)"
 
 _FIELD = re.compile(r"^(Grain|Order|Reads|Parameters|Caveat|Source): *(.*)$")
 _COMMENT = re.compile(r"^comment on column \w+\.\"?(\w+)\"? is\s+'((?:[^']|'')*)'", re.M)
-_WINDOW = re.compile(r"\b(\w+)(?= as \(\s*(?:partition|order) by\b)")
+_WINDOW = r" as \(\s*(?:partition|order) by\b"
 _VIEW = re.compile(r"^(create or replace view \w+) as$", re.M)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ViewFile:
     """A view as its file tells it: `fields` are those of its header, by name."""
 
@@ -34,18 +34,20 @@ class ViewFile:
     fields: dict[str, str]
     sql: str
 
-    @property
+    @cached_property
     def quick(self) -> str:
         """The view without comments, planned when it is first asked."""
         return _VIEW.sub(rf"\1{DEFERRED} as", self.sql.partition("\ncomment on ")[0])
 
-    @property
+    @cached_property
     def portable(self) -> str:
         """The view with names of windows that no other has: DuckDB before 2.0 takes a name once in
         a script."""
-        names = "|".join(sorted(set(_WINDOW.findall(self.sql)))) or "(?!)"
-        named = rf"(?<=\bover )(?:{names})\b|{_WINDOW.pattern}"
-        return re.sub(named, rf"\g<0>_of_{self.name}", self.sql)
+        windows = {self.sql[: at.start()].rsplit(None, 1)[-1] for at in re.finditer(_WINDOW, self.sql)}
+        if not windows:
+            return self.sql
+        name = rf"\b(?:{'|'.join(sorted(windows))})\b"
+        return re.sub(rf"(?<=\bover ){name}|{name}(?={_WINDOW})", rf"\g<0>_of_{self.name}", self.sql)
 
     @property
     def comments(self) -> dict[str, str]:

@@ -23,9 +23,11 @@ _RANGED = ["job_id", "created_at", "step", "position"]
 _DELTA = ["created_at", "step", "position", "offset", "ordinal", "byte_offset"]
 """Integers that grow in small steps."""
 _WRITE_BATCH = 1 << 16
-ROW_GROUP = 61_440
-"""Rows a reader must take together: few enough that one job's curve is quick, and enough that a
-large lake has few groups to look at for each column of each question."""
+ROW_GROUP = 122_880
+"""Rows whose ranges a reader looks at together, for each column of each question: a large lake has
+few groups, and they are enough for its threads."""
+_PAGE = 4_096
+"""Rows a reader unpacks together: few, so that one job's curve is quick."""
 
 
 @dataclass
@@ -71,6 +73,7 @@ class SegmentWriter:
                 write_statistics=[n for n in _RANGED if n in names],
                 column_encoding={n: "DELTA_BINARY_PACKED" for n in _DELTA if n in names},
                 write_batch_size=_WRITE_BATCH,
+                max_rows_per_page=_PAGE,
                 store_schema=False,
             )
         self._writer.write_table(table, row_group_size=ROW_GROUP)

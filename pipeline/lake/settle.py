@@ -21,7 +21,7 @@ from pipeline.lake.segments import ROW_GROUP, SegmentWriter, Staged
 from pipeline.sqlfiles import sql_text
 
 MEMORY_LIMIT = "1GB"
-_ROWS = 2 * ROW_GROUP
+_ROWS = ROW_GROUP
 _FEW = 10_000
 """Rows that are compared before an engine has started."""
 

@@ -1,7 +1,7 @@
 -- Question: which of the records are regular events, as a segment?
 -- Grain:    one row per regular record
 -- Reads:    regular.sql
--- Caveat:   row groups are half as large as those of segments.py: larger ones take longer to write.
+-- Caveat:   row groups are a quarter of those of segments.py: larger ones take longer to write.
 --           A column of more different words is written as it is: to find that out late costs
 --           more than a dictionary of so many saves.
 copy (
