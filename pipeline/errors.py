@@ -18,11 +18,6 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-def is_interrupt(error: Exception) -> bool:
-    """Whether an error is DuckDB's word for Ctrl-C, which came while it worked on a query."""
-    return isinstance(error, RuntimeError) and str(error) == "Query interrupted"
-
-
 class TunelogError(Exception):
     """Something the user can mend. One line: where: what, with the value: what to do."""
 

@@ -43,11 +43,12 @@ class ViewFile:
     def portable(self) -> str:
         """The view with names of windows that no other has: DuckDB before 2.0 takes a name once in
         a script."""
-        windows = {self.sql[: at.start()].rsplit(None, 1)[-1] for at in re.finditer(_WINDOW, self.sql)}
+        sql = self.sql
+        windows = {sql[: at.start()].rsplit(None, 1)[-1] for at in re.finditer(_WINDOW, sql)}
         if not windows:
-            return self.sql
+            return sql
         name = rf"\b(?:{'|'.join(sorted(windows))})\b"
-        return re.sub(rf"(?<=\bover ){name}|{name}(?={_WINDOW})", rf"\g<0>_of_{self.name}", self.sql)
+        return re.sub(rf"(?<=\bover ){name}|{name}(?={_WINDOW})", rf"\g<0>_of_{self.name}", sql)
 
     @property
     def comments(self) -> dict[str, str]:

@@ -28,6 +28,7 @@ from pipeline.cli import run as cli_run
 from pipeline.cli.output import write_rows
 from pipeline.cli.reference import page
 from pipeline.errors import ExitCode
+from pipeline.lake.lake import Lake
 from pipeline.views import catalogue
 
 ROOT = Path(__file__).parents[1]
@@ -446,17 +447,34 @@ def test_an_interrupt_ends_with_130(samples: Path) -> None:
     assert process.stderr.read().splitlines()[-1:] == ["interrupted"]
 
 
-def test_an_interrupted_query_ends_with_130(
+def test_an_interrupt_ends_a_long_query_at_once(
     samples: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The engine has an error of its own for Ctrl-C: it is told as any other interrupt."""
-    query = "select count(*) from range(1000000) a, range(1000000) b"
-    with duckdb.connect() as con, pytest.raises(RuntimeError) as caught:
-        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
-        con.execute(query)
+    """Ctrl-C is not left waiting until the engine looks for it, which by chance it does at once."""
+
+    def endless(lake: Lake, *_: object, **__: object) -> None:
+        threading.Timer(0.1, signal.raise_signal, [signal.SIGINT]).start()
+        lake.connect([]).execute("select sum(range & 3) from range(10000000000)")
+
+    monkeypatch.setattr("pipeline.checks.check", endless)
+    for _ in range(6):
+        began = time.perf_counter()
+        assert cli_run(["check", "--lake", str(samples / "lake")]) == ExitCode.INTERRUPTED
+        assert time.perf_counter() - began < 3
+        assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("told", [RuntimeError("Query interrupted"), duckdb.InterruptException()])
+def test_the_engine_has_errors_of_its_own_for_an_interrupt(
+    told: Exception,
+    samples: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They are told as any other interrupt."""
 
     def interrupted(*_: object, **__: object) -> None:
-        raise RuntimeError(str(caught.value))
+        raise told
 
     monkeypatch.setattr("pipeline.checks.check", interrupted)
     assert cli_run(["check", "--lake", str(samples / "lake")]) == ExitCode.INTERRUPTED

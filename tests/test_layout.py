@@ -15,7 +15,7 @@ from pipeline.contract import EVENT_COLUMNS, TABLES
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"contract", "credentials", "errors", "figures", "idle", "sqlfiles"},
+    {"contract", "credentials", "errors", "figures", "idle", "interrupts", "sqlfiles"},
     {"extras", "settings", "shapes", "thinning", "view_files"},
     {"companions"},
     {"exact"},

@@ -13,7 +13,8 @@ from difflib import get_close_matches
 import click
 
 from pipeline.cli.terminal import note
-from pipeline.errors import ExitCode, TunelogError, is_interrupt
+from pipeline.errors import ExitCode, TunelogError
+from pipeline.interrupts import is_interrupt, prompt
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipeline.cli.ingest:ingest", "Read dumps of events into the lake."),
@@ -143,7 +144,7 @@ def run(args: list[str]) -> int:
         The exit code.
     """
     try:
-        with cli.make_context("tunelog", args) as ctx:
+        with prompt(), cli.make_context("tunelog", args) as ctx:
             result = cli.invoke(ctx)
             sys.stdout.flush()
             return int(result or ExitCode.OK)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.errors import DataError, LakeError, TunelogError, UsageError, is_interrupt
+from pipeline.errors import DataError, LakeError, TunelogError, UsageError
+from pipeline.interrupts import is_interrupt
 
 if TYPE_CHECKING:
     from pipeline.archive.account import Account, Failure

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.errors import LakeError, is_interrupt
+from pipeline.errors import LakeError
+from pipeline.interrupts import is_interrupt
 
 _ADVICE = {
     errno.ENOSPC: "make room on the disk, then repeat the command",

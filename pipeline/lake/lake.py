@@ -11,6 +11,7 @@ from pipeline import views
 from pipeline.charts.drawn import Drawn
 from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
 from pipeline.errors import LakeError, UsageError
+from pipeline.interrupts import hearing
 from pipeline.lake.faults import told_of, told_of_engines
 from pipeline.lake.store import Store
 
@@ -300,6 +301,7 @@ class Lake(Drawn):
 def _engine() -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    return duckdb.connect(
+    con = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     )
+    return hearing(con)

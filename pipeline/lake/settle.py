@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.contract import TABLES
 from pipeline.idle import Idle
+from pipeline.interrupts import hearing
 from pipeline.lake.identity import content_hash, rank, rebuilt
 from pipeline.lake.segments import ROW_GROUP, SegmentWriter, Staged
 from pipeline.sqlfiles import sql_text
@@ -30,7 +31,7 @@ _FEW = 10_000
 def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty engine with a memory limit, which spills below a folder of the lake."""
     used = _ENGINES.take()
-    with used.cursor() as con:
+    with hearing(used.cursor()) as con:
         spill = str(folder).replace("'", "''")
         con.execute(f"set temp_directory = '{spill}'; attach ':memory:' as work; use work")
         yield con
