@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,16 @@ def result_row(value: dict[str, Any]) -> Companion | None:
         return None
     plain = all(type(v) in (int, float) for name, v in value.items() if name != "object")
     return _result(value) if plain else None
+
+
+def result_columns(names: Sequence[str]) -> dict[str, str]:
+    """The columns of a result file that `result_row` keeps: name in canonical order -> column.
+
+    Empty where two tell the same: then rows tell which of them counts.
+    """
+    kept = [name for name in names if name and name not in ("object", "job_id")]
+    called = {RESULT_NAMES.get(name, name): name for name in kept}
+    return dict(sorted(called.items())) if len(called) == len(kept) else {}
 
 
 def _within(value: Any) -> Iterator[Companion | Nothing]:

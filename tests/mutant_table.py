@@ -498,6 +498,11 @@ MUTANTS = (
            "tests/test_compression.py::test_at_once_as_piece_by_piece"),
     Mutant("companions", "an infinite number in a row is none of JSON", "pipeline/forms/results.py",
            " and math.inf not in told", "", BESIDE + "plain_rows_are_read_as_any"),
+    Mutant("companions", "a plain row keeps the file's names", "pipeline/companions.py",
+           "called = {RESULT_NAMES.get(name, name): name", "called = {name: name",
+           BESIDE + "plain_rows_are_read_as_any"),
+    Mutant("companions", "a plain row is judged as well", "pipeline/lake/odd.py",
+           "return told.keys()", "return set()", BESIDE + "whose_result_file"),
     Mutant("watch", "what was shown is not noted", "pipeline/archive/watch.py",
            'self._store.keep({"kind": "shown", "job": news.job.id, "events": ids})', "pass",
            "tests/archive/test_watch.py::test_only_the_newest_events_of_a_job_that_is_new_to_it_"

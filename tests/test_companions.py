@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from dumps import A, B, C, a_page, an_event, an_exchange
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies_companions import KEY, PLANTED
 
 from pipeline import exact, open_lake
+from pipeline.companions import Companion
 from pipeline.contract import LAKE_VERSION
 from pipeline.forms.results import result_blocks
 from pipeline.lake.lake import Lake
@@ -149,14 +150,27 @@ _CELLS = st.sampled_from(
 _ROWS = st.lists(st.lists(_CELLS, min_size=1, max_size=4).map(",".join), min_size=1, max_size=9)
 
 
-@given(_ROWS, st.sampled_from(["\n", "\r\n"]))
-def test_plain_rows_are_read_as_any(rows: list[str], end: str) -> None:
-    """Rows of digits, read many at once, become what they do beside a row with a blank."""
+_NAMES = st.sampled_from(
+    ["step,train_loss,valid_loss", "train_accuracy,step,a\"b", "job_id,train_loss,step",
+     "train_accuracy,train_mean_token_accuracy,step", ",step,train_loss"]
+)  # fmt: skip
+
+
+@example("step,train_loss,valid_loss", ["1,1e999,2", "1,2,-1e999"], "\n")
+@given(_NAMES, _ROWS, st.sampled_from(["\n", "\r\n"]))
+def test_plain_rows_are_read_as_any(names: str, rows: list[str], end: str) -> None:
+    """Rows of digits, read many at once, become what they do beside a row with a blank.
+
+    What they tell is what it is when they are read alone.
+    """
     found = []
-    for last in ("7,0.5,", " 7,0.5,"):
-        text = end.join(["step,train_loss,valid_loss", *rows, last, ""])
+    for last in ("7,7,7", " 7,7,7"):
+        text = end.join([names, *rows, last, ""])
         (block,) = result_blocks(io.BytesIO(text.encode()), 1_000)
         found.append([block.raw(index) for index in range(len(block))])
+        for raw, told in zip(found[-1], block.told, strict=bool(block.told)):
+            if told is not None:
+                assert exact.read(raw) == exact.Companions([Companion("result", None, told)])
     assert found[0] == found[1]
 
 

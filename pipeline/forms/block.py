@@ -60,6 +60,8 @@ class Block:
         unterminated: the last record is the end of its source and lacks a line break.
         open_ends: the same of records anywhere, in a block joined from several sources.
         buffer: what `data` is the beginning of, where that is at hand.
+        told: of records that are rows of a result file and nothing else, the content of their
+            `companions.Companion`, where it is at hand; else None, or empty for all.
     """
 
     data: npt.NDArray[np.uint8]
@@ -71,6 +73,7 @@ class Block:
     unterminated: bool = False
     open_ends: set[int] = field(default_factory=set)
     buffer: bytes | bytearray | None = None
+    told: list[str | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -98,7 +101,7 @@ class Lines(Block):
     def __init__(self, content: bytes, offset: int = 0) -> None:
         """Take the content; `offset` is where it begins in its source [byte]."""
         self.buffer, self.position, self.offset = content, 0, offset
-        self.marks, self.oversize, self.open_ends = [], {}, set()
+        self.marks, self.oversize, self.open_ends, self.told = [], {}, set(), []
         self.data = np.frombuffer(content, dtype=np.uint8)
         self.unterminated = not content.endswith(b"\n")
         self._content, self._at, self._line = content, 0, 0

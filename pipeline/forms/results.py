@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.companions import result_columns
 from pipeline.contract import METRICS, RESULT_NAMES, RESULT_OBJECT
 from pipeline.forms.block import Block
 from pipeline.forms.lines import Readable, line_blocks
@@ -135,10 +136,11 @@ def _rows(block: Block, names: list[str], first: int) -> Block:
     text = block.data[block.bounds[first] :].tobytes()
     plain = _PLAIN.fullmatch(text) and text.count(b"\r") == text.count(b"\r\n")
     if plain and not oversize and "object" not in names:
-        raws = _plain_rows(text.decode("ascii"), names)
+        raws, told = _plain_rows(text.decode("ascii"), names)
     else:
         rows = (block.raw(index) for index in range(first, len(block)))
         raws = [row if n in oversize else _row(row, names) for n, row in enumerate(rows)]
+        told = []
     return Block(
         np.frombuffer(b"".join(raws), dtype=np.uint8),
         np.cumsum([0, *map(len, raws)]),
@@ -146,15 +148,25 @@ def _rows(block: Block, names: list[str], first: int) -> Block:
         block.offsets[first:],
         oversize=oversize,
         unterminated=block.unterminated,
+        told=told,
     )
 
 
-def _plain_rows(text: str, names: list[str]) -> list[bytes]:
-    """What `_row` makes of lines of digits and commas, in a fifth of the time."""
+def _plain_rows(text: str, names: list[str]) -> tuple[list[bytes], list[str | None]]:
+    """What `_row` makes of lines of digits and commas, and what each tells, in a tenth of the time.
+
+    Returns:
+        Records, and as many contents as `companions.result_row` would give them, or None.
+    """
     opening = f'{{"object": {json.dumps(RESULT_OBJECT)}'
     members = [f", {json.dumps(name, ensure_ascii=False)}: " for name in names]
+    kept = [
+        (f"{json.dumps(called, ensure_ascii=False)}: ", names.index(name))
+        for called, name in result_columns(names).items()
+    ]
     step, width = names.index("step"), len(names)
-    raws = []
+    raws: list[bytes] = []
+    contents: list[str | None] = []
     for line in io.StringIO(text, newline="\n"):
         cells = line.rstrip("\r\n").split(",")
         try:
@@ -163,12 +175,16 @@ def _plain_rows(text: str, names: list[str]) -> list[bytes]:
         except ValueError:
             sound = False
         if sound and -math.inf not in told:
-            pairs = zip(members, told, strict=True)
-            row = "".join([f"{name}{value!r}" for name, value in pairs if value is not None])
+            written = [repr(value) for value in told]
+            pairs = zip(members, written, strict=True)
+            row = "".join([name + value for name, value in pairs if value != "None"])
             raws.append(f"{opening}{row}}}\n".encode())
+            fields = [name + written[at] for name, at in kept if told[at] is not None]
+            contents.append(f"{{{', '.join(fields)}}}" if len(fields) > 1 else None)
         else:
             raws.append(_row(line.encode(), names))
-    return raws
+            contents.append(None)
+    return raws, contents
 
 
 def _row(raw: bytes, names: list[str]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,22 @@ class CompanionRows:
         """Take one in."""
         for file in companion.files:
             self.files[file].add(job)
-        self._rows.append(companion_row(companion, job, source_id, position, offset))
+        self._rows.append(
+            companion_row(companion.kind, companion.content, job, source_id, position, offset)
+        )
+        self._wait()
+
+    def add_results(
+        self, told: Iterable[str], job: str, source_id: str, places: Iterable[tuple[int, int]]
+    ) -> None:
+        """Take rows of a result file in, by their contents and (position, offset)."""
+        self._rows += [
+            companion_row("result", content, job, source_id, *place)
+            for content, place in zip(told, places, strict=True)
+        ]
+        self._wait()
+
+    def _wait(self) -> None:
         if len(self._rows) >= _ROWS:
             self._flush()
 
@@ -57,11 +72,11 @@ class CompanionRows:
 
 
 def companion_row(
-    companion: Companion, job: str, source_id: str, position: int, offset: int
+    kind: str, content: str, job: str, source_id: str, position: int, offset: int
 ) -> dict[str, Any]:
     """A companion as a row of the contract."""
     return {
-        "job_id": job, "kind": companion.kind, "content": companion.content,
+        "job_id": job, "kind": kind, "content": content,
         "source_id": source_id, "position": position, "offset": offset,
     }  # fmt: skip
 

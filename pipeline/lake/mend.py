@@ -189,7 +189,9 @@ def _again(store: Store, reject: Mapping[str, Any], limit: int) -> _Found | None
         told = [item for item in verdict.found if isinstance(item, Companion)]
         if not all(item.job for item in told):
             return None
-        found.companions = [companion_row(item, item.job or "", *place) for item in told]
+        found.companions = [
+            companion_row(item.kind, item.content, item.job or "", *place) for item in told
+        ]
         found.counts.update(
             records=len(verdict.found) - 1,
             companions=len(told),

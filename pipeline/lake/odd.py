@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,12 +105,36 @@ class OddRecords:
         text, bounds = block.text, block.bounds.tolist()
         signs = self._shared.streams.signs
         with self._lock:
+            plain = self._results(batch)
             for index, row in enumerate(zip(*(column.tolist() for column in numbers), strict=True)):
+                if index in plain:
+                    continue
                 source, stream, position, offset, place = row
                 raw = bytes(text[bounds[index] : bounds[index + 1]])
                 ends = index in block.open_ends or (index == last and block.unterminated)
                 ordinal = place * signs[stream]
                 self._judge(Record(raw, source, stream, position, offset, ordinal, ends))
+
+    def _results(self, batch: Batch) -> Set[int]:
+        """Keep the rows of a result file whose contents are at hand, and whose job is known.
+
+        Returns:
+            Their indices.
+        """
+        told = {n: content for n, content in enumerate(batch.block.told) if content is not None}
+        streams, stream = self._shared.streams, int(batch.stream[0])
+        if not told or streams.codes[stream] < 0 or (batch.stream != stream).any():
+            return set()
+        source, job = int(batch.source[0]), streams.jobs[streams.codes[stream]]
+        plain = list(told)
+        places = zip(
+            batch.position[plain].tolist(), batch.block.offsets[plain].tolist(), strict=True
+        )
+        source_id = self._shared.readings[source].source_id
+        self.companions.add_results(told.values(), job, source_id, places)
+        self.tally[source, "companions", "result"] += len(plain)
+        self.tally[source, "about", job] += len(plain)
+        return told.keys()
 
     def inner(self) -> list[Part]:
         """The records that were found inside others since the last call."""
