@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled", "canceled", "deleted"})
@@ -20,7 +21,7 @@ class Malformed(ValueError):
     """A body that was cut off, or is not what the endpoint documents."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """A list page.
 
@@ -42,7 +43,7 @@ class Page:
         """The id that the next page follows; None of an empty page."""
         return self.items[-1]["id"] if self.items else None
 
-    @property
+    @cached_property
     def times(self) -> list[float]:
         """Those of its items that tell one [s since 1970]."""
         return [at for item in self.items if (at := moment(item)) is not None]
