@@ -170,16 +170,14 @@ def _plain_rows(text: str, names: list[str]) -> tuple[list[bytes], list[str | No
     for line in io.StringIO(text, newline="\n"):
         cells = line.rstrip("\r\n").split(",")
         try:
-            told = [_value(cell) if cell else None for cell in cells]
-            sound = len(told) == width and type(told[step]) is int and math.inf not in told
+            told = [cell and _written(cell) for cell in cells]
+            sound = len(told) == width and told[step].lstrip("-").isdigit()
         except ValueError:
             sound = False
-        if sound and -math.inf not in told:
-            written = [repr(value) for value in told]
-            pairs = zip(members, written, strict=True)
-            row = "".join([name + value for name, value in pairs if value != "None"])
+        if sound:
+            row = "".join([name + cell for name, cell in zip(members, told, strict=True) if cell])
             raws.append(f"{opening}{row}}}\n".encode())
-            fields = [name + written[at] for name, at in kept if told[at] is not None]
+            fields = [name + told[at] for name, at in kept if told[at]]
             contents.append(f"{{{', '.join(fields)}}}" if len(fields) > 1 else None)
         else:
             raws.append(_row(line.encode(), names))
@@ -204,3 +202,13 @@ def _row(raw: bytes, names: list[str]) -> bytes:
 def _value(cell: str) -> int | float:
     number = float(cell)
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _written(cell: str) -> str:
+    """A finite number as JSON has it."""
+    number = float(cell)
+    if number.is_integer() and -(2**53) < number < 2**53:
+        return str(int(number))
+    if math.isinf(number):
+        raise ValueError
+    return repr(number)
