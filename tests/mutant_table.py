@@ -56,6 +56,11 @@ MARTS = "sql/views/marts/"
 
 MUTANTS = (
     # -- conservation
+    Mutant("conservation", "lines without anything are not counted", ODD,
+           'self.tally[int(source), "blank", ""] += int(count)', "pass", LAWS + "conservation"),
+    Mutant("conservation", "a block of short lines is taken as one", "pipeline/lake/intake.py",
+           "block.pieces(_BATCH_BYTES // _RECORD_BYTES)", "[block]",
+           "tests/hostile/test_hostile_files.py::test_millions_of_short_lines_take_no_memory"),
     Mutant("conservation", "blank lines are not counted", ODD,
            'self.tally[source, "blank", ""] += 1', "pass", LAWS + "conservation"),
     Mutant("conservation", "duplicates are counted as events", "pipeline/lake/reports.py",

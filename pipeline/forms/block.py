@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 
-_NEWLINE = 10
+_NEWLINE, _RETURN = 10, 13
 _PIECE = 1 << 18
 
 
@@ -88,6 +89,35 @@ class Block:
     def raw(self, index: int) -> bytes:
         """The bytes of one record."""
         return self.data[self.bounds[index] : self.bounds[index + 1]].tobytes()
+
+    def pieces(self, most: int) -> Iterator[Block]:
+        """The same records in blocks of at most so many; marks are left out."""
+        if len(self) <= most:
+            yield self
+            return
+        for low in range(0, len(self), most):
+            high = min(low + most, len(self))
+            begin = self.bounds[low]
+            yield Block(
+                self.data[begin : self.bounds[high]],
+                self.bounds[low : high + 1] - begin,
+                self.position + low,
+                self.offsets[low:high],
+                oversize={n - low: over for n, over in self.oversize.items() if low <= n < high},
+                unterminated=self.unterminated and high == len(self),
+                open_ends={n - low for n in self.open_ends if low <= n < high},
+                told=self.told[low:high],
+            )
+
+    def blank(self) -> npt.NDArray[np.bool_]:
+        """bool[n], the records that are a line break and nothing else."""
+        first, size = self.bounds[:-1], np.diff(self.bounds)
+        found = size == 1
+        found[found] = self.data[first[found]] == _NEWLINE
+        pairs = np.flatnonzero(size == 2)
+        ends = (self.data[first[pairs]] == _RETURN) & (self.data[first[pairs] + 1] == _NEWLINE)
+        found[pairs[ends]] = True
+        return found
 
     def record_at(self, byte: int) -> tuple[int, int, int]:
         """The record around a byte of `data`: its index, where it begins, where it ends."""

@@ -1,4 +1,4 @@
-"""Same identity, different content: which one wins, whatever order they arrived in."""
+"""Events and their rows; of the same identity with different content, which one wins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import xxhash
 
-from pipeline.exact import CONTENT_ID, loads
+from pipeline.contract import COUNTERS, METRICS
+from pipeline.exact import CONTENT_ID, Event, loads
 
 _NOTHING: tuple[Any, ...] = (None, {})
 
@@ -79,3 +80,30 @@ def _leaves(value: Any) -> int:
     if isinstance(value, list):
         return sum(map(_leaves, value))
     return value is not None
+
+
+def event_row(
+    event: Event, job: str, stream: str, source: str, position: int, offset: int, ordinal: int
+) -> dict[str, Any]:
+    """An event that was read exactly, as a row of the contract."""
+    return {
+        "job_id": job,
+        "event_id": event.event_id,
+        "created_at": event.created_at * 1_000_000,
+        "level": event.level,
+        "type": event.type,
+        "message": event.message,
+        **{name: event.counters.get(name) for name in COUNTERS},
+        **{name: event.metrics.get(name) for name in METRICS},
+        "other_metrics": list(event.other_metrics.items()) or None,
+        "data": event.data,
+        "extra": event.extra,
+        "misfits": event.misfits or None,
+        "object": event.object,
+        "dialect": event.dialect,
+        "stream_id": stream,
+        "source_id": source,
+        "position": position,
+        "offset": offset,
+        "ordinal": ordinal,
+    }

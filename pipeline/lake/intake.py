@@ -16,6 +16,8 @@ from pipeline.lake.segments import Staged, stage_table
 from pipeline.lake.staging import Staging
 
 _BATCH_BYTES = 4 << 20
+_RECORD_BYTES = 64
+"""A short record counts as so many, for what is kept beside its bytes."""
 
 
 @dataclass
@@ -79,15 +81,16 @@ class Intake:
                 self._odd.recall(block, streams_of, reading.first)
             if not len(block):
                 continue
-            part = Part(block, source, firsts, numbers, reading.first)
-            if reading.form == "results":  # no events: the engine would hand on each of them
-                self._odd.take(joined([part]))
-                continue
-            self._parts.append(part)
-            self._waiting += len(block.data)
-            if self._waiting >= _BATCH_BYTES:
-                self._dispatch()
-            advance(len(block.data))
+            for piece in block.pieces(_BATCH_BYTES // _RECORD_BYTES):
+                part = Part(piece, source, firsts, numbers, reading.first)
+                if reading.form == "results":  # no events: the engine would hand on each of them
+                    self._odd.take(joined([part]))
+                    continue
+                self._parts.append(part)
+                self._waiting += max(len(piece.data), _RECORD_BYTES * len(piece))
+                if self._waiting >= _BATCH_BYTES:
+                    self._dispatch()
+                advance(len(piece.data))
         for ordinal, last in enumerate(reading.found or []):
             reading.streams[f"{reading.source_id}/{ordinal}"] = last
         reading.records = max(reading.records - reading.first, 0)
@@ -98,6 +101,9 @@ class Intake:
         while parts := [*self._parts, *self._odd.inner()]:
             self._parts, self._waiting = [], 0
             batch = joined(parts)
+            if (blank := batch.block.blank()).any():  # millions of them are no work
+                self._odd.pass_over(batch.source[blank])
+                batch = chosen(batch, ~blank)
             if not len(batch.stream):  # all of it was known, as of a file that grew
                 continue
             self._shared.note_oversize(batch)

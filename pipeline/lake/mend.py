@@ -18,9 +18,9 @@ from pipeline.errors import UsageError
 from pipeline.lake import settle
 from pipeline.lake.change import Change
 from pipeline.lake.companions import companion_row
+from pipeline.lake.identity import event_row
 from pipeline.lake.intake import Taken
 from pipeline.lake.naming import check_job_id
-from pipeline.lake.odd import event_row
 from pipeline.lake.oversize import whole
 from pipeline.lake.segments import stage_table
 from pipeline.lake.store import Commit, Store

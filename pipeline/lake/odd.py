@@ -14,10 +14,8 @@ from pipeline import exact
 from pipeline.attribution import Scout, job_line
 from pipeline.companions import Companion
 from pipeline.contract import (
-    COUNTERS,
     EVENTS,
     LEGACY_EVENT_OBJECT,
-    METRICS,
     REJECT_PREFIX_BYTES,
     REJECTS,
 )
@@ -26,6 +24,7 @@ from pipeline.forms.block import Block, Ints
 from pipeline.forms.documents import expanded
 from pipeline.lake.batches import CONFLICT, PENDING, Batch, Part, Shared
 from pipeline.lake.companions import CompanionRows
+from pipeline.lake.identity import event_row
 from pipeline.lake.ledger import now
 from pipeline.lake.reading import Misjudged
 from pipeline.lake.segments import SegmentWriter, Staged
@@ -114,6 +113,12 @@ class OddRecords:
                 ends = index in block.open_ends or (index == last and block.unterminated)
                 ordinal = place * signs[stream]
                 self._judge(Record(raw, source, stream, position, offset, ordinal, ends))
+
+    def pass_over(self, sources: Ints) -> None:
+        """Count blank lines, by the numbers of their sources."""
+        with self._lock:
+            for source, count in zip(*np.unique_counts(sources), strict=True):
+                self.tally[int(source), "blank", ""] += int(count)
 
     def _results(self, batch: Batch) -> Set[int]:
         """Keep the rows of a result file whose contents are at hand, and whose job is known.
@@ -296,30 +301,3 @@ class OddRecords:
         self._rejected.write(pa.Table.from_pylist(self._rejects, schema=REJECTS))
         self._rejects.clear()
         self._waiting = 0
-
-
-def event_row(
-    event: exact.Event, job: str, stream: str, source: str, position: int, offset: int, ordinal: int
-) -> dict[str, Any]:
-    """An event that was read exactly, as a row of the contract."""
-    return {
-        "job_id": job,
-        "event_id": event.event_id,
-        "created_at": event.created_at * 1_000_000,
-        "level": event.level,
-        "type": event.type,
-        "message": event.message,
-        **{name: event.counters.get(name) for name in COUNTERS},
-        **{name: event.metrics.get(name) for name in METRICS},
-        "other_metrics": list(event.other_metrics.items()) or None,
-        "data": event.data,
-        "extra": event.extra,
-        "misfits": event.misfits or None,
-        "object": event.object,
-        "dialect": event.dialect,
-        "stream_id": stream,
-        "source_id": source,
-        "position": position,
-        "offset": offset,
-        "ordinal": ordinal,
-    }

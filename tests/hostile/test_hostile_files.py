@@ -374,6 +374,21 @@ def test_an_endless_line_takes_no_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is told by Linux only")
+def test_millions_of_short_lines_take_no_memory(tmp_path: Path) -> None:
+    """What a line needs beside its bytes is bounded as well, and blank ones are no work."""
+    dump = tmp_path / "x.jsonl"
+    short = b"\n" * 1_000_000 + b"\r\n" * 200_000 + b" \n" * 400_000 + b"1\n" * 10_000
+    dump.write_bytes(lines(2) + short + lines(1, 2))
+    done, peak = ingest_peak(tmp_path / "lake", str(dump))
+    assert done.returncode == 1 and "3 new events" in done.stdout
+    assert peak < 280
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake.sql("select blank, rejects from lake_sources").rows() == [(1_600_000, 10_000)]
+        assert lake.sql("select max(position) from lake_events").item() == 1_610_002
+        conserved(lake)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is told by Linux only")
 def test_expansion_by_default(tmp_path: Path) -> None:
     """A file of 1,000 to 1 and more is refused by default; allowed, it takes no more memory."""
     packed = tmp_path / "x.zst"
