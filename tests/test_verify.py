@@ -92,6 +92,16 @@ def cut_off(content: bytearray) -> None:
     del content[-9:]
 
 
+def other(word: bytes, instead: bytes) -> Callable[[bytearray], object]:
+    """Have another word in its place."""
+
+    def damage(content: bytearray) -> None:
+        assert word in content
+        content[:] = content.replace(word, instead)
+
+    return damage
+
+
 def in_ledger(statement: str) -> Callable[[Path], None]:
     """A fault: the ledger says something else."""
 
@@ -162,6 +172,16 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "segments_are_whole",
         "is not there",
     ),
+    "name in an empty file changed": (
+        lambda path: change(path / "ledger" / "no-rejects.parquet", other(b"reason", b"reawon")),
+        "segments_are_whole",
+        "is not there, or not a Parquet file of its table",
+    ),
+    "views changed": (
+        lambda path: change(path / "open.sql", other(b"arg_min(", b"arg_max(")),
+        "open_sql_is_current",
+        "its content was changed",
+    ),
     "file added": (
         lambda path: (path / "events" / "stray.parquet").write_bytes(b"stray"),
         "files_are_named",
@@ -206,6 +226,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
         in_ledger("update contents set source_id = 'gone'"),
         "ledger_is_whole",
         "counts as known",
+    ),
+    "source without content": (
+        in_ledger("delete from contents"),
+        "ledger_is_whole",
+        "does not count as known",
     ),
     "event twice": (twice, "events_are_unique", "An event is in the lake once"),
     "event twice, counted": (twice, "sources_count_their_events", "counts as many events"),

@@ -146,8 +146,8 @@ class Questions:
                 yield text
         for table, _, parent, _ in self._db.execute("pragma foreign_key_check"):
             yield f"a row of {table} refers to a row of {parent} that is not there"
-        for row in self._db.execute(sql_text("verify/contents")):
-            yield f"content {row[0]} counts as known by source {row[2]}, which is not there"
+        for (fault,) in self._db.execute(sql_text("verify/contents")):
+            yield fault
 
     def named_segments(self) -> set[str]:
         """Names of all segments, live or removed."""

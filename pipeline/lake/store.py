@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from xxhash import xxh3_64_hexdigest
 
 from pipeline import views
 from pipeline.contract import DATA_TABLES, TABLES
@@ -135,8 +136,9 @@ class Store:
         behind is made good when the lake is opened next.
         """
         while (version := self.ledger.version()) != self.script_version():
-            content = f"{views.script(self.files())}\n{_SCRIPT_END}{version}\n"
-            self._put(self.script, content.encode())
+            content = f"{views.script(self.files())}\n".encode()
+            end = f"{_SCRIPT_END}{version}, its hash {xxh3_64_hexdigest(content)}\n"
+            self._put(self.script, content + end.encode())
 
     def script_version(self) -> int | None:
         """The commit that `open.sql` shows; None where there is none, or not all of it."""
@@ -147,8 +149,13 @@ class Store:
         except OSError:
             return None
         _, found, number = last.rpartition(_SCRIPT_END)
-        whole = found and re.fullmatch(r"-?[0-9]+\n", number)
-        return int(number) if whole else None
+        whole = found and re.fullmatch(r"(-?[0-9]+), its hash [0-9a-f]{16}\n", number)
+        return int(whole[1]) if whole else None
+
+    def script_is_as_written(self) -> bool:
+        """Whether `open.sql` is what a commit wrote, to the last letter."""
+        content, _, end = self.script.read_bytes().rpartition(_SCRIPT_END.encode())
+        return end.rstrip().endswith(xxh3_64_hexdigest(content).encode())
 
     def collect_garbage(self, keep: timedelta = _KEPT) -> int:
         """Delete files replaced, left unfinished or never named more than a day ago; how many.

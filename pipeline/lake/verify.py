@@ -174,8 +174,8 @@ class _Verifier:
                 self._progress(done, total)
         for kind in TABLES:
             empty = self._store.empty(kind)
-            if not _is_empty(empty):
-                problem = "is not there, or not a Parquet file without rows"
+            if not _is_empty(empty, TABLES[kind]):
+                problem = "is not there, or not a Parquet file of its table without rows"
                 advice = "delete it if it is there: the next `tunelog ingest` writes it anew"
                 yield Finding("segments_are_whole", self._place(empty), problem, advice), True
 
@@ -221,6 +221,9 @@ class _Verifier:
             for literal in sorted(found - wanted):
                 problem = f"names {literal}, which is not live in {table}"
                 yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
+        if named and not self._store.script_is_as_written():
+            problem = "its content was changed since it was written"
+            yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
 
     def strays(self) -> Iterator[Finding]:
         """No file lies among the segments that is none."""
@@ -272,10 +275,10 @@ def _changed(path: Path, size: int) -> str | None:
     return f"its content was changed: its hash is {digest} now" if digest != path.stem else None
 
 
-def _is_empty(path: Path) -> bool:
+def _is_empty(path: Path, schema: pa.Schema) -> bool:
     try:
-        return int(pq.read_metadata(path).num_rows) == 0
-    except (OSError, pa.ArrowInvalid):
+        return bool(pq.read_table(path).equals(schema.empty_table()))
+    except (OSError, ValueError, pa.ArrowException):  # as which damaged bytes are told
         return False
 
 
