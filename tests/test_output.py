@@ -309,6 +309,25 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["ledger.db", "open.sql", "events/rows.csv", "new/rows.csv"])
+def test_no_output_takes_the_place_of_a_part_of_a_lake(tmp_path: Path, name: str) -> None:
+    """A file named by mistake, and by a detour, is still there; beside the parts there is room."""
+    for folder in ("lake/events", "lake/new"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "lake" / "ledger.db").write_bytes(b"kept")
+    (tmp_path / "detour").symlink_to(tmp_path / "lake")
+    for way in ("lake", "detour"):
+        with (
+            pytest.raises(UsageError, match="of the lake"),
+            destination(str(tmp_path / way / name)),
+        ):
+            pass
+    assert (tmp_path / "lake" / "ledger.db").read_bytes() == b"kept"
+    with destination(str(tmp_path / "lake" / "rows.csv")) as out:
+        out.write("a")
+    assert (tmp_path / "lake" / "rows.csv").read_text() == "a"
+
+
 def test_no_folder_for_the_file(tmp_path: Path) -> None:
     """A file in a folder that is not there is refused by its name."""
     with pytest.raises(UsageError, match="no folder"), destination(str(tmp_path / "no" / "x.csv")):

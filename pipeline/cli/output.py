@@ -86,7 +86,7 @@ def destination(output: str | None) -> Iterator[TextIO]:
     """Standard output, or a file that replaces its earlier self only when it is whole.
 
     Raises:
-        UsageError: No folder for the file.
+        UsageError: No folder for the file, or it is a part of a lake.
         OSError: It cannot be written; the error names it.
     """
     to_stdout = output is None or output == "-"
@@ -109,6 +109,8 @@ def _file(path: Path) -> Iterator[TextIO]:
             return
     if not path.parent.is_dir():
         raise UsageError(f"--output {path}: no folder {path.parent}: make it, or name another file")
+    if lake := _lake_of(path):
+        raise UsageError(f"--output {path}: a file of the lake {lake}: name one outside of it")
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     unfinished = Path(name)
     try:
@@ -118,6 +120,16 @@ def _file(path: Path) -> Iterator[TextIO]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _lake_of(path: Path) -> Path | None:
+    """The lake that a file would be a part of; None of what a person may put beside its parts."""
+    whole = path.parent.resolve() / path.name
+    for folder in whole.parents:
+        if (folder / "ledger.db").is_file():
+            beside = whole.parent == folder and not whole.name.startswith(("ledger.db", "open.sql"))
+            return None if beside else folder
+    return None
 
 
 def _umask() -> int:
