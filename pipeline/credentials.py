@@ -8,39 +8,41 @@ from __future__ import annotations
 
 import re
 
-_WORDS = (
-    b"api_key",
-    b"api-key",
-    b"apikey",
-    b"access",
-    b"auth",
-    b"credential",
-    b"passw",
-    b"secret",
-    b"sk-",
-)
 _CREDENTIAL = re.compile(
     rb"""
     (?P<name>
-        (?:api[_-]?key | access[_-]?(?:key|token) | auth[_-]?token | authorization | credentials?
-         | passw(?:or)?d | secret(?:[_-]?key)?)
-        [\\"']{0,9} \s{0,9} [:=] [\s\[\\"']{0,9} (?:(?:bearer|basic) \s{1,9})?
+        (?:(?:api|access|account|private|subscription)[\s_-]?key | (?:access|auth|session)[_-]?token
+         | authorization | credentials? | passw(?:or)?d | passphrase | secret(?:[_-]?key)?)
+        [\\"']{0,9} \s{0,9} [:=] [\s\[]{0,9} (?P<quote> [\\"']{1,9})? (?:[a-z]{2,12} \s{1,9})?
     )
-    (?P<value> (?![0-9]+ (?:[\s,\]}]|$)) [^\s"'\\,;\[\]{}]{8,})
-    | (?<![a-z0-9]) sk-[a-z0-9_-]{16,}
+    (?P<value> (?![0-9]+ (?:[\s,\]}]|$))
+        (?(quote) [^"'\\\r\n]{8,} | [^\s"'\\,;\[\]{}]{8,}))
+    | (?P<variable> [a-z0-9]_(?:token|key|secret|pat) = ["']? | [?&]sig=) [^\s"'\\&,;]{8,}
+    | (?P<cookie> cookie [\\"']{0,9} \s{0,9} [:=] [\s\[\\"']{0,9}) [^"'\\\r\n]{8,}
+    | (?P<bearer> (?<![a-z0-9]) bearer \s{1,9}) [a-z0-9._~+/=-]{16,}
+    | (?P<user> :// [^\s/:@"'\\]{0,99} :) [^\s/:@"'\\]{1,199} (?=@)
+    | (?P<pem> -----begin [a-z ]{0,30} private [ ] key-----) [a-z0-9+/=\\\s]{16,}
+    | (?<![a-z0-9]) (?:sk-|hf_|gh[oprsu]_|github_pat_|glpat-|xox[abprs]-|akia|aiza) [a-z0-9_-]{16,}
+    | (?<![a-z0-9]) eyj [a-z0-9_-]{9,400} \. [a-z0-9_-]{9,} \. [a-z0-9_-]{9,}
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""A value under a name that only credentials have, or a key of OpenAI's by its shape. Every part
-but the last of each is bounded: bytes are hostile, and may be many."""
+"""A value under a name that only credentials have, or a key by its shape: OpenAI's, those of the
+hubs and clouds beside it, signed tokens. Every part but the last of each is bounded: bytes are
+hostile, and may be many."""
+_WORDS = re.compile(
+    rb"key|token|auth|credential|passw|passph|secret|sk-|_pat|sig=|cookie|bearer|://|hf_|gh[oprsu]_"
+    rb"|glpat|xox|akia|aiza|eyj",
+    re.IGNORECASE,
+)
+"""One of them is in whatever holds a credential."""
+_BEFORE = ("name", "variable", "cookie", "bearer", "user", "pem")
+"""Groups of what stands before a value, and stays."""
 
 
 def masked(raw: bytes) -> bytes:
     """The bytes with asterisks in the place of credentials, as many as they were long."""
-    lowered = raw.lower()
-    if not any(word in lowered for word in _WORDS):
-        return raw
-    return _CREDENTIAL.sub(_asterisks, raw)
+    return _CREDENTIAL.sub(_asterisks, raw) if _WORDS.search(raw) else raw
 
 
 def beginning(text: str) -> str:
@@ -50,5 +52,5 @@ def beginning(text: str) -> str:
 
 
 def _asterisks(found: re.Match[bytes]) -> bytes:
-    name: bytes = found["name"] or b""
+    name: bytes = next((part for part in map(found.__getitem__, _BEFORE) if part), b"")
     return name + b"*" * (len(found[0]) - len(name))

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from pipeline.contract import EVENT_OBJECTS
+from pipeline.credentials import beginning
 
 MAX_NESTING = 100
 """Levels of arrays and objects around and in events that are followed."""
@@ -70,7 +71,7 @@ def foreign(value: dict[str, Any]) -> str | None:
                 kinds.append(item.get("object"))
                 if kinds[-1] in EVENT_OBJECTS:
                     return None
-        names = sorted({kind for kind in kinds if isinstance(kind, str)})
+        names = sorted({beginning(kind) for kind in kinds if isinstance(kind, str)})
         if all(isinstance(kind, str) for kind in kinds) and (names or not inner):
             return "list of " + ", ".join(names) if names else "empty list page"
         return None
@@ -82,7 +83,7 @@ def foreign(value: dict[str, Any]) -> str | None:
         return "Hugging Face trainer state"
     if "kind" in value and "prev" in value:
         return "manifest of an archive"
-    return kind if isinstance(kind, str) else None
+    return beginning(kind) if isinstance(kind, str) else None
 
 
 def too_deep(value: Any) -> bool:

@@ -65,6 +65,7 @@ NEIGHBOURS = {
 LINES = {
     "lines.jsonl": [a_job(A) | {"integrations": [{"api_key": KEY}]}, an_event(1), an_event(2)],
     "pages.jsonl": [an_event(1), exchange(), an_event(2)],
+    "named.jsonl": [an_event(1), {"object": KEY}, {"object": "list", "data": [{"object": KEY}]}],
 }
 
 
@@ -110,7 +111,45 @@ def test_what_is_no_credential_is_kept() -> None:
     assert masked(b'{"password": "abcdefgh"}') == b'{"password": "********"}'
 
 
-@pytest.mark.parametrize("piece", [b"secret", b"api_key=1", b"sk-", b'auth"', b"secret: ", b"_a1"])
+CREDENTIAL = "Zr9QsecretQx7ab1234Zp"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Authorization: Token {}", '"Authorization": "ApiKey {}"', "Cookie: a=b; session={}",
+        "Ocp-Apim-Subscription-Key: {}", "curl -H 'Bearer {}'", "HF_TOKEN={}", "glpat-{}",
+        '"token": "hf_{}"', "ghp_{}", "AWS_SESSION_TOKEN='{}'", "OPENAI_KEY={}", "API key: {}",
+        "AccountKey={}==;", "https://h/p?a=b&sig={}", "https://user:{}@host/p",
+        "eyJhbGciOiJIUzI1NiJ9.{}.{}",
+        '"password": "longenough,{}', "-----BEGIN RSA PRIVATE KEY-----\\n{}", '\\"secret\\": \\"{}',
+    ],
+)  # fmt: skip
+def test_forms_of_credentials(form: str) -> None:
+    """Headers, variables, addresses, tokens by their shape: the credential goes."""
+    text = form.format(*[CREDENTIAL] * form.count("{}")).encode()
+    hidden = masked(b"{oops " + text + b" }")
+    assert b"secretQ" not in hidden and len(hidden) == len(text) + 8
+    assert b"*" * 16 in hidden and hidden.startswith(b"{oops ")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"secret",
+        b"api_key=1",
+        b"sk-",
+        b'auth"',
+        b"secret: ",
+        b"_a1",
+        b"eyj-",
+        b"://a:",
+        b"cookie=",
+        b"_key=",
+        b"bearer ",
+        b"eyj-aaaaaaaaa.",
+    ],
+)
 def test_masking_takes_time_in_proportion(piece: bytes) -> None:
     """Bytes that nearly hold credentials all along are passed over once, not once for each."""
     began = time.process_time()
@@ -137,6 +176,6 @@ def test_no_secret_of_a_neighbour(
             run([*command, "--lake", "lake"])
     told = capfd.readouterr()
     with open_lake("lake") as lake:
-        assert lake.sql("select sum(events) as n, count(*) as m from sources").rows() == [(2, 6)]
+        assert lake.sql("select sum(events) as n, count(*) as m from sources").rows() == [(2, 7)]
     assert KEY not in everything(Path("lake")) and KEY not in told.out + told.err
     assert A in told.out
