@@ -8,12 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import ref
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_HEARING: WeakSet[DuckDBPyConnection] = WeakSet()
+_HEARING: list[ref[DuckDBPyConnection]] = []
+"""Without callbacks, as those of a `WeakSet`: an interrupt that is raised in one is lost."""
 
 
 def is_interrupt(error: Exception) -> bool:
@@ -25,7 +26,7 @@ def is_interrupt(error: Exception) -> bool:
 
 def hearing(con: DuckDBPyConnection) -> DuckDBPyConnection:
     """The connection, whose query Ctrl-C will end where `prompt` is in force."""
-    _HEARING.add(con)
+    _HEARING[:] = [*(each for each in _HEARING if each() is not None), ref(con)]
     return con
 
 
@@ -57,5 +58,6 @@ def prompt() -> Iterator[None]:
 def _listen(told: int) -> None:
     while signals := os.read(told, 64):
         if signal.SIGINT in signals:
-            for con in list(_HEARING):
-                con.interrupt()
+            for con in [each() for each in _HEARING]:
+                if con is not None:
+                    con.interrupt()
