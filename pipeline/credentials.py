@@ -15,8 +15,7 @@ _CREDENTIAL = re.compile(
          | authorization | credentials? | passw(?:or)?d | passphrase | secret(?:[_-]?key)?)
         [\\"']{0,9} \s{0,9} [:=] [\s\[]{0,9} (?P<quote> [\\"']{1,9})? (?:[a-z]{2,12} \s{1,9})?
     )
-    (?P<value> (?![0-9]+ (?:[\s,\]}]|$))
-        (?(quote) [^"'\\\r\n]{8,} | [^\s"'\\,;\[\]{}]{8,}))
+    (?![0-9]+ (?:[\s,\]}]|$)) (?(quote) [^"'\\\r\n]{8,} | [^\s"'\\,;\[\]{}]{8,})
     | (?P<variable> [a-z0-9]_(?:token|key|secret|pat) = ["']? | [?&]sig=) [^\s"'\\&,;]{8,}
     | (?P<cookie> cookie [\\"']{0,9} \s{0,9} [:=] [\s\[\\"']{0,9}) [^"'\\\r\n]{8,}
     | (?P<bearer> (?<![a-z0-9]) bearer \s{1,9}) [a-z0-9._~+/=-]{16,}
@@ -28,16 +27,14 @@ _CREDENTIAL = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A value under a name that only credentials have, or a key by its shape: OpenAI's, those of the
-hubs and clouds beside it, signed tokens. Every part but the last of each is bounded: bytes are
-hostile, and may be many."""
+hubs and clouds beside it, signed tokens. The last group of a match is what stands before it, and
+stays. Every part but the last of each is bounded: bytes are hostile, and may be many."""
 _WORDS = re.compile(
     rb"key|token|auth|credential|passw|passph|secret|sk-|_pat|sig=|cookie|bearer|://|hf_|gh[oprsu]_"
     rb"|glpat|xox|akia|aiza|eyj",
     re.IGNORECASE,
 )
 """One of them is in whatever holds a credential."""
-_BEFORE = ("name", "variable", "cookie", "bearer", "user", "pem")
-"""Groups of what stands before a value, and stays."""
 
 
 def masked(raw: bytes) -> bytes:
@@ -52,5 +49,5 @@ def beginning(text: str) -> str:
 
 
 def _asterisks(found: re.Match[bytes]) -> bytes:
-    name: bytes = next((part for part in map(found.__getitem__, _BEFORE) if part), b"")
-    return name + b"*" * (len(found[0]) - len(name))
+    before: bytes = found[found.lastgroup] if found.lastgroup else b""
+    return before + b"*" * (len(found[0]) - len(before))

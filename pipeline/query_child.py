@@ -248,7 +248,7 @@ def answer(request: Request, out: Any) -> None:
 
     try:
         connection = open_engine(request)
-    except Exception as error:
+    except Exception as error:  # of many kinds where files are damaged: none is the query's
         raise RuntimeError(f"the views cannot be made: {error}") from error
     checked(connection, request.query, names(connection, request))
     try:

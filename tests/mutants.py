@@ -89,6 +89,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many to try at once")
     asked = parser.parse_args()
     chosen = [m for m in MUTANTS if asked.only in f"{m.law} {m.file} {m.test}"]
+    if not chosen:
+        parser.error(f"{asked.only!r}: in no fault's law, file or test: see tests/mutant_table.py")
     with tempfile.TemporaryDirectory() as folder:
         trees: queue.Queue[Path] = queue.Queue()
         for number in range(asked.jobs):

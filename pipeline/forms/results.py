@@ -206,9 +206,7 @@ def _value(cell: str) -> int | float:
 
 def _written(cell: str) -> str:
     """A finite number as JSON has it."""
-    number = float(cell)
-    if number.is_integer() and -(2**53) < number < 2**53:
-        return str(int(number))
+    number = _value(cell)
     if math.isinf(number):
         raise ValueError
     return repr(number)

@@ -18,7 +18,7 @@ _STRUCTURE = re.compile(r'["\[\]{}]')
 _STRING_END = re.compile(r'["\\]')
 _SCALAR_END = re.compile(r"[ \t\n\r,\]}]")
 
-# Every JSONDecoder has scan_once, but the stubs do not know it.
+# Every JSONDecoder has scan_once, but the stubs do not know it: neither here nor two lines below.
 scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 """Value and end of the JSON value at an index. Faster than a decoder with callbacks."""
 _any_digits = json.JSONDecoder(parse_int=float).scan_once  # type: ignore[attr-defined]

@@ -22,7 +22,6 @@ from pipeline.lake.segments import ROW_GROUP, SegmentWriter, Staged
 from pipeline.sqlfiles import sql_text
 
 MEMORY_LIMIT = "1GB"
-_ROWS = ROW_GROUP
 _FEW = 10_000
 """Rows that are compared before an engine has started."""
 
@@ -80,7 +79,7 @@ def renamed(
 def rewrite(con: duckdb.DuckDBPyConnection, folder: Path, kind: str, query: str) -> Staged | None:
     """Stage the rows of a query, streaming."""
     writer = SegmentWriter(folder, kind)
-    reader = con.sql(query).to_arrow_reader(_ROWS)
+    reader = con.sql(query).to_arrow_reader(ROW_GROUP)
     for batch in reader:
         table = pa.Table.from_batches([batch])
         if len(table):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soundness import Row, events_of
+from soundness import STRAY, Row, events_of
 
 from pipeline import exact, open_lake
 
@@ -129,7 +129,7 @@ def compact(folder: Path) -> list[Row]:
             db.execute("update segments set removed_at = '2020-01-01T00:00:00+00:00'"
                        " where removed_at is not null")  # fmt: skip
         db.close()
-        left = lake.path / "events" / f"{'0' * 32}.parquet"
+        left = lake.path / "events" / f"{STRAY}.parquet"
         left.write_bytes(b"published, never named")
         os.utime(left, (1_600_000_000, 1_600_000_000))
     whole = [
