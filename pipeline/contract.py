@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-LAKE_VERSION = 2
+LAKE_VERSION = 3
 """Layout of the lake on disk. A lake with a greater number is refused, one with a smaller brought
 up to date."""
 

@@ -15,6 +15,10 @@ from pipeline.sqlfiles import sql_root
 PREFIX = "lake_"
 """Of the tables of a lake, in SQL."""
 
+SPOKEN = "spoken"
+"""The segments of events in which a message may tell a step that no payload gives (few lakes have
+any), beside the tables: views read them as `lake_spoken`."""
+
 DEFERRED = " with (defer_binding)"
 """What lets an engine plan a view when it is first asked; DuckDB knows it from 2.0 on."""
 
@@ -118,7 +122,7 @@ def view_files() -> tuple[ViewFile, ...]:
 
 
 def _known(name: str, read: str, files: Mapping[str, ViewFile]) -> str:
-    if read not in files and read.removeprefix(PREFIX) not in TABLES:
+    if read not in files and read.removeprefix(PREFIX) not in (*TABLES, SPOKEN):
         raise LakeError(f"{name}.sql: reads {read!r}, which does not exist: reinstall tunelog")
     return read
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.contract import TABLES
 from pipeline.errors import LakeError
-from pipeline.view_files import DEFERRED, PREFIX, ViewFile, view_files
+from pipeline.view_files import DEFERRED, PREFIX, SPOKEN, ViewFile, view_files
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -97,7 +97,8 @@ def script(
     package and in the DuckDB shell alike.
 
     Args:
-        files: table of `contract.TABLES` -> absolute paths of its Parquet files, at least one each.
+        files: table of `contract.TABLES` -> absolute paths of its Parquet files, at least one each;
+            `SPOKEN` -> those of events that it is made of, or none; all where it is not given.
         only: views to make, with those they read; all where None.
         known: views that are made already.
         quick: make them in a tenth of the time, for the engine that tunelog brings along: each is
@@ -114,13 +115,25 @@ def script(
         paths = files.get(table)
         if not paths:
             raise LakeError(f"{table}: no Parquet file: the lake needs one at least, with no rows")
-        listed = ",\n    ".join(map(_literal, paths))
-        head = f"create or replace view {PREFIX}{table}{deferred} as"
-        parts.append(f"{head}\nselect * from read_parquet([\n    {listed}\n]);\n")
+        parts.append(_table(table, _read(paths), deferred))
+    if spoken := files.get(SPOKEN):
+        parts.append(_table(SPOKEN, _read(spoken), deferred))
+    else:  # an engine that knows that there are no rows leaves out what would be made of them
+        condition = " where false" if SPOKEN in files else ""
+        parts.append(_table(SPOKEN, f"select * from {PREFIX}events{condition}", deferred))
     for file in view_files():
         if file.name in wanted:
             parts.append(file.quick if quick else file.portable)
     return "\n".join(parts)
+
+
+def _table(name: str, query: str, deferred: str) -> str:
+    return f"create or replace view {PREFIX}{name}{deferred} as\n{query};\n"
+
+
+def _read(paths: Iterable[str]) -> str:
+    listed = ",\n    ".join(map(_literal, paths))
+    return f"select * from read_parquet([\n    {listed}\n])"
 
 
 def closure(only: Iterable[str] | None) -> set[str]:
@@ -222,6 +235,7 @@ def _described(name: str | None) -> tuple[View, ...]:
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
         for table, schema in TABLES.items():
             con.register(PREFIX + table, schema.empty_table())
+        con.execute(_table(SPOKEN, f"select * from {PREFIX}events", ""))
         con.execute("\n".join(file.quick for file in files))
         described = con.execute(_COLUMNS).fetchall()
     columns: dict[str, list[tuple[str, str]]] = {}

@@ -264,6 +264,7 @@ def age(path: Path) -> None:
     store.empty("companions").unlink()
     (path / "companions").rmdir()
     db.execute("alter table sources drop column companions")
+    db.execute("alter table segments drop column speaks")
     db.execute("update meta set value = '1' where key = 'lake_version'")
-    assert LAKE_VERSION == 2
+    assert LAKE_VERSION == 3
     store.ledger.close()

@@ -120,8 +120,8 @@ def segment(path: Path, rows: pa.Table, jobs: int) -> None:
     size = part.stat().st_size
     part.replace(path / "events" / name)
     with sqlite3.connect(path / "ledger.db") as db:
-        row = (name, "events", len(rows), size, 1, None)
-        db.execute("insert into segments values (?, ?, ?, ?, ?, ?)", row)
+        row = (name, "events", len(rows), size, 1, None, None)
+        db.execute("insert into segments values (?, ?, ?, ?, ?, ?, ?)", row)
         (job,) = rows["job_id"].unique().to_pylist()
         db.execute("insert into segment_jobs values (?, ?, ?)", (job, name, jobs))
 
@@ -300,9 +300,9 @@ def test_a_commit_under_way_is_no_stray(path: Path, monkeypatch: pytest.MonkeyPa
 
     def late(self: Any) -> list[Path]:
         found = unnamed(self)
-        row = (file.name, "events", 0, 0, 1, "2020-01-01T00:00:00+00:00")
+        row = (file.name, "events", 0, 0, 1, "2020-01-01T00:00:00+00:00", None)
         with sqlite3.connect(path / "ledger.db") as db:
-            db.execute("insert into segments values (?, ?, ?, ?, ?, ?)", row)
+            db.execute("insert into segments values (?, ?, ?, ?, ?, ?, ?)", row)
         monkeypatch.setattr(verification._Verifier, "_unnamed", unnamed)
         return found
 

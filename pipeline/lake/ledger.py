@@ -13,6 +13,7 @@ from pipeline.contract import LAKE_VERSION, READER_VERSION, UNATTRIBUTED_PREFIX
 from pipeline.errors import LakeError
 from pipeline.lake.holder import Holder
 from pipeline.lake.questions import Questions
+from pipeline.lake.segments import Staged
 from pipeline.sqlfiles import sql_text
 
 _COUNTS = ("records", "events", "companions", "duplicates", "rejects", "ignored")
@@ -140,6 +141,9 @@ class Ledger(Questions):
         known = {row["name"] for row in self._db.execute("pragma table_info(sources)")}
         if "companions" not in known:
             self._db.execute("alter table sources add column companions integer not null default 0")
+        known = {row["name"] for row in self._db.execute("pragma table_info(segments)")}
+        if "speaks" not in known:
+            self._db.execute("alter table segments add column speaks integer")
         self._db.execute(
             "update meta set value = ? where key = 'lake_version'", (str(LAKE_VERSION),)
         )
@@ -162,14 +166,13 @@ class Ledger(Questions):
         """Fill in what the lake holds after the commit."""
         self._db.execute(sql_text("lake/end_commit"), {"commit_id": commit_id})
 
-    def add_segment(
-        self, name: str, kind: str, rows: int, size: int, commit_id: int, jobs: Mapping[str, int]
-    ) -> None:
-        """Make a segment live."""
-        self._db.execute(sql_text("lake/add_segment"), (name, kind, rows, size, commit_id))
+    def add_segment(self, name: str, staged: Staged, size: int, commit_id: int) -> None:
+        """Make a staged file live under its name."""
+        row = (name, staged.kind, staged.rows, size, commit_id, staged.speaks)
+        self._db.execute(sql_text("lake/add_segment"), row)
         self._db.executemany(
             "insert or replace into segment_jobs values (?, ?, ?)",
-            ((job, name, count) for job, count in jobs.items()),
+            ((job, name, count) for job, count in staged.jobs.items()),
         )
 
     def remove_segment(self, name: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.contract import READER_VERSION, UNATTRIBUTED_PREFIX
 from pipeline.sqlfiles import sql_text
+from pipeline.view_files import SPOKEN
 
 _SNAPSHOTS = ("sources", "streams", "commits")
 _BATCH_ROWS = 10_000
@@ -41,14 +42,15 @@ class Questions:
         return [row[0] for row in self._db.execute(query, (kind,))]
 
     def live_by_kind(self) -> dict[str, list[str]]:
-        """Table -> names of its live segments, all of one moment, in order of commit."""
-        query = (
-            "select kind, name from segments where removed_at is null"
-            " order by kind, commit_id, name"
-        )
+        """Table -> names of its live segments, all of one moment, in order of commit.
+
+        Under `SPOKEN` those of events in which a message may tell a step.
+        """
         found: dict[str, list[str]] = {}
-        for kind, name in self._db.execute(query):
-            found.setdefault(kind, []).append(name)
+        for segment in self.live_segments():
+            found.setdefault(segment["kind"], []).append(segment["name"])
+            if segment["kind"] == "events" and segment["speaks"] != 0:
+                found.setdefault(SPOKEN, []).append(segment["name"])
         return found
 
     def lake_version(self) -> int:

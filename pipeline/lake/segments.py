@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
@@ -39,12 +40,14 @@ class Staged:
         kind: the table it belongs to.
         rows: how many rows it holds.
         jobs: rows per job (events only).
+        speaks: a message in it may tell a step that no payload gives (events only).
     """
 
     path: Path
     kind: str
     rows: int
     jobs: dict[str, int] = field(default_factory=dict)
+    speaks: bool = False
 
 
 class SegmentWriter:
@@ -57,6 +60,7 @@ class SegmentWriter:
         self._path = folder / f"{kind}-{uuid.uuid4().hex}.parquet"
         self._rows = 0
         self._jobs: Counter[str] = Counter()
+        self._speaks = False
 
     def write(self, table: pa.Table) -> None:
         """Add rows as one row group."""
@@ -80,6 +84,7 @@ class SegmentWriter:
         self._rows += len(table)
         if self.kind == "events":
             self._jobs.update(counts(table["job_id"]))
+            self._speaks = self._speaks or _speaks(table)
 
     def finish(self) -> Staged | None:
         """Close the file; None where nothing was written."""
@@ -87,7 +92,7 @@ class SegmentWriter:
             return None
         self._writer.close()
         self._writer = None
-        return Staged(self._path, self.kind, self._rows, self._jobs)
+        return Staged(self._path, self.kind, self._rows, self._jobs, self._speaks)
 
     def abandon(self) -> None:
         """Close and delete the file."""
@@ -99,6 +104,16 @@ class SegmentWriter:
 def counts(column: pa.ChunkedArray) -> Counter[str]:
     """How often each value occurs in a text column."""
     return Counter(value for chunk in column.chunks for value in chunk.to_pylist())
+
+
+def _speaks(events: pa.Table) -> bool:
+    """What `sql/lake/speaks.sql` asks, of rows in memory."""
+    for batch in events.select(["step", "message"]).to_batches():
+        steps, messages = batch.columns
+        stepless = np.flatnonzero(np.isnan(steps.to_numpy(zero_copy_only=False).astype(float)))
+        if any((messages[i].as_py() or "").startswith("Step ") for i in stepless.tolist()):
+            return True
+    return False
 
 
 def stage_table(folder: Path, kind: str, rows: list[dict[str, object]]) -> Staged | None:

@@ -101,7 +101,8 @@ class Staging(threading.Thread):
         if rows:
             con.read_parquet(str(path)).create_view("staged", replace=True)
             jobs = dict(con.execute(sql_text("lake/staged_jobs")).fetchall())
-            self.staged.append(Staged(path, "events", rows, jobs))
+            ((speaks,),) = con.execute(sql_text("lake/speaks")).fetchall()
+            self.staged.append(Staged(path, "events", rows, jobs, speaks))
         else:
             path.unlink()
 

@@ -22,6 +22,7 @@ from pipeline.errors import LakeError
 from pipeline.lake.ledger import Ledger, now
 from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
 from pipeline.lake.upgrade import upgrade
+from pipeline.view_files import SPOKEN
 
 _FOLDERS = (*DATA_TABLES, "ledger", "tmp")
 _SNAPSHOTS = ("sources", "streams", "commits")
@@ -101,13 +102,15 @@ class Store:
         return [self.folder(kind) / name for name in self.ledger.live(kind)]
 
     def files(self) -> dict[str, list[str]]:
-        """Table -> its live files; an empty file where it has none."""
+        """Table -> its live files; an empty file where it has none. `SPOKEN`, too."""
         live = self.ledger.live_by_kind()
-        return {
+        found = {
             kind: [str(self.folder(kind) / name) for name in live.get(kind, ())]
             or [str(self.empty(kind))]
             for kind in TABLES
         }
+        spoken = live.get(SPOKEN, ())
+        return found | {SPOKEN: [str(self.folder("events") / name) for name in spoken]}
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -200,7 +203,7 @@ class Commit:
         size = staged.path.stat().st_size
         name = publish(staged, folder)
         self._touched.add(folder)
-        self.ledger.add_segment(name, staged.kind, staged.rows, size, self.id, staged.jobs)
+        self.ledger.add_segment(name, staged, size, self.id)
 
     def remove(self, path: Path) -> None:
         """Take a live file out."""

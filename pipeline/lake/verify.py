@@ -128,6 +128,7 @@ class _Verifier:
                 files = {kind: some or [str(store.empty(kind))] for kind, some in live.items()}
                 views.create(con, files, only=[])
                 yield from self._job_counts(con, files["events"])
+                yield from self._spoken(con, segments)
                 yield from self._snapshots(con)
                 for check in rules():
                     yield from _listed(con, check.name, check.query, check.rule)
@@ -183,6 +184,13 @@ class _Verifier:
         con.read_parquet(files, filename=True).create_view("segments_of_events")
         rule = "A segment holds the jobs that the ledger says, and as many rows of each."
         yield from _listed(con, "segments_have_their_jobs", sql_text("verify/job_counts"), rule)
+
+    def _spoken(self, con: DuckDBPyConnection, segments: list[sqlite3.Row]) -> Iterator[Finding]:
+        events = (segment for segment in segments if segment["kind"] == "events")
+        if silent := [str(self._path(segment)) for segment in events if segment["speaks"] == 0]:
+            con.read_parquet(silent, filename=True).create_view("silent_segments")
+            rule = "No message tells a step in a segment of which the ledger says so."
+            yield from _listed(con, "segments_tell_their_steps", sql_text("verify/spoken"), rule)
 
     def _snapshots(self, con: DuckDBPyConnection) -> Iterator[Finding]:
         for table in set(TABLES) - set(DATA_TABLES):

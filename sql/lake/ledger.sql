@@ -23,7 +23,8 @@ create table segments (
     row_count integer not null,
     byte_count integer not null,
     commit_id integer not null references commits,
-    removed_at text
+    removed_at text,
+    speaks integer -- of events: 0 where no message tells a step, null where nobody looked
 ) strict;
 create index segments_live on segments (kind) where removed_at is null;
 

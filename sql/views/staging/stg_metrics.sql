@@ -1,7 +1,7 @@
 -- Which metrics did each event give for a step, from its payload or else from its message?
 --
 -- Grain: job_id, event_id
--- Reads: lake_events
+-- Reads: lake_events, lake_spoken
 -- Caveat: the message speaks only for an event without payload (absent, null or {}), marked by
 --   from_message. Its numbers are rounded, OpenAI's to 2 decimals: a loss of 0.00 is one under
 --   0.005. All these events have one lifecycle rank, so (created_at, ordinal, event_id) is the
@@ -19,7 +19,7 @@ with spoken as (
             as pair,
         regexp_extract_all(message, pair, 1) as names,
         try_cast(regexp_extract_all(message, pair, 2) as double[]) as numbers
-    from lake_events
+    from lake_spoken
     where
         step is null
         and starts_with(message, 'Step ')
