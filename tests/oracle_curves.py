@@ -100,8 +100,40 @@ def metric_keys(events: list[Event]) -> list[Row]:
     return rows
 
 
+Place = tuple[int, int, int, str]
+
+
+def place(event: Event, step: int) -> Place:
+    """Where an event that tells a step stands in time."""
+    return event.time, step, event.ordinal, event.event_id
+
+
+def given_again(events: list[Event]) -> dict[str, list[Place]]:
+    """Job -> the places of events that give a metric which an earlier one gave for the step."""
+    found: dict[str, list[Place]] = defaultdict(list)
+    known: dict[tuple[str, int], set[str]] = defaultdict(set)
+    given = []
+    for event in events:
+        if event.step is not None:
+            given.append((place(event, event.step), event.job_id, set(event.metrics)))
+        elif spoken := told(event):
+            names = {f"told {name}" for name in spoken[2]}
+            given.append((place(event, spoken[0]), event.job_id, names))
+    for where, job, names in sorted(given, key=lambda one: one[0]):
+        if known[job, where[1]] & names:
+            found[job].append(where)
+        known[job, where[1]] |= names
+    return found
+
+
+def thrown_away(again: list[Place], where: Place) -> bool:
+    """Whether training started over below what was told there, and has not come so far again."""
+    return len({step for _, step, *_ in (p for p in again if p > where) if step <= where[1]}) > 1
+
+
 def loss_curves(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job and step."""
+    latest: dict[tuple[str, int], Place] = {}
     rows: dict[tuple[str, int], Row] = {}
     claims: list[tuple[Any, Event, int, int | None, dict[str, float], bool]] = []
     for event in events:
@@ -135,8 +167,14 @@ def loss_curves(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
         row["first_created_at"] = min(first, event.created_at)
         row["events"] += 1
         row["from_message"] |= from_message
+        latest[event.job_id, step] = place(event, step)
     fill(rows, points)
-    return list(rows.values())
+    again = given_again(events)
+    return [
+        row
+        for (job, step), row in rows.items()
+        if (job, step) not in latest or not thrown_away(again[job], latest[job, step])
+    ]
 
 
 def blank(job: str, step: int) -> Row:

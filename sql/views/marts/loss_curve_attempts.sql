@@ -1,20 +1,34 @@
 -- How did each attempt at a job go, step by step, those included that a restart threw away?
 --
 -- Grain: job_id, attempt, step
--- Reads: stg_attempts, stg_metrics
+-- Reads: stg_attempts, stg_retold
 -- Caveat: like loss_curves, but nothing is dropped: a step that was given by several attempts has
---   a row for each. is_canonical marks the last attempt that gave the step. Metrics of a step that
---   came in several events of one attempt are joined, payloads before messages.
+--   a row for each. is_canonical marks the rows of loss_curves: of the last attempt that gave the
+--   step, unless a later one threw them away (stg_retold). Metrics of a step that came in several
+--   events of one attempt are joined, payloads before messages.
 create or replace view loss_curve_attempts as
 with
 -- most steps are told once: to join only the others is three times as quick
+retold as materialized (
+    from stg_retold
+),
+
 repeated as (
-    select
+    select distinct
         job_id,
         step
-    from stg_metrics
-    group by job_id, step
-    having count(*) > 1
+    from retold
+),
+
+reruns as (
+    select
+        job_id,
+        min(step) as first_step,
+        max(created_at) as last_at,
+        list({'step': step, 'place': place}) as again
+    from retold
+    where is_again
+    group by job_id
 ),
 
 joined as (
@@ -64,7 +78,22 @@ select
     told.job_id,
     told.attempt,
     told.step,
-    coalesce(joined.is_canonical, true) as is_canonical,
+    coalesce(joined.is_canonical, true)
+    -- few can be thrown away: the case keeps all others out
+    and case
+        when told.created_at <= reruns.last_at and told.step >= reruns.first_step
+            then
+                not thrown_away(
+                    reruns.again,
+                    {
+                        'created_at': told.created_at,
+                        'step': told.step,
+                        'ordinal': told.ordinal,
+                        'event_id': told.event_id
+                    }
+                )
+        else true
+    end as is_canonical,
     coalesce(joined.total_steps, told.total_steps) as total_steps,
     coalesce(joined.created_at, told.created_at) as created_at,
     coalesce(joined.train_loss, told.train_loss) as train_loss,
@@ -96,6 +125,7 @@ left join joined
         told.job_id = joined.job_id
         and told.attempt = joined.attempt
         and told.step = joined.step
+left join reruns on told.job_id = reruns.job_id
 where joined.step is null or told.event_id = joined.event_id
 ;
 
@@ -105,7 +135,7 @@ comment on column loss_curve_attempts.job_id is 'fine-tuning job [id]';
 comment on column loss_curve_attempts.attempt is 'number of the attempt in its job, from 1 [1]';
 comment on column loss_curve_attempts.step is 'training step [step]';
 comment on column loss_curve_attempts.is_canonical is
-    'true where no later attempt gave the step [bool]';
+    'true where no later attempt gave the step, or threw it away [bool]';
 comment on column loss_curve_attempts.total_steps is
     'steps the job plans, NULL on Azure and in 2023 [step]';
 comment on column loss_curve_attempts.created_at is

@@ -1,61 +1,30 @@
 -- How did the losses, accuracies and rewards of a job go, step by step?
 --
 -- Grain: job_id, step
--- Reads: stg_metrics, stg_results
+-- Reads: stg_retold, stg_told
 -- Caveat: metrics of a step that came in several events are joined, each metric by its latest
---   value in the order of time, so the later attempt at a step wins. Values read from messages
---   (from_message) are rounded and stand only where no payload gave that metric for the step; those
---   of result files (from_result_file), rounded to 5 decimals, stand only there too, and before
---   those of messages. A step that only a result file tells has no events and no time. NaN and
---   infinities are shown as they are. Azure's times are synthetic: one second a step.
+--   value in the order of time, so the later attempt at a step wins. Steps that only an attempt
+--   told that a restart threw away are left out (stg_retold; loss_curve_attempts has them). Values
+--   read from messages (from_message) are rounded and stand only where no payload gave that metric
+--   for the step; those of result files (from_result_file), rounded to 5 decimals, stand only there
+--   too, and before those of messages. A step that only a result file tells has no events and no
+--   time. NaN and infinities are shown as they are. Azure's times are synthetic: one second a step.
 create or replace view loss_curves as
 with
--- not materialized, or a question about one job would read the whole lake
-told as not materialized (
-    select
-        job_id,
-        step,
-        event_id,
-        created_at,
-        ordinal,
-        total_steps,
-        train_loss,
-        train_mean_token_accuracy,
-        valid_loss,
-        valid_mean_token_accuracy,
-        full_valid_loss,
-        full_valid_mean_token_accuracy,
-        train_mean_reward,
-        valid_mean_reward,
-        full_valid_mean_reward,
-        full_valid_mean_parse_error,
-        reasoning_tokens_mean,
-        valid_reasoning_tokens_mean,
-        completion_tokens_mean,
-        mean_unresponsive_rewards,
-        from_message,
-        false as from_result_file,
-        case when from_message then 0 else 2 end as told_rank
-    from stg_metrics
-
-    union all by name
-
-    select
-        *,
-        false as from_message,
-        true as from_result_file,
-        1 as told_rank
-    from stg_results
+-- most steps are told once: to join only the others is twice as quick
+retold as materialized (
+    from stg_retold
 ),
 
--- most steps are told once: to join only the others is twice as quick
-repeated as (
+reruns as (
     select
         job_id,
-        step
-    from told
-    group by job_id, step
-    having count(*) > 1
+        min(step) as first_step,
+        max(created_at) as last_at,
+        list({'step': step, 'place': place}) as again
+    from retold
+    where is_again
+    group by job_id
 ),
 
 joined as (
@@ -89,8 +58,7 @@ joined as (
         bool_or(told.from_message) over so_far as from_message,
         bool_or(told.from_result_file) over so_far as from_result_file,
         count(told.event_id) over so_far as events
-    from told
-    inner join repeated on told.job_id = repeated.job_id and told.step = repeated.step
+    from retold as told
     window
         so_far as (
             partition by told.job_id, told.step
@@ -128,9 +96,26 @@ select
     coalesce(joined.from_result_file, told.from_result_file) as from_result_file,
     coalesce(joined.events, (told.event_id is not null)::bigint) as events,
     coalesce(joined.first_created_at, told.created_at) as first_created_at
-from told
+from stg_told as told
 left join joined on told.job_id = joined.job_id and told.step = joined.step
-where joined.step is null or told.event_id is not distinct from joined.event_id
+left join reruns on told.job_id = reruns.job_id
+where
+    (joined.step is null or told.event_id is not distinct from joined.event_id)
+    -- few can be thrown away: the case keeps all others out
+    and case
+        when told.created_at <= reruns.last_at and told.step >= reruns.first_step
+            then
+                not thrown_away(
+                    reruns.again,
+                    {
+                        'created_at': told.created_at,
+                        'step': told.step,
+                        'ordinal': told.ordinal,
+                        'event_id': told.event_id
+                    }
+                )
+        else true
+    end
 ;
 
 comment on view loss_curves is

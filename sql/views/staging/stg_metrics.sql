@@ -24,51 +24,76 @@ with spoken as (
         step is null
         and starts_with(message, 'Step ')
         and regexp_full_match(coalesce(data, 'null'), '\s*(?:null|\{\s*\})\s*')
+),
+
+told as (
+    select
+        job_id,
+        event_id,
+        created_at,
+        ordinal,
+        step,
+        total_steps,
+        train_loss,
+        train_mean_token_accuracy,
+        valid_loss,
+        valid_mean_token_accuracy,
+        full_valid_loss,
+        full_valid_mean_token_accuracy,
+        train_mean_reward,
+        valid_mean_reward,
+        full_valid_mean_reward,
+        full_valid_mean_parse_error,
+        reasoning_tokens_mean,
+        valid_reasoning_tokens_mean,
+        completion_tokens_mean,
+        mean_unresponsive_rewards,
+        false as from_message
+    from lake_events
+    -- two columns, so that the scan leaves it: with a condition it would not take another later, as
+    -- that on the job for loss_curves, which holds what it asks for twice
+    where (step <= ordinal) is not null
+
+    union all by name
+
+    select
+        job_id,
+        event_id,
+        created_at,
+        ordinal,
+        told_step as step,
+        told_steps as total_steps,
+        numbers[list_position(names, 'training loss')] as train_loss,
+        numbers[list_position(names, 'validation loss')] as valid_loss,
+        numbers[list_position(names, 'full validation loss')] as full_valid_loss,
+        numbers[list_position(names, 'train mean reward')] as train_mean_reward,
+        numbers[list_position(names, 'validation mean reward')] as valid_mean_reward,
+        numbers[list_position(names, 'full validation mean reward')] as full_valid_mean_reward,
+        numbers[list_position(names, 'full validation mean parse error')]
+            as full_valid_mean_parse_error,
+        true as from_message
+    from spoken
+    where told_step is not null
 )
 
 select
-    job_id,
-    event_id,
-    created_at,
-    ordinal,
-    step,
-    total_steps,
-    train_loss,
-    train_mean_token_accuracy,
-    valid_loss,
-    valid_mean_token_accuracy,
-    full_valid_loss,
-    full_valid_mean_token_accuracy,
-    train_mean_reward,
-    valid_mean_reward,
-    full_valid_mean_reward,
-    full_valid_mean_parse_error,
-    reasoning_tokens_mean,
-    valid_reasoning_tokens_mean,
-    completion_tokens_mean,
-    mean_unresponsive_rewards,
-    false as from_message
-from lake_events
-where step is not null
-
-union all by name
-
-select
-    job_id,
-    event_id,
-    created_at,
-    ordinal,
-    told_step as step,
-    told_steps as total_steps,
-    numbers[list_position(names, 'training loss')] as train_loss,
-    numbers[list_position(names, 'validation loss')] as valid_loss,
-    numbers[list_position(names, 'full validation loss')] as full_valid_loss,
-    numbers[list_position(names, 'train mean reward')] as train_mean_reward,
-    numbers[list_position(names, 'validation mean reward')] as valid_mean_reward,
-    numbers[list_position(names, 'full validation mean reward')] as full_valid_mean_reward,
-    numbers[list_position(names, 'full validation mean parse error')]
-        as full_valid_mean_parse_error,
-    true as from_message
-from spoken
-where told_step is not null
+    *,
+    -- a bit for each metric given, those of messages apart from those of payloads
+    (
+        (train_loss is not null)::bigint
+        | ((train_mean_token_accuracy is not null)::bigint << 1)
+        | ((valid_loss is not null)::bigint << 2)
+        | ((valid_mean_token_accuracy is not null)::bigint << 3)
+        | ((full_valid_loss is not null)::bigint << 4)
+        | ((full_valid_mean_token_accuracy is not null)::bigint << 5)
+        | ((train_mean_reward is not null)::bigint << 6)
+        | ((valid_mean_reward is not null)::bigint << 7)
+        | ((full_valid_mean_reward is not null)::bigint << 8)
+        | ((full_valid_mean_parse_error is not null)::bigint << 9)
+        | ((reasoning_tokens_mean is not null)::bigint << 10)
+        | ((valid_reasoning_tokens_mean is not null)::bigint << 11)
+        | ((completion_tokens_mean is not null)::bigint << 12)
+        | ((mean_unresponsive_rewards is not null)::bigint << 13)
+    ) << (14 * from_message::bigint) as metrics_given
+from told
 ;

@@ -1,0 +1,42 @@
+-- Which of what was told of a job's steps was told of a step that was told more than once?
+--
+-- Grain: job_id, event_id, step
+-- Reads: stg_told
+-- Caveat: is_again marks an event that gives a metric which an earlier one gave for that step,
+--   both by payloads or both by messages. thrown_away(again, place), where again are the steps and
+--   places of a job's such events, tells of what was told at {created_at, step, ordinal, event_id}
+--   whether training started over below it since then and has not come so far again: whether two
+--   steps up to it at least were given again afterwards. A metric that comes late or twice throws
+--   nothing away.
+create or replace macro thrown_away(again, place) as
+list_unique([one.step for one in again if one.step <= place.step and one.place > place]) > 1
+;
+
+create or replace view stg_retold as
+with repeated as (
+    select
+        job_id,
+        step
+    from stg_told
+    group by job_id, step
+    having count(*) > 1
+)
+
+select
+    told.*,
+    {
+        'created_at': told.created_at,
+        'step': told.step,
+        'ordinal': told.ordinal,
+        'event_id': told.event_id
+    } as place,
+    coalesce(bit_or(told.metrics_given) over before & told.metrics_given, 0) != 0 as is_again
+from stg_told as told
+inner join repeated on told.job_id = repeated.job_id and told.step = repeated.step
+window
+    before as (
+        partition by told.job_id, told.step
+        order by told.created_at, told.ordinal, told.event_id
+        rows between unbounded preceding and 1 preceding
+    )
+;
