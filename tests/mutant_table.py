@@ -494,6 +494,10 @@ MUTANTS = (
     Mutant("archive", "more is asked for at once than allowed", "pipeline/archive/account.py",
            "max_connections=concurrency", "max_connections=256",
            ARCHIVE + "no_more_requests_at_once_than_allowed"),
+    Mutant("archive", "only ids of the usual form are known by an archive's folders",
+           "pipeline/sources.py", "return unquote(place.name)", "return None",
+           "tests/archive/test_archive_ids.py::"
+           "test_events_and_files_of_any_id_are_of_their_job"),
     Mutant("archive", "lists of checkpoints are kept from the lake", "pipeline/cli/feeding.py",
            '_NO_DUMP = "about-"', '_NO_DUMP = ("about-", "checkpoints-")',
            "tests/archive/test_archive_lake.py::"
