@@ -498,6 +498,13 @@ MUTANTS = (
            "pipeline/sources.py", "return unquote(place.name)", "return None",
            "tests/archive/test_archive_ids.py::"
            "test_events_and_files_of_any_id_are_of_their_job"),
+    Mutant("archive", "what a redirect leads to is judged by its own address",
+           "pipeline/archive/account.py", "asked = response.request.extensions[_ASKED]",
+           "asked = response.request.url",
+           "tests/archive/test_archive_redirects.py::test_a_redirected_answer_is_taken"),
+    Mutant("archive", "another host is told the headers of the first",
+           "pipeline/archive/account.py", "del request.headers[name]", "pass",
+           "tests/archive/test_archive_redirects.py::test_a_redirected_answer_is_taken"),
     Mutant("archive", "lists of checkpoints are kept from the lake", "pipeline/cli/feeding.py",
            '_NO_DUMP = "about-"', '_NO_DUMP = ("about-", "checkpoints-")',
            "tests/archive/test_archive_lake.py::"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 RETRIES = 8
 TIMEOUT_SECONDS = 60.0
 _ABSENT = (404, 405, 410, 501)
-_PAGE, _OBJECT = "tunelog_page", "tunelog_object"
+_PAGE, _OBJECT, _ASKED = "tunelog_page", "tunelog_object", "tunelog_asked"
+_HARMLESS = {"host", "accept", "accept-encoding", "connection", "user-agent"}
 _LISTS = re.compile(rb"/fine_tuning/jobs(?:/[^/]+/(?:events|checkpoints))?$")
 
 
@@ -104,7 +105,7 @@ class Account:
             told = f"{path}: {type(error).__name__}: {error}"
             raise Failure(self.redactor.text(told)) from None
         return Answer(
-            url=public_url(str(response.request.url)),
+            url=public_url(str(response.request.extensions[_ASKED])),
             request_id=_request_id(response),
             body=response.content,
             page=response.extensions.get(_PAGE),
@@ -164,7 +165,7 @@ def connect(
     # A request takes its turn only while it is under way, not while it is made or read.
     patience = httpx2.Timeout(timeout, pool=None)
     http = openai.DefaultHttpxClient(
-        event_hooks={"response": [_look]},
+        event_hooks={"request": [_note], "response": [_look]},
         limits=httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
         timeout=patience,
     )
@@ -200,11 +201,20 @@ def _secrets() -> list[str]:
     return found
 
 
+def _note(request: httpx2.Request) -> None:
+    """Remember what was asked, wherever redirects lead; tell other hosts nothing but that."""
+    url = request.extensions.setdefault(_ASKED, request.url)
+    if request.url.netloc != url.netloc:
+        for name in {*request.headers} - _HARMLESS:
+            del request.headers[name]
+
+
 def _look(response: httpx2.Response) -> None:
     """Let the client take a malformed body for a broken connection, and try again."""
     import httpx2
 
-    path = response.request.url.raw_path.partition(b"?")[0]  # an id's slashes still escaped
+    asked = response.request.extensions[_ASKED]
+    path = asked.raw_path.partition(b"?")[0]  # an id's slashes still escaped
     if not response.is_success:
         return
     try:
