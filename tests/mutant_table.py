@@ -505,6 +505,10 @@ MUTANTS = (
     Mutant("archive", "another host is told the headers of the first",
            "pipeline/archive/account.py", "del request.headers[name]", "pass",
            "tests/archive/test_archive_redirects.py::test_a_redirected_answer_is_taken"),
+    Mutant("archive", "what a page needs is missed after all was fetched",
+           "pipeline/cli/report.py", "check_extra(f", "str(f",
+           "tests/archive/test_archive_beforehand.py::"
+           "test_a_report_without_its_extra_is_told_first"),
     Mutant("archive", "lists of checkpoints are kept from the lake", "pipeline/cli/feeding.py",
            '_NO_DUMP = "about-"', '_NO_DUMP = ("about-", "checkpoints-")',
            "tests/archive/test_archive_lake.py::"

@@ -16,8 +16,8 @@ from pipeline.cli.account import account_options, connected, guarded, refusal
 from pipeline.cli.feeding import Feeder
 from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import output_options
-from pipeline.cli.output import destination, write_rows
-from pipeline.cli.report import format_of, write_report
+from pipeline.cli.output import check_output, destination, write_rows
+from pipeline.cli.report import check_report, write_report
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import ExitCode
 from pipeline.figures import count
@@ -93,17 +93,19 @@ def archive(
     if lake_dir and Path(lake_dir).absolute() == Path(out).absolute():
         raise click.UsageError("--out and --lake name one folder: give each its own", ctx)
     # What cannot be written is better told before an hour of fetching.
+    made = [Path(folder) for folder in (out, lake_dir) if folder]
+    check_output(output, "--output", format, made)
     if page:
-        format_of(page)
-    if lake_dir:
-        from pipeline import open_lake
-
-        open_lake(lake_dir).close()
+        check_report(page, "--report", made)
     from pipeline.archive.account import Failure
     from pipeline.archive.run import Run
     from pipeline.archive.store import Store
 
     account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
+    if lake_dir:
+        from pipeline import open_lake
+
+        open_lake(lake_dir).close()
     with guarded(account), Store(Path(out)) as store, ExitStack() as also:
         feeder = lake_dir and also.enter_context(Feeder(lake_dir, store.durable))
         with _progress() as told:
@@ -119,7 +121,7 @@ def archive(
         if feeder:
             code = max(code, feeder.finish())
     if page and lake_dir:
-        write_report(lake_dir, output=page)
+        write_report(lake_dir, output=page, option="--report")
     return code
 
 
