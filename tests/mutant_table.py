@@ -509,6 +509,13 @@ MUTANTS = (
            "pipeline/cli/report.py", "check_extra(f", "str(f",
            "tests/archive/test_archive_beforehand.py::"
            "test_a_report_without_its_extra_is_told_first"),
+    Mutant("archive", "an address is told with its credentials", "pipeline/archive/addresses.py",
+           '.partition("#")[0].rpartition("@")[2]', '.partition("#")[0]',
+           "tests/archive/test_archive_beforehand.py::"
+           "test_an_address_that_is_none_is_told_at_once"),
+    Mutant("streams", "what was closed is not there", "pipeline/cli/__init__.py",
+           "    _open_streams()\n", "",
+           "tests/archive/test_archive_beforehand.py::test_closed_streams_are_no_failure"),
     Mutant("archive", "lists of checkpoints are kept from the lake", "pipeline/cli/feeding.py",
            '_NO_DUMP = "about-"', '_NO_DUMP = ("about-", "checkpoints-")',
            "tests/archive/test_archive_lake.py::"

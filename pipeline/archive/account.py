@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from base64 import b64encode
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from pipeline.archive import pages
+from pipeline.archive.addresses import ADDRESSES, check_address, credentials, proxies
 from pipeline.archive.redaction import SECRET_VARIABLES, Redactor, public_url
 from pipeline.errors import LakeError, UsageError
 
@@ -145,7 +145,7 @@ def connect(
         timeout: until a connection is made or bytes arrive [s].
 
     Raises:
-        UsageError: a setting is missing.
+        UsageError: a setting is missing, or is none.
         LakeError: the client is not installed.
     """
     try:
@@ -159,16 +159,19 @@ def connect(
         value = os.environ.get(name, "")
         if not (value.isascii() and value.isprintable()) or value != value.strip():
             raise UsageError(f"{name}: holds a character that no key has: set it anew")
-    if azure_endpoint == "":
-        raise UsageError("--azure-endpoint: is empty: name the resource, or leave it out")
     redactor = Redactor(_secrets())
+    check_address(azure_endpoint)
     # A request takes its turn only while it is under way, not while it is made or read.
     patience = httpx2.Timeout(timeout, pool=None)
-    http = openai.DefaultHttpxClient(
-        event_hooks={"request": [_note], "response": [_look]},
-        limits=httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-        timeout=patience,
-    )
+    most = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    try:
+        http = openai.DefaultHttpxClient(
+            event_hooks={"request": [_note], "response": [_look]}, limits=most, timeout=patience
+        )
+    except Exception as error:  # all that can be wrong here are proxies, of which many kinds tell
+        raise UsageError(
+            f"{proxies()}: {redactor.text(str(error)).rstrip('.')}: mend or unset it"
+        ) from None
     try:
         client: OpenAI
         if azure_endpoint is not None:
@@ -193,11 +196,8 @@ def connect(
 
 def _secrets() -> list[str]:
     found = [os.environ.get(name, "") for name in SECRET_VARIABLES]
-    for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"):
-        parts = urlsplit(os.environ.get(name, ""))
-        if parts.password:
-            sent = f"{unquote(parts.username or '')}:{unquote(parts.password)}"
-            found += [parts.password, b64encode(sent.encode()).decode()]
+    for name in ADDRESSES:
+        found += credentials(os.environ.get(name, ""))
     return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,8 @@ from keeping import small
 from server import KEY, Api, serving
 
 from pipeline.cli import run
-from pipeline.errors import ExitCode
+from pipeline.cli.report import check_report
+from pipeline.errors import ExitCode, UsageError
 
 
 @pytest.fixture
@@ -85,7 +88,68 @@ def test_settings_that_no_report_can_go_by_are_told_first(
     assert "tunelog.toml: no TOML" in capsys.readouterr().err and not api.asked
 
 
-def test_a_report_may_lie_in_a_folder_that_is_made(api: Api) -> None:
-    """In the lake's, beside its parts; in the archive's."""
-    assert run([*BASE, "--report", "l/r.md", "--output", "a/jobs.csv"]) == ExitCode.OK
-    assert Path("l/r.md").stat().st_size and Path("a/jobs.csv").stat().st_size
+def test_a_file_may_lie_in_a_folder_that_is_made(api: Api) -> None:
+    """In the archive's; in the lake's, beside its parts."""
+    assert run(["archive", "--out", "a", "--output", "a/jobs.csv"]) == ExitCode.OK
+    assert Path("a/jobs.csv").stat().st_size
+    check_report("l/r.html", "--report", [Path("l")])
+    with pytest.raises(UsageError, match="no folder l"):
+        check_report("l/r.html", "--report", [Path("a")])
+
+
+LIKE = "is no address: write it as https://"
+ADDRESSES = {
+    "no scheme": ("OPENAI_BASE_URL", "127.0.0.1:9/v1", f"'127.0.0.1:9/v1' {LIKE}"),
+    "a password without scheme": ("OPENAI_BASE_URL", "me:hunter22@host/v1", f"'host/v1' {LIKE}"),
+    "another scheme": ("OPENAI_BASE_URL", "ftp://me:hunter22@host", f"'ftp://host' {LIKE}"),
+    "a secret parameter": ("OPENAI_BASE_URL", "host/v1?key=hunter22", f"'host/v1' {LIKE}"),
+    "no host": ("OPENAI_BASE_URL", "https:///v1", f"'https:///v1' {LIKE}"),
+    "half a host": ("OPENAI_BASE_URL", "https://[::1/v1", LIKE),
+    "a port that is none": ("OPENAI_BASE_URL", "https://host:99999/v1", LIKE),
+    "a space": ("OPENAI_BASE_URL", "https://host name/v1", LIKE),
+    "nothing": ("OPENAI_BASE_URL", "", "OPENAI_BASE_URL: is empty"),
+    "Azure": ("AZURE_OPENAI_ENDPOINT", "name.openai.azure.com", f"'name.openai.azure.com' {LIKE}"),
+}
+
+
+@pytest.mark.parametrize("what", ADDRESSES)
+@pytest.mark.parametrize("command", [["archive", "--out", "a"], ["watch"]])
+def test_an_address_that_is_none_is_told_at_once(
+    api: Api, capsys: pytest.CaptureFixture[str], what: str, command: list[str]
+) -> None:
+    """In one line with its name and value, less what is secret in it, and how it should look."""
+    name, value, says = ADDRESSES[what]
+    key = {"OPENAI_API_KEY": "", "AZURE_OPENAI_API_KEY": KEY, "OPENAI_API_VERSION": "v"}
+    with mock.patch.dict(os.environ, {name: value} | (key if what == "Azure" else {})):
+        assert run(command) == ExitCode.USAGE
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"{name}: ") and says in line and "hunter22" not in line
+        if what == "Azure":
+            assert run([*command, "--azure-endpoint", "//host"]) == ExitCode.USAGE
+            assert "--azure-endpoint: '//host' is no address" in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "http_proxy"])
+@pytest.mark.parametrize("scheme", ["socks5", "htp"])
+def test_a_proxy_that_cannot_be_used_is_told_at_once(
+    api: Api, capsys: pytest.CaptureFixture[str], name: str, scheme: str
+) -> None:
+    """In one line with its name and value, without the password."""
+    with mock.patch.dict(os.environ, {name: f"{scheme}://me:hunter22@127.0.0.1:9"}):
+        assert run(["archive", "--out", "a"]) == ExitCode.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{name}={scheme}://127.0.0.1:9: ") and line.endswith("or unset it")
+    assert "hunter22" not in line
+
+
+@pytest.mark.parametrize("closed", [[1], [0, 1, 2]])
+def test_closed_streams_are_no_failure(api: Api, closed: list[int]) -> None:
+    """Who closes standard streams loses what would have been printed there, and nothing else."""
+    close = " ".join(f"{number}>&-" if number else "<&-" for number in closed)
+    command = f"{shlex.quote(sys.executable)} -m pipeline.cli archive --out a --job no {close}"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True)
+    assert ended.returncode == ExitCode.DATA and not ended.stdout
+    told = "a: something is missing: run the same command again; the rest is there\n"
+    assert ended.stderr == ("" if 2 in closed else told)
