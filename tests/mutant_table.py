@@ -516,6 +516,16 @@ MUTANTS = (
     Mutant("streams", "what was closed is not there", "pipeline/cli/__init__.py",
            "    _open_streams()\n", "",
            "tests/archive/test_archive_beforehand.py::test_closed_streams_are_no_failure"),
+    Mutant("archive", "a key that is not taken any more ends nothing", "pipeline/archive/outage.py",
+           "failure.status == 401 and self._answered", "False",
+           "tests/archive/test_archive_outage.py::test_a_key_that_ends_meanwhile_ends_the_run"),
+    Mutant("archive", "answers between failures count for nothing", "pipeline/archive/outage.py",
+           "self._answered, self._failed = True, 0", "self._answered = True",
+           "tests/archive/test_archive_outage.py::test_failures_here_and_there_end_nothing"),
+    Mutant("archive", "files that a key may not read are an outage", "pipeline/archive/outage.py",
+           "failure.status == 403 and path.startswith(_FILES)", "False",
+           "tests/archive/test_archive_outage.py::"
+           "test_a_key_that_may_not_read_files_brings_the_rest"),
     Mutant("archive", "lists of checkpoints are kept from the lake", "pipeline/cli/feeding.py",
            '_NO_DUMP = "about-"', '_NO_DUMP = ("about-", "checkpoints-")',
            "tests/archive/test_archive_lake.py::"

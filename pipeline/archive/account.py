@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from pipeline.archive import pages
@@ -70,6 +70,24 @@ class Failure(Exception):
     def refused(self) -> bool:
         """The key may not ask this."""
         return self.status in (401, 403)
+
+    @property
+    def unanswered(self) -> bool:
+        """The server could not be reached, or was not able to answer."""
+        return (
+            self.status is None
+            or (self.status >= 500 and not self.absent)
+            or (self.status in (408, 429))
+        )
+
+
+class Asked(Protocol):
+    """Whom to ask: an `Account`, or who stands before one."""
+
+    redactor: Redactor
+
+    def get(self, path: str, **query: str | int | None) -> Answer:
+        """Ask for a path below the base URL; see `Account.get`."""
 
 
 class Account:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -24,6 +26,10 @@ from pipeline.figures import count
 
 if TYPE_CHECKING:
     from pipeline.archive.run import Progress, Report
+
+
+LIFE_SECONDS = 30.0
+"""How often a run tells how far it is where no terminal shows it."""
 
 
 class Moment(click.ParamType[float]):
@@ -116,7 +122,9 @@ def archive(
                 raise refusal(failure) from None
         _print(report, format, output)
         code = ExitCode.DATA if report.failed else ExitCode.OK
-        if report.failed:
+        if report.stopped:
+            note(f"{out}: stopped: {report.stopped}; what was fetched is there")
+        elif report.failed:
             note(f"{out}: something is missing: run the same command again; the rest is there")
         if feeder:
             code = max(code, feeder.finish())
@@ -168,9 +176,13 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Progress], None]]:
-    """A line on standard error that leaves no trace: jobs, events, rate, what is left."""
+    """Jobs, events, rate, what is left, on standard error: a line that leaves no trace.
+
+    Where that is no terminal, a line now and then.
+    """
     if not sys.stderr.isatty():
-        yield lambda progress: None
+        with _signs_of_life() as told:
+            yield told
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -183,16 +195,40 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
         def told(now: Progress) -> None:
             seconds = bar.tasks[0].elapsed or 1
-            more = "" if now.whole else "+"
-            bar.update(
-                task,
-                completed=now.done,
-                total=now.listed if now.whole else None,
-                description=f"{now.done:,} of {now.listed:,}{more} jobs, {now.events:,} events,"
-                f" {now.events / seconds:,.0f}/s",
-            )
+            total = now.listed if now.whole else None
+            bar.update(task, completed=now.done, total=total, description=_state(now, seconds))
 
         yield told
+
+
+@contextmanager
+def _signs_of_life() -> Iterator[Callable[[Progress], None]]:
+    now: Progress | None = None
+    over, begun = threading.Event(), time.monotonic()
+
+    def told(progress: Progress) -> None:
+        nonlocal now
+        now = progress
+
+    def tell() -> None:
+        while not over.wait(LIFE_SECONDS):
+            seconds = time.monotonic() - begun
+            state = _state(now, seconds) if now else "listing jobs"
+            note(f"archive: {state}, after {seconds:,.0f} s")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield told
+    finally:
+        over.set()
+        thread.join()
+
+
+def _state(now: Progress, seconds: float) -> str:
+    more = "" if now.whole else "+"
+    rate = f"{now.events / seconds:,.0f}/s"
+    return f"{now.done:,} of {now.listed:,}{more} jobs, {now.events:,} events, {rate}"
 
 
 def _print(report: Report, format: str, output: str | None) -> None:
@@ -211,6 +247,7 @@ def _print(report: Report, format: str, output: str | None) -> None:
     ]
     rows += [{"problems": [problem]} for problem in report.problems]
     if format != "table":
+        rows += [{"problems": [report.stopped]}] if report.stopped else []
         write_rows(pa.Table.from_pylist(rows, schema).to_reader(), format, output)
         return
     with destination(output) as out:
