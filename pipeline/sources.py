@@ -50,6 +50,11 @@ class Source:
     job_hint: str | None = None
     problem: str | None = None
 
+    @property
+    def is_archived(self) -> bool:
+        """It is a response that `tunelog archive` kept."""
+        return self.file is not None and bool(_archive_folder(*os.path.split(self.path)))
+
 
 def shown(path: str) -> str:
     """A path as text, whatever bytes it has."""
@@ -158,7 +163,7 @@ class _Finder:
 
     def _hint(self, path: str) -> str | None:
         folder, name = os.path.split(path)
-        if _ARCHIVED.fullmatch(name) and (job := _archived(folder, name)):
+        if job := _archived(folder, name):
             return job
         jobs = set(JOB_ID.findall(name)) if "ft" in name else None
         if jobs:
@@ -168,10 +173,15 @@ class _Finder:
         return self._hints[folder]
 
 
+def _archive_folder(folder: str, name: str) -> Path | None:
+    """The folder of a file of an archive, as a whole path; None of other files."""
+    place = Path(folder).absolute() if _ARCHIVED.fullmatch(name) else None
+    return place if place and place.parent.name == "raw" else None
+
+
 def _archived(folder: str, name: str) -> str | None:
     """The job of a file of an archive, whatever form its id has."""
-    place = Path(folder).absolute()
-    if place.parent.name != "raw":
+    if not (place := _archive_folder(folder, name)):
         return None
     if len(place.name) < _CUT_OFF:
         return unquote(place.name)

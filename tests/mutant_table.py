@@ -526,6 +526,10 @@ MUTANTS = (
            "failure.status == 403 and path.startswith(_FILES)", "False",
            "tests/archive/test_archive_outage.py::"
            "test_a_key_that_may_not_read_files_brings_the_rest"),
+    Mutant("archive", "an empty result file fails every run", "pipeline/lake/reading.py",
+           "isinstance(error, Empty) and self.source.is_archived", "False",
+           "tests/archive/test_archive_cli.py::"
+           "test_what_is_not_taken_in_is_told_as_what_it_is"),
     Mutant("archive", "lists of checkpoints are kept from the lake", "pipeline/cli/feeding.py",
            '_NO_DUMP = "about-"', '_NO_DUMP = ("about-", "checkpoints-")',
            "tests/archive/test_archive_lake.py::"
