@@ -556,6 +556,9 @@ MUTANTS = (
            BESIDE + "plain_rows_are_read_as_any"),
     Mutant("companions", "a plain row is judged as well", "pipeline/lake/odd.py",
            "return told.keys()", "return set()", BESIDE + "whose_result_file"),
+    Mutant("watch", "rejects are told, and end it well", "pipeline/cli/watch.py",
+           "return max(taken, _ended(watcher, lake_dir))", "return _ended(watcher, lake_dir)",
+           "tests/archive/test_watch.py::test_what_is_not_taken_in_ends_it_with_one"),
     Mutant("watch", "what was shown is not noted", "pipeline/archive/watch.py",
            'self._store.keep({"kind": "shown", "job": news.job.id, "events": ids})', "pass",
            "tests/archive/test_watch.py::test_only_the_newest_events_of_a_job_that_is_new_to_it_"

@@ -51,7 +51,7 @@ class Moment(click.ParamType[float]):
 @click.group(invoke_without_command=True, subcommand_metavar="[verify DIR]")
 @click.option("--out", metavar="DIR", help="Folder of the archive; made if it is not there.")
 @click.option("--job", "jobs", metavar="ID", multiple=True, help="Only this job; repeatable.")
-@click.option("--since", metavar="DATE", type=Moment(), help="Only jobs created since.")
+@click.option("--since", metavar="DATE", type=Moment(), help="Only jobs created since, in UTC.")
 @click.option("--lake", "lake_dir", metavar="DIR", help="Lake to ingest the archive into.")
 @click.option("--report", "page", metavar="FILE", help="Report on the lake to write then.")
 @account_options
@@ -96,6 +96,8 @@ def archive(
         raise click.UsageError("--report without --lake: add --lake DIR to report on", ctx)
     if not all(jobs):
         raise click.UsageError("--job without an id", ctx)
+    if jobs and since is not None:
+        raise click.UsageError("--since with --job, which names the jobs: leave one out", ctx)
     if lake_dir and Path(lake_dir).absolute() == Path(out).absolute():
         raise click.UsageError("--out and --lake name one folder: give each its own", ctx)
     # What cannot be written is better told before an hour of fetching.

@@ -137,6 +137,11 @@ def test_a_fault_is_a_row(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["archive"], ExitCode.USAGE, "no --out DIR"),
         (["archive", "--out", "a", "--since", "yore"], ExitCode.USAGE, "'yore' is no date"),
+        (
+            ["archive", "--out", "a", "--since", "2025-01-01", "--job", A],
+            ExitCode.USAGE,
+            "leave one",
+        ),
         (["archive", "--out", "a", "--report", "r.html"], ExitCode.USAGE, "without --lake"),
         (["archive", "verify", "none"], ExitCode.USAGE, "no archive here"),
         (["watch", "--every", "soon"], ExitCode.USAGE, "'soon' is no time span"),
