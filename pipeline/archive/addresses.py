@@ -34,7 +34,7 @@ def check_address(azure_endpoint: str | None) -> None:
         name = _AZURE if given else "--azure-endpoint"
         like = "https://NAME.openai.azure.com"
     if not value.strip():
-        raise UsageError(f"{name}: is empty: write it as {like}, or unset it")
+        raise UsageError(f"{name}: is empty: write it as {like}, or leave it out")
     if not _is_address(value):
         shown = _shown(value)
         raise UsageError(f"{name}: {shown!r} is no address: write it as {like}")
