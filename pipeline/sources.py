@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from pipeline.errors import DataError, UsageError
 from pipeline.exact import JOB_ID
@@ -20,6 +24,13 @@ _ODD_KINDS = {
 }
 _UPWARD = 3
 """How many folders of the absolute path may tell a job beyond the path as given."""
+_ARCHIVED = re.compile(
+    r"(?:(?:events|checkpoints)-(?:\d{8}T\d{6}Z|undated|empty)|job|(?:result|about)-.+)"
+    r"-[0-9a-f]{12}\.(?:json|csv)\.zst"
+)
+"""What `tunelog archive` calls a body that is of one job, in a folder that is called as the job."""
+_CUT_OFF = 150
+"""Its folders' names are no longer than this [character]."""
 
 
 @dataclass
@@ -29,7 +40,8 @@ class Source:
     Attributes:
         path: as shown to people; ``-`` for stdin.
         file: where it lies; None for stdin.
-        job_hint: job id in the file's name, else in the nearest folder's name that has one.
+        job_hint: of an archive's file the job it was asked of; of others the job id in the file's
+            name, else in the nearest folder's name that has one.
         problem: why it cannot be read, if it cannot: one line for people.
     """
 
@@ -37,6 +49,11 @@ class Source:
     file: str | Path | None
     job_hint: str | None = None
     problem: str | None = None
+
+    @property
+    def is_archived(self) -> bool:
+        """It is a response that `tunelog archive` kept."""
+        return self.file is not None and bool(_archive_folder(*os.path.split(self.path)))
 
 
 def shown(path: str) -> str:
@@ -146,12 +163,34 @@ class _Finder:
 
     def _hint(self, path: str) -> str | None:
         folder, name = os.path.split(path)
+        if job := _archived(folder, name):
+            return job
         jobs = set(JOB_ID.findall(name)) if "ft" in name else None
         if jobs:
             return jobs.pop() if len(jobs) == 1 else None
         if folder not in self._hints:
             self._hints[folder] = _folder_hint(folder)
         return self._hints[folder]
+
+
+def _archive_folder(folder: str, name: str) -> Path | None:
+    """The folder of a file of an archive, as a whole path; None of other files."""
+    place = Path(folder).absolute() if _ARCHIVED.fullmatch(name) else None
+    return place if place and place.parent.name == "raw" else None
+
+
+def _archived(folder: str, name: str) -> str | None:
+    """The job of a file of an archive, whatever form its id has."""
+    if not (place := _archive_folder(folder, name)):
+        return None
+    if len(place.name) < _CUT_OFF:
+        return unquote(place.name)
+    path = json.dumps(f"raw/{place.name}/{name}").encode()
+    with suppress(OSError, ValueError), (place.parents[1] / "manifest.jsonl").open("rb") as lines:
+        for line in lines:
+            if path in line and (job := json.loads(line).get("job")):
+                return str(job)
+    return None
 
 
 def _leads_to_folder(link: os.DirEntry[str]) -> bool:

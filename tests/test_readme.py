@@ -114,6 +114,17 @@ def test_commands_end_as_described(transcript: list[tuple[str, str, int]]) -> No
         assert code == ("ingest data/broken" in command), command
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "archive.md"])
+def test_what_is_installed_is_enough(page: Path) -> None:
+    """A block that installs tunelog names the extras of all that it calls."""
+    blocks = [match[2] for match in FENCED.finditer(page.read_text(encoding="utf-8"))]
+    for block in blocks:
+        if named := re.search(r"pip install '[\w.]+\[(.*?)\]'", block):
+            extras = set(named[1].split(","))
+            wanted = {name for name in ("archive", "report") if re.search(rf"[ -]{name}\b", block)}
+            assert wanted <= extras, block
+
+
 def test_views_are_those_listed() -> None:
     """The README's table names every view that is made to be asked, and no other."""
     table = README.partition("| view | answers |")[2].partition("\n\n")[0]

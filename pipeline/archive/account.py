@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from base64 import b64encode
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlencode, urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
 
 from pipeline.archive import pages
+from pipeline.archive.addresses import ADDRESSES, check_address, credentials, proxies
 from pipeline.archive.redaction import SECRET_VARIABLES, Redactor, public_url
 from pipeline.errors import LakeError, UsageError
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 RETRIES = 8
 TIMEOUT_SECONDS = 60.0
 _ABSENT = (404, 405, 410, 501)
-_PAGE, _OBJECT = "tunelog_page", "tunelog_object"
+_PAGE, _OBJECT, _ASKED = "tunelog_page", "tunelog_object", "tunelog_asked"
+_HARMLESS = {"host", "accept", "accept-encoding", "connection", "user-agent"}
 _LISTS = re.compile(rb"/fine_tuning/jobs(?:/[^/]+/(?:events|checkpoints))?$")
 
 
@@ -70,6 +71,24 @@ class Failure(Exception):
         """The key may not ask this."""
         return self.status in (401, 403)
 
+    @property
+    def unanswered(self) -> bool:
+        """The server could not be reached, or was not able to answer."""
+        return (
+            self.status is None
+            or (self.status >= 500 and not self.absent)
+            or (self.status in (408, 429))
+        )
+
+
+class Asked(Protocol):
+    """Whom to ask: an `Account`, or who stands before one."""
+
+    redactor: Redactor
+
+    def get(self, path: str, **query: str | int | None) -> Answer:
+        """Ask for a path below the base URL; see `Account.get`."""
+
 
 class Account:
     """Asks an account's endpoints, no more than so many at once; safe to share by threads."""
@@ -104,7 +123,7 @@ class Account:
             told = f"{path}: {type(error).__name__}: {error}"
             raise Failure(self.redactor.text(told)) from None
         return Answer(
-            url=public_url(str(response.request.url)),
+            url=public_url(str(response.request.extensions[_ASKED])),
             request_id=_request_id(response),
             body=response.content,
             page=response.extensions.get(_PAGE),
@@ -144,7 +163,7 @@ def connect(
         timeout: until a connection is made or bytes arrive [s].
 
     Raises:
-        UsageError: a setting is missing.
+        UsageError: a setting is missing, or is none.
         LakeError: the client is not installed.
     """
     try:
@@ -158,16 +177,19 @@ def connect(
         value = os.environ.get(name, "")
         if not (value.isascii() and value.isprintable()) or value != value.strip():
             raise UsageError(f"{name}: holds a character that no key has: set it anew")
-    if azure_endpoint == "":
-        raise UsageError("--azure-endpoint: is empty: name the resource, or leave it out")
     redactor = Redactor(_secrets())
+    check_address(azure_endpoint)
     # A request takes its turn only while it is under way, not while it is made or read.
     patience = httpx2.Timeout(timeout, pool=None)
-    http = openai.DefaultHttpxClient(
-        event_hooks={"response": [_look]},
-        limits=httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-        timeout=patience,
-    )
+    most = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    try:
+        http = openai.DefaultHttpxClient(
+            event_hooks={"request": [_note], "response": [_look]}, limits=most, timeout=patience
+        )
+    except Exception as error:  # all that can be wrong here are proxies, of which many kinds tell
+        raise UsageError(
+            f"{proxies()}: {redactor.text(str(error)).rstrip('.')}: mend or unset it"
+        ) from None
     try:
         client: OpenAI
         if azure_endpoint is not None:
@@ -192,19 +214,25 @@ def connect(
 
 def _secrets() -> list[str]:
     found = [os.environ.get(name, "") for name in SECRET_VARIABLES]
-    for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"):
-        parts = urlsplit(os.environ.get(name, ""))
-        if parts.password:
-            sent = f"{unquote(parts.username or '')}:{unquote(parts.password)}"
-            found += [parts.password, b64encode(sent.encode()).decode()]
+    for name in ADDRESSES:
+        found += credentials(os.environ.get(name, ""))
     return found
+
+
+def _note(request: httpx2.Request) -> None:
+    """Remember what was asked, wherever redirects lead; tell other hosts nothing but that."""
+    url = request.extensions.setdefault(_ASKED, request.url)
+    if request.url.netloc != url.netloc:
+        for name in {*request.headers} - _HARMLESS:
+            del request.headers[name]
 
 
 def _look(response: httpx2.Response) -> None:
     """Let the client take a malformed body for a broken connection, and try again."""
     import httpx2
 
-    path = response.request.url.raw_path.partition(b"?")[0]  # an id's slashes still escaped
+    asked = response.request.extensions[_ASKED]
+    path = asked.raw_path.partition(b"?")[0]  # an id's slashes still escaped
     if not response.is_success:
         return
     try:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.archive import pages
-from pipeline.archive.account import Account, Answer, Failure
+from pipeline.archive.account import Answer, Asked, Failure
 from pipeline.archive.chains import History, Walk
 from pipeline.archive.pages import JobFacts, Page
 from pipeline.archive.store import Store, safe
@@ -49,7 +49,7 @@ class Fetcher:
 
     def __init__(
         self,
-        account: Account,
+        account: Asked,
         store: Store,
         stop: Callable[[], bool] = lambda: False,
         *,
@@ -236,7 +236,7 @@ class Fetcher:
 
 
 def keep(
-    store: Store, account: Account, answer: Answer, line: dict[str, Any], place: str, suffix: str
+    store: Store, account: Asked, answer: Answer, line: dict[str, Any], place: str, suffix: str
 ) -> dict[str, Any]:
     """Keep a response, without secrets; the line as it was written."""
     of_jobs = line["kind"] in ("jobs", "job")

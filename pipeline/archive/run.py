@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.archive.account import Account, Answer, Failure
+from pipeline.archive.account import Account, Answer, Asked, Failure
 from pipeline.archive.chains import LISTS, Walk
 from pipeline.archive.fetching import LIMIT, Fetcher, Outcome, keep, page_line
+from pipeline.archive.outage import Bounded, Hopeless
 from pipeline.archive.pages import JobFacts, facts
 from pipeline.archive.store import Store, safe
 
 _JOBS = "/fine_tuning/jobs"
+_GRACE_SECONDS = 2.0
+"""How long a run that is stopped waits for requests under way."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class Report:
         unchanged: jobs of which nothing was asked: all is there.
         problems: what failed that is no job's.
         mended: files that were lost and have been asked for again.
+        stopped: why the rest was not asked for, and what to do.
     """
 
     progress: Progress
@@ -53,11 +57,14 @@ class Report:
     unchanged: int = 0
     problems: list[str] = field(default_factory=list)
     mended: int = 0
+    stopped: str | None = None
 
     @property
     def failed(self) -> bool:
         """Something is missing that another run may bring."""
-        return bool(self.problems) or any(outcome.problems for outcome in self.outcomes)
+        return bool(self.problems or self.stopped) or any(
+            outcome.problems for outcome in self.outcomes
+        )
 
 
 class Run:
@@ -79,10 +86,11 @@ class Run:
             concurrency: requests at once that the account allows.
             told: called as it goes on, from any thread.
         """
-        self._store, self._account, self._concurrency = store, account, concurrency
+        self._store, self._concurrency = store, concurrency
+        self._account = Bounded(account)
         self._told = told
         self._stopping = threading.Event()
-        self._fetcher = Fetcher(account, store, self._stopping.is_set)
+        self._fetcher = Fetcher(self._account, store, self._stopping.is_set)
         self._mutex = threading.Lock()
         self.report = Report(Progress(), mended=store.mended)
 
@@ -112,11 +120,19 @@ class Run:
             self.report.progress.whole = True
             for future in as_completed(running):
                 self.report.outcomes.append(future.result())
+        except Hopeless as why:
+            self._stopping.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            wait([future for future in running if not future.cancelled()], _GRACE_SECONDS)
+            ended = (future for future in running if future.done() and not future.cancelled())
+            self.report.outcomes = [it.result() for it in ended if it.exception() is None]
+            self.report.stopped = str(why)
         except BaseException:
             self._stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        pool.shutdown()
+        else:
+            pool.shutdown()
         self._store.flush()
         return self.report
 
@@ -163,7 +179,7 @@ class Run:
 
 def listed_jobs(
     store: Store,
-    account: Account,
+    account: Asked,
     *,
     since: float | None = None,
     wanted: Callable[[JobFacts], bool] = lambda job: True,
@@ -199,7 +215,7 @@ def listed_jobs(
 
 
 def newest_jobs(
-    store: Store, account: Account, told: dict[str, bytes], wanted: Callable[[JobFacts], bool]
+    store: Store, account: Asked, told: dict[str, bytes], wanted: Callable[[JobFacts], bool]
 ) -> tuple[list[JobFacts], bool]:
     """The wanted of the account's newest jobs, and whether the answer is another than the last.
 
@@ -224,7 +240,7 @@ def newest_jobs(
 
 
 def _keep_list(
-    store: Store, account: Account, answer: Answer, walk: Walk, jobs: list[JobFacts], early: bool
+    store: Store, account: Asked, answer: Answer, walk: Walk, jobs: list[JobFacts], early: bool
 ) -> dict[str, Any]:
     assert answer.page is not None
     line = page_line("jobs", walk, answer.page, joined=early)
@@ -233,7 +249,7 @@ def _keep_list(
 
 
 def job_facts(
-    store: Store, account: Account, job: str, told: dict[str, bytes] | None = None
+    store: Store, account: Asked, job: str, told: dict[str, bytes] | None = None
 ) -> tuple[JobFacts, bool]:
     """One job, and whether the answer is another than the last.
 

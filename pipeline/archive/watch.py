@@ -136,7 +136,8 @@ class Watcher:
             self._store.flush()
 
     def new_files(self) -> list[Path]:
-        """Files kept since this was last asked; all of the archive at first."""
+        """Files kept since this was last asked, durable; all of the archive at first."""
+        self._store.flush()
         files = self._store.files[self._ingested :]
         self._ingested += len(files)
         return files

@@ -129,6 +129,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The arguments, those of the process by default.
     """
+    _open_streams()
     _lossless_streams()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no algebra here: its threads only spin
     gc.set_threshold(200_000)  # imports and reports make many objects and drop none
@@ -187,6 +188,20 @@ def _forget_output() -> None:
 def _fail(text: str, code: ExitCode) -> int:
     note(text)
     return code
+
+
+def _open_streams() -> None:
+    """Let a standard stream that was closed be one to nowhere, as Python has none then.
+
+    No file that is opened later can get its number, and be written to in its stead.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)
+            if handle != number:
+                os.dup2(handle, number)
+                os.close(handle)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
 def _lossless_streams() -> None:

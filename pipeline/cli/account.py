@@ -96,4 +96,7 @@ def refusal(failure: Failure) -> TunelogError:
         return UsageError(f"{failure}: set OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to a valid key")
     if failure.absent:
         return UsageError(f"{failure}: check OPENAI_BASE_URL or the endpoint, and the API version")
+    if failure.status is None:
+        where = "the network, and OPENAI_BASE_URL or the endpoint"
+        return DataError(f"{failure}: check {where}; nothing was lost: run the same command again")
     return DataError(f"{failure}: nothing was lost: run the same command again")

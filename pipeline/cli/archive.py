@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -16,14 +18,18 @@ from pipeline.cli.account import account_options, connected, guarded, refusal
 from pipeline.cli.feeding import Feeder
 from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import output_options
-from pipeline.cli.output import destination, write_rows
-from pipeline.cli.report import format_of, write_report
+from pipeline.cli.output import check_output, destination, write_rows
+from pipeline.cli.report import check_report, write_report
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import ExitCode
 from pipeline.figures import count
 
 if TYPE_CHECKING:
     from pipeline.archive.run import Progress, Report
+
+
+LIFE_SECONDS = 30.0
+"""How often a run tells how far it is where no terminal shows it."""
 
 
 class Moment(click.ParamType[float]):
@@ -45,7 +51,7 @@ class Moment(click.ParamType[float]):
 @click.group(invoke_without_command=True, subcommand_metavar="[verify DIR]")
 @click.option("--out", metavar="DIR", help="Folder of the archive; made if it is not there.")
 @click.option("--job", "jobs", metavar="ID", multiple=True, help="Only this job; repeatable.")
-@click.option("--since", metavar="DATE", type=Moment(), help="Only jobs created since.")
+@click.option("--since", metavar="DATE", type=Moment(), help="Only jobs created since, in UTC.")
 @click.option("--lake", "lake_dir", metavar="DIR", help="Lake to ingest the archive into.")
 @click.option("--report", "page", metavar="FILE", help="Report on the lake to write then.")
 @account_options
@@ -90,20 +96,24 @@ def archive(
         raise click.UsageError("--report without --lake: add --lake DIR to report on", ctx)
     if not all(jobs):
         raise click.UsageError("--job without an id", ctx)
+    if jobs and since is not None:
+        raise click.UsageError("--since with --job, which names the jobs: leave one out", ctx)
     if lake_dir and Path(lake_dir).absolute() == Path(out).absolute():
         raise click.UsageError("--out and --lake name one folder: give each its own", ctx)
     # What cannot be written is better told before an hour of fetching.
+    made = [Path(folder) for folder in (out, lake_dir) if folder]
+    check_output(output, "--output", format, made)
     if page:
-        format_of(page)
-    if lake_dir:
-        from pipeline import open_lake
-
-        open_lake(lake_dir).close()
+        check_report(page, "--report", made)
     from pipeline.archive.account import Failure
     from pipeline.archive.run import Run
     from pipeline.archive.store import Store
 
     account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
+    if lake_dir:
+        from pipeline import open_lake
+
+        open_lake(lake_dir).close()
     with guarded(account), Store(Path(out)) as store, ExitStack() as also:
         feeder = lake_dir and also.enter_context(Feeder(lake_dir, store.durable))
         with _progress() as told:
@@ -114,12 +124,14 @@ def archive(
                 raise refusal(failure) from None
         _print(report, format, output)
         code = ExitCode.DATA if report.failed else ExitCode.OK
-        if report.failed:
+        if report.stopped:
+            note(f"{out}: stopped: {report.stopped}; what was fetched is there")
+        elif report.failed:
             note(f"{out}: something is missing: run the same command again; the rest is there")
         if feeder:
             code = max(code, feeder.finish())
     if page and lake_dir:
-        write_report(lake_dir, output=page)
+        write_report(lake_dir, output=page, option="--report")
     return code
 
 
@@ -166,9 +178,13 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Progress], None]]:
-    """A line on standard error that leaves no trace: jobs, events, rate, what is left."""
+    """Jobs, events, rate, what is left, on standard error: a line that leaves no trace.
+
+    Where that is no terminal, a line now and then.
+    """
     if not sys.stderr.isatty():
-        yield lambda progress: None
+        with _signs_of_life() as told:
+            yield told
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -181,16 +197,40 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
         def told(now: Progress) -> None:
             seconds = bar.tasks[0].elapsed or 1
-            more = "" if now.whole else "+"
-            bar.update(
-                task,
-                completed=now.done,
-                total=now.listed if now.whole else None,
-                description=f"{now.done:,} of {now.listed:,}{more} jobs, {now.events:,} events,"
-                f" {now.events / seconds:,.0f}/s",
-            )
+            total = now.listed if now.whole else None
+            bar.update(task, completed=now.done, total=total, description=_state(now, seconds))
 
         yield told
+
+
+@contextmanager
+def _signs_of_life() -> Iterator[Callable[[Progress], None]]:
+    now: Progress | None = None
+    over, begun = threading.Event(), time.monotonic()
+
+    def told(progress: Progress) -> None:
+        nonlocal now
+        now = progress
+
+    def tell() -> None:
+        while not over.wait(LIFE_SECONDS):
+            seconds = time.monotonic() - begun
+            state = _state(now, seconds) if now else "listing jobs"
+            note(f"archive: {state}, after {seconds:,.0f} s")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield told
+    finally:
+        over.set()
+        thread.join()
+
+
+def _state(now: Progress, seconds: float) -> str:
+    more = "" if now.whole else "+"
+    rate = f"{now.events / seconds:,.0f}/s"
+    return f"{now.done:,} of {now.listed:,}{more} jobs, {now.events:,} events, {rate}"
 
 
 def _print(report: Report, format: str, output: str | None) -> None:
@@ -209,6 +249,7 @@ def _print(report: Report, format: str, output: str | None) -> None:
     ]
     rows += [{"problems": [problem]} for problem in report.problems]
     if format != "table":
+        rows += [{"problems": [report.stopped]}] if report.stopped else []
         write_rows(pa.Table.from_pylist(rows, schema).to_reader(), format, output)
         return
     with destination(output) as out:

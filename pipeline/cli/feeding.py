@@ -37,27 +37,45 @@ class Fed:
     Attributes:
         events: new ones.
         rejects: records that are none.
-        refused: the problem of the first file that could not be read.
+        refused: files that could not be read.
+        problem: that of the first of these.
+        empty: files without content.
     """
 
     events: int = 0
     rejects: int = 0
-    refused: str | None = None
+    refused: int = 0
+    problem: str | None = None
+    empty: int = 0
 
-    def add(self, events: int, rejects: int, refused: str | None) -> None:
+    @classmethod
+    def of(cls, found: IngestReport) -> Fed:
+        """What became of files by a report on their ingest."""
+        return cls(
+            events=sum(source.events for source in found.sources),
+            rejects=found.reject_count,
+            refused=len(found.refused),
+            problem=found.refused[0].problem if found.refused else None,
+            empty=sum(source.status == "empty" for source in found.sources),
+        )
+
+    def add(self, more: Fed) -> None:
         """Take in what became of more files."""
-        self.events += events
-        self.rejects += rejects
-        self.refused = self.refused or refused
+        for name in ("events", "rejects", "refused", "empty"):
+            setattr(self, name, getattr(self, name) + getattr(more, name))
+        self.problem = self.problem or more.problem
 
     def verdict(self, lake_dir: str) -> ExitCode:
         """Tell what was not taken in."""
-        if not self.refused and not self.rejects:
-            return ExitCode.OK
-        bad = self.refused or count(self.rejects, "reject")
-        see = f"see `tunelog rejects --lake {quote(lake_dir)}`"
-        note(f"{lake_dir}: not all of it was taken in: {bad}: {see}")
-        return ExitCode.DATA
+        if self.empty:
+            note(f"{lake_dir}: {count(self.empty, 'result file')} without content passed over")
+        if self.refused:
+            first = ", the first" if self.refused > 1 else ""
+            note(f"{lake_dir}: {count(self.refused, 'file')} refused{first}: {self.problem}")
+        if self.rejects:
+            see = f"see `tunelog rejects --lake {quote(lake_dir)}`"
+            note(f"{lake_dir}: not all of it was taken in: {count(self.rejects, 'reject')}: {see}")
+        return ExitCode.DATA if self.refused or self.rejects else ExitCode.OK
 
 
 class Feeder:
@@ -110,7 +128,7 @@ class Feeder:
             return False
         if not told:
             return False
-        self._fed.add(**json.loads(told))
+        self._fed.add(Fed(**json.loads(told)))
         self._taken += len(files)
         return True
 
@@ -139,7 +157,7 @@ class Feeder:
             with open_lake(self._lake_dir) as lake, progress_bar() as progress:
                 waiting = waiting_note(self._lake_dir)
                 found = ingested(lake, left, progress=progress, waiting=waiting)
-            _add(self._fed, found)
+            self._fed.add(Fed.of(found))
         see = " or ".join(f"`tunelog {it} --lake {self._lake_dir}`" for it in ("summary", "report"))
         note(f"{self._lake_dir}: {self._fed.events:,} new events; see {see}")
         return self._fed.verdict(self._lake_dir)
@@ -149,11 +167,6 @@ def _dumps(files: list[Path]) -> list[str]:
     return [str(file) for file in files if not file.name.startswith(_NO_DUMP)]
 
 
-def _add(fed: Fed, found: IngestReport) -> None:
-    refused = found.refused[0].problem if found.refused else None
-    fed.add(sum(source.events for source in found.sources), found.reject_count, refused)
-
-
 def ingested(lake: Lake, files: list[Path], **how: Any) -> IngestReport:
     """Ingest an archive's files into an open lake."""
     return lake.ingest(_dumps(files), **how)
@@ -161,6 +174,4 @@ def ingested(lake: Lake, files: list[Path], **how: Any) -> IngestReport:
 
 def ingest_verdict(found: IngestReport, lake_dir: str) -> ExitCode:
     """Tell what of an archive's files was not taken in."""
-    fed = Fed()
-    _add(fed, found)
-    return fed.verdict(lake_dir)
+    return Fed.of(found).verdict(lake_dir)

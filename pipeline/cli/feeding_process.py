@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 
 from pipeline import open_lake
+from pipeline.cli.feeding import Fed
 from pipeline.cli.options import waiting_note
 
 
@@ -19,12 +21,7 @@ def main(lake_dir: str) -> int:
         with open_lake(lake_dir) as lake:
             for line in sys.stdin:
                 found = lake.ingest(json.loads(line), waiting=waiting_note(lake_dir))
-                told = {
-                    "events": sum(source.events for source in found.sources),
-                    "rejects": found.reject_count,
-                    "refused": found.refused[0].problem if found.refused else None,
-                }
-                sys.stdout.write(f"{json.dumps(told)}\n")
+                sys.stdout.write(f"{json.dumps(asdict(Fed.of(found)))}\n")
                 sys.stdout.flush()
     except Exception:  # who started it ingests the rest itself, meets it again, and tells it
         return 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TextIO
 
 from pipeline.cli.terminal import inert, inert_json, note, terminal_width
-from pipeline.errors import UsageError
+from pipeline.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,8 +61,7 @@ def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
     """
     counted = _Counted(rows)
     if format == "parquet":
-        if output in (None, "-") and sys.stdout.isatty():
-            raise UsageError("--format parquet: binary to a terminal: name a file with --output")
+        _refuse_terminal(output)
         with destination(output) as out:
             _parquet(counted.schema, iter(counted), out.buffer)
         return counted.rows
@@ -81,9 +80,50 @@ def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
     return counted.rows
 
 
+def check_output(
+    output: str | None, option: str, format: str = "", made: Iterable[Path] = ()
+) -> None:
+    """Refuse what could not be written, before the work that is to be written.
+
+    Args:
+        output: as of `destination`.
+        option: what names it.
+        format: of what will be written.
+        made: folders that the work makes.
+
+    Raises:
+        UsageError: as of `write_rows` and `destination`.
+        LakeError: no file can be made there.
+    """
+    if format == "parquet":
+        _refuse_terminal(output)
+    if output is None or output == "-":
+        return
+    path = Path(output)
+    try:
+        if _is_odd(path):
+            return
+        if not path.parent.exists() and path.parent.absolute() in (it.absolute() for it in made):
+            return
+        _refuse(path, option)
+        tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent).close()
+    except OSError as error:
+        what = f"{option} {output}: {error.strerror or error}"
+        raise LakeError(f"{what}: mend that, or name another file") from None
+
+
+def _refuse_terminal(output: str | None) -> None:
+    if output in (None, "-") and sys.stdout.isatty():
+        raise UsageError("--format parquet: binary to a terminal: name a file with --output")
+
+
 @contextmanager
-def destination(output: str | None) -> Iterator[TextIO]:
+def destination(output: str | None, option: str = "--output") -> Iterator[TextIO]:
     """Standard output, or a file that replaces its earlier self only when it is whole.
+
+    Args:
+        output: the file; None or ``-`` for standard output.
+        option: what names it.
 
     Raises:
         UsageError: No folder for the file, or it is a part of a lake.
@@ -91,7 +131,7 @@ def destination(output: str | None) -> Iterator[TextIO]:
     """
     to_stdout = output is None or output == "-"
     try:
-        with nullcontext(sys.stdout) if to_stdout else _file(Path(str(output))) as out:
+        with nullcontext(sys.stdout) if to_stdout else _file(Path(str(output)), option) as out:
             yield out
             out.flush()
     except OSError as error:
@@ -101,16 +141,12 @@ def destination(output: str | None) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _file(path: Path) -> Iterator[TextIO]:
-    with suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device is written where it is
-            with path.open("w", encoding="utf-8", newline="\n") as out:
-                yield out
-            return
-    if not path.parent.is_dir():
-        raise UsageError(f"--output {path}: no folder {path.parent}: make it, or name another file")
-    if lake := _lake_of(path):
-        raise UsageError(f"--output {path}: a file of the lake {lake}: name one outside of it")
+def _file(path: Path, option: str) -> Iterator[TextIO]:
+    if _is_odd(path):  # a pipe or a device is written where it is
+        with path.open("w", encoding="utf-8", newline="\n") as out:
+            yield out
+        return
+    _refuse(path, option)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     unfinished = Path(name)
     try:
@@ -120,6 +156,23 @@ def _file(path: Path) -> Iterator[TextIO]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _is_odd(path: Path) -> bool:
+    """It is there, and neither a file nor a folder."""
+    with suppress(FileNotFoundError):
+        kind = path.stat().st_mode
+        return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+    return False
+
+
+def _refuse(path: Path, option: str) -> None:
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{option} {path}: no folder {path.parent}: make it, or name another file")
+    if lake := _lake_of(path):
+        raise UsageError(f"{option} {path}: a file of the lake {lake}: name one outside of it")
 
 
 def _lake_of(path: Path) -> Path | None:

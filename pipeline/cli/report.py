@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import lake_option, open_existing, whole_job
-from pipeline.cli.output import chosen_format, destination
+from pipeline.cli.output import check_output, chosen_format, destination
 from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
 
@@ -81,25 +81,53 @@ def write_report(
     output: str | None = None,
     format: str | None = None,
     config: str | None = None,
+    option: str = "--output",
 ) -> None:
-    """Write a report of a lake; see `tunelog report`."""
+    """Write a report of a lake; see `tunelog report`. `option` names the file."""
     format = format or format_of(output)
     lake = open_existing(lake_dir)
     chosen = [whole_job(lake, job) for job in jobs] or None
     name = output or ("-" if format == "markdown" else "report.html")
-    if format == "html" and name == "-" and sys.stdout.isatty():
-        raise UsageError("tunelog report: a page to a terminal: name a file with --output")
+    _refuse_terminal(name, format, option)
     from pipeline import settings
     from pipeline.report.gather import facts, reads
 
     asked = settings.load(config)
     with lake.connect(reads()) as con:
         told = facts(con, chosen, asked)
-    with destination(name) as out:
+    with destination(name, option) as out:
         size = sum(map(out.write, _parts(told, format)))
     if name != "-":
         length = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
         note(f"{name}: {length}" + (": open it in a browser" * (format == "html")))
+
+
+def check_report(page: str, option: str, made: Iterable[Path] = ()) -> None:
+    """Refuse a report that could not be written, before the work that it is to tell of.
+
+    Args:
+        page: its file.
+        option: what names it.
+        made: folders that the work makes.
+
+    Raises:
+        UsageError, LakeError: what `write_report` would raise.
+    """
+    from pipeline import settings
+
+    format = format_of(page)
+    _refuse_terminal(page, format, option)
+    check_output(page, option, made=made)
+    settings.load(None)
+    if format == "html":
+        from pipeline.report.page import check_extra
+
+        check_extra(f"{option} {page}")
+
+
+def _refuse_terminal(name: str, format: str, option: str) -> None:
+    if format == "html" and name == "-" and sys.stdout.isatty():
+        raise UsageError(f"{option} -: a page to a terminal: name a file")
 
 
 def _parts(told: Facts, format: str) -> Iterator[str]:

@@ -73,9 +73,10 @@ def watch(
     """Follow running jobs into the lake: print new events, and verdicts (`check`) that change.
 
     Without --job, all jobs that run, and those that begin meanwhile. Ends when all of them have
-    ended: with 0 if all succeeded, with 1 if one failed or was cancelled. Stopped and started
-    again it goes on where it was: each event is in the lake once, and printed once. Of a job that
-    is looked at for the first time the last 10 events are printed. The key is read from the
+    ended: with 0 if all succeeded, with 1 if one failed or was cancelled, or if not all could be
+    taken in. Stopped and started again it goes on where it was: each event is in the lake once;
+    only those that were being printed when it was killed are printed again. Of a job that is
+    looked at for the first time the last 10 events are printed. The key is read from the
     environment, as by `tunelog archive`.
 
     \b
@@ -84,13 +85,16 @@ def watch(
       tunelog watch --job ftjob-abc123 --every 1m --lake team-lake
       tunelog watch --format jsonl > events.jsonl
     """
+    from pipeline import open_lake
     from pipeline.archive.account import Failure
     from pipeline.archive.store import Store
     from pipeline.archive.watch import Watcher
 
     account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
     folder = Path(out or f"{Path(lake_dir)}.archive")
+    open_lake(lake_dir).close()  # one that cannot be used is told before anything is fetched
     judged: set[str] = set()
+    taken = ExitCode.OK
     with guarded(account), Store(folder) as store:
         watcher = Watcher(store, account, jobs)
         while True:
@@ -109,10 +113,10 @@ def watch(
             for problem in watcher.problems:
                 note(f"{problem}: asked again in {every:g} s")
             if files := watcher.new_files():
-                _take_in(lake_dir, files, changed, watcher)
+                taken = max(taken, _take_in(lake_dir, files, changed, watcher))
                 judged.update(changed)
             if watcher.over:
-                return _ended(watcher, lake_dir)
+                return max(taken, _ended(watcher, lake_dir))
             time.sleep(max(0.0, every - (time.monotonic() - begun)))
 
 
@@ -139,12 +143,16 @@ def _clock(seconds: Any) -> str:
         return str(seconds)
 
 
-def _take_in(lake_dir: str, files: list[Path], jobs: list[str], watcher: Watcher) -> None:
-    """Ingest what is new, and tell which verdicts of these jobs changed."""
+def _take_in(lake_dir: str, files: list[Path], jobs: list[str], watcher: Watcher) -> ExitCode:
+    """Ingest what is new, and tell what was not taken in and which verdicts of these jobs changed.
+
+    Returns:
+        What the ingest comes to; verdicts fail nothing.
+    """
     from pipeline import open_lake
 
     with open_lake(lake_dir) as lake:
-        ingest_verdict(ingested(lake, files), lake_dir)
+        code = ingest_verdict(ingested(lake, files), lake_dir)
         for job in jobs:
             now = _tripped(lake, job)
             before = watcher.tripped(job)
@@ -153,6 +161,7 @@ def _take_in(lake_dir: str, files: list[Path], jobs: list[str], watcher: Watcher
             for rule in before - now.keys():
                 note(f"{job}: {rule}: no longer so")
             watcher.judged(job, now)
+    return code
 
 
 def _tripped(lake: Lake, job: str) -> dict[str, str]:

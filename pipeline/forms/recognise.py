@@ -76,6 +76,10 @@ class Unrecognised(Exception):
     """The content is nothing that is read; the text names what it is."""
 
 
+class Empty(Unrecognised):
+    """There is no content, or white space only."""
+
+
 def recognise(head: bytes, whole: bool) -> str:
     """Tell the form of some content.
 
@@ -101,7 +105,7 @@ def recognise(head: bytes, whole: bool) -> str:
     text = head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip(_SPACE)
     if not text:
         if whole:
-            raise Unrecognised("empty" if not head else "nothing but white space")
+            raise Empty("empty" if not head else "nothing but white space")
         return "lines"
     if _NOTEBOOK.match(text):
         raise Unrecognised(f"a Jupyter notebook, {_LATER}")

@@ -155,7 +155,8 @@ def _open(store: Store, reading: Reading, folder: Path, seen: set[str], version:
 def _scout(store: Store, reading: Reading, max_record_bytes: int, *, on_sight: bool) -> None:
     """Tell what a source is and whose, unless its jobs can be told as it is read."""
     reading.recognise()
-    if reading.status == "refused" or (on_sight and reading.is_large and reading.status == "new"):
+    told = on_sight and reading.is_large and reading.status == "new"
+    if told or reading.status in ("refused", "empty"):
         return
     if not reading.is_homeless:
         reading.scout(max_record_bytes)

@@ -20,7 +20,7 @@ from pipeline.forms.block import Block
 from pipeline.forms.compression import at_once, is_compressed, opened
 from pipeline.forms.documents import document_blocks
 from pipeline.forms.lines import line_blocks, lines_of
-from pipeline.forms.recognise import Unrecognised, recognise
+from pipeline.forms.recognise import Empty, Unrecognised, recognise
 from pipeline.forms.results import Broken64, result_blocks
 from pipeline.lake.guard import MARK, Guard
 from pipeline.lake.version import Refused, Version, open_regular
@@ -160,7 +160,10 @@ class Reading:
         try:
             self.form = self._recognise()
         except (Unrecognised, Refused) as error:
-            self.refuse(error)
+            if isinstance(error, Empty) and self.source.is_archived:
+                self.status = "empty"  # as the server sent it: nothing is wrong with it
+            else:
+                self.refuse(error)
 
     def refuse(self, why: Exception) -> None:
         """Nothing of this source is to be taken in."""

@@ -19,7 +19,8 @@ class SourceReport:
 
     Attributes:
         path: as shown to people.
-        status: new, known (skipped), grown (new records of a known file) or refused.
+        status: new, known (skipped), grown (new records of a known file), empty (of an archive, and
+            without content) or refused.
         problem: one line, for refused sources.
         records: records read = events + companions + duplicates + rejects + ignored + blank.
         events: those that the lake held in no form.

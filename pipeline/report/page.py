@@ -25,6 +25,19 @@ SCRIPTS = ("dom.js", "data.js", "draw.js", "around.js", "overview.js", "job.js",
 _ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
+def check_extra(wanted_by: str) -> None:
+    """See that what a page needs is installed.
+
+    Args:
+        wanted_by: the command that writes one.
+
+    Raises:
+        LakeError: the extra `report` is not installed.
+    """
+    for module in ("altair", "vl_convert"):
+        extra(module, "report", wanted_by)
+
+
 def page(told: Facts) -> Iterator[str]:
     """The parts of the page, to be written one after another.
 
@@ -34,7 +47,7 @@ def page(told: Facts) -> Iterator[str]:
     Raises:
         LakeError: the extra `report` is not installed.
     """
-    extra("altair", "report", "tunelog report")
+    check_extra("tunelog report")
     from pipeline.report.chart import charts
 
     bundle = vega.script()

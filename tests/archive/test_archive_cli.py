@@ -98,6 +98,29 @@ def test_a_large_archive_is_ingested_while_it_is_fetched(
         assert len(lake.sql("from history")) >= 2
 
 
+@pytest.mark.parametrize("at_once", [1, 500])
+def test_what_is_not_taken_in_is_told_as_what_it_is(
+    api: Api, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """An empty result file is no failure; one that is none is, with its problem; of rejects it is
+    said where they are. Beside the one that fetches or not, at once or again."""
+    monkeypatch.setattr("pipeline.cli.feeding.AT_ONCE", at_once)
+    about = api.files["file-aaa"][0]
+    api.files.update({"file-aaa": (about, b""), "file-b64": (about, b" \n")})
+    for _ in range(2):
+        assert run(["archive", "--out", "a", "--lake", "l"]) == ExitCode.OK
+        assert "l: 2 result files without content passed over\n" in capfd.readouterr().err
+    assert run(["ingest", "a/raw", "--lake", "plain", "--format", "csv"]) == ExitCode.OK
+    assert capfd.readouterr().out.count(".zst,empty,") == 2
+    api.add("ftjob-abcdef", [{**an_event(B, 1, NOW), "level": None}], files={"file-c": b"\x89PNG"})
+    for _ in range(2):
+        assert run(["archive", "--out", "a", "--lake", "l"]) == ExitCode.DATA
+        *_, empty, refused, rejects = capfd.readouterr().err.splitlines()
+        assert "2 result files without content" in empty and "rejects" not in refused
+        assert re.fullmatch(r"l: 1 file refused: a/raw/ftjob-abcdef/.*: a PNG image\S*", refused)
+        assert rejects.endswith("1 reject: see `tunelog rejects --lake l`")
+
+
 def test_a_fault_is_a_row(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     """`archive verify` prints a row for each fault and ends with 1."""
     run(["archive", "--out", "a"])
@@ -114,6 +137,11 @@ def test_a_fault_is_a_row(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["archive"], ExitCode.USAGE, "no --out DIR"),
         (["archive", "--out", "a", "--since", "yore"], ExitCode.USAGE, "'yore' is no date"),
+        (
+            ["archive", "--out", "a", "--since", "2025-01-01", "--job", A],
+            ExitCode.USAGE,
+            "leave one",
+        ),
         (["archive", "--out", "a", "--report", "r.html"], ExitCode.USAGE, "without --lake"),
         (["archive", "verify", "none"], ExitCode.USAGE, "no archive here"),
         (["watch", "--every", "soon"], ExitCode.USAGE, "'soon' is no time span"),

@@ -90,7 +90,6 @@ REFUSALS = {
     "the second page": (404, [A, "events"], True),
     "an API version that is not supported": (400, [A, "events"], False),
     "a key that may not read files": (403, ["file-aaa"], False),
-    "a key that ends meanwhile": (401, [A, "checkpoints"], False),
     "checkpoints for once": (404, [A, "checkpoints"], False),
 }
 

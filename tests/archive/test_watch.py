@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import keeping
@@ -16,6 +17,7 @@ from forked import started
 from keeping import A, B, C, account, assert_equal, faults, lines, small
 from server import KEY, NOW, Api, an_event, serving
 
+import pipeline.archive.store as store_module
 from pipeline import open_lake
 from pipeline.archive.store import Store
 from pipeline.archive.watch import Watcher
@@ -180,6 +182,52 @@ def test_it_ends_with_the_job(
     assert f"{B}: cancelled" in told.err
     with open_lake(tmp_path / "lake") as lake:
         assert lake.sql("select count(*) from events").item() == 9
+
+
+def test_files_are_there_when_they_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a round without a job to follow kept is written before it is to be ingested."""
+    write = store_module._write
+
+    def slow(item: Any) -> None:
+        time.sleep(0.1)
+        write(item)
+
+    monkeypatch.setattr(store_module, "_write", slow)
+    with serving(api := small()), account(api) as found, Store(tmp_path / "a") as store:
+        api.finish(B)
+        watcher = Watcher(store, found)
+        assert seen(watcher) == []
+        files = watcher.new_files()
+        assert files and all(file.is_file() for file in files)
+
+
+def test_what_is_not_taken_in_ends_it_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A job that succeeded, and of whose events one is none: told, and 1; once more, too."""
+    monkeypatch.chdir(tmp_path)
+    api = small()
+    api.events[B].append({**an_event(B, 70, NOW - 100), "level": None})
+    api.finish(B)
+    with serving(api), mock.patch.dict(os.environ, environment(api)):
+        for _ in range(2):
+            assert run([*WATCH, "--job", B]) == ExitCode.DATA
+            told = capsys.readouterr().err
+            assert "1 reject: see `tunelog rejects --lake lake`" in told
+            assert f"{B}: succeeded" in told
+
+
+def test_a_lake_that_cannot_be_used_is_told_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is asked for where the lake is a file, say."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lake").write_text("x")
+    with serving(small()) as api, mock.patch.dict(os.environ, environment(api)):
+        assert run(WATCH) == ExitCode.ENVIRONMENT
+    assert len(capsys.readouterr().err.splitlines()) == 1 and not api.asked
 
 
 def environment(api: Api) -> dict[str, str]:

@@ -1,0 +1,71 @@
+"""Whom to ask, and through whom: addresses in the settings, seen to before the first request."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from urllib.parse import unquote, urlsplit
+
+from pipeline.errors import UsageError
+
+_BASE, _AZURE = "OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"
+_UPPER = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_PROXIES = (*_UPPER, *map(str.lower, _UPPER))
+
+ADDRESSES = (_BASE, _AZURE, *_PROXIES)
+"""Environment variables of the client that hold addresses, in which passwords may lie."""
+
+
+def check_address(azure_endpoint: str | None) -> None:
+    """See that what is to be asked is an address.
+
+    Args:
+        azure_endpoint: of the Azure resource, None for OpenAI.
+
+    Raises:
+        UsageError: it is none.
+    """
+    value = os.environ.get(_BASE) if azure_endpoint is None else azure_endpoint
+    if value is None:
+        return
+    name, like = _BASE, "https://api.openai.com/v1"
+    if azure_endpoint is not None:
+        given = azure_endpoint == os.environ.get(_AZURE)
+        name = _AZURE if given else "--azure-endpoint"
+        like = "https://NAME.openai.azure.com"
+    if not value.strip():
+        raise UsageError(f"{name}: is empty: write it as {like}, or leave it out")
+    if not _is_address(value):
+        shown = _shown(value)
+        raise UsageError(f"{name}: {shown!r} is no address: write it as {like}")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    sound = value == value.strip() and value.isprintable() and " " not in parts.netloc
+    return sound and parts.scheme in ("http", "https") and bool(host) and port != 0
+
+
+def _shown(value: str) -> str:
+    """An address without what may be secret in it, whatever is wrong with it."""
+    scheme, slashes, rest = value.rpartition("://")
+    place = rest.partition("?")[0].partition("#")[0].rpartition("@")[2]
+    return f"{scheme.rpartition('@')[2]}{slashes}{place}"
+
+
+def proxies() -> str:
+    """The settings of proxies, without their credentials."""
+    told = {name: _shown(value) for name in _PROXIES if (value := os.environ.get(name))}
+    return ", ".join(f"{name}={value}" for name, value in told.items()) or "proxy settings"
+
+
+def credentials(value: str) -> list[str]:
+    """What of an address no text may hold: the password, and what is sent for it."""
+    user, _, password = value.rpartition("://")[2].rpartition("@")[0].partition(":")
+    sent = f"{unquote(user)}:{unquote(password)}"
+    found = [password, unquote(password), b64encode(sent.encode()).decode()]
+    return found if password else []

@@ -1,0 +1,155 @@
+"""What can be refused is refused before the first request."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from keeping import small
+from server import KEY, Api, serving
+
+from pipeline.cli import run
+from pipeline.cli.report import check_report
+from pipeline.errors import ExitCode, UsageError
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """The small account, in the environment of this process; it runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    names = {"OPENAI_API_KEY": KEY}
+    with serving(small()) as api, mock.patch.dict(os.environ, names, OPENAI_BASE_URL=api.url):
+        yield api
+
+
+BASE = ["archive", "--out", "a", "--lake", "l"]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--report", "none/r.html"], "--report none/r.html: no folder none: make it"),
+        (["--report", "."], "--report .: is a folder"),
+        (["--report", "r.pdf"], "r.pdf: call it .html or .md"),
+        (["--output", "none/x.csv"], "--output none/x.csv: no folder none: make it"),
+        (["--output", f"{'x' * 300}.csv"], "File name too long"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_first(
+    api: Api, capsys: pytest.CaptureFixture[str], args: list[str], says: str
+) -> None:
+    """In one line, by the name of its option; nothing was asked for, and nothing is left."""
+    assert run([*BASE, *args]) in (ExitCode.USAGE, ExitCode.ENVIRONMENT)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line and args[1] in line
+    assert not api.asked and list(Path().iterdir()) == []
+
+
+def test_a_folder_that_nobody_may_write_is_told_first(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without permission, or on a full disk, by the name of the option."""
+
+    def refuse(*args: object, **named: object) -> None:
+        raise PermissionError(13, "Permission denied", "/tmp/xyz")
+
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", refuse)
+    assert run([*BASE, "--report", "r.html"]) == ExitCode.ENVIRONMENT
+    assert capsys.readouterr().err == (
+        "--report r.html: Permission denied: mend that, or name another file\n"
+    )
+    assert not api.asked
+
+
+@pytest.mark.parametrize("module", ["altair", "vl_convert"])
+def test_a_report_without_its_extra_is_told_first(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """What a page needs and is not installed is said before an hour of fetching."""
+    monkeypatch.setitem(sys.modules, module, None)
+    assert run([*BASE, "--report", "r.html"]) == ExitCode.ENVIRONMENT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"--report r.html: {module} is not installed: pip install 'tunelog[report]'"
+    assert not api.asked and list(Path().iterdir()) == []
+
+
+def test_settings_that_no_report_can_go_by_are_told_first(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A `tunelog.toml` with a mistake is told before anything is asked."""
+    Path("tunelog.toml").write_text("[check\n")
+    assert run([*BASE, "--report", "r.html"]) == ExitCode.USAGE
+    assert "tunelog.toml: no TOML" in capsys.readouterr().err and not api.asked
+
+
+def test_a_file_may_lie_in_a_folder_that_is_made(api: Api) -> None:
+    """In the archive's; in the lake's, beside its parts."""
+    assert run(["archive", "--out", "a", "--output", "a/jobs.csv"]) == ExitCode.OK
+    assert Path("a/jobs.csv").stat().st_size
+    check_report("l/r.html", "--report", [Path("l")])
+    with pytest.raises(UsageError, match="no folder l"):
+        check_report("l/r.html", "--report", [Path("a")])
+
+
+LIKE = "is no address: write it as https://"
+ADDRESSES = {
+    "no scheme": ("OPENAI_BASE_URL", "127.0.0.1:9/v1", f"'127.0.0.1:9/v1' {LIKE}"),
+    "a password without scheme": ("OPENAI_BASE_URL", "me:hunter22@host/v1", f"'host/v1' {LIKE}"),
+    "another scheme": ("OPENAI_BASE_URL", "ftp://me:hunter22@host", f"'ftp://host' {LIKE}"),
+    "a secret parameter": ("OPENAI_BASE_URL", "host/v1?key=hunter22", f"'host/v1' {LIKE}"),
+    "no host": ("OPENAI_BASE_URL", "https:///v1", f"'https:///v1' {LIKE}"),
+    "half a host": ("OPENAI_BASE_URL", "https://[::1/v1", LIKE),
+    "a port that is none": ("OPENAI_BASE_URL", "https://host:99999/v1", LIKE),
+    "a space": ("OPENAI_BASE_URL", "https://host name/v1", LIKE),
+    "nothing": ("OPENAI_BASE_URL", "", "OPENAI_BASE_URL: is empty"),
+    "Azure": ("AZURE_OPENAI_ENDPOINT", "name.openai.azure.com", f"'name.openai.azure.com' {LIKE}"),
+}
+
+
+@pytest.mark.parametrize("what", ADDRESSES)
+@pytest.mark.parametrize("command", [["archive", "--out", "a"], ["watch"]])
+def test_an_address_that_is_none_is_told_at_once(
+    api: Api, capsys: pytest.CaptureFixture[str], what: str, command: list[str]
+) -> None:
+    """In one line with its name and value, less what is secret in it, and how it should look."""
+    name, value, says = ADDRESSES[what]
+    key = {"OPENAI_API_KEY": "", "AZURE_OPENAI_API_KEY": KEY, "OPENAI_API_VERSION": "v"}
+    with mock.patch.dict(os.environ, {name: value} | (key if what == "Azure" else {})):
+        assert run(command) == ExitCode.USAGE
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"{name}: ") and says in line and "hunter22" not in line
+        if what == "Azure":
+            assert run([*command, "--azure-endpoint", "//host"]) == ExitCode.USAGE
+            assert "--azure-endpoint: '//host' is no address" in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "http_proxy"])
+@pytest.mark.parametrize("scheme", ["socks5", "htp"])
+def test_a_proxy_that_cannot_be_used_is_told_at_once(
+    api: Api, capsys: pytest.CaptureFixture[str], name: str, scheme: str
+) -> None:
+    """In one line with its name and value, without the password."""
+    with mock.patch.dict(os.environ, {name: f"{scheme}://me:hunter22@127.0.0.1:9"}):
+        assert run(["archive", "--out", "a"]) == ExitCode.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{name}={scheme}://127.0.0.1:9: ") and line.endswith("or unset it")
+    assert "hunter22" not in line
+
+
+@pytest.mark.parametrize("closed", [[1], [0, 1, 2]])
+def test_closed_streams_are_no_failure(api: Api, closed: list[int]) -> None:
+    """Who closes standard streams loses what would have been printed there, and nothing else."""
+    close = " ".join(f"{number}>&-" if number else "<&-" for number in closed)
+    command = f"{shlex.quote(sys.executable)} -m pipeline.cli archive --out a --job no {close}"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True)
+    assert ended.returncode == ExitCode.DATA and not ended.stdout
+    told = "a: something is missing: run the same command again; the rest is there\n"
+    assert ended.stderr == ("" if 2 in closed else told)

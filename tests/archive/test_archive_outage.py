@@ -1,0 +1,150 @@
+"""Where going on is hopeless a run ends soon, says why, keeps what it has, and goes on later."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from keeping import assert_equal, faults, lines
+from keeping import run as fetched
+from server import KEY, NOW, Api, an_event, serving
+
+from pipeline.archive.outage import IN_A_ROW
+from pipeline.cli import run
+from pipeline.errors import ExitCode
+
+Answered = Callable[[int, list[str]], int | None]
+"""Number of a request and what it asks for -> status of its refusal."""
+
+
+CSV = b"step,train_loss\n1,0.5\n"
+
+
+def many(jobs: int = 40) -> Api:
+    """An account of jobs with an event, a checkpoint and a result file each."""
+    api = Api()
+    for n in range(jobs):
+        job = f"ftjob-{n:024}"
+        api.add(job, [an_event(job, 0, NOW - 90_000)], checkpoints=1, files={f"file-{n:06}": CSV})
+    return api
+
+
+def refusing(api: Api, refused: Answered) -> None:
+    """Let a server refuse requests; 0 drops the connection."""
+    answer, numbers = api.answer, count()
+
+    def otherwise(target: str, headers: Any) -> tuple[int, bytes]:
+        with api.lock:
+            path = target.partition("?")[0].removeprefix("/v1/").split("/")
+            status = refused(next(numbers), path)
+        if status == 0:
+            raise ConnectionError
+        return (status, b'{"error": {"message": "no"}}') if status else answer(target, headers)
+
+    api.answer = otherwise  # type: ignore[method-assign]
+
+
+def archive(api: Api, *args: str) -> int:
+    """One call of the command, which tries nothing again."""
+    with mock.patch.dict(os.environ, OPENAI_API_KEY=KEY, OPENAI_BASE_URL=api.url):
+        return run(["archive", "--out", "a", "--retries", "0", *args])
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def then_all(api: Api) -> None:
+    """A later run, when the server is well again, has the rest."""
+    del api.answer  # type: ignore[misc]
+    kept = len(lines(Path("a")))
+    assert not fetched(api, Path("a")).failed
+    assert len(lines(Path("a"))) > kept
+    assert_equal(Path("a"), api)
+
+
+@pytest.mark.parametrize(("status", "all_of_it"), [(401, False), (403, True)])
+def test_a_key_that_ends_meanwhile_ends_the_run(
+    capsys: pytest.CaptureFixture[str], status: int, all_of_it: bool
+) -> None:
+    """At once, or where it may ask for nothing any more: one line says to check the key."""
+    with serving(many(60)) as api:
+        refusing(api, lambda n, path: status if n > 30 else None)
+        assert archive(api, "--lake", "l") == ExitCode.DATA
+        told = capsys.readouterr()
+        stopped, lake = told.err.splitlines()
+        assert stopped.startswith("a: stopped: ") and f"status {status}" in stopped
+        assert "check that OPENAI_API_KEY" in stopped and "run the same command again" in stopped
+        assert re.match(r"l: \d+ new events", lake)
+        assert len(api.asked) < (120 if all_of_it else 31 + 2 * 16)
+        if not all_of_it:
+            assert "problem" not in told.out
+        then_all(api)
+
+
+@pytest.mark.parametrize("status", [502, 0, 429])
+def test_an_outage_ends_the_run(capsys: pytest.CaptureFixture[str], status: int) -> None:
+    """Many requests in a row without an answer are enough; the lake has what came before."""
+    with serving(many(60)) as api:
+        refusing(api, lambda n, path: status if n > 30 else None)
+        assert archive(api, "--format", "jsonl") == ExitCode.DATA
+        told = capsys.readouterr()
+        (line,) = told.err.splitlines()
+        assert f"a: stopped: {IN_A_ROW} requests in a row failed, the last: " in line
+        assert line.endswith("run the same command again later; what was fetched is there")
+        assert f"{IN_A_ROW} requests in a row" in told.out.splitlines()[-1]
+        assert len(api.asked) < 120
+        then_all(api)
+
+
+def test_named_jobs_are_not_all_asked_for_in_an_outage() -> None:
+    """Where the server never answers, jobs that are named one by one are given up, too."""
+    with serving(many()) as api:
+        refusing(api, lambda n, path: 503)
+        named = [word for n in range(40) for word in ("--job", f"ftjob-{n:024}")]
+        assert archive(api, *named) == ExitCode.DATA
+        assert len(api.asked) == IN_A_ROW
+
+
+def test_failures_here_and_there_end_nothing() -> None:
+    """Answers between them say that the server is there: all that can be had is fetched."""
+    with serving(many()) as api:
+        bad = {f"ftjob-{n:024}" for n in range(0, 40, 2)}
+        refusing(api, lambda n, path: 500 if bad & {*path} and path[-1] == "events" else None)
+        report = fetched(api, Path("a"), retries=0, concurrency=2)
+        assert not report.stopped and {o.job.id for o in report.outcomes if o.problems} == bad
+        then_all(api)
+
+
+def test_a_key_that_may_not_read_files_brings_the_rest() -> None:
+    """However many files are refused in a row, in a second run too, which asks for these alone."""
+    with serving(many()) as api:
+        refusing(api, lambda n, path: 403 if path[0] == "files" else None)
+        for _ in range(2):
+            report = fetched(api, Path("a"), retries=0)
+            assert not report.stopped and len(report.outcomes) == 40
+        assert {fault.rule for fault in faults(Path("a"))} == {"result_files_are_there"}
+        then_all(api)
+
+
+def test_a_log_shows_life(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no terminal shows it, a line now and then says how far it is."""
+    monkeypatch.setattr("pipeline.cli.archive.LIFE_SECONDS", 0.05)
+    with serving(many(8)) as api:
+        api.latency = 0.05
+        assert archive(api, "--concurrency", "2") == ExitCode.OK
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) >= 3
+    for line in told:
+        assert re.fullmatch(r"archive: \d of 8\+? jobs, \d events, \d+/s, after \d s|"
+                            "archive: listing jobs, after 0 s", line)  # fmt: skip
