@@ -307,9 +307,10 @@ COMMITS = pa.schema(
         pa.field("sources", pa.int64(), nullable=False),
         pa.field("events", pa.int64(), nullable=False),
         pa.field("rejects", pa.int64(), nullable=False),
+        pa.field("last_event_at", _TIME),
     ]
 )
-"""One row per commit: how many sources, events and rejects the lake held after it."""
+"""One row per commit: what the lake held after it, and when the last event was that it read."""
 
 TABLES: dict[str, pa.Schema] = {
     "events": EVENTS,

@@ -257,14 +257,16 @@ def age(path: Path) -> None:
     """Make a lake what version 1 left behind."""
     store = Store(path, create=False)
     db = store.ledger._db
-    for file in [*store.live("sources"), store.empty("sources")]:
-        table = pq.read_table(file).drop_columns("companions")
-        file.chmod(0o600)
-        pq.write_table(table, file)
+    for table, lacks in (("sources", "companions"), ("commits", "last_event_at")):
+        for file in [*store.live(table), store.empty(table)]:
+            older = pq.read_table(file).drop_columns(lacks)
+            file.chmod(0o600)
+            pq.write_table(older, file)
     store.empty("companions").unlink()
     (path / "companions").rmdir()
     db.execute("alter table sources drop column companions")
     db.execute("alter table segments drop column speaks")
+    db.execute("alter table commits drop column last_event_at")
     db.execute("update meta set value = '1' where key = 'lake_version'")
     assert LAKE_VERSION == 3
     store.ledger.close()

@@ -29,6 +29,7 @@ from pipeline.lake.reports import (
     source_row,
     stream_rows,
 )
+from pipeline.lake.segments import last_event_at
 from pipeline.lake.store import Commit, Store
 from pipeline.lake.version import Refused
 from pipeline.lake.withdraw import without_sources
@@ -240,6 +241,7 @@ def _commit(
                     reading.status = "known"
             readings = [r for r in readings if r.source_id not in raced]
         taken.ties = {name: row["job_id"] for name, row in held_streams(store, readings).items()}
+        commit.last_event_at = last_event_at([*taken.events, *taken.pending])
         change = Change(store, folder, commit)
         settled, names = change.bring(taken)
         held = held_streams(store, readings)

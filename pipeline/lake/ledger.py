@@ -144,6 +144,7 @@ class Ledger(Questions):
         known = {row["name"] for row in self._db.execute("pragma table_info(segments)")}
         if "speaks" not in known:
             self._db.execute("alter table segments add column speaks integer")
+            self._db.execute("alter table commits add column last_event_at text")
         self._db.execute(
             "update meta set value = ? where key = 'lake_version'", (str(LAKE_VERSION),)
         )
@@ -162,9 +163,11 @@ class Ledger(Questions):
             or 0
         )
 
-    def end_commit(self, commit_id: int) -> None:
-        """Fill in what the lake holds after the commit."""
-        self._db.execute(sql_text("lake/end_commit"), {"commit_id": commit_id})
+    def end_commit(self, commit_id: int, last_event_at: datetime | None) -> None:
+        """Fill in what the lake holds after the commit, and when what it read ends."""
+        told = last_event_at and last_event_at.isoformat()
+        values = {"commit_id": commit_id, "last_event_at": told}
+        self._db.execute(sql_text("lake/end_commit"), values)
 
     def add_segment(self, name: str, staged: Staged, size: int, commit_id: int) -> None:
         """Make a staged file live under its name."""

@@ -6,7 +6,9 @@ import hashlib
 import os
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +125,17 @@ def stage_table(folder: Path, kind: str, rows: list[dict[str, object]]) -> Stage
     writer = SegmentWriter(folder, kind)
     writer.write(pa.Table.from_pylist(rows, schema=TABLES[kind]))
     return writer.finish()
+
+
+def last_event_at(staged: Sequence[Staged]) -> datetime | None:
+    """When the last event of staged files happened, as their footers tell."""
+    times = []
+    for file in staged:
+        footer = pq.read_metadata(file.path)
+        place = footer.schema.names.index("created_at")
+        groups = (footer.row_group(number).column(place) for number in range(footer.num_row_groups))
+        times.extend(group.statistics.max for group in groups if group.statistics)
+    return max(times, default=None)
 
 
 def publish(staged: Staged, folder: Path) -> str:

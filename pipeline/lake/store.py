@@ -193,6 +193,8 @@ class Commit:
         self.ledger = store.ledger
         self.id = self.ledger.begin_commit(command)
         self.moment = now()
+        self.last_event_at: datetime | None = None
+        """When the last event happened of those it read, new or not."""
         self._touched: set[Path] = set()
 
     def add(self, staged: Staged | None) -> None:
@@ -226,7 +228,7 @@ class Commit:
         Args:
             whole: write the snapshots whole.
         """
-        self.ledger.end_commit(self.id)
+        self.ledger.end_commit(self.id, self.last_event_at)
         for table in _SNAPSHOTS:
             parts = self._store.live(table)
             anew = whole or table in self.ledger.rewritten or len(parts) >= MOST_PARTS
@@ -250,8 +252,8 @@ class Commit:
 def from_ledger(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the ledger under the contract's names and types."""
     values = dict(row)
-    for name in ("ingested_at", "committed_at"):
-        if name in values:
+    for name in ("ingested_at", "committed_at", "last_event_at"):
+        if values.get(name) is not None:
             try:
                 values[name] = datetime.fromisoformat(values[name])
             except ValueError:

@@ -1,7 +1,7 @@
 """A lake made by an older version, brought up to date when it is opened.
 
 Version 2: a table of companions, and their number in each source.
-Version 3: whether messages of a segment tell steps.
+Version 3: whether messages of a segment tell steps, and when what a commit read ends.
 """
 
 from __future__ import annotations

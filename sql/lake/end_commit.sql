@@ -11,5 +11,6 @@ set
     rejects = (
         select coalesce(sum(row_count), 0) from segments
         where kind = 'rejects' and removed_at is null
-    )
+    ),
+    last_event_at = :last_event_at
 where commit_id = :commit_id

@@ -13,7 +13,8 @@ create table commits (
     command text not null,
     sources integer not null,
     events integer not null,
-    rejects integer not null
+    rejects integer not null,
+    last_event_at text -- of what an ingest read
 ) strict;
 
 -- one row per Parquet file that was ever live: live while removed_at is null

@@ -1,11 +1,11 @@
 -- Where did a job stand still, in the midst of its steps or at the end of the dump?
 --
 -- Grain: job_id, after_step_at
--- Reads: stg_events, stg_milestones, lake_events, thresholds
+-- Reads: stg_events, stg_milestones, stg_dumps, lake_events, thresholds
 -- Caveat: by the times between neighbouring steps of the job, against their median. A job that no
---   message ends and whose training is not complete is silent when the last event of the whole
---   lake is that much later than its own; silent for very long means that it was dumped no more.
---   Azure's step times are synthetic: its jobs have no rows. The clock of this machine is not
+--   message ends and whose training is not complete is silent when the last event of its last dump
+--   (stg_dumps) is that much later than its own; silent for very long means that it was dumped no
+--   more. Azure's step times are synthetic: its jobs have no rows. The clock of this machine is not
 --   asked.
 create or replace view stalls as
 with limits as (
@@ -69,12 +69,13 @@ ends as (
 silences as (
     select
         jobs.*,
-        clock.last_event_at,
+        coalesce(dumps.ended_at, clock.last_event_at) as last_event_at,
         ends.last_message_at,
         ends.is_ended,
         unnest(jobs.long) as step
     from jobs
     cross join clock
+    left join stg_dumps as dumps on jobs.job_id = dumps.job_id
     left join ends on jobs.job_id = ends.job_id
 ),
 
@@ -117,7 +118,7 @@ comment on column stalls.after_step is 'step before it [step]';
 comment on column stalls.next_step is 'step after it, NULL where silent [step]';
 comment on column stalls.after_step_at is 'when the step before it was logged [UTC]';
 comment on column stalls.until is
-    'when the next step was logged, or the last event of the lake where silent [UTC]';
+    'when the next step was logged, or the last event of the dump where silent [UTC]';
 comment on column stalls.seconds is
     'how long it stood still; where silent, since its last event [s]';
 comment on column stalls.usual_seconds is 'median time between neighbouring steps of the job [s]';

@@ -1,13 +1,13 @@
 -- How fast does each job train, and when will those still running be done?
 --
 -- Grain: job_id
--- Reads: stg_job_states, stg_events, loss_curves, lake_events
+-- Reads: stg_job_states, stg_events, stg_dumps, loss_curves, lake_events
 -- Caveat: by the times between neighbouring logged steps where the step rises, so that a restart
 --   counts as none; pauses count. Time stamps have whole seconds: the median is rough where steps
 --   are quick. recent is over the last tenth of these, ten at least. The end is told for running
---   jobs with known total_steps, at the recent pace, against the last event of the whole lake,
---   never the clock. Azure's step times are synthetic (has_synthetic_times): nothing is told by
---   them.
+--   jobs with known total_steps, at the recent pace, against the last event of the job's last dump
+--   (stg_dumps), never the clock. Azure's step times are synthetic (has_synthetic_times): nothing
+--   is told by them.
 create or replace view throughput as
 with clock as (
     select max(created_at) as last_event_at
@@ -92,7 +92,8 @@ select
                 paces.last_step_at
                 + to_microseconds((1e6 * steps_left * paces.recent_seconds_per_step)::bigint)
     end as done_at,
-    (epoch_us(done_at) - epoch_us(clock.last_event_at)) / 1e6 as seconds_left,
+    (epoch_us(done_at) - epoch_us(coalesce(dumps.ended_at, clock.last_event_at))) / 1e6
+        as seconds_left,
     jobs.billed_tokens,
     jobs.billed_tokens / nullif(epoch(jobs.ended_at) - epoch(jobs.started_at), 0)
         as billed_tokens_per_second,
@@ -101,6 +102,7 @@ select
 from paces
 inner join stg_job_states as jobs on paces.job_id = jobs.job_id
 left join curves on paces.job_id = curves.job_id
+left join stg_dumps as dumps on paces.job_id = dumps.job_id
 cross join clock
 ;
 
@@ -125,7 +127,7 @@ comment on column throughput.steps_left is
     'steps to go, NULL where it does not run or the plan is unknown [step]';
 comment on column throughput.done_at is 'when its last step is due at the recent pace [UTC]';
 comment on column throughput.seconds_left is
-    'from the last event of the lake to done_at, negative where it is overdue [s]';
+    'from the last event of the dump to done_at, negative where it is overdue [s]';
 comment on column throughput.billed_tokens is
     'training tokens billed, from Azure''s messages [token]';
 comment on column throughput.billed_tokens_per_second is
