@@ -11,8 +11,9 @@ from typing import Any
 from pipeline.archive import pages
 from pipeline.archive.account import Account, Answer, Failure
 from pipeline.archive.chains import History, Walk
+from pipeline.archive.layout import safe
 from pipeline.archive.pages import JobFacts, Page
-from pipeline.archive.store import Store, safe
+from pipeline.archive.store import Store
 
 LIMIT = 100
 """Items a page: what the API is known to give at most."""

@@ -11,8 +11,9 @@ from typing import Any
 from pipeline.archive.account import Account, Answer, Failure
 from pipeline.archive.chains import LISTS, Walk
 from pipeline.archive.fetching import LIMIT, Fetcher, Outcome, keep, page_line
+from pipeline.archive.layout import safe
 from pipeline.archive.pages import JobFacts, facts
-from pipeline.archive.store import Store, safe
+from pipeline.archive.store import Store
 
 _JOBS = "/fine_tuning/jobs"
 

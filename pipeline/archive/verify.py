@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.archive import manifest, pages
 from pipeline.archive.chains import LISTS, Histories, Line, Walk
-from pipeline.archive.store import unnamed
+from pipeline.archive.layout import is_body, stranger, unnamed
 from pipeline.errors import UsageError
 
 if sys.version_info >= (3, 14):
@@ -50,6 +50,7 @@ class Proof:
         events: different events of all jobs.
         files: files read.
         gone: lists and files that the server said it does not have.
+        strangers: files below `raw/` that no archive made.
         whole: all jobs of the account were listed, and not only some that were asked for.
     """
 
@@ -59,6 +60,7 @@ class Proof:
     events: int = 0
     files: int = 0
     gone: int = 0
+    strangers: list[str] = field(default_factory=list)
     whole: bool = False
 
 
@@ -72,7 +74,7 @@ def verify(folder: Path, told: Callable[[int, int | None], None] | None = None) 
     Raises:
         UsageError: there is no archive.
     """
-    if not (folder / manifest.NAME).is_file():
+    if not (folder / manifest.NAME).is_file() or stranger(folder):
         raise UsageError(
             f"{folder}: no archive here: make one with `tunelog archive --out {folder}`"
         )
@@ -147,7 +149,12 @@ class _Verifier:
             self._told(done, total)
         for file in unnamed(self._folder, dict.fromkeys(self._lines, 0)):
             place = file.relative_to(self._folder).as_posix()
-            self._fault("files_are_named", place, "no line of the manifest names it")
+            if is_body(place):
+                problem = "no line of the manifest names it"
+                advice = f"{AGAIN}; if it stays, it is no body of the archive: move it elsewhere"
+                self._fault("files_are_named", place, problem, advice)
+            else:
+                self._found.strangers.append(place)
 
     def _body(self, name: str, line: Line) -> bytes | None:
         file = self._folder / name

@@ -161,6 +161,9 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
         )
     if proof.gone:
         note(f"{folder}: {proof.gone:,} lists or files were gone from the server: see `gone` in it")
+    if proof.strangers:
+        others = count(len(proof.strangers), "file")
+        note(f"{folder}: {others} below raw/ that no archive made, such as {proof.strangers[0]}")
     return ExitCode.DATA if proof.faults else ExitCode.OK
 
 
