@@ -37,6 +37,7 @@ REGULAR = "sql/normalise/regular.sql"
 MARKS = "pipeline/marks.py"
 ARCHIVE = "tests/archive/test_archive.py::test_"
 PROOF = "tests/archive/test_archive_verify.py::test_"
+SECRETS = "tests/archive/test_archive_secrets.py::test_"
 FETCHING = "pipeline/archive/fetching.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
@@ -492,8 +493,23 @@ MUTANTS = (
            "if not is_body(name):", "if not name:",
            PROOF + "files_of_others_in_an_archive_stay"),
     Mutant("archive", "an escaped key passes", "pipeline/archive/redaction.py",
-           "{secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret), *secret.split()}",
-           "{secret}", "tests/archive/test_archive_cli.py::test_no_spelling_of_a_secret_passes"),
+           "{secret, *escaped, *secret.split()}", "{secret}",
+           "tests/archive/test_archive_cli.py::test_no_spelling_of_a_secret_passes"),
+    Mutant("archive", "a request id is kept as it came", "pipeline/archive/account.py",
+           "return self.redactor.text(told) if told else None", "return told",
+           SECRETS + "what_the_client_was_given_comes_back_nowhere"),
+    Mutant("archive", "values of custom headers are not known", "pipeline/archive/redaction.py",
+           "        found.append(value)\n", "        pass\n",
+           SECRETS + "what_the_client_was_given_comes_back_nowhere"),
+    Mutant("archive", "an id is asked for without the secret in it", "pipeline/archive/account.py",
+           "self._real.get(part, part)", "part",
+           SECRETS + "ids_that_hold_a_secret_are_kept_without_it"),
+    Mutant("archive", "a header as a pair is kept", "pipeline/archive/credential_names.py",
+           "return frozenset(labels), frozenset(values)", "return frozenset(), frozenset()",
+           SECRETS + "credentials_are_known_by_form_and_by_what_stands_beside_them"),
+    Mutant("archive", "counts of tokens are taken for secrets",
+           "pipeline/archive/credential_names.py", "_COUNT.fullmatch(value)", "value is None",
+           "tests/archive/test_archive_cli.py::test_credentials_in_job_objects_are_removed"),
     Mutant("archive", "the process beside it gets the key", "pipeline/cli/feeding.py",
            " if k not in SECRET_VARIABLES", "",
            "tests/archive/test_archive_cli.py::test_a_large_archive_is_ingested_while_it_is_fetched"),

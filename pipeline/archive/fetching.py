@@ -233,25 +233,23 @@ class Fetcher:
         self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
 
     def _keep(self, answer: Answer, line: dict[str, Any], place: str, suffix: str) -> Any:
-        return keep(self._store, self._account, answer, line, place, suffix)
+        return keep(self._store, answer, line, place, suffix)
 
 
 def keep(
-    store: Store, account: Account, answer: Answer, line: dict[str, Any], place: str, suffix: str
+    store: Store, answer: Answer, line: dict[str, Any], place: str, suffix: str
 ) -> dict[str, Any]:
-    """Keep a response, without secrets; the line as it was written."""
-    of_jobs = line["kind"] in ("jobs", "job")
-    body, removed = account.redactor.body(answer.body, of_jobs=of_jobs)
-    if removed:
-        line = {**line, "removed": removed}
+    """Keep a response; the line as it was written."""
+    if answer.removed:
+        line = {**line, "removed": answer.removed}
     line = {
         **line,
-        "url": account.redactor.text(answer.url),
+        "url": answer.url,
         "time": _now(),
         "status": 200,
         "request_id": answer.request_id,
     }
-    return store.keep(line, body, place, suffix)
+    return store.keep(line, answer.body, place, suffix)
 
 
 def page_line(kind: str, walk: Walk, page: Page, *, joined: bool = False) -> dict[str, Any]:

@@ -142,7 +142,7 @@ class Run:
     # -- which jobs -----------------------------------------------------------------------------
 
     def _named(self, jobs: Sequence[str]) -> Iterator[JobFacts]:
-        for job in dict.fromkeys(jobs):
+        for job in dict.fromkeys(map(self._account.shown, jobs)):
             try:
                 yield job_facts(self._store, self._account, job)[0]
             except Failure as failure:
@@ -194,7 +194,7 @@ def listed_jobs(
         young = [job for job in found if since is None or job.created >= since]
         new = [job for job in young if job.id not in seen and wanted(job)]
         early = answer.page.has_more and len(young) < len(found)  # all further ones are older
-        walk.add(_keep_list(store, account, answer, walk, new, early))
+        walk.add(_keep_list(store, answer, walk, new, early))
         seen.update(answer.page.ids)
         yield new
 
@@ -219,18 +219,18 @@ def newest_jobs(
     changed = told.get(_JOBS) != answer.body
     if changed:
         walk = Walk(store.next_walk(), False, 0)
-        _keep_list(store, account, answer, walk, found, answer.page.has_more)
+        _keep_list(store, answer, walk, found, answer.page.has_more)
         told[_JOBS] = answer.body
     return found, changed
 
 
 def _keep_list(
-    store: Store, account: Account, answer: Answer, walk: Walk, jobs: list[JobFacts], early: bool
+    store: Store, answer: Answer, walk: Walk, jobs: list[JobFacts], early: bool
 ) -> dict[str, Any]:
     assert answer.page is not None
     line = page_line("jobs", walk, answer.page, joined=early)
     line["listed"] = {job.id: _owed(job) for job in jobs}
-    return keep(store, account, answer, line, "jobs/jobs", ".json")
+    return keep(store, answer, line, "jobs/jobs", ".json")
 
 
 def job_facts(
@@ -256,7 +256,7 @@ def job_facts(
     changed = told is None or told.get(job) != answer.body
     if changed:
         line = {"kind": "job", "job": job, "listed": {job: _owed(found)}}
-        keep(store, account, answer, line, f"{safe(job)}/job", ".json")
+        keep(store, answer, line, f"{safe(job)}/job", ".json")
     if told is not None:
         told[job] = answer.body
     return found, changed
