@@ -495,6 +495,12 @@ MUTANTS = (
     Mutant("archive", "an escaped key passes", "pipeline/archive/redaction.py",
            "{secret, *escaped, *secret.split()}", "{secret}",
            "tests/archive/test_archive_cli.py::test_no_spelling_of_a_secret_passes"),
+    Mutant("archive", "a file cut short is kept", FETCHING,
+           "told in pages.sizes(answer.body)", "told", "tests/archive/test_archive_hardships.py::"
+           "test_a_file_that_was_cut_short_is_asked_for_again"),
+    Mutant("archive", "a file cut short is proven", "pipeline/archive/verify.py",
+           "told not in found", "told is found",
+           PROOF + "a_content_must_be_as_long_as_its_file_object_says"),
     Mutant("archive", "a request id is kept as it came", "pipeline/archive/account.py",
            "return self.redactor.text(told) if told else None", "return told",
            SECRETS + "what_the_client_was_given_comes_back_nowhere"),

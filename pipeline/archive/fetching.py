@@ -209,17 +209,38 @@ class Fetcher:
 
     def _file(self, job: JobFacts, history: History, file: str, outcome: Outcome) -> None:
         had = history.files.setdefault(file, {})
-        for kind, path, suffix in (
-            ("file", f"/files/{safe(file)}", ".json"),
-            ("content", f"/files/{safe(file)}/content", ".csv"),
-        ):
-            if kind in had or self._stop():
-                continue
-            answer = self._account.get(path)
-            place = f"{safe(job.id)}/{'result' if kind == 'content' else 'about'}-{safe(file)}"
-            line = {"kind": kind, "job": job.id, "file": file}
-            had[kind] = self._keep(answer, line, place, suffix)["path"]
-            outcome.files += kind == "content"
+        path = f"/files/{safe(file)}"
+        line = {"job": job.id, "file": file}
+        about = self._about(had)
+        for last in (False, True):
+            if self._stop():
+                return
+            if about is None:
+                answer = self._account.get(path)
+                about = answer.value or {}
+                place = f"{safe(job.id)}/about-{safe(file)}"
+                had["file"] = self._keep(answer, {"kind": "file", **line}, place, ".json")["path"]
+            if "content" in had or self._stop():
+                return
+            answer = self._account.get(f"{path}/content")
+            told = pages.told_size(about)
+            if told is None or answer.removed or told in pages.sizes(answer.body):
+                place = f"{safe(job.id)}/result-{safe(file)}"
+                kept = self._keep(answer, {"kind": "content", **line}, place, ".csv")
+                had["content"] = kept["path"]
+                outcome.files += 1
+                return
+            if last:
+                length = len(answer.body)
+                raise Failure(f"{path}/content: {length} bytes twice, but it has {told}: cut off")
+            about = None  # it may be that which is wrong
+
+    def _about(self, had: dict[str, str]) -> dict[str, Any] | None:
+        """The file object that an earlier run kept."""
+        try:
+            return pages.parsed(self._store.read(had["file"]))
+        except (KeyError, ValueError, OSError):
+            return None
 
     def _gone(
         self, job: JobFacts, history: History, what: str, failure: Failure, outcome: Outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,9 @@ class _Verifier:
         self._owed: dict[str, Any] = {}
         self._pages: dict[str, tuple[list[str], bool] | None] = {}
         """Ids and has_more of each list page; None of one that is damaged."""
+        self._told_sizes: dict[str, int | None] = {}
+        self._sizes: dict[str, frozenset[int]] = {}
+        """What file objects say of the length of contents, and what these may be said to have."""
 
     def proof(self) -> Proof:
         self._read_manifest()
@@ -177,6 +181,11 @@ class _Verifier:
 
     def _check_line(self, name: str, line: Line, body: bytes) -> None:
         """The manifest must say of a page what the page says."""
+        if line["kind"] == "content" and "removed" not in line:
+            self._sizes[name] = pages.sizes(body)
+        elif line["kind"] == "file":
+            with suppress(pages.Malformed):
+                self._told_sizes[name] = pages.told_size(pages.parsed(body))
         if line["kind"] not in (*LISTS, "jobs"):
             return
         try:
@@ -233,6 +242,14 @@ class _Verifier:
         for file in owed["files"]:
             if not history.lacks(file) and not history.holds(file):
                 self._fault("result_files_are_there", job, f"{file} is missing")
+            self._check_size(**history.files.get(file, {}))
+
+    def _check_size(self, file: str = "", content: str = "") -> None:
+        """A content is as long as its file object says."""
+        told, found = self._told_sizes.get(file), self._sizes.get(content)
+        if told and found and told not in found:
+            problem = f"{max(found)} bytes, but its file object says {told}"
+            self._fault("result_files_are_whole", content, problem, self._advice(content))
 
     def _sound(self, walks: list[Walk]) -> tuple[list[Walk], set[str]]:
         """Walks without a gap, judged by the pages themselves, and all ids on them."""

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,45 @@ def test_an_error_in_place_of_a_file_is_asked_for_again(tmp_path: Path, body: by
             return (200, body) if hit else route(p, q)
 
         twisted(api, busy)
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+@pytest.mark.parametrize("file", ["file-aaa", "file-b64"])
+def test_a_file_that_was_cut_short_is_asked_for_again(tmp_path: Path, file: str) -> None:
+    """A content that is shorter than the file object says is none; what remains short is told."""
+    with serving(small()) as api:
+        left = iter(range(3))
+
+        def short(route: Any, p: list[str], q: dict[str, str]) -> tuple[int, bytes]:
+            code, body = route(p, q)
+            cut = p == ["files", file, "content"] and next(left, None) is not None
+            return code, body[:-4] if cut else body
+
+        twisted(api, short)
+        (problem,) = problems(api, tmp_path / "a")
+        assert f"{file}/content: " in problem and "cut off" in problem
+        assert {fault.rule for fault in faults(tmp_path / "a")} == {"result_files_are_there"}
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+def test_a_size_may_be_that_of_what_base64_holds(tmp_path: Path) -> None:
+    """`bytes` counts the file or what is sent of it, or says nothing; the second answer counts."""
+    with serving(small()) as api:
+        about, content = api.files["file-b64"]
+        api.files["file-b64"] = {**about, "bytes": len(b64decode(content))}, content
+        del api.files["file-aaa"][0]["bytes"]
+        api.add("ftjob-x", files={"file-new": b"step\n1\n"}, events=[an_event(A, 90, NOW - 80_000)])
+        api.files["file-new"][0]["bytes"] = 3
+
+        def written(route: Any, p: list[str], q: dict[str, str]) -> tuple[int, bytes]:
+            found: tuple[int, bytes] = route(p, q)
+            if p == ["files", "file-new", "content"]:
+                api.files["file-new"][0]["bytes"] = len(found[1])
+            return found
+
+        twisted(api, written)
         assert not run(api, tmp_path / "a").failed
         assert_equal(tmp_path / "a", api)
 

@@ -145,6 +145,27 @@ def test_a_changed_line_is_mended(api: Api, out: Path, kind: str, last: bool) ->
         assert_equal(out, api)
 
 
+def test_a_content_must_be_as_long_as_its_file_object_says(api: Api, out: Path) -> None:
+    """A short file that an archive took for whole is a fault; what the advice says mends it."""
+    from pipeline.archive.layout import named
+
+    said = [{k: v for k, v in line.items() if k != "prev"} for line in lines(out)]
+    line = next(
+        line for line in said if line.get("file") == "file-aaa" and line["kind"] == "content"
+    )
+    (out / line["path"]).unlink()
+    line["path"], line["sha256"] = named(short := b"step,tr", f"{A}/result-file-aaa", ".csv")
+    (out / line["path"]).write_bytes(packed := zstd.compress(short))
+    line.update(bytes=len(short), stored=len(packed))
+    (out / NAME).write_bytes(encode(said, "")[0])
+    (fault,) = faults(out)
+    assert (fault.rule, fault.place) == ("result_files_are_whole", line["path"])
+    assert "7 bytes" in fault.problem and f"remove {line['path']}" in fault.advice
+    (out / line["path"]).unlink()
+    run(api, out)
+    assert_equal(out, api)
+
+
 def test_a_list_that_was_broken_off_proves_nothing(api: Api, out: Path, tmp_path: Path) -> None:
     """Neither --since nor watch makes up for a list of all jobs that did not reach its end."""
     other = tmp_path / "b"
