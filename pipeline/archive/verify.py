@@ -206,7 +206,8 @@ class _Verifier:
     # -- completeness -----------------------------------------------------------------------------
 
     def _check_listing(self) -> None:
-        """Since the last whole list of the account's jobs, none may have been broken off."""
+        """Since the last whole list of the account's jobs, none may have been broken off; and
+        there is one, be it of chosen jobs, or a job that was asked for by its id."""
         walks: dict[int, Walk] = {}
         for line in self._listings:
             walks.setdefault(line["walk"], Walk(line["walk"], False, 0)).add(line)
@@ -218,6 +219,8 @@ class _Verifier:
             broken = broken or bad or not walk.ended
         if broken:
             self._fault("jobs_are_listed", "jobs", "a list of jobs has a gap or no end")
+        if not (walks or self._owed):
+            self._fault("jobs_are_listed", "jobs", "the manifest holds no list of jobs, and no job")
 
     def _check_job(self, job: str, owed: dict[str, Any]) -> None:
         history = self._histories.job(job)

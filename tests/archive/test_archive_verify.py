@@ -166,6 +166,25 @@ def test_a_content_must_be_as_long_as_its_file_object_says(api: Api, out: Path) 
     assert_equal(out, api)
 
 
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_manifest_without_jobs_proves_nothing(api: Api, out: Path, raw: bool) -> None:
+    """An empty manifest, or one that was only begun, is told, and what to do; another run mends."""
+    if not raw:
+        shutil.rmtree(out / "raw")
+    for left in (b"", b'{"kind":"jo', encode([{"kind": "mend", "breaks": [], "lost": []}], "")[0]):
+        (out / NAME).write_bytes(left)
+        assert ("jobs_are_listed", "jobs") in {(fault.rule, fault.place) for fault in faults(out)}
+    run(api, out)
+    assert_equal(out, api)
+
+
+def test_an_account_without_jobs_is_complete(tmp_path: Path) -> None:
+    """A list that is there, and names none, is whole."""
+    with serving(Api()) as api:
+        run(api, tmp_path / "none")
+    assert faults(tmp_path / "none") == [] and verify(tmp_path / "none").whole
+
+
 def test_a_list_that_was_broken_off_proves_nothing(api: Api, out: Path, tmp_path: Path) -> None:
     """Neither --since nor watch makes up for a list of all jobs that did not reach its end."""
     other = tmp_path / "b"
