@@ -37,6 +37,7 @@ REGULAR = "sql/normalise/regular.sql"
 MARKS = "pipeline/marks.py"
 ARCHIVE = "tests/archive/test_archive.py::test_"
 PROOF = "tests/archive/test_archive_verify.py::test_"
+HARDSHIPS = "tests/archive/test_archive_hardships.py::test_"
 SECRETS = "tests/archive/test_archive_secrets.py::test_"
 FETCHING = "pipeline/archive/fetching.py"
 LOOKS = "tests/test_verify.py::test_"
@@ -496,14 +497,23 @@ MUTANTS = (
            "{secret, *escaped, *secret.split()}", "{secret}",
            "tests/archive/test_archive_cli.py::test_no_spelling_of_a_secret_passes"),
     Mutant("archive", "a file cut short is kept", FETCHING,
-           "told in pages.sizes(answer.body)", "told", "tests/archive/test_archive_hardships.py::"
-           "test_a_file_that_was_cut_short_is_asked_for_again"),
+           "told in pages.sizes(answer.body)", "told",
+           HARDSHIPS + "a_file_that_was_cut_short_is_asked_for_again"),
     Mutant("archive", "a file cut short is proven", "pipeline/archive/verify.py",
            "told not in found", "told is found",
            PROOF + "a_content_must_be_as_long_as_its_file_object_says"),
     Mutant("archive", "an empty manifest is complete", "pipeline/archive/verify.py",
            "if not (walks or self._owed):", "if walks is None:",
            PROOF + "a_manifest_without_jobs_proves_nothing"),
+    Mutant("archive", "a job that was deleted meanwhile is a fault for good", FETCHING,
+           "if failure.missing and self._vanished(job, outcome):", "if failure.status is None:",
+           HARDSHIPS + "a_job_that_is_deleted_meanwhile_is_noted"),
+    Mutant("archive", "a job that is listed again is still gone", "pipeline/archive/chains.py",
+           "return self.vanished > self.listed", "return self.vanished > 0",
+           HARDSHIPS + "a_job_that_is_listed_no_more_can_be_closed"),
+    Mutant("archive", "what was gone is never asked for again", "pipeline/archive/run.py",
+           "store.histories.doubt()", "pass",
+           HARDSHIPS + "what_was_gone_is_asked_for_again_on_demand"),
     Mutant("archive", "a request id is kept as it came", "pipeline/archive/account.py",
            "return self.redactor.text(told) if told else None", "return told",
            SECRETS + "what_the_client_was_given_comes_back_nowhere"),

@@ -64,6 +64,11 @@ class Failure(Exception):
         return self.status in _ABSENT
 
     @property
+    def missing(self) -> bool:
+        """What was asked for is not there; the endpoint is."""
+        return self.status in (404, 410)
+
+    @property
     def forgotten(self) -> bool:
         """The server may not know any more after which item it was asked to go on."""
         return self.absent or self.status == 400

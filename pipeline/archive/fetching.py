@@ -32,7 +32,7 @@ class Outcome:
         events: events on them that the archive did not hold.
         checkpoints: items on the pages of checkpoints.
         files: result files fetched.
-        gone: what the server says it does not have: lists, ids of result files.
+        gone: what the server says it does not have: lists, ids of result files, the job itself.
         problems: what failed.
     """
 
@@ -90,6 +90,8 @@ class Fetcher:
                 if not history.closed(what):
                     self._list(job, history, what, outcome, told, quiet)
             except Failure as failure:
+                if failure.missing and self._vanished(job, outcome):
+                    break
                 outcome.problems.append(f"{what}: {failure}")
         for file in job.files:
             try:
@@ -177,7 +179,7 @@ class Fetcher:
                     raise
                 if what == "checkpoints" or job.settled:
                     self._gone(job, history, what, failure, outcome)
-                if not history.lacks(what):
+                if history.walks[what] or not history.lacks(what):
                     raise
                 return
             page = answer.page
@@ -251,6 +253,22 @@ class Fetcher:
         self._told_gone.add((job.id, what))
         history.gone[what] += 1
         line = {"kind": "gone", "job": job.id, "what": what, "time": _now()}
+        self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
+
+    def _vanished(self, job: JobFacts, outcome: Outcome) -> bool:
+        """Whether the server has the job itself no more; it had when it listed it."""
+        try:
+            self._account.get(f"/fine_tuning/jobs/{safe(job.id)}")
+        except Failure as failure:
+            if failure.missing:
+                self.vanished(outcome, failure)
+            return failure.missing
+        return False
+
+    def vanished(self, outcome: Outcome, failure: Failure) -> None:
+        """Note that the server has a job no more: what is there of it is all there will be."""
+        outcome.gone.append("job")
+        line = {"kind": "vanished", "job": outcome.job.id, "time": _now()}
         self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
 
     def _keep(self, answer: Answer, line: dict[str, Any], place: str, suffix: str) -> Any:

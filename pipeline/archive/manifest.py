@@ -27,6 +27,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "file": {**_BODY, "job": str, "file": str},
     "content": {**_BODY, "job": str, "file": str},
     "gone": {"job": str, "what": str},
+    "vanished": {"job": str},
     "shown": {"job": str, "events": list},
     "judged": {"job": str, "rules": list},
     "mend": {"breaks": list, "lost": list},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -71,6 +72,7 @@ class Run:
         *,
         concurrency: int = 8,
         told: Callable[[Progress], None] = lambda progress: None,
+        again: bool = False,
     ) -> None:
         """Prepare a run.
 
@@ -79,7 +81,10 @@ class Run:
             account: whom to ask.
             concurrency: requests at once that the account allows.
             told: called as it goes on, from any thread.
+            again: ask once more for what was gone from the server.
         """
+        if again:
+            store.histories.doubt()
         self._store, self._account, self._concurrency = store, account, concurrency
         self._told = told
         self._stopping = threading.Event()
@@ -148,6 +153,12 @@ class Run:
             except Failure as failure:
                 if failure.refused and not self.report.progress.listed:
                     raise
+                known = self._store.histories.jobs.get(job)
+                if failure.missing and known and known.status is not None:
+                    outcome = Outcome(JobFacts(job, known.status, math.inf, False, ()))
+                    self._fetcher.vanished(outcome, failure)
+                    self.report.outcomes.append(outcome)
+                    continue
                 self.report.problems.append(f"{job}: {failure}")
 
     def _listed(self, since: float | None) -> Iterator[JobFacts]:

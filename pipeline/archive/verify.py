@@ -51,6 +51,7 @@ class Proof:
         events: different events of all jobs.
         files: files read.
         gone: lists and files that the server said it does not have.
+        vanished: jobs that the server had no more before all of them was fetched.
         strangers: files below `raw/` that no archive made.
         whole: all jobs of the account were listed, and not only some that were asked for.
     """
@@ -61,6 +62,7 @@ class Proof:
     events: int = 0
     files: int = 0
     gone: int = 0
+    vanished: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     whole: bool = False
 
@@ -226,6 +228,9 @@ class _Verifier:
         history = self._histories.job(job)
         self._found.gone += len(history.gone)
         self._found.open += not owed["settled"]
+        faults = self._found.faults
+        before = len(faults)
+        advice = f"{AGAIN}; if it lists the job no more, with --job {job}"
         for what in LISTS:
             sound, ids = self._sound(history.walks[what])
             if what == "events":
@@ -234,17 +239,25 @@ class _Verifier:
                 continue
             rule = f"{what}_are_complete"
             if not history.walks[what]:
-                self._fault(rule, job, f"no {what} were fetched")
+                self._fault(rule, job, f"no {what} were fetched", advice)
             elif not sound:
-                self._fault(rule, job, "the pages have a gap, or do not reach the oldest")
+                problem = "the pages have a gap, or do not reach the oldest"
+                self._fault(rule, job, problem, advice)
+            elif history.believed_gone(what):
+                continue
             elif owed["settled"]:
                 if not any(walk.final and walk.complete for walk in sound):
-                    self._fault(rule, job, "the job has ended since they were fetched")
+                    problem = "the job has ended since they were fetched"
+                    self._fault(rule, job, problem, advice)
             elif sound[-1].line < history.listed:
-                self._fault(rule, job, "the job was listed since they were fetched")
+                self._fault(rule, job, "the job was listed since they were fetched", advice)
         for file in owed["files"]:
             if not history.lacks(file) and not history.holds(file):
-                self._fault("result_files_are_there", job, f"{file} is missing")
+                self._fault("result_files_are_there", job, f"{file} is missing", advice)
+        if history.is_vanished and len(faults) > before:
+            del faults[before:]
+            self._found.vanished.append(job)
+        for file in owed["files"]:
             self._check_size(**history.files.get(file, {}))
 
     def _check_size(self, file: str = "", content: str = "") -> None:

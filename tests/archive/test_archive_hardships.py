@@ -16,6 +16,7 @@ from forked import started
 from keeping import A, B, C, assert_equal, faults, lines, run, small
 from server import KEY, NOW, Api, an_event, serving
 
+from pipeline.archive.verify import verify
 from pipeline.errors import ExitCode
 
 Route = Callable[[list[str], dict[str, str]], tuple[int, bytes]]
@@ -84,6 +85,72 @@ def test_events_that_were_deleted_are_noted(tmp_path: Path) -> None:
     told = [(line["job"], line["what"], line["status"]) for line in gone]
     assert told == [(A, "events", 404)] * 2
     assert faults(tmp_path / "a") == []
+
+
+@pytest.mark.parametrize("last", ["events", "checkpoints"])
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_job_that_is_deleted_meanwhile_is_noted(tmp_path: Path, last: str, ended: bool) -> None:
+    """Listed, and gone when its events are asked for: what is there is the end, and is told."""
+    with serving(small()) as api:
+        run(api, tmp_path / "a")
+        api.events[B].append(an_event(B, 60, NOW - 60))
+        if ended:
+            api.finish(B)
+        jobs = api.jobs[:]
+
+        def delete(path: str) -> None:
+            if f"{B}/{last}" in path:
+                api.jobs[:] = [job for job in jobs if job["id"] != B]
+                api.events[last], api.checkpoints[last] = api.events.pop(B, []), []
+                api.checkpoints.pop(B, None)
+
+        api.before = delete
+        report = run(api, tmp_path / "a")
+        assert not report.failed
+        assert [o.gone[-1] for o in report.outcomes if o.job.id == B] == ["job"]
+        assert faults(tmp_path / "a") == [] and verify(tmp_path / "a").vanished == [B]
+        assert not run(api, tmp_path / "a").failed
+        assert faults(tmp_path / "a") == []
+        api.before = lambda path: None
+        api.jobs[:], api.events[B], api.checkpoints[B] = jobs, api.events.pop(last), []
+        api.checkpoints.pop(last)
+        run(api, tmp_path / "a")
+        assert_equal(tmp_path / "a", api)
+        assert verify(tmp_path / "a").vanished == []
+
+
+def test_a_job_that_is_listed_no_more_can_be_closed(tmp_path: Path) -> None:
+    """A run that only listed a job, which is deleted then: verify says how to close it."""
+    with serving(small()) as api:
+        twisted(api, lambda r, p, q: (500, b"") if p[2:3] == [B] and p[3:] else r(p, q))
+        assert problems(api, tmp_path / "a")
+        jobs, api.jobs = api.jobs, [job for job in api.jobs if job["id"] != B]
+        run(api, tmp_path / "a")
+        assert f"--job {B}" in "".join(fault.advice for fault in faults(tmp_path / "a"))
+        report = run(api, tmp_path / "a", jobs=[B, "ftjob-unknown"])
+        assert [o.gone for o in report.outcomes] == [["job"]] and len(report.problems) == 1
+        assert faults(tmp_path / "a") == [] and verify(tmp_path / "a").vanished == [B]
+        api.jobs = jobs
+        assert problems(api, tmp_path / "a")  # listed again: it is owed again
+        assert {fault.place for fault in faults(tmp_path / "a")} == {B}
+
+
+def test_what_was_gone_is_asked_for_again_on_demand(tmp_path: Path) -> None:
+    """Files and lists that two runs were denied come with --again; what is still gone stays so."""
+    with serving(small()) as api:
+        route = api._route
+        denied = ("checkpoints", "file-aaa", "file-b64")
+        twisted(api, lambda r, p, q: (404, b"{}") if p[-1] in denied else r(p, q))
+        for _ in range(3):
+            assert not run(api, tmp_path / "a").failed
+        assert verify(tmp_path / "a").gone == 5
+        assert not run(api, tmp_path / "a", again=True).failed
+        assert verify(tmp_path / "a").gone == 5
+        api._route = route  # type: ignore[method-assign]
+        assert run(api, tmp_path / "a").unchanged == 2
+        assert not run(api, tmp_path / "a", again=True).failed
+        assert_equal(tmp_path / "a", api)
+        assert verify(tmp_path / "a").gone == 0
 
 
 REFUSALS = {
