@@ -43,7 +43,8 @@ _OPEN_HEADERS = re.compile(
     r"accept.*|content-.*|user-agent|openai-.*|x-stainless-.*|x-ms-client-.*|host|connection"
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z-]*)\s+(\S+)")
-_PLAIN_WORD = re.compile(r"[A-Za-z]{1,12}")
+_PLAIN = re.compile(r"[A-Za-z]{1,12}(?:[._-][A-Za-z]{1,12})*|[0-9.,:TZ+-]+|.*\s.*")
+"""Words, phrases, numbers and dates: a value that would be found in innocent text."""
 
 
 class Redactor:
@@ -196,7 +197,7 @@ def _header_secrets(headers: str) -> list[str]:
                 found.append(b64decode(value).decode().partition(":")[2])
         if name.lower() == "cookie":
             found += [part.partition("=")[2] for part in value.split(";")]
-        elif is_secret(name) or not _PLAIN_WORD.fullmatch(value):
+        elif is_secret(name) or not _PLAIN.fullmatch(value):
             found.append(value)
     return found
 

@@ -75,7 +75,12 @@ def test_a_secret_is_found_behind_escapes() -> None:
     assert json.loads(kept) == {"id": "a", "message": "is [removed]"} and removed == 1
 
 
-HEADERS = f"X-My: hdrS3cret\nAuthorization: Bearer {HIDDEN}\nX-Env: production\nAccept: text/x-1"
+HEADERS = f"""X-My: hdrS3cret
+Authorization: Bearer {HIDDEN}
+X-Env: production-like
+X-Timeout: 900000
+X-Note: a training of ours
+Accept: text/x-1"""
 
 
 def test_what_the_client_was_given_comes_back_nowhere(
@@ -91,7 +96,9 @@ def test_what_the_client_was_given_comes_back_nowhere(
     answer = api.answer
     headers = {"authorization": f"Bearer {KEY}"}
     api.answer = lambda path, _: answer(path, headers)  # type: ignore[method-assign]
-    api.events[B].append(an_event(B, 70, NOW - 80, message=f"{echo}; production, text/x-1"))
+    api.events[B].append(
+        an_event(B, 70, NOW - 80, message=f"{echo}; production-like training, text/x-1")
+    )
     api.jobs[0]["suffix"] = echo
     assert run(["archive", "--out", "a"]) == ExitCode.OK
     assert run(["archive", "verify", "a"]) == ExitCode.OK
@@ -102,7 +109,7 @@ def test_what_the_client_was_given_comes_back_nowhere(
     kept = [zstd.decompress(path.read_bytes()) for path in out.rglob("*.zst")]
     kept += [(out / "manifest.jsonl").read_bytes(), (told.out + told.err).encode()]
     assert not [secret for secret in secrets if secret.encode() in b"".join(kept)]
-    assert b"production, text/x-1" in b"".join(kept)
+    assert b"production-like training, text/x-1" in b"".join(kept)
 
 
 def test_ids_that_hold_a_secret_are_kept_without_it(
