@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -29,6 +30,7 @@ _LABELS = ("name", "key", "header", "field", "variable")
 _VALUES = ("value", "values", "val", "content")
 
 
+@lru_cache(4_096)  # a list of jobs says the same names a hundred times
 def is_secret(name: str) -> bool:
     """Whether a name, in whatever case and style, is that of a credential."""
     words = [word.lower() for word in _WORD.findall(name)]
