@@ -27,11 +27,12 @@ def bodies(jobs: int, events: int) -> Bodies:
         base = f"/v1/fine_tuning/jobs/{name}"
         _add_pages(found, f"{base}/events", list(made.events)[::-1])
         _add_pages(found, f"{base}/checkpoints", [])
-        about = {"object": "file", "id": file, "bytes": 20_000, "filename": "step_metrics.csv"}
-        found[f"/v1/files/{file}".encode()] = json.dumps(about).encode()
         rows = "".join(f"{step},{1 / step:.5f},,,\n" for step in range(1, events))
         head = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy\n"
-        found[f"/v1/files/{file}/content".encode()] = f"{head}{rows}".encode()
+        content = f"{head}{rows}".encode()
+        about = {"object": "file", "id": file, "bytes": len(content), "filename": "metrics.csv"}
+        found[f"/v1/files/{file}".encode()] = json.dumps(about).encode()
+        found[f"/v1/files/{file}/content".encode()] = content
         listed.append(
             {
                 "object": "fine_tuning.job",

@@ -37,9 +37,12 @@ _WORDS = re.compile(
 """One of them is in whatever holds a credential."""
 
 
-def masked(raw: bytes) -> bytes:
-    """The bytes with asterisks in the place of credentials, as many as they were long."""
-    return _CREDENTIAL.sub(_asterisks, raw) if _WORDS.search(raw) else raw
+def masked(raw: bytes, instead: bytes | None = None) -> bytes:
+    """The bytes with something else in the place of credentials: asterisks, as many as they were
+    long, unless another mark is given."""
+    if not _WORDS.search(raw):
+        return raw
+    return _CREDENTIAL.sub(lambda found: _hidden(found, instead), raw)
 
 
 def beginning(text: str) -> str:
@@ -48,6 +51,9 @@ def beginning(text: str) -> str:
     return known.decode("utf-8", "surrogatepass")[:60]
 
 
-def _asterisks(found: re.Match[bytes]) -> bytes:
+def _hidden(found: re.Match[bytes], instead: bytes | None) -> bytes:
     before: bytes = found[found.lastgroup] if found.lastgroup else b""
-    return before + b"*" * (len(found[0]) - len(before))
+    value = found[0][len(before) :]
+    if instead is None:
+        return before + b"*" * len(value)
+    return found[0] if instead in value else before + instead

@@ -8,11 +8,12 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from pipeline.archive import pages
-from pipeline.archive.addresses import ADDRESSES, check_address, credentials, proxies
-from pipeline.archive.redaction import SECRET_VARIABLES, Redactor, public_url
+from pipeline.archive.addresses import check_address, proxies
+from pipeline.archive.layout import safe
+from pipeline.archive.redaction import SECRET_VARIABLES, Redactor, known_secrets, public_url
 from pipeline.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
@@ -24,17 +25,19 @@ TIMEOUT_SECONDS = 60.0
 _ABSENT = (404, 405, 410, 501)
 _PAGE, _OBJECT, _ASKED = "tunelog_page", "tunelog_object", "tunelog_asked"
 _HARMLESS = {"host", "accept", "accept-encoding", "connection", "user-agent"}
+_OF_JOBS = re.compile(r"/fine_tuning/jobs(?:/[^/]+)?")
 _LISTS = re.compile(rb"/fine_tuning/jobs(?:/[^/]+/(?:events|checkpoints))?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response with status 200.
+    """A response with status 200, without secrets: in its ids, too, they are as they are kept.
 
     Attributes:
-        url: what was asked, without credentials.
+        url: what was asked.
         request_id: the server's name for it.
         body: as sent, after the transport's decompression.
+        removed: secrets that were taken out of it.
         page: of a list endpoint.
         value: of any other endpoint but file contents.
         now: the server's time [s since 1970].
@@ -43,6 +46,7 @@ class Answer:
     url: str
     request_id: str | None
     body: bytes
+    removed: int
     page: pages.Page | None
     value: dict[str, Any] | None
     now: float
@@ -60,6 +64,11 @@ class Failure(Exception):
     def absent(self) -> bool:
         """The server says that it does not have what was asked for."""
         return self.status in _ABSENT
+
+    @property
+    def missing(self) -> bool:
+        """What was asked for is not there; the endpoint is."""
+        return self.status in (404, 410)
 
     @property
     def forgotten(self) -> bool:
@@ -97,6 +106,15 @@ class Account:
         """Use a client whose responses pass `_look`, and that has so many connections."""
         self._client, self.redactor = client, redactor
         self._root = str(client.base_url).rstrip("/")
+        self._real: dict[str, str] = {}
+        """Ids as the server knows them, by what is kept of them, where that differs; escaped."""
+
+    def shown(self, job: str) -> str:
+        """A job's id as it is kept, and may be asked for."""
+        kept = self.redactor.identity(job)
+        if kept != job:
+            self._real[safe(kept)] = safe(job)
+        return kept
 
     def get(self, path: str, **query: str | int | None) -> Answer:
         """Ask for a path below the base URL.
@@ -107,9 +125,12 @@ class Account:
         import httpx2
         import openai
 
-        asked = urlencode({k: v for k, v in query.items() if v is not None})
+        given = {k: v for k, v in query.items() if v is not None}
+        if "after" in given:
+            given["after"] = unquote(self._asked(safe(str(given["after"]))))
+        asked = urlencode(given)
         # A whole URL: the client would parse one that it puts together itself twice as often.
-        url = f"{self._root}{path}{asked and '?'}{asked}"
+        url = f"{self._root}{self._asked(path)}{asked and '?'}{asked}"
         try:
             response = self._client.get(url, cast_to=httpx2.Response)
         except openai.APIStatusError as error:
@@ -122,23 +143,58 @@ class Account:
         except Exception as error:  # its text and its causes may hold the key
             told = f"{path}: {type(error).__name__}: {error}"
             raise Failure(self.redactor.text(told)) from None
+        of_jobs = _OF_JOBS.fullmatch(path) is not None
+        body, removed = self.redactor.body(response.content, of_jobs=of_jobs)
+        page, value = response.extensions.get(_PAGE), response.extensions.get(_OBJECT)
+        if removed:
+            page, value = self._kept(path, body, page, value)
+        place = public_url(str(response.request.extensions[_ASKED]))
+        for kept, real in list(self._real.items()):
+            place = place.replace(real, kept)
         return Answer(
-            url=public_url(str(response.request.extensions[_ASKED])),
-            request_id=_request_id(response),
-            body=response.content,
-            page=response.extensions.get(_PAGE),
-            value=response.extensions.get(_OBJECT),
+            url=self.redactor.text(place),
+            request_id=self._request_id(response),
+            body=body,
+            removed=removed,
+            page=page,
+            value=value,
             now=_server_time(response),
         )
+
+    def _asked(self, path: str) -> str:
+        return "/".join(self._real.get(part, part) for part in path.split("/"))
+
+    def _kept(
+        self, path: str, body: bytes, page: pages.Page | None, value: dict[str, Any] | None
+    ) -> tuple[pages.Page | None, dict[str, Any] | None]:
+        """Page and object as a body without secrets has them; what ids were is remembered."""
+        if page is None and value is None:
+            return None, None
+        try:
+            found = pages.parsed(body)
+            kept = pages.page(found) if page is not None else None
+        except pages.Malformed:
+            raise Failure(f"{path}: a secret stands in it where it cannot be removed") from None
+        pairs = zip(page.items, kept.items, strict=True) if page and kept else [(value, found)]
+        for was, item in pairs:
+            for real, name in zip(_ids(was or {}), _ids(item), strict=True):
+                if real != name and self._real.setdefault(safe(name), safe(real)) != safe(real):
+                    raise Failure(f"{path}: two ids are the same without a secret in them")
+        return kept, (found if page is None else None)
+
+    def _request_id(self, response: httpx2.Response) -> str | None:
+        headers = response.headers
+        told = headers.get("x-request-id") or headers.get("apim-request-id")
+        return self.redactor.text(told) if told else None
 
     def _failure(self, path: str, error: Any) -> Failure:
         body = error.body
         message = body.get("message") if isinstance(body, dict) else None
-        told = " ".join(str(message or error.message).split())[:300]
+        told = self.redactor.text(" ".join(str(message or error.message).split()))[:300]
         wait = error.response.headers.get("retry-after")
         again = f" (try again in {wait} s)" if wait and error.status_code == 429 else ""
         text = self.redactor.text(f"{path}: status {error.status_code}: {told}{again}")
-        return Failure(text, error.status_code, _request_id(error.response))
+        return Failure(text, error.status_code, self._request_id(error.response))
 
     def close(self) -> None:
         """Close the connections."""
@@ -177,8 +233,9 @@ def connect(
         value = os.environ.get(name, "")
         if not (value.isascii() and value.isprintable()) or value != value.strip():
             raise UsageError(f"{name}: holds a character that no key has: set it anew")
-    redactor = Redactor(_secrets())
     check_address(azure_endpoint)
+    redactor = Redactor(known_secrets(azure_endpoint))
+    redactor.guard_logs()
     # A request takes its turn only while it is under way, not while it is made or read.
     patience = httpx2.Timeout(timeout, pool=None)
     most = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
@@ -210,13 +267,6 @@ def connect(
             raise UsageError(f"{keys[0]}: is not set: export it{also}") from None
         raise UsageError(f"tunelog archive: {redactor.text(str(error))}") from None
     return Account(client, redactor)
-
-
-def _secrets() -> list[str]:
-    found = [os.environ.get(name, "") for name in SECRET_VARIABLES]
-    for name in ADDRESSES:
-        found += credentials(os.environ.get(name, ""))
-    return found
 
 
 def _note(request: httpx2.Request) -> None:
@@ -253,9 +303,11 @@ def _look(response: httpx2.Response) -> None:
         raise httpx2.RemoteProtocolError(str(error), request=response.request) from None
 
 
-def _request_id(response: httpx2.Response) -> str | None:
-    headers = response.headers
-    return headers.get("x-request-id") or headers.get("apim-request-id")
+def _ids(item: dict[str, Any]) -> list[str]:
+    """The ids in an object that may be asked for."""
+    files = item.get("result_files")
+    named = [name for name in files if isinstance(name, str)] if isinstance(files, list) else []
+    return [item["id"], *named]
 
 
 def _server_time(response: httpx2.Response) -> float:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-from base64 import b64encode
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pipeline.errors import UsageError
 
 _BASE, _AZURE = "OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"
 _UPPER = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 _PROXIES = (*_UPPER, *map(str.lower, _UPPER))
-
-ADDRESSES = (_BASE, _AZURE, *_PROXIES)
-"""Environment variables of the client that hold addresses, in which passwords may lie."""
 
 
 def check_address(azure_endpoint: str | None) -> None:
@@ -61,11 +57,3 @@ def proxies() -> str:
     """The settings of proxies, without their credentials."""
     told = {name: _shown(value) for name in _PROXIES if (value := os.environ.get(name))}
     return ", ".join(f"{name}={value}" for name, value in told.items()) or "proxy settings"
-
-
-def credentials(value: str) -> list[str]:
-    """What of an address no text may hold: the password, and what is sent for it."""
-    user, _, password = value.rpartition("://")[2].rpartition("@")[0].partition(":")
-    sent = f"{unquote(user)}:{unquote(password)}"
-    found = [password, unquote(password), b64encode(sent.encode()).decode()]
-    return found if password else []

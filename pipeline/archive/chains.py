@@ -59,16 +59,18 @@ class History:
 
     Attributes:
         listed: number of the latest line that lists it.
+        vanished: number of the latest line that says that the server has it no more.
         status: what the server then said it was, None where it was never listed.
         walks: of its events and of its checkpoints, oldest first.
         files: paths of the `file` object and the `content` of each result file.
         gone: what the server says it does not have, lists or file ids, and in how many runs it said
-            so.
+            so; not what it has given since.
         shown: ids of events that `tunelog watch` has printed.
         tripped: rules that it has told to trip, as far as it did not take that back.
     """
 
     listed: int = 0
+    vanished: int = 0
     status: str | None = None
     walks: dict[str, list[Walk]] = field(default_factory=lambda: {name: [] for name in LISTS})
     files: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -86,10 +88,19 @@ class History:
 
     def closed(self, what: str) -> bool:
         """The whole list was taken in one walk after the job had ended, or does not exist."""
-        if self.gone[what] >= _BELIEVED:
+        if self.believed_gone(what):
             return True
         walks = self.walks[what]
         return any(w.final and w.complete and not w.joined and not w.broken for w in walks)
+
+    def believed_gone(self, what: str) -> bool:
+        """The server said often enough that it does not have it."""
+        return self.gone[what] >= _BELIEVED
+
+    @property
+    def is_vanished(self) -> bool:
+        """The server has the job no more, and did not list it since it said so."""
+        return self.vanished > self.listed
 
     def lacks(self, what: str) -> bool:
         """The server does not have it: believed at once, but of events, which every job has."""
@@ -97,7 +108,7 @@ class History:
 
     def holds(self, file: str) -> bool:
         """A result file is kept, or gone from the server."""
-        return self.gone[file] >= _BELIEVED or len(self.files.get(file, ())) == 2
+        return self.believed_gone(file) or len(self.files.get(file, ())) == 2
 
     def unfinished(self, what: str) -> Walk | None:
         """The latest walk, if it was interrupted."""
@@ -130,9 +141,14 @@ class Histories:
         if kind in LISTS:
             self._add_page(line, number)
         elif kind in ("file", "content"):
-            self.job(line["job"]).files.setdefault(line["file"], {})[kind] = line["path"]
+            history = self.job(line["job"])
+            history.files.setdefault(line["file"], {})[kind] = line["path"]
+            if kind == "content":
+                history.gone.pop(line["file"], None)
         elif kind == "gone":
             self.job(line["job"]).gone[line["what"]] += 1
+        elif kind == "vanished":
+            self.job(line["job"]).vanished = number
         elif kind == "shown":
             self.job(line["job"]).shown.update(line["events"])
         elif kind == "judged":
@@ -143,8 +159,15 @@ class Histories:
         elif kind == "mend":
             self._lose(set(line["lost"]))
 
+    def doubt(self) -> None:
+        """Believe of nothing that is gone that it still is, until the server says so once more."""
+        for job in self.jobs.values():
+            job.gone = Counter(dict.fromkeys(job.gone, _BELIEVED - 1))
+
     def _add_page(self, line: Line, number: int) -> None:
-        walks = self.job(line["job"]).walks[line["kind"]]
+        history = self.job(line["job"])
+        history.gone.pop(line["kind"], None)
+        walks = history.walks[line["kind"]]
         found = next((w for w in reversed(walks) if w.number == line["walk"]), None)
         if found is None:
             found = Walk(line["walk"], line["final"], number)

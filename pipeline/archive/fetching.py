@@ -11,8 +11,9 @@ from typing import Any
 from pipeline.archive import pages
 from pipeline.archive.account import Answer, Asked, Failure
 from pipeline.archive.chains import History, Walk
+from pipeline.archive.layout import safe
 from pipeline.archive.pages import JobFacts, Page
-from pipeline.archive.store import Store, safe
+from pipeline.archive.store import Store
 
 LIMIT = 100
 """Items a page: what the API is known to give at most."""
@@ -31,7 +32,7 @@ class Outcome:
         events: events on them that the archive did not hold.
         checkpoints: items on the pages of checkpoints.
         files: result files fetched.
-        gone: what the server says it does not have: lists, ids of result files.
+        gone: what the server says it does not have: lists, ids of result files, the job itself.
         problems: what failed.
     """
 
@@ -89,6 +90,8 @@ class Fetcher:
                 if not history.closed(what):
                     self._list(job, history, what, outcome, told, quiet)
             except Failure as failure:
+                if failure.missing and self._vanished(job, outcome):
+                    break
                 outcome.problems.append(f"{what}: {failure}")
         for file in job.files:
             try:
@@ -176,7 +179,7 @@ class Fetcher:
                     raise
                 if what == "checkpoints" or job.settled:
                     self._gone(job, history, what, failure, outcome)
-                if not history.lacks(what):
+                if history.walks[what] or not history.lacks(what):
                     raise
                 return
             page = answer.page
@@ -208,17 +211,38 @@ class Fetcher:
 
     def _file(self, job: JobFacts, history: History, file: str, outcome: Outcome) -> None:
         had = history.files.setdefault(file, {})
-        for kind, path, suffix in (
-            ("file", f"/files/{safe(file)}", ".json"),
-            ("content", f"/files/{safe(file)}/content", ".csv"),
-        ):
-            if kind in had or self._stop():
-                continue
-            answer = self._account.get(path)
-            place = f"{safe(job.id)}/{'result' if kind == 'content' else 'about'}-{safe(file)}"
-            line = {"kind": kind, "job": job.id, "file": file}
-            had[kind] = self._keep(answer, line, place, suffix)["path"]
-            outcome.files += kind == "content"
+        path = f"/files/{safe(file)}"
+        line = {"job": job.id, "file": file}
+        about = self._about(had)
+        for last in (False, True):
+            if self._stop():
+                return
+            if about is None:
+                answer = self._account.get(path)
+                about = answer.value or {}
+                place = f"{safe(job.id)}/about-{safe(file)}"
+                had["file"] = self._keep(answer, {"kind": "file", **line}, place, ".json")["path"]
+            if "content" in had or self._stop():
+                return
+            answer = self._account.get(f"{path}/content")
+            told = pages.told_size(about)
+            if told is None or answer.removed or told in pages.sizes(answer.body):
+                place = f"{safe(job.id)}/result-{safe(file)}"
+                kept = self._keep(answer, {"kind": "content", **line}, place, ".csv")
+                had["content"] = kept["path"]
+                outcome.files += 1
+                return
+            if last:
+                length = len(answer.body)
+                raise Failure(f"{path}/content: {length} bytes twice, but it has {told}: cut off")
+            about = None  # it may be that which is wrong
+
+    def _about(self, had: dict[str, str]) -> dict[str, Any] | None:
+        """The file object that an earlier run kept."""
+        try:
+            return pages.parsed(self._store.read(had["file"]))
+        except (KeyError, ValueError, OSError):
+            return None
 
     def _gone(
         self, job: JobFacts, history: History, what: str, failure: Failure, outcome: Outcome
@@ -231,26 +255,40 @@ class Fetcher:
         line = {"kind": "gone", "job": job.id, "what": what, "time": _now()}
         self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
 
+    def _vanished(self, job: JobFacts, outcome: Outcome) -> bool:
+        """Whether the server has the job itself no more; it had when it listed it."""
+        try:
+            self._account.get(f"/fine_tuning/jobs/{safe(job.id)}")
+        except Failure as failure:
+            if failure.missing:
+                self.vanished(outcome, failure)
+            return failure.missing
+        return False
+
+    def vanished(self, outcome: Outcome, failure: Failure) -> None:
+        """Note that the server has a job no more: what is there of it is all there will be."""
+        outcome.gone.append("job")
+        line = {"kind": "vanished", "job": outcome.job.id, "time": _now()}
+        self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
+
     def _keep(self, answer: Answer, line: dict[str, Any], place: str, suffix: str) -> Any:
-        return keep(self._store, self._account, answer, line, place, suffix)
+        return keep(self._store, answer, line, place, suffix)
 
 
 def keep(
-    store: Store, account: Asked, answer: Answer, line: dict[str, Any], place: str, suffix: str
+    store: Store, answer: Answer, line: dict[str, Any], place: str, suffix: str
 ) -> dict[str, Any]:
-    """Keep a response, without secrets; the line as it was written."""
-    of_jobs = line["kind"] in ("jobs", "job")
-    body, removed = account.redactor.body(answer.body, of_jobs=of_jobs)
-    if removed:
-        line = {**line, "removed": removed}
+    """Keep a response; the line as it was written."""
+    if answer.removed:
+        line = {**line, "removed": answer.removed}
     line = {
         **line,
-        "url": account.redactor.text(answer.url),
+        "url": answer.url,
         "time": _now(),
         "status": 200,
         "request_id": answer.request_id,
     }
-    return store.keep(line, body, place, suffix)
+    return store.keep(line, answer.body, place, suffix)
 
 
 def page_line(kind: str, walk: Walk, page: Page, *, joined: bool = False) -> dict[str, Any]:

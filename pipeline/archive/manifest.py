@@ -27,6 +27,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "file": {**_BODY, "job": str, "file": str},
     "content": {**_BODY, "job": str, "file": str},
     "gone": {"job": str, "what": str},
+    "vanished": {"job": str},
     "shown": {"job": str, "events": list},
     "judged": {"job": str, "rules": list},
     "mend": {"breaks": list, "lost": list},
@@ -73,6 +74,30 @@ class Manifest:
                 if line is not None:
                     last = line
                     yield number, line
+
+
+def is_ours(path: Path) -> bool | None:
+    """Whether a file says that it is a manifest, by any of its lines.
+
+    Returns:
+        None of one that says nothing yet: it is empty, or holds the beginning of a first line.
+    """
+    begun: bool | None = None
+    with path.open("rb") as file:
+        for raw in file:
+            if not raw.endswith(b"\n"):
+                return begun if _is_begun(raw) else False
+            line, begun = _read(raw), False
+            if line and line["kind"] in _FIELDS and isinstance(line.get("prev"), str):
+                return True
+    return begun
+
+
+def _is_begun(raw: bytes) -> bool:
+    """Whether a line may be one of ours that was cut off; a power cut leaves zeros."""
+    raw = raw.rstrip(b"\0")
+    starts = [f'{{"kind":"{kind}",'.encode() for kind in _FIELDS]
+    return any(raw.startswith(start) or start.startswith(raw) for start in starts)
 
 
 def encode(lines: list[Line], link: str) -> tuple[bytes, str]:

@@ -32,6 +32,10 @@ class Bounded:
         self._answered, self._failed = False, 0
         self._why: str | None = None
 
+    def shown(self, job: str) -> str:
+        """A job's id as it is kept; see `Account.shown`."""
+        return self._account.shown(job)
+
     def get(self, path: str, **query: str | int | None) -> Answer:
         """Ask for a path; see `Account.get`.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from base64 import b64decode
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -87,6 +89,20 @@ def page(value: dict[str, Any]) -> Page:
     if has_more and not items:
         raise Malformed("an empty page that says has_more")
     return Page(items, has_more)
+
+
+def told_size(about: dict[str, Any]) -> int | None:
+    """How long a file is by its file object, None where that tells nothing [byte]."""
+    size = about.get("bytes")
+    return size if isinstance(size, int) and size > 0 and not isinstance(size, bool) else None
+
+
+def sizes(content: bytes) -> frozenset[int]:
+    """How long a file may be said to be by its content: as sent, and less base64 [byte]."""
+    found = {len(content)}
+    with suppress(ValueError):
+        found.add(len(b64decode(b"".join(content.split()), validate=True)))
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
@@ -11,9 +12,10 @@ from typing import Any
 from pipeline.archive.account import Account, Answer, Asked, Failure
 from pipeline.archive.chains import LISTS, Walk
 from pipeline.archive.fetching import LIMIT, Fetcher, Outcome, keep, page_line
+from pipeline.archive.layout import safe
 from pipeline.archive.outage import Bounded, Hopeless
 from pipeline.archive.pages import JobFacts, facts
-from pipeline.archive.store import Store, safe
+from pipeline.archive.store import Store
 
 _JOBS = "/fine_tuning/jobs"
 _GRACE_SECONDS = 2.0
@@ -77,6 +79,7 @@ class Run:
         *,
         concurrency: int = 8,
         told: Callable[[Progress], None] = lambda progress: None,
+        again: bool = False,
     ) -> None:
         """Prepare a run.
 
@@ -85,7 +88,10 @@ class Run:
             account: whom to ask.
             concurrency: requests at once that the account allows.
             told: called as it goes on, from any thread.
+            again: ask once more for what was gone from the server.
         """
+        if again:
+            store.histories.doubt()
         self._store, self._concurrency = store, concurrency
         self._account = Bounded(account)
         self._told = told
@@ -157,12 +163,18 @@ class Run:
     # -- which jobs -----------------------------------------------------------------------------
 
     def _named(self, jobs: Sequence[str]) -> Iterator[JobFacts]:
-        for job in dict.fromkeys(jobs):
+        for job in dict.fromkeys(map(self._account.shown, jobs)):
             try:
                 yield job_facts(self._store, self._account, job)[0]
             except Failure as failure:
                 if failure.refused and not self.report.progress.listed:
                     raise
+                known = self._store.histories.jobs.get(job)
+                if failure.missing and known and known.status is not None:
+                    outcome = Outcome(JobFacts(job, known.status, math.inf, False, ()))
+                    self._fetcher.vanished(outcome, failure)
+                    self.report.outcomes.append(outcome)
+                    continue
                 self.report.problems.append(f"{job}: {failure}")
 
     def _listed(self, since: float | None) -> Iterator[JobFacts]:
@@ -209,7 +221,7 @@ def listed_jobs(
         young = [job for job in found if since is None or job.created >= since]
         new = [job for job in young if job.id not in seen and wanted(job)]
         early = answer.page.has_more and len(young) < len(found)  # all further ones are older
-        walk.add(_keep_list(store, account, answer, walk, new, early))
+        walk.add(_keep_list(store, answer, walk, new, early))
         seen.update(answer.page.ids)
         yield new
 
@@ -234,18 +246,18 @@ def newest_jobs(
     changed = told.get(_JOBS) != answer.body
     if changed:
         walk = Walk(store.next_walk(), False, 0)
-        _keep_list(store, account, answer, walk, found, answer.page.has_more)
+        _keep_list(store, answer, walk, found, answer.page.has_more)
         told[_JOBS] = answer.body
     return found, changed
 
 
 def _keep_list(
-    store: Store, account: Asked, answer: Answer, walk: Walk, jobs: list[JobFacts], early: bool
+    store: Store, answer: Answer, walk: Walk, jobs: list[JobFacts], early: bool
 ) -> dict[str, Any]:
     assert answer.page is not None
     line = page_line("jobs", walk, answer.page, joined=early)
     line["listed"] = {job.id: _owed(job) for job in jobs}
-    return keep(store, account, answer, line, "jobs/jobs", ".json")
+    return keep(store, answer, line, "jobs/jobs", ".json")
 
 
 def job_facts(
@@ -271,7 +283,7 @@ def job_facts(
     changed = told is None or told.get(job) != answer.body
     if changed:
         line = {"kind": "job", "job": job, "listed": {job: _owed(found)}}
-        keep(store, account, answer, line, f"{safe(job)}/job", ".json")
+        keep(store, answer, line, f"{safe(job)}/job", ".json")
     if told is not None:
         told[job] = answer.body
     return found, changed

@@ -7,24 +7,20 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from urllib.parse import quote
 
 from pipeline.archive import manifest
 from pipeline.archive.chains import Histories, Line
-from pipeline.errors import LakeError, UsageError
+from pipeline.archive.layout import is_body, is_named, locked, named, unnamed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-RAW, LOCK = "raw", ".lock"
-_LONGEST = 150  # of a part of a path, before its hash [character]
 _WAITING = 256  # bodies on their way to the disk
 _SYNCS = 16  # files synced side by side: the file system commits them together
 _PARAMETERS: dict[int, int] = {
@@ -52,10 +48,10 @@ class Store:
 
         Raises:
             LakeError: another process writes it.
-            UsageError: it holds something else.
+            UsageError: it holds something else; it is as it was.
         """
         self.folder = folder
-        self._lock = _locked(folder)
+        self._lock = locked(folder)
         self.histories = Histories()
         self._paths: dict[str, int] = {}
         self._link, self._end, breaks, lost = self._read()
@@ -102,17 +98,22 @@ class Store:
         return reader.link, reader.end, breaks, list(lost)
 
     def _adopt_strays(self) -> None:
-        """Name the whole files that no line names, and delete the others: they were cut off."""
+        """Name the whole bodies that no line names, and delete those of ours that were cut off.
+
+        Files of another name, and whole ones whose name is not of their content, are somebody's.
+        """
         for file in list(unnamed(self.folder, self._paths)):
             name = file.relative_to(self.folder).as_posix()
+            if not is_body(name):
+                continue
             try:
                 body = self.read(name)
             except ValueError:
-                body = b""
-            digest = hashlib.sha256(body).hexdigest()
-            if f"-{digest[:12]}." not in file.name:
                 file.unlink()
                 continue
+            if not is_named(name, body):
+                continue
+            digest = hashlib.sha256(body).hexdigest()
             size = self._paths[name] = file.stat().st_size
             line = {"bytes": len(body), "sha256": digest, "path": name, "stored": size}
             self.keep({"kind": "stray", **line})
@@ -125,7 +126,10 @@ class Store:
             ValueError: the file is damaged.
         """
         try:
-            return zstd.decompress((self.folder / path).read_bytes())
+            packed = (self.folder / path).read_bytes()
+            if not packed:
+                raise EOFError("it is empty")
+            return zstd.decompress(packed)
         except (zstd.ZstdError, EOFError) as error:
             raise ValueError(f"{path}: damaged: {error}") from None
 
@@ -169,7 +173,7 @@ class Store:
         if body is None:
             self._queue.put(_Kept(line))
             return line
-        name, digest = _named(body, place, suffix)
+        name, digest = named(body, place, suffix)
         line = {**line, "bytes": len(body), "sha256": digest, "path": name}
         packed = b"" if name in self._paths else zstd.compress(body, options=_PARAMETERS)
         with self._mutex:  # a line must not overtake the file it names
@@ -180,7 +184,7 @@ class Store:
 
     def is_at(self, path: str, body: bytes, place: str, suffix: str) -> bool:
         """Whether that file holds this body."""
-        return path in self._paths and path == _named(body, place, suffix)[0]
+        return path in self._paths and path == named(body, place, suffix)[0]
 
     def flush(self) -> None:
         """Wait until all that was kept is durable.
@@ -246,47 +250,6 @@ class Store:
             _sync_folder(self.folder)
         self._link = link
         self._durable += [item.path for item in files if item.path]
-
-
-def unnamed(folder: Path, names: dict[str, int]) -> Iterator[Path]:
-    """Files below `raw/` that no line of the manifest names."""
-    for file in sorted((folder / RAW).rglob("*.zst")):
-        if file.relative_to(folder).as_posix() not in names:
-            yield file
-
-
-def _named(body: bytes, place: str, suffix: str) -> tuple[str, str]:
-    digest = hashlib.sha256(body).hexdigest()
-    short = "/".join(part[:_LONGEST] for part in place.split("/"))
-    return f"{RAW}/{short}-{digest[:12]}{suffix}.zst", digest
-
-
-def safe(identity: str) -> str:
-    """An id of the server's as one part of a URL or of a path."""
-    name = quote(identity, safe="")
-    return f"%2E{name[1:]}" if name.startswith(".") else name
-
-
-def _locked(folder: Path) -> int:
-    known = (folder / manifest.NAME).exists() or (folder / LOCK).exists()
-    if folder.is_dir() and any(folder.iterdir()) and not known:
-        raise UsageError(f"{folder}: holds something else than an archive: name another with --out")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / RAW).mkdir(mode=0o700, exist_ok=True)
-    handle = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        return handle
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise LakeError(
-            f"{folder}: another process writes this archive: wait for it, or name another with"
-            " --out"
-        ) from None
-    return handle
 
 
 def _write(item: _Kept) -> None:

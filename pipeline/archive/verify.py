@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.archive import manifest, pages
 from pipeline.archive.chains import LISTS, Histories, Line, Walk
-from pipeline.archive.store import unnamed
+from pipeline.archive.layout import is_body, stranger, unnamed
 from pipeline.errors import UsageError
 
 if sys.version_info >= (3, 14):
@@ -50,6 +51,8 @@ class Proof:
         events: different events of all jobs.
         files: files read.
         gone: lists and files that the server said it does not have.
+        vanished: jobs that the server had no more before all of them was fetched.
+        strangers: files below `raw/` that no archive made.
         whole: all jobs of the account were listed, and not only some that were asked for.
     """
 
@@ -59,6 +62,8 @@ class Proof:
     events: int = 0
     files: int = 0
     gone: int = 0
+    vanished: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
     whole: bool = False
 
 
@@ -72,7 +77,7 @@ def verify(folder: Path, told: Callable[[int, int | None], None] | None = None) 
     Raises:
         UsageError: there is no archive.
     """
-    if not (folder / manifest.NAME).is_file():
+    if not (folder / manifest.NAME).is_file() or stranger(folder):
         raise UsageError(
             f"{folder}: no archive here: make one with `tunelog archive --out {folder}`"
         )
@@ -90,6 +95,9 @@ class _Verifier:
         self._owed: dict[str, Any] = {}
         self._pages: dict[str, tuple[list[str], bool] | None] = {}
         """Ids and has_more of each list page; None of one that is damaged."""
+        self._told_sizes: dict[str, int | None] = {}
+        self._sizes: dict[str, frozenset[int]] = {}
+        """What file objects say of the length of contents, and what these may be said to have."""
 
     def proof(self) -> Proof:
         self._read_manifest()
@@ -147,7 +155,12 @@ class _Verifier:
             self._told(done, total)
         for file in unnamed(self._folder, dict.fromkeys(self._lines, 0)):
             place = file.relative_to(self._folder).as_posix()
-            self._fault("files_are_named", place, "no line of the manifest names it")
+            if is_body(place):
+                problem = "no line of the manifest names it"
+                advice = f"{AGAIN}; if it stays, it is no body of the archive: move it elsewhere"
+                self._fault("files_are_named", place, problem, advice)
+            else:
+                self._found.strangers.append(place)
 
     def _body(self, name: str, line: Line) -> bytes | None:
         file = self._folder / name
@@ -170,6 +183,11 @@ class _Verifier:
 
     def _check_line(self, name: str, line: Line, body: bytes) -> None:
         """The manifest must say of a page what the page says."""
+        if line["kind"] == "content" and "removed" not in line:
+            self._sizes[name] = pages.sizes(body)
+        elif line["kind"] == "file":
+            with suppress(pages.Malformed):
+                self._told_sizes[name] = pages.told_size(pages.parsed(body))
         if line["kind"] not in (*LISTS, "jobs"):
             return
         try:
@@ -190,7 +208,8 @@ class _Verifier:
     # -- completeness -----------------------------------------------------------------------------
 
     def _check_listing(self) -> None:
-        """Since the last whole list of the account's jobs, none may have been broken off."""
+        """Since the last whole list of the account's jobs, none may have been broken off; and
+        there is one, be it of chosen jobs, or a job that was asked for by its id."""
         walks: dict[int, Walk] = {}
         for line in self._listings:
             walks.setdefault(line["walk"], Walk(line["walk"], False, 0)).add(line)
@@ -202,11 +221,16 @@ class _Verifier:
             broken = broken or bad or not walk.ended
         if broken:
             self._fault("jobs_are_listed", "jobs", "a list of jobs has a gap or no end")
+        if not (walks or self._owed):
+            self._fault("jobs_are_listed", "jobs", "the manifest holds no list of jobs, and no job")
 
     def _check_job(self, job: str, owed: dict[str, Any]) -> None:
         history = self._histories.job(job)
         self._found.gone += len(history.gone)
         self._found.open += not owed["settled"]
+        faults = self._found.faults
+        before = len(faults)
+        advice = f"{AGAIN}; if it lists the job no more, with --job {job}"
         for what in LISTS:
             sound, ids = self._sound(history.walks[what])
             if what == "events":
@@ -215,17 +239,33 @@ class _Verifier:
                 continue
             rule = f"{what}_are_complete"
             if not history.walks[what]:
-                self._fault(rule, job, f"no {what} were fetched")
+                self._fault(rule, job, f"no {what} were fetched", advice)
             elif not sound:
-                self._fault(rule, job, "the pages have a gap, or do not reach the oldest")
+                problem = "the pages have a gap, or do not reach the oldest"
+                self._fault(rule, job, problem, advice)
+            elif history.believed_gone(what):
+                continue
             elif owed["settled"]:
                 if not any(walk.final and walk.complete for walk in sound):
-                    self._fault(rule, job, "the job has ended since they were fetched")
+                    problem = "the job has ended since they were fetched"
+                    self._fault(rule, job, problem, advice)
             elif sound[-1].line < history.listed:
-                self._fault(rule, job, "the job was listed since they were fetched")
+                self._fault(rule, job, "the job was listed since they were fetched", advice)
         for file in owed["files"]:
             if not history.lacks(file) and not history.holds(file):
-                self._fault("result_files_are_there", job, f"{file} is missing")
+                self._fault("result_files_are_there", job, f"{file} is missing", advice)
+        if history.is_vanished and len(faults) > before:
+            del faults[before:]
+            self._found.vanished.append(job)
+        for file in owed["files"]:
+            self._check_size(**history.files.get(file, {}))
+
+    def _check_size(self, file: str = "", content: str = "") -> None:
+        """A content is as long as its file object says."""
+        told, found = self._told_sizes.get(file), self._sizes.get(content)
+        if told and found and told not in found:
+            problem = f"{max(found)} bytes, but its file object says {told}"
+            self._fault("result_files_are_whole", content, problem, self._advice(content))
 
     def _sound(self, walks: list[Walk]) -> tuple[list[Walk], set[str]]:
         """Walks without a gap, judged by the pages themselves, and all ids on them."""

@@ -53,7 +53,8 @@ class Watcher:
             account: whom to ask.
             jobs: job ids.
         """
-        self._store, self._account, self._named = store, account, tuple(dict.fromkeys(jobs))
+        self._store, self._account = store, account
+        self._named = tuple(dict.fromkeys(map(account.shown, jobs)))
         self._fetcher = Fetcher(account, store, remember=True)
         self._followed: dict[str, JobFacts] = {}
         self._told: dict[str, bytes] = {}

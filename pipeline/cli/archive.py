@@ -52,6 +52,7 @@ class Moment(click.ParamType[float]):
 @click.option("--out", metavar="DIR", help="Folder of the archive; made if it is not there.")
 @click.option("--job", "jobs", metavar="ID", multiple=True, help="Only this job; repeatable.")
 @click.option("--since", metavar="DATE", type=Moment(), help="Only jobs created since, in UTC.")
+@click.option("--again", is_flag=True, help="Ask again for what was gone from the server.")
 @click.option("--lake", "lake_dir", metavar="DIR", help="Lake to ingest the archive into.")
 @click.option("--report", "page", metavar="FILE", help="Report on the lake to write then.")
 @account_options
@@ -62,6 +63,7 @@ def archive(
     out: str | None,
     jobs: tuple[str, ...],
     since: float | None,
+    again: bool,
     lake_dir: str | None,
     page: str | None,
     azure_endpoint: str | None,
@@ -117,7 +119,7 @@ def archive(
     with guarded(account), Store(Path(out)) as store, ExitStack() as also:
         feeder = lake_dir and also.enter_context(Feeder(lake_dir, store.durable))
         with _progress() as told:
-            run = Run(store, account, concurrency=concurrency, told=told)
+            run = Run(store, account, concurrency=concurrency, told=told, again=again)
             try:
                 report = run.archive(jobs, since)
             except Failure as failure:
@@ -172,7 +174,19 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
             " them lists all of the account"
         )
     if proof.gone:
-        note(f"{folder}: {proof.gone:,} lists or files were gone from the server: see `gone` in it")
+        note(
+            f"{folder}: {proof.gone:,} lists or files were gone from the server (`gone` in the"
+            " manifest): `tunelog archive --again` asks once more"
+        )
+    if proof.vanished:
+        jobs = count(len(proof.vanished), "job")
+        note(
+            f"{folder}: {jobs} gone from the server before all was fetched, such as"
+            f" {proof.vanished[0]}: what is there is the end"
+        )
+    if proof.strangers:
+        others = count(len(proof.strangers), "file")
+        note(f"{folder}: {others} below raw/ that no archive made, such as {proof.strangers[0]}")
     return ExitCode.DATA if proof.faults else ExitCode.OK
 
 

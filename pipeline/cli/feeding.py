@@ -133,9 +133,10 @@ class Feeder:
         return True
 
     def _started(self) -> subprocess.Popen[str]:
-        from pipeline.archive.redaction import SECRET_VARIABLES
+        from pipeline.archive.redaction import HEADERS_VARIABLE, SECRET_VARIABLES
 
         environment = {k: v for k, v in os.environ.items() if k not in SECRET_VARIABLES}
+        environment.pop(HEADERS_VARIABLE, None)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, "-m", "pipeline.cli.feeding_process", self._lake_dir]
         pipe = subprocess.PIPE

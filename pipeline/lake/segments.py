@@ -129,7 +129,7 @@ def stage_table(folder: Path, kind: str, rows: list[dict[str, object]]) -> Stage
 
 def last_event_at(staged: Sequence[Staged]) -> datetime | None:
     """When the last event of staged files happened, as their footers tell."""
-    times = []
+    times: list[datetime] = []
     for file in staged:
         footer = pq.read_metadata(file.path)
         place = footer.schema.names.index("created_at")

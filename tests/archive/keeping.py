@@ -53,11 +53,18 @@ def account(api: server.Api, **settings: Any) -> Iterator[Account]:
 
 
 def run(
-    api: server.Api, out: Path, *, jobs: Sequence[str] = (), since: float | None = None, **how: Any
+    api: server.Api,
+    out: Path,
+    *,
+    jobs: Sequence[str] = (),
+    since: float | None = None,
+    again: bool = False,
+    **how: Any,
 ) -> Report:
     """One run of the archive."""
     with account(api, **how) as found, Store(out) as store:
-        return Run(store, found, concurrency=how.get("concurrency", 8)).archive(jobs, since)
+        made = Run(store, found, concurrency=how.get("concurrency", 8), again=again)
+        return made.archive(jobs, since)
 
 
 def lines(out: Path) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ class Api:
         asked: paths with their queries, in the order they came.
         latency: before each answer [s].
         again: what a refusal's Retry-After says [s].
+        request_id: its name for every request, instead of one of its own.
         busy: requests under way.
         busiest: the most there were at once.
     """
@@ -54,6 +55,7 @@ class Api:
         self.asked: list[str] = []
         self.latency = 0.0
         self.again = "0.01"
+        self.request_id = ""
         self.busy = self.busiest = 0
         self.lock = threading.RLock()
         self.url = ""
@@ -238,7 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Date", self.date_time_string(NOW))
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("x-request-id", f"req_{len(self.server.api.asked)}")
+        api = self.server.api
+        self.send_header("x-request-id", api.request_id or f"req_{len(api.asked)}")
         if again:
             self.send_header("Retry-After", again)
         self.end_headers()

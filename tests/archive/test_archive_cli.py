@@ -106,7 +106,8 @@ def test_what_is_not_taken_in_is_told_as_what_it_is(
     said where they are. Beside the one that fetches or not, at once or again."""
     monkeypatch.setattr("pipeline.cli.feeding.AT_ONCE", at_once)
     about = api.files["file-aaa"][0]
-    api.files.update({"file-aaa": (about, b""), "file-b64": (about, b" \n")})
+    empty, blank = about | {"bytes": 0}, about | {"bytes": 2}
+    api.files.update({"file-aaa": (empty, b""), "file-b64": (blank, b" \n")})
     for _ in range(2):
         assert run(["archive", "--out", "a", "--lake", "l"]) == ExitCode.OK
         assert "l: 2 result files without content passed over\n" in capfd.readouterr().err
@@ -115,8 +116,8 @@ def test_what_is_not_taken_in_is_told_as_what_it_is(
     api.add("ftjob-abcdef", [{**an_event(B, 1, NOW), "level": None}], files={"file-c": b"\x89PNG"})
     for _ in range(2):
         assert run(["archive", "--out", "a", "--lake", "l"]) == ExitCode.DATA
-        *_, empty, refused, rejects = capfd.readouterr().err.splitlines()
-        assert "2 result files without content" in empty and "rejects" not in refused
+        *_, passed, refused, rejects = capfd.readouterr().err.splitlines()
+        assert "2 result files without content" in passed and "rejects" not in refused
         assert re.fullmatch(r"l: 1 file refused: a/raw/ftjob-abcdef/.*: a PNG image\S*", refused)
         assert rejects.endswith("1 reject: see `tunelog rejects --lake l`")
 
@@ -208,7 +209,31 @@ def test_no_spelling_of_a_secret_passes() -> None:
         (b'"api_key":{"value":"x"}', True),
         (b'"api\\u005fkey":"x"', True),
         (b'"secret":17', True),
+        (b'"secrets":"x"', True),
+        (b'"secrets":{"a":"x"}', True),
+        (b'"tokens":"x"', True),
+        (b'"passwords":["x"]', True),
+        (b'"client_secret_value":"x"', True),
+        (b'"private_key_pem":"x"', True),
+        (b'"sshPrivateKey":"x"', True),
+        (b'"cookie":"x"', True),
+        (b'"Set-Cookie":"x"', True),
+        (b'"hf_token_v2":"x"', True),
+        (b'"creds":"x"', True),
+        (b'"auth_header":"x"', True),
+        (b'"webhook_url":"https://x"', True),
+        (b'"aws_access_key_id":"x"', True),
         (b'"monkey":"x"', False),
+        (b'"key_values":"x"', False),
+        (b'"tokens":12', False),
+        (b'"tokens":{"prompt":[1,2.5]}', False),
+        (b'"total_tokens":"1,234"', False),
+        (b'"n_tokens":"auto"', False),
+        (b'"max_tokens":null', False),
+        (b'"eos_token":"</s>"', False),
+        (b'"stop_tokens":["a"]', False),
+        (b'"reasoning_tokens_mean":"high"', False),
+        (b'"token_type":"x"', False),
         (b'"author":"x"', False),
         (b'"use_token":true', False),
         (b'"trained_tokens":12', False),

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from forked import started
 from keeping import A, B, C, assert_equal, faults, lines, run, small
 from server import KEY, NOW, Api, an_event, serving
 
+from pipeline.archive.verify import verify
 from pipeline.errors import ExitCode
 
 Route = Callable[[list[str], dict[str, str]], tuple[int, bytes]]
@@ -85,6 +87,72 @@ def test_events_that_were_deleted_are_noted(tmp_path: Path) -> None:
     assert faults(tmp_path / "a") == []
 
 
+@pytest.mark.parametrize("last", ["events", "checkpoints"])
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_job_that_is_deleted_meanwhile_is_noted(tmp_path: Path, last: str, ended: bool) -> None:
+    """Listed, and gone when its events are asked for: what is there is the end, and is told."""
+    with serving(small()) as api:
+        run(api, tmp_path / "a")
+        api.events[B].append(an_event(B, 60, NOW - 60))
+        if ended:
+            api.finish(B)
+        jobs = api.jobs[:]
+
+        def delete(path: str) -> None:
+            if f"{B}/{last}" in path:
+                api.jobs[:] = [job for job in jobs if job["id"] != B]
+                api.events[last], api.checkpoints[last] = api.events.pop(B, []), []
+                api.checkpoints.pop(B, None)
+
+        api.before = delete
+        report = run(api, tmp_path / "a")
+        assert not report.failed
+        assert [o.gone[-1] for o in report.outcomes if o.job.id == B] == ["job"]
+        assert faults(tmp_path / "a") == [] and verify(tmp_path / "a").vanished == [B]
+        assert not run(api, tmp_path / "a").failed
+        assert faults(tmp_path / "a") == []
+        api.before = lambda path: None
+        api.jobs[:], api.events[B], api.checkpoints[B] = jobs, api.events.pop(last), []
+        api.checkpoints.pop(last)
+        run(api, tmp_path / "a")
+        assert_equal(tmp_path / "a", api)
+        assert verify(tmp_path / "a").vanished == []
+
+
+def test_a_job_that_is_listed_no_more_can_be_closed(tmp_path: Path) -> None:
+    """A run that only listed a job, which is deleted then: verify says how to close it."""
+    with serving(small()) as api:
+        twisted(api, lambda r, p, q: (500, b"") if p[2:3] == [B] and p[3:] else r(p, q))
+        assert problems(api, tmp_path / "a")
+        jobs, api.jobs = api.jobs, [job for job in api.jobs if job["id"] != B]
+        run(api, tmp_path / "a")
+        assert f"--job {B}" in "".join(fault.advice for fault in faults(tmp_path / "a"))
+        report = run(api, tmp_path / "a", jobs=[B, "ftjob-unknown"])
+        assert [o.gone for o in report.outcomes] == [["job"]] and len(report.problems) == 1
+        assert faults(tmp_path / "a") == [] and verify(tmp_path / "a").vanished == [B]
+        api.jobs = jobs
+        assert problems(api, tmp_path / "a")  # listed again: it is owed again
+        assert {fault.place for fault in faults(tmp_path / "a")} == {B}
+
+
+def test_what_was_gone_is_asked_for_again_on_demand(tmp_path: Path) -> None:
+    """Files and lists that two runs were denied come with --again; what is still gone stays so."""
+    with serving(small()) as api:
+        route = api._route
+        denied = ("checkpoints", "file-aaa", "file-b64")
+        twisted(api, lambda r, p, q: (404, b"{}") if p[-1] in denied else r(p, q))
+        for _ in range(3):
+            assert not run(api, tmp_path / "a").failed
+        assert verify(tmp_path / "a").gone == 5
+        assert not run(api, tmp_path / "a", again=True).failed
+        assert verify(tmp_path / "a").gone == 5
+        api._route = route  # type: ignore[method-assign]
+        assert run(api, tmp_path / "a").unchanged == 2
+        assert not run(api, tmp_path / "a", again=True).failed
+        assert_equal(tmp_path / "a", api)
+        assert verify(tmp_path / "a").gone == 0
+
+
 REFUSALS = {
     "events of a job that runs": (404, [B, "events"], False),
     "the second page": (404, [A, "events"], True),
@@ -142,6 +210,45 @@ def test_an_error_in_place_of_a_file_is_asked_for_again(tmp_path: Path, body: by
             return (200, body) if hit else route(p, q)
 
         twisted(api, busy)
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+@pytest.mark.parametrize("file", ["file-aaa", "file-b64"])
+def test_a_file_that_was_cut_short_is_asked_for_again(tmp_path: Path, file: str) -> None:
+    """A content that is shorter than the file object says is none; what remains short is told."""
+    with serving(small()) as api:
+        left = iter(range(3))
+
+        def short(route: Any, p: list[str], q: dict[str, str]) -> tuple[int, bytes]:
+            code, body = route(p, q)
+            cut = p == ["files", file, "content"] and next(left, None) is not None
+            return code, body[:-4] if cut else body
+
+        twisted(api, short)
+        (problem,) = problems(api, tmp_path / "a")
+        assert f"{file}/content: " in problem and "cut off" in problem
+        assert {fault.rule for fault in faults(tmp_path / "a")} == {"result_files_are_there"}
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+def test_a_size_may_be_that_of_what_base64_holds(tmp_path: Path) -> None:
+    """`bytes` counts the file or what is sent of it, or says nothing; the second answer counts."""
+    with serving(small()) as api:
+        about, content = api.files["file-b64"]
+        api.files["file-b64"] = {**about, "bytes": len(b64decode(content))}, content
+        del api.files["file-aaa"][0]["bytes"]
+        api.add("ftjob-x", files={"file-new": b"step\n1\n"}, events=[an_event(A, 90, NOW - 80_000)])
+        api.files["file-new"][0]["bytes"] = 3
+
+        def written(route: Any, p: list[str], q: dict[str, str]) -> tuple[int, bytes]:
+            found: tuple[int, bytes] = route(p, q)
+            if p == ["files", "file-new", "content"]:
+                api.files["file-new"][0]["bytes"] = len(found[1])
+            return found
+
+        twisted(api, written)
         assert not run(api, tmp_path / "a").failed
         assert_equal(tmp_path / "a", api)
 

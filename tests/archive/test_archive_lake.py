@@ -34,7 +34,8 @@ def known(draw: st.DrawFn) -> Api:
     head = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"
     for name, (about, _) in api.files.items():
         rows = [f"{step}," + ",".join(draw(st.tuples(*[CELLS] * 4))) for step in range(1, 5)]
-        api.files[name] = about, "\n".join([head, *rows, ""]).encode()
+        content = "\n".join([head, *rows, ""]).encode()
+        api.files[name] = {**about, "bytes": len(content)}, content
     for item in api.jobs:
         item["hyperparameters"] = {"n_epochs": draw(st.sampled_from(["auto", 3]))}
         item["trained_tokens"] = draw(st.integers(0, 9_999))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,12 @@ from server import NOW, Api, an_event, serving
 
 from pipeline.archive.manifest import NAME, encode
 from pipeline.archive.verify import verify
+from pipeline.errors import UsageError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 @pytest.fixture
@@ -137,6 +145,46 @@ def test_a_changed_line_is_mended(api: Api, out: Path, kind: str, last: bool) ->
         assert_equal(out, api)
 
 
+def test_a_content_must_be_as_long_as_its_file_object_says(api: Api, out: Path) -> None:
+    """A short file that an archive took for whole is a fault; what the advice says mends it."""
+    from pipeline.archive.layout import named
+
+    said = [{k: v for k, v in line.items() if k != "prev"} for line in lines(out)]
+    line = next(
+        line for line in said if line.get("file") == "file-aaa" and line["kind"] == "content"
+    )
+    (out / line["path"]).unlink()
+    line["path"], line["sha256"] = named(short := b"step,tr", f"{A}/result-file-aaa", ".csv")
+    (out / line["path"]).write_bytes(packed := zstd.compress(short))
+    line.update(bytes=len(short), stored=len(packed))
+    (out / NAME).write_bytes(encode(said, "")[0])
+    (fault,) = faults(out)
+    assert (fault.rule, fault.place) == ("result_files_are_whole", line["path"])
+    assert "7 bytes" in fault.problem and f"remove {line['path']}" in fault.advice
+    (out / line["path"]).unlink()
+    run(api, out)
+    assert_equal(out, api)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_manifest_without_jobs_proves_nothing(api: Api, out: Path, raw: bool) -> None:
+    """An empty manifest, or one that was only begun, is told, and what to do; another run mends."""
+    if not raw:
+        shutil.rmtree(out / "raw")
+    for left in (b"", b'{"kind":"jo', encode([{"kind": "mend", "breaks": [], "lost": []}], "")[0]):
+        (out / NAME).write_bytes(left)
+        assert ("jobs_are_listed", "jobs") in {(fault.rule, fault.place) for fault in faults(out)}
+    run(api, out)
+    assert_equal(out, api)
+
+
+def test_an_account_without_jobs_is_complete(tmp_path: Path) -> None:
+    """A list that is there, and names none, is whole."""
+    with serving(Api()) as api:
+        run(api, tmp_path / "none")
+    assert faults(tmp_path / "none") == [] and verify(tmp_path / "none").whole
+
+
 def test_a_list_that_was_broken_off_proves_nothing(api: Api, out: Path, tmp_path: Path) -> None:
     """Neither --since nor watch makes up for a list of all jobs that did not reach its end."""
     other = tmp_path / "b"
@@ -181,6 +229,68 @@ def test_nothing_is_deleted_when_the_manifest_is_lost(api: Api, out: Path) -> No
     assert_equal(out, api)
 
 
+FOREIGN = {
+    "a dataset's manifest": {
+        "manifest.jsonl": b'{"audio": "a.wav"}\n{"kind": "events"}\n{"audio": "b.wav"}',
+        "raw/shard0.jsonl.zst": zstd.compress(b"shard"),
+    },
+    "one line without an end": {"manifest.jsonl": b'{"kind":"audio","path":"a.wav"}'},
+    "a lock": {".lock": b"", "thesis.txt": b"mine"},
+    "a lock that says whose": {".lock": b"4711"},
+    "bodies of another": {".lock": b"", "raw/precious.zst": zstd.compress(b"precious")},
+    "a new manifest beside another's files": {"manifest.jsonl": b"", "raw/a/b.zst": b"\x28\xb5"},
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_folder_of_another_is_left_as_it_is(api: Api, tmp_path: Path, kind: str) -> None:
+    """What does not say that it is an archive is refused by name, before anything is touched."""
+    folder = tmp_path / "mine"
+    for name, content in FOREIGN[kind].items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    had = {path: path.is_dir() or path.read_bytes() for path in folder.rglob("*")}
+    for call in (run, lambda api, out: verify(out)):
+        with pytest.raises(UsageError, match=str(folder)) as caught:
+            call(api, folder)
+        assert "\n" not in str(caught.value)
+    assert {path: path.is_dir() or path.read_bytes() for path in folder.rglob("*")} == had
+
+
+@pytest.mark.parametrize("left", [b"", b'{"ki', b'{"kind":"jobs","walk":1,"fi', b"\0" * 40])
+def test_an_archive_that_was_just_begun_goes_on(api: Api, tmp_path: Path, left: bytes) -> None:
+    """A kill leaves a lock, empty folders, half a body, half a line: all of it is an archive."""
+    out = tmp_path / "a"
+    (out / "raw" / "jobs").mkdir(parents=True)
+    run(api, out)
+    assert_equal(out, api)
+    torn = out / "raw" / "jobs" / "jobs-000000000000.json.zst"
+    torn.write_bytes(b"\x28\xb5\x2f\xfd")
+    (out / NAME).write_bytes(left)
+    run(api, out)
+    assert not torn.exists()
+    assert_equal(out, api)
+
+
+def test_files_of_others_in_an_archive_stay(api: Api, out: Path) -> None:
+    """Notes, copies under another name, a body with other content: no run deletes them."""
+    body = path_of(out, "events")
+    copy = out / "raw" / "mybackup.zst"
+    shutil.copy(body, copy)
+    (out / "raw" / "notes.zst").write_bytes(zstd.compress(b"my notes"))
+    (out / "raw" / A / "x.txt").write_text("mine")
+    assert verify(out).strangers == [f"raw/{A}/x.txt", "raw/mybackup.zst", "raw/notes.zst"]
+    other = body.with_name("events-empty-0123456789ab.json.zst")
+    shutil.copy(body, other)
+    had = {path: path.read_bytes() for path in (out / "raw").rglob("*") if path.is_file()}
+    run(api, out)
+    assert {path: path.read_bytes() for path in had} == had
+    (fault,) = faults(out)
+    assert fault.place == other.relative_to(out).as_posix() and "move it" in fault.advice
+    other.unlink()
+    assert_equal(out, api)
+
+
 def test_a_job_that_ended_since_is_a_fault(api: Api, out: Path) -> None:
     """A run that only listed a job's end leaves a fault: its last events were not fetched."""
     from keeping import account
@@ -206,7 +316,7 @@ def test_a_job_that_ended_since_is_a_fault(api: Api, out: Path) -> None:
 def test_two_runs_at_once_are_refused(api: Api, out: Path) -> None:
     """One process writes an archive; the other is told."""
     from pipeline.archive.store import Store
-    from pipeline.errors import LakeError, UsageError
+    from pipeline.errors import LakeError
 
     with Store(out), pytest.raises(LakeError, match="another process"):
         Store(out)
