@@ -40,6 +40,7 @@ PROOF = "tests/archive/test_archive_verify.py::test_"
 FETCHING = "pipeline/archive/fetching.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
+REPEATED = "tests/test_options.py::test_"
 REPORT = "tests/test_report.py::test_"
 SHOWN = "tests/test_hostile_output.py::test_"
 MANY = "tests/test_compaction.py::test_"
@@ -55,6 +56,15 @@ PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
 
 MUTANTS = (
+    # -- options given more than once
+    Mutant("repeated options", "the last value of an option is taken in silence",
+           "pipeline/cli/__init__.py", "if times > 1 and single", "if False and single",
+           REPEATED + "no_repetition_is_passed_over"),
+    Mutant("repeated options", "of several jobs the last is judged", "pipeline/checks.py",
+           "sorted(set(job_id or ()))", "sorted(set(job_id or ()))[-1:]",
+           REPEATED + "every_job_named_counts"),
+    Mutant("repeated options", "of several --fail-on the last counts", "pipeline/cli/check.py",
+           '",".join(fail_on)', "fail_on[-1]", REPEATED + "every_rule_named_counts"),
     # -- conservation
     Mutant("conservation", "lines without anything are not counted", ODD,
            'self.tally[int(source), "blank", ""] += int(count)', "pass", LAWS + "conservation"),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import (
     Finite,
-    job_option,
+    jobs_option,
     known_view,
     lake_option,
     nearest,
     open_existing,
     output_options,
-    with_whole_job,
+    whole_job,
 )
 from pipeline.cli.output import write_rows
 from pipeline.errors import UsageError
@@ -87,6 +89,9 @@ def sql(
         if sys.stdin.isatty():
             raise UsageError("tunelog sql: no query: give one in quotes, with -f, or by a pipe")
         query = _text_of(sys.stdin)
+    for name, times in Counter(name for name, _ in params).items():
+        if times > 1:
+            raise UsageError(f"tunelog sql: -p {name} is given {times} times: give it once")
     lake = open_existing(lake_dir)
     ask(lake, str(query), dict(params), memory, timeout, format, output)
 
@@ -100,7 +105,7 @@ def _text_of(file: IO[str]) -> str:
 
 @click.command()
 @click.argument("view")
-@job_option
+@jobs_option
 @click.option("--where", metavar="SQL", help="Only rows for which this is true.")
 @click.option("--columns", metavar="A,B,...", help="Only these columns, in this order.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many rows.")
@@ -109,7 +114,7 @@ def _text_of(file: IO[str]) -> str:
 @output_options()
 def show(
     view: str,
-    job: str | None,
+    jobs: tuple[str, ...],
     where: str | None,
     columns: str | None,
     limit: int | None,
@@ -131,20 +136,23 @@ def show(
       tunelog show errors --where "created_at >= '2025-01-01'" --limit 20
       tunelog show events --job ftjob-abc123 -o events.parquet
     """
-    query, params = view_query(known_view(view), job=job, where=where, columns=columns, limit=limit)
+    query, params = view_query(
+        known_view(view), jobs=jobs, where=where, columns=columns, limit=limit
+    )
     lake = open_existing(lake_dir)
-    ask(lake, query, with_whole_job(lake, params), memory, timeout, format, output)
+    params = {name: whole_job(lake, job) for name, job in params.items()}
+    ask(lake, query, params, memory, timeout, format, output)
 
 
 def view_query(
     view: str,
     *,
-    job: str | None = None,
+    jobs: Sequence[str] = (),
     where: str | None = None,
     columns: str | None = None,
     limit: int | None = None,
 ) -> tuple[str, dict[str, str]]:
-    """The query for a part of a view, in its own order, and the query's parameters.
+    """The query for a part of a view, in its own order, and its parameters: a job each.
 
     Raises:
         UsageError: A column that the view does not have, or a job where the view knows none.
@@ -157,12 +165,13 @@ def view_query(
         if name not in known:
             hint = nearest(name, known) or f": it has {', '.join(known)}"
             raise UsageError(f"{view}: no column {name!r}{hint}")
-    if job is not None and "job_id" not in known:
-        raise UsageError(f"{view}: --job {job}: this view knows no jobs: leave --job out")
+    if jobs and "job_id" not in known:
+        raise UsageError(f"{view}: --job {jobs[0]}: this view knows no jobs: leave --job out")
     query = f"select {', '.join(map(_quoted, wanted)) or '*'} from {_quoted(view)}"
-    params = {} if job is None else {"job": job}
-    # The line break keeps a comment at the end of the condition from swallowing the bracket.
-    conditions = ["job_id = $job"] * len(params) + ([f"({where}\n)"] if where else [])
+    params = {f"job{number}": job for number, job in enumerate(jobs)}
+    conditions = [f"job_id in ({', '.join(f'${name}' for name in params)})"] if params else []
+    if where:  # the line break keeps a comment at its end from swallowing the bracket
+        conditions.append(f"({where}\n)")
     if conditions:
         query += f" where {' and '.join(conditions)}"
     query += f" order by {', '.join(orders()[view])}"

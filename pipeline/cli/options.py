@@ -94,10 +94,10 @@ def spreadsheet_option(command: F) -> F:
     )(command)
 
 
-def job_option(command: F) -> F:
-    """Add ``--job ID``."""
-    text = "Only this job: its id, or a beginning that no other id has."
-    return click.option("--job", metavar="ID", help=text)(command)
+def jobs_option(command: F) -> F:
+    """Add ``--job ID``, as `jobs`."""
+    text = "Only this job: its id, or a beginning that no other id has; may be repeated."
+    return click.option("--job", "jobs", metavar="ID", multiple=True, help=text)(command)
 
 
 class Size(click.ParamType[int]):
@@ -177,9 +177,9 @@ def whole_job(lake: Lake, job: str) -> str:
         return whole_job_id(con, job)
 
 
-def with_whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
-    """The parameters of a query with the job, where one is given, as `whole_job` tells it."""
-    return {**params, "job": whole_job(lake, params["job"])} if "job" in params else params
+def whole_jobs(lake: Lake, jobs: Iterable[str]) -> list[str]:
+    """The ids of the jobs that are called so, or begin so, each once: see `whole_job`."""
+    return list(dict.fromkeys(whole_job(lake, job) for job in jobs))
 
 
 def known_view(name: str) -> str:

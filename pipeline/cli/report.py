@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import lake_option, open_existing, whole_job
+from pipeline.cli.options import jobs_option, lake_option, open_existing, whole_jobs
 from pipeline.cli.output import chosen_format, destination
 from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
@@ -36,10 +36,7 @@ def _tell_format(ctx: click.Context, param: click.Parameter, value: str | None) 
 
 
 @click.command()
-@click.option(
-    "--job", "jobs", metavar="ID", multiple=True,
-    help="Only this job: its id, or a beginning that no other id has; may be repeated.",
-)  # fmt: skip
+@jobs_option
 @lake_option
 @click.option(
     "-o", "--output", metavar="FILE", is_eager=True,
@@ -85,7 +82,7 @@ def write_report(
     """Write a report of a lake; see `tunelog report`."""
     format = format or format_of(output)
     lake = open_existing(lake_dir)
-    chosen = [whole_job(lake, job) for job in jobs] or None
+    chosen = whole_jobs(lake, jobs) or None
     name = output or ("-" if format == "markdown" else "report.html")
     if format == "html" and name == "-" and sys.stdout.isatty():
         raise UsageError("tunelog report: a page to a terminal: name a file with --output")
