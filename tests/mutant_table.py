@@ -56,6 +56,12 @@ PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
 
 MUTANTS = (
+    # -- a lake has one name
+    Mutant("one name", "a lake is another by another way to it", "pipeline/lake/store.py",
+           "os.path.realpath(path)", "str(path.absolute())", LOOKS + "a_lake_by_any_name"),
+    Mutant("one name", "files named through a link are taken for others", VERIFY,
+           "place_of(Path(moved_from)) == self._store.path", "False",
+           LOOKS + "a_lake_made_through_a_link"),
     # -- options given more than once
     Mutant("repeated options", "the last value of an option is taken in silence",
            "pipeline/cli/__init__.py", "if times > 1 and single", "if False and single",
