@@ -56,6 +56,18 @@ PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
 
 MUTANTS = (
+    # -- names for nobody's events
+    Mutant("nobody's names", "a name for nobody's events is a job's", "pipeline/shapes.py",
+           'value != "" and not value.startswith(UNATTRIBUTED_PREFIX)', 'value != ""',
+           JOBS + "no_document_names_nobody"),
+    Mutant("nobody's names", "a document's name for nobody's events is a job's", SCOUT,
+           "        beside = tuple(filter(is_job, beside))\n", "",
+           JOBS + "no_document_names_nobody"),
+    Mutant("nobody's names", "a creation message may name nobody", SCOUT,
+           "        created = created if is_job(created) else None\n", "",
+           JOBS + "no_document_names_nobody"),
+    Mutant("nobody's names", "a person may name nobody", "pipeline/lake/naming.py",
+           "if job.startswith(UNATTRIBUTED_PREFIX):", "if False:", JOBS + "what_is_no_job_id"),
     # -- a lake has one name
     Mutant("one name", "a lake is another by another way to it", "pipeline/lake/store.py",
            "os.path.realpath(path)", "str(path.absolute())", LOOKS + "a_lake_by_any_name"),
