@@ -56,6 +56,13 @@ PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
 
 MUTANTS = (
+    # -- files that are what they are called
+    Mutant("named files", "a suffix that is not known tells nothing", "pipeline/cli/output.py",
+           "if suffix not in _SUFFIXES:", "if not _SUFFIXES.setdefault(suffix, default):",
+           "tests/test_output.py::test_no_file_looks_like_another"),
+    Mutant("named files", "a file that is called compressed is not", "pipeline/cli/output.py",
+           "if path.suffix.lower() in _PACKED:", "if False:",
+           "tests/test_output.py::test_a_file_is_what_it_is_called"),
     # -- names for nobody's events
     Mutant("nobody's names", "a name for nobody's events is a job's", "pipeline/shapes.py",
            'value != "" and not value.startswith(UNATTRIBUTED_PREFIX)', 'value != ""',

@@ -49,7 +49,8 @@ def output_options(*formats: str, default: str = "table") -> Callable[[F], F]:
 
     def tell(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
         safe = bool(ctx.meta.get(SPREADSHEET))
-        format = chosen_format(value, ctx.params.get("output"), "csv" if safe else default)
+        usual = "csv" if safe else default
+        format = chosen_format(value, ctx.params.get("output"), usual, names)
         if safe and format == "csv":
             return SPREADSHEET
         if safe:

@@ -18,7 +18,9 @@ Made from `--help` by `python -m pipeline.cli.reference > docs/cli.md`.
 
 ## Formats
 
-Every command that prints rows takes `--format`; a file named with `-o` tells it by its suffix.
+Every command that prints rows takes `--format`; a file named with `-o` tells it by its suffix:
+`.txt` or none is what the command prints without `--format`, any other that is not known needs
+`--format`. `.gz` or `.zst` behind the suffix compresses the file.
 
 | format | for | numbers | times | what JSON does not have |
 | --- | --- | --- | --- | --- |

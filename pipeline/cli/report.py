@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.options import jobs_option, lake_option, open_existing, whole_jobs
-from pipeline.cli.output import chosen_format, destination
+from pipeline.cli.output import destination
 from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
 
@@ -24,11 +24,12 @@ def format_of(output: str | None) -> str:
     Raises:
         UsageError: it tells another than a report can have.
     """
-    if chosen_format(None, output) == "markdown":
-        return "markdown"
-    if output and Path(output).suffix.lower() not in ("", ".html", ".htm"):
+    suffix = Path(output or "").suffix.lower()
+    if suffix in ("", ".html", ".htm"):
+        return "html"
+    if suffix not in (".md", ".markdown"):
         raise UsageError(f"{output}: call it .html or .md, or say which it is with --format")
-    return "html"
+    return "markdown"
 
 
 def _tell_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
