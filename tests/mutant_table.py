@@ -40,6 +40,8 @@ PROOF = "tests/archive/test_archive_verify.py::test_"
 FETCHING = "pipeline/archive/fetching.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
+MARKDOWN = "pipeline/cli/markdown.py"
+ACTS = "tests/test_markdown.py::test_nothing_acts_in_a_cell"
 REPEATED = "tests/test_options.py::test_"
 REPORT = "tests/test_report.py::test_"
 SHOWN = "tests/test_hostile_output.py::test_"
@@ -56,6 +58,16 @@ PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
 
 MUTANTS = (
+    # -- Markdown in which nothing acts
+    Mutant("markdown", "what becomes a link by itself stands bare", MARKDOWN,
+           "and not active", "", ACTS),
+    Mutant("markdown", "any sign stands bare", MARKDOWN,
+           "_PLAIN.fullmatch(text) and ", "", ACTS),
+    Mutant("markdown", "a stroke in a text ends its cell", MARKDOWN,
+           '.replace("|", "\\\\|")', "", ACTS),
+    Mutant("markdown", "a clock hides a reference", MARKDOWN,
+           '_CLOCK.sub("0", text)', '_CLOCK.sub("", text)',
+           "tests/test_markdown.py::test_what_stands_as_it_is"),
     # -- files that are what they are called
     Mutant("named files", "a suffix that is not known tells nothing", "pipeline/cli/output.py",
            "if suffix not in _SUFFIXES:", "if not _SUFFIXES.setdefault(suffix, default):",
@@ -604,7 +616,7 @@ MUTANTS = (
     Mutant("report", "thinned curves are smoothed by another amount", "pipeline/report/curves.py",
            "ewm_mean(alpha=1 - stop", "ewm_mean(alpha=stop",
            REPORT + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),
-    Mutant("report", "a message breaks out of its code span", "pipeline/cli/report_markdown.py",
+    Mutant("report", "a message breaks out of its code span", MARKDOWN,
            '"`" * (1 + max(', '"`" * (0 + max(', REPORT + "code_spans_hold_any_text"),
     Mutant("report", "errors give way to other messages", "sql/report/messages.sql",
            "order by severity = 0, least", "order by least",

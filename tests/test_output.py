@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pipeline.cli import run
 from pipeline.cli.cells import exact, json_texts, readable
 from pipeline.cli.output import destination, write_rows
-from pipeline.cli.table import Column, escape_markdown, fit, render, width_of, write_table
+from pipeline.cli.table import Column, fit, render, width_of, write_table
 from pipeline.cli.terminal import inert, inert_json
 from pipeline.errors import ExitCode, UsageError
 from pipeline.figures import duration, significant
@@ -318,15 +318,6 @@ def test_wide_characters_are_measured() -> None:
     columns = [Column("m", False, True, ["汉字汉字", "ab"]), Column("n", True, False, ["1", "2"])]
     lines = list(render(columns, fit(columns, None)[1]))
     assert [width_of(line) for line in lines[2:]] == [11, 11]
-
-
-def test_markdown_is_no_markup(tmp_path: Path) -> None:
-    """In Markdown no text of an event is markup, opens a cell or a line."""
-    table = rows(message=["a|b\n<img src=x> [l](u) *b* `c` _i_ train_loss"])
-    lines = written(table, "markdown", tmp_path).splitlines()
-    assert len(lines) == 3
-    assert lines[2] == (r"| a\|b\\n\<img src=x\> \[l\](u) \*b\* \`c\` \_i\_ train_loss |")
-    assert escape_markdown("$x$ ~~y~~") == r"\$x\$ \~\~y\~\~"
 
 
 @pytest.mark.parametrize("format", ["table", "csv", "json", "jsonl", "parquet", "markdown"])

@@ -25,7 +25,7 @@ Every command that prints rows takes `--format`; a file named with `-o` tells it
 | format | for | numbers | times | what JSON does not have |
 | --- | --- | --- | --- | --- |
 | `table` | eyes | 4 significant digits, durations as `1h 02m` | UTC | spelled out, inert |
-| `markdown` | pull requests | as in tables | UTC | escaped, inert |
+| `markdown` | pull requests | as in tables | UTC | code spans, inert |
 | `csv` | spreadsheets | exact | ISO 8601, `Z` | NULL is nothing, the empty text `""` |
 | `json`, `jsonl` | programs | exact | ISO 8601, `Z` | `"NaN"`, `"Infinity"`, `"-Infinity"` |
 | `parquet` | engines | exact | timestamps, UTC | as stored |
