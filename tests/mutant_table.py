@@ -58,6 +58,10 @@ PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
 
 MUTANTS = (
+    # -- kinds of messages
+    Mutant("templates", "an apostrophe ends a quotation", "sql/views/staging/stg_problems.sql",
+           "‘(?:[^‘’\\n]|’[\\pL\\pN])*’", "‘[^‘’\\n]*’",
+           "tests/test_golden.py::test_golden[error_timeline-masks_typographic_quotes]"),
     # -- Markdown in which nothing acts
     Mutant("markdown", "what becomes a link by itself stands bare", MARKDOWN,
            "and not active", "", ACTS),

@@ -76,7 +76,7 @@ def test_what_stands_as_it_is(text: str, plain: bool) -> None:
 
 
 def test_every_command_is_inert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In no command's Markdown a message, a job's id of a dump acts."""
+    """In no command's Markdown a message or a job's id of a dump acts."""
     job = "@octo|cat<b>"
     last = [event | {"level": "error", "message": ACTIVE} for event in events("ftjob-abcdef")[-2:]]
     with open_lake(tmp_path / "lake") as lake:
