@@ -58,6 +58,9 @@ PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
 
 MUTANTS = (
+    Mutant("beginnings", "a query that names no whole id is silent", "pipeline/cli/ask.py",
+           "if not ask(lake, str(query)", "if ask(lake, str(query)",
+           REPEATED + "beginnings_of_ids_are_told"),
     # -- kinds of messages
     Mutant("templates", "an apostrophe ends a quotation", "sql/views/staging/stg_problems.sql",
            "‘(?:[^‘’\\n]|’[\\pL\\pN])*’", "‘[^‘’\\n]*’",

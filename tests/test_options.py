@@ -91,6 +91,16 @@ def test_no_repetition_is_passed_over(
     )
 
 
+def test_beginnings_of_ids_are_told(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A query without rows that names jobs by beginnings of their ids is told the whole ones."""
+    query = f"from compare('{JOB[:12]}', '{THIRD[:12]}') where 'ft-none' <> $job"
+    assert run(["sql", query, "-p", "job", OTHER[:12], "--lake", str(lake)]) == ExitCode.OK
+    assert capsys.readouterr().err == "no rows\n" + "".join(
+        f"{job[:12]}: a query has to name a job by its whole id, {job}\n"
+        for job in (JOB, THIRD, OTHER)
+    )
+
+
 def test_no_parameter_of_a_query_is_passed_over(
     lake: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

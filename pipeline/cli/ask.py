@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -20,10 +22,13 @@ from pipeline.cli.options import (
     whole_job,
 )
 from pipeline.cli.output import write_rows
+from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
+
+_JOB = re.compile(r"'(ft[A-Za-z0-9_-]+)'")
 
 
 def limits(command: click.decorators.FC) -> click.decorators.FC:
@@ -93,7 +98,16 @@ def sql(
         if times > 1:
             raise UsageError(f"tunelog sql: -p {name} is given {times} times: give it once")
     lake = open_existing(lake_dir)
-    ask(lake, str(query), dict(params), memory, timeout, format, output)
+    if not ask(lake, str(query), dict(params), memory, timeout, format, output):
+        _tell_beginnings(lake, [*_JOB.findall(str(query)), *(value for _, value in params)])
+
+
+def _tell_beginnings(lake: Lake, named: Sequence[str]) -> None:
+    """Tell of a question without an answer where it names a job by the beginning of its id."""
+    for text in dict.fromkeys(named):
+        with suppress(UsageError):
+            if text.startswith("ft") and (whole := whole_job(lake, text)) != text:
+                note(f"{text}: a query has to name a job by its whole id, {whole}")
 
 
 def _text_of(file: IO[str]) -> str:
