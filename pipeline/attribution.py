@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.forms.block import Block, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of, position_of
+from pipeline.shapes import is_job
 
 _CREATED = b'"Created fine-tun'
 _CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
@@ -241,10 +241,12 @@ class Scout:
 
     def _named(self, mark: Mark, first: int, last: int, down: bool, created: str | None) -> Stream:
         beside = mark.jobs
+        created = created if is_job(created) else None
         if mark.run and created:  # a job object between lines may stand below its events
             beside = ()
         if len(beside) > 1:  # several names: the creation message decides, or nothing does
             beside = (created,) if created in beside else ()
+        beside = tuple(filter(is_job, beside))
         told_by, job = "unknown", None
         if self._told:
             told_by, job = "flag", self._told
@@ -273,8 +275,7 @@ def job_line(raw: bytes | bytearray, position: int) -> Mark | None:
     if not isinstance(name, str) or not name:
         return None
     exported = len(value) == 2  # the API's own job objects hold much more
-    jobs = () if exported and name.startswith(UNATTRIBUTED_PREFIX) else (name,)
-    return Mark(position, jobs, run=True, exported=exported)
+    return Mark(position, (name,) if is_job(name) else (), run=True, exported=exported)
 
 
 def _is_event(raw: bytes | bytearray) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import DataError
@@ -13,7 +15,6 @@ from pipeline.settings import RULES, Settings
 from pipeline.sqlfiles import sql_text
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
     from pipeline.lake.lake import Lake
@@ -50,30 +51,24 @@ def set_thresholds(con: DuckDBPyConnection, settings: Settings) -> None:
             con.execute(f"create or replace macro loss_spikes_window() as {window:.0f}")
 
 
-def check(lake: Lake, settings: Settings | None = None, *, job_id: str | None = None) -> Checked:
+def check(
+    lake: Lake, settings: Settings | None = None, *, job_id: str | Sequence[str] | None = None
+) -> Checked:
     """Judge the jobs of a lake.
 
     Args:
         lake: the lake.
         settings: rules to fail on, and thresholds; the defaults where None.
-        job_id: only this job.
+        job_id: only this job, or these; all where there is none.
 
     Raises:
         DataError: there is no such job, or none at all: what was not judged has not passed.
     """
     settings = settings or Settings()
-    with lake.connect(["verdicts"]) as con:
-        set_thresholds(con, settings)
-        if job_id is None:
-            con.execute(sql_text("verdicts/whole"))
-        else:
-            con.execute("set variable checked_job = $1", [job_id])
-        con.execute(sql_text("verdicts/held"))
-        asked = {"rules": list(RULES), "fail_on": list(settings.fail_on)}
-        rows = con.sql(sql_text("verdicts/told"), params=asked).to_arrow_table()
-    if not rows.num_rows:
-        what = f"no job {job_id} in it" if job_id else "no jobs in it"
-        raise DataError(f"{lake.path}: {what}: nothing was checked: ingest its events first")
+    jobs = [job_id] if isinstance(job_id, str) else sorted(set(job_id or ()))
+    # one by one: what of a job is asked for by its id alone is read alone
+    told = [_verdicts(lake, settings, job) for job in jobs] or [_verdicts(lake, settings)]
+    rows = pa.concat_tables(told)
     found = rows.filter(pc.equal(rows["verdict"], "tripped"))
     tripped = Counter(found["rule"].to_pylist())
     return Checked(
@@ -84,3 +79,20 @@ def check(lake: Lake, settings: Settings | None = None, *, job_id: str | None = 
         tripped={rule: tripped[rule] for rule in RULES if tripped[rule]},
         failing=pc.count_distinct(rows.filter(rows["fails"])["job_id"]).as_py(),
     )
+
+
+def _verdicts(lake: Lake, settings: Settings, job: str | None = None) -> pa.Table:
+    """The verdicts on one job, or on all."""
+    with lake.connect(["verdicts"]) as con:
+        set_thresholds(con, settings)
+        if job is None:
+            con.execute(sql_text("verdicts/whole"))
+        else:
+            con.execute("set variable checked_job = $1", [job])
+        con.execute(sql_text("verdicts/held"))
+        asked = {"rules": list(RULES), "fail_on": list(settings.fail_on)}
+        rows = con.sql(sql_text("verdicts/told"), params=asked).to_arrow_table()
+    if not rows.num_rows:
+        what = f"no job {job} in it" if job else "no jobs in it"
+        raise DataError(f"{lake.path}: {what}: nothing was checked: ingest its events first")
+    return rows

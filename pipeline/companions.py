@@ -20,7 +20,7 @@ from pipeline.contract import (
     RESULT_NAMES,
     RESULT_OBJECT,
 )
-from pipeline.shapes import bare, foreign, loads
+from pipeline.shapes import bare, foreign, is_job, loads
 
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _OUTCOME = re.compile(r"fine_tuning\.job\.(?:succeeded|failed|cancelled)")
@@ -146,7 +146,9 @@ def _outcome(value: dict[str, Any]) -> Companion | None:
         return None
     kept = _kept(value, COMPANION_FIELDS["outcome"])
     job = kept.get("data", {}).get("id")
-    return Companion("outcome", job, canonical({"object": OUTCOME_OBJECT} | kept)) if job else None
+    if not is_job(job):
+        return None
+    return Companion("outcome", job, canonical({"object": OUTCOME_OBJECT} | kept))
 
 
 def _result(value: dict[str, Any]) -> Companion | None:
@@ -157,7 +159,8 @@ def _result(value: dict[str, Any]) -> Companion | None:
     numbers = _numbers({RESULT_NAMES.get(name, name): number for name, number in named.items()})
     if not numbers:
         return None
-    return Companion("result", _text(value.get("job_id")), canonical({"step": step} | numbers))
+    job = _text(value.get("job_id"))
+    return Companion("result", job if is_job(job) else None, canonical({"step": step} | numbers))
 
 
 _READERS: dict[str, Callable[[dict[str, Any]], Companion | None]] = {
@@ -172,9 +175,9 @@ def _told(
     kind: str, job: str | None, kept: dict[str, Any], files: tuple[str, ...] = ()
 ) -> Companion | None:
     """What an object tells; None where that is nothing, as of one that names a job only."""
-    if job is None or kept.keys() <= set(_NAMING):
+    if not is_job(job) or kept.keys() <= set(_NAMING):
         return None
-    return Companion(kind, job, canonical(kept), files)
+    return Companion(kind, str(job), canonical(kept), files)
 
 
 def canonical(value: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from pipeline.companions import Companions as Companions
 from pipeline.companions import found_in, result_row
 from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
 from pipeline.credentials import beginning
-from pipeline.shapes import MAX_NESTING, foreign, holds_events, is_cut, is_event, too_deep
+from pipeline.shapes import MAX_NESTING, foreign, holds_events, is_cut, is_event, is_job, too_deep
 from pipeline.shapes import loads as loads
 
 JOB_ID = re.compile(
@@ -187,9 +187,7 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
         object=value.get("object"),
         dialect="legacy" if legacy else dialect(value["id"]),
         data=spans["data"] if "data" in value else None,
-        job=next(
-            (value[k] for k in JOB_FIELDS if isinstance(value.get(k), str) and value[k]), None
-        ),
+        job=next((value[k] for k in JOB_FIELDS if is_job(value.get(k))), None),
     )
     if event.job is not None and not _storable(event.job):
         return Reject("lone_surrogate", "the job id holds half a surrogate pair")

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from pipeline.contract import EVENT_OBJECTS
+from pipeline.contract import EVENT_OBJECTS, UNATTRIBUTED_PREFIX
 from pipeline.credentials import beginning
 
 MAX_NESTING = 100
@@ -14,6 +14,11 @@ MAX_NESTING = 100
 LONGEST_ESCAPE = 16
 _NUMBER_CUT = re.compile(r"\.|[eE][+-]?")
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+
+
+def is_job(value: Any) -> bool:
+    """Whether a JSON value can be the id of a job: a text, and no name for nobody's events."""
+    return isinstance(value, str) and value != "" and not value.startswith(UNATTRIBUTED_PREFIX)
 
 
 def is_event(value: dict[str, Any]) -> bool:

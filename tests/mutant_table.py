@@ -42,6 +42,9 @@ SECRETS = "tests/archive/test_archive_secrets.py::test_"
 FETCHING = "pipeline/archive/fetching.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
+MARKDOWN = "pipeline/cli/markdown.py"
+ACTS = "tests/test_markdown.py::test_nothing_acts_in_a_cell"
+REPEATED = "tests/test_options.py::test_"
 REPORT = "tests/test_report.py::test_"
 SHOWN = "tests/test_hostile_output.py::test_"
 MANY = "tests/test_compaction.py::test_"
@@ -57,6 +60,57 @@ PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
 
 MUTANTS = (
+    Mutant("beginnings", "a query that names no whole id is silent", "pipeline/cli/ask.py",
+           "if not ask(lake, str(query)", "if ask(lake, str(query)",
+           REPEATED + "beginnings_of_ids_are_told"),
+    # -- kinds of messages
+    Mutant("templates", "an apostrophe ends a quotation", "sql/views/staging/stg_problems.sql",
+           "‘(?:[^‘’\\n]|’[\\pL\\pN])*’", "‘[^‘’\\n]*’",
+           "tests/test_golden.py::test_golden[error_timeline-masks_typographic_quotes]"),
+    # -- Markdown in which nothing acts
+    Mutant("markdown", "what becomes a link by itself stands bare", MARKDOWN,
+           "and not active", "", ACTS),
+    Mutant("markdown", "any sign stands bare", MARKDOWN,
+           "_PLAIN.fullmatch(text) and ", "", ACTS),
+    Mutant("markdown", "a stroke in a text ends its cell", MARKDOWN,
+           '.replace("|", "\\\\|")', "", ACTS),
+    Mutant("markdown", "a clock hides a reference", MARKDOWN,
+           '_CLOCK.sub("0", text)', '_CLOCK.sub("", text)',
+           "tests/test_markdown.py::test_what_stands_as_it_is"),
+    # -- files that are what they are called
+    Mutant("named files", "a suffix that is not known tells nothing", "pipeline/cli/output.py",
+           "if suffix not in _SUFFIXES:", "if not _SUFFIXES.setdefault(suffix, default):",
+           "tests/test_output.py::test_no_file_looks_like_another"),
+    Mutant("named files", "a file that is called compressed is not", "pipeline/cli/output.py",
+           "if path.suffix.lower() in _PACKED:", "if False:",
+           "tests/test_output.py::test_a_file_is_what_it_is_called"),
+    # -- names for nobody's events
+    Mutant("nobody's names", "a name for nobody's events is a job's", "pipeline/shapes.py",
+           'value != "" and not value.startswith(UNATTRIBUTED_PREFIX)', 'value != ""',
+           JOBS + "no_document_names_nobody"),
+    Mutant("nobody's names", "a document's name for nobody's events is a job's", SCOUT,
+           "        beside = tuple(filter(is_job, beside))\n", "",
+           JOBS + "no_document_names_nobody"),
+    Mutant("nobody's names", "a creation message may name nobody", SCOUT,
+           "        created = created if is_job(created) else None\n", "",
+           JOBS + "no_document_names_nobody"),
+    Mutant("nobody's names", "a person may name nobody", "pipeline/lake/naming.py",
+           "if job.startswith(UNATTRIBUTED_PREFIX):", "if False:", JOBS + "what_is_no_job_id"),
+    # -- a lake has one name
+    Mutant("one name", "a lake is another by another way to it", "pipeline/lake/store.py",
+           "os.path.realpath(path)", "str(path.absolute())", LOOKS + "a_lake_by_any_name"),
+    Mutant("one name", "files named through a link are taken for others", VERIFY,
+           "place_of(Path(moved_from)) == self._store.path", "False",
+           LOOKS + "a_lake_made_through_a_link"),
+    # -- options given more than once
+    Mutant("repeated options", "the last value of an option is taken in silence",
+           "pipeline/cli/__init__.py", "if times > 1 and single", "if False and single",
+           REPEATED + "no_repetition_is_passed_over"),
+    Mutant("repeated options", "of several jobs the last is judged", "pipeline/checks.py",
+           "sorted(set(job_id or ()))", "sorted(set(job_id or ()))[-1:]",
+           REPEATED + "every_job_named_counts"),
+    Mutant("repeated options", "of several --fail-on the last counts", "pipeline/cli/check.py",
+           '",".join(fail_on)', "fail_on[-1]", REPEATED + "every_rule_named_counts"),
     # -- conservation
     Mutant("conservation", "lines without anything are not counted", ODD,
            'self.tally[int(source), "blank", ""] += int(count)', "pass", LAWS + "conservation"),
@@ -383,7 +437,8 @@ MUTANTS = (
     Mutant("output", "a cell within a cell is forgotten", "pipeline/cli/spreadsheet.py",
            "(?:^|(?<=[;\\t\\r\\n]))", "(?:^)", SHOWN + "no_text_is_a_formula"),
     Mutant("output", "Markdown is not escaped", "pipeline/cli/table.py",
-           r'return _MARKDOWN.sub(r"\\\1", text)', "return text", SHOWN + "people_see_inert_text"),
+           "' | '.join(map(markdown.cell, row))", "' | '.join(row)",
+           SHOWN + "people_see_inert_text"),
     Mutant("output", "controls reach tables", "pipeline/cli/cells.py",
            '"" if t is None else inert(t) for t', '"" if t is None else t for t',
            SHOWN + "people_see_inert_text"),
@@ -662,7 +717,7 @@ MUTANTS = (
     Mutant("report", "thinned curves are smoothed by another amount", "pipeline/report/curves.py",
            "ewm_mean(alpha=1 - stop", "ewm_mean(alpha=stop",
            REPORT + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),
-    Mutant("report", "a message breaks out of its code span", "pipeline/cli/report_markdown.py",
+    Mutant("report", "a message breaks out of its code span", MARKDOWN,
            '"`" * (1 + max(', '"`" * (0 + max(', REPORT + "code_spans_hold_any_text"),
     Mutant("report", "errors give way to other messages", "sql/report/messages.sql",
            "order by severity = 0, least", "order by least",

@@ -186,6 +186,7 @@ MESSAGES = [
     "Model Evaluation Passed.",
     "Training tokens billed: 8000",
     "something nobody knows",
+    "The user’s key „a “b”, «c» nor ‘l’été’ isn’t at ‘d’s",
     "",
 ]
 

@@ -78,7 +78,11 @@ def errors(events: list[Event]) -> list[Row]:
 def template(message: str) -> str:
     """A message with all that varies masked."""
     masks = [
-        (r'"[^"\n]*"|`[^`\n]*`|(?<!\w)\'[^\'\n]*\'(?!\w)', "<text>"),
+        (
+            r'"[^"\n]*"|`[^`\n]*`|(?<!\w)\'[^\'\n]*\'(?!\w)|“[^“”\n]*”|„[^„“”\n]*[“”]|«[^«»\n]*»'
+            r"|‘(?:[^‘’\n]|’(?u:[^\W_]))*’",
+            "<text>",
+        ),
         (
             r"\b(?:ft:[\w.:-]*[A-Za-z0-9]|[a-z]+:ft-[\w-]*[A-Za-z0-9]"
             r"|(?:gpt|davinci|babbage|curie|ada|o\d)-[\w.-]*[A-Za-z0-9])",

@@ -288,6 +288,41 @@ def test_unattributed(tmp_path: Path) -> None:
     assert names[0] == names[1] and names[0].startswith(UNATTRIBUTED_PREFIX)
 
 
+NOBODY = f"{UNATTRIBUTED_PREFIX}b1a2"
+NOBODYS = {"object": "fine_tuning.job", "id": NOBODY}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lines([{**event, "fine_tuning_job_id": NOBODY} for event in NAMELESS]),
+        lines([NOBODYS | JOB_OBJECT | {"id": NOBODY}, *NAMELESS]),
+        lines([NOBODYS, *NAMELESS]),
+        lines(job_events(NOBODY)),
+        [NOBODYS, *NAMELESS],
+        {"fine_tuning_job_id": NOBODY, "data": NAMELESS},
+        {**CHECKPOINT, "fine_tuning_job_id": NOBODY, "metrics": {"step": 1}, "events": NAMELESS},
+        {"id": "evt_1", "type": "fine_tuning.job.failed", "data": {"id": NOBODY}, "of": NAMELESS},
+        lines([{"object": "tunelog.result", "job_id": NOBODY, "step": 1, "x": 1}, *NAMELESS]),
+    ],
+)
+def test_no_document_names_nobody(tmp_path: Path, content: Any) -> None:
+    """A name for events whose job nothing tells is no job's, whatever tells it; an export that
+    holds it says the same again, even where it stands in a list with another job's."""
+    path = put(tmp_path / "x", content)
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "again") as again:
+        lake.ingest([path])
+        ((job, events),) = jobs(lake).items()
+        assert job.startswith(UNATTRIBUTED_PREFIX) and job != NOBODY
+        assert len(events) == len(NAMELESS) and told(lake) == [(job, "unknown")]
+        assert NOBODY not in lake.view("jobs")["job_id"]
+        exported = [*map(json.loads, lake.export_events())]
+        again.ingest([put(tmp_path / "exported.jsonl", lines(exported))])
+        assert jobs(again) == jobs(lake)
+        again.ingest([put(tmp_path / "list.json", [*exported, JOB_OBJECT])])
+        assert jobs(again) == jobs(lake)
+
+
 @pytest.mark.parametrize("order", [*list(permutations(range(3)))[1::2], None])
 def test_unattributed_by_what_stays(tmp_path: Path, order: tuple[int, ...] | None) -> None:
     """A content that loses names no job, in whatever order contents arrive: an export shows it."""
@@ -456,16 +491,17 @@ def test_assign_finds_a_file_by_any_of_its_paths(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "not a job", "a\nb", "a\tb", "a\u2003b", "\x1b[2J", "a\u202eb"]
+    "text", ["", "not a job", "a\nb", "a\tb", "a\u2003b", "\x1b[2J", "a\u202eb", NOBODY]
 )
 def test_what_is_no_job_id(tmp_path: Path, text: str) -> None:
-    """A job id has no white space and nothing that cannot be printed."""
+    """A job id has no white space and nothing that cannot be printed, and names somebody."""
+    says = "no job id: .*: give the id" if text == NOBODY else "no job id: give one without white"
     path = put(tmp_path / "x.jsonl", lines(NAMELESS))
     with open_lake(tmp_path / "lake") as lake:
-        with pytest.raises(UsageError, match="no job id: give one without white space"):
+        with pytest.raises(UsageError, match=says):
             lake.ingest([path], job_id=text)
         lake.ingest([path])
-        with pytest.raises(UsageError, match="no job id: give one without white space"):
+        with pytest.raises(UsageError, match=says):
             lake.assign(str(path), text)
 
 

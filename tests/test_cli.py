@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -364,6 +365,8 @@ def test_export_gives_the_events_back(tunelog: Run, tmp_path: Path) -> None:
     assert told == {"object": "fine_tuning.job", "id": JOB}
     assert back == sent
     assert "\x9b" not in out
+    tunelog("export", "-o", "packed.jsonl.gz")
+    assert gzip.decompress((tmp_path / "packed.jsonl.gz").read_bytes()).decode() == out
     tunelog("export", "loss_curves", "-o", "curves.parquet")
     assert pq.read_table(tmp_path / "curves.parquet")["step"].to_pylist() == [1, 2, 3, 4, 5]
     assert tunelog("export", "jobs", "--format", "csv").stdout.startswith("job_id,")

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_ingest import JOB, event, lines
+from test_markdown import acting
 
 from pipeline import open_lake
 from pipeline.cli import run
@@ -37,6 +38,7 @@ EVIL = [
     "line one\nline two | a cell\n\n# a heading",
     "[a](javascript:alert(1)) ![b](http://evil/x.png) `c`",
     'quote " and "" and \' and \\',
+    "@octocat see #1 GH-2 https://evil.example www.evil.com",
 ]  # fmt: skip
 STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
@@ -81,7 +83,7 @@ def test_people_see_inert_text(args: list[str], lake: Path, tmp_path: Path) -> N
         text = printed(lake, args, tmp_path, "--format", format)
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
         assert len(text.splitlines()) == count + 2
-    assert not re.search(r"(?<!\\)[<>`\[\]]|(?<!\\)&(?=lt)", text)
+    assert not acting(text)
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines()} == {
         text.splitlines()[1].count("|")
     }
@@ -93,7 +95,7 @@ def test_the_summary_is_inert(args: list[str], lake: Path, tmp_path: Path) -> No
     text = printed(lake, args, tmp_path)
     assert "escape" in text or "harmless" in text
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
-    assert "markdown" not in args or not re.search(r"(?<!\\)[<>`]", text)
+    assert "markdown" not in args or not acting(text)
 
 
 def test_machines_see_every_text_as_it_is(lake: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import math
@@ -10,6 +11,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,12 +21,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.cli import run
 from pipeline.cli.cells import exact, json_texts, readable
 from pipeline.cli.output import destination, write_rows
-from pipeline.cli.table import Column, escape_markdown, fit, render, width_of, write_table
+from pipeline.cli.table import Column, fit, render, width_of, write_table
 from pipeline.cli.terminal import inert, inert_json
-from pipeline.errors import UsageError
+from pipeline.errors import ExitCode, UsageError
 from pipeline.figures import duration, significant
+from pipeline.synth.writers import zstd
 
 ROOT = Path(__file__).parents[1]
 
@@ -103,6 +107,47 @@ def test_csv_survives(values: list[tuple[str, str]]) -> None:
     _csv(table.schema, iter(table.to_batches()), stream)
     stream.seek(0)
     assert list(csv.reader(stream))[1:] == [list(pair) for pair in values]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("j.parquett", ".parquett tells no format: end it in .csv, .json,"),
+        ("j.xlsx", ".xlsx tells no format"),
+        ("j.csv.bz2", ".bz2 tells no format"),
+        ("j.xlsx.gz", ".xlsx tells no format"),
+        ("j.gz", ".gz tells no format"),
+    ],
+)
+def test_no_file_looks_like_another(
+    name: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A suffix that tells no format is refused, unless --format tells it; nothing is written."""
+    out = str(tmp_path / name)
+    assert run(["views", "jobs", "-o", out]) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert says in told and told.count("\n") == 1 and not list(tmp_path.iterdir())
+    assert run(["summary", "-o", out]) == ExitCode.USAGE
+    assert "end it in .json, .markdown, .md or .txt (" in capsys.readouterr().err
+    assert run(["views", "jobs", "--format", "csv", "-o", out]) == ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("packed", "unpacked"), [("", bytes), (".gz", gzip.decompress), (".ZST", zstd.decompress)]
+)
+@pytest.mark.parametrize(
+    ("suffix", "format"),
+    [(".txt", "table"), (".CSV", "csv"), (".ndjson", "jsonl"), (".json", "json"),
+     (".md", "markdown"), (".parquet", "parquet")],
+)  # fmt: skip
+def test_a_file_is_what_it_is_called(
+    packed: str, unpacked: Callable[[bytes], bytes], suffix: str, format: str, tmp_path: Path
+) -> None:
+    """A file holds what its suffix says, and is compressed where a second one says so."""
+    plain, named = tmp_path / "plain", tmp_path / f"x{suffix}{packed}"
+    assert run(["views", "jobs", "--format", format, "-o", str(plain)]) == ExitCode.OK
+    assert run(["views", "jobs", "-o", str(named)]) == ExitCode.OK
+    assert unpacked(named.read_bytes()) == plain.read_bytes()
 
 
 def test_csv_tells_null_from_empty(tmp_path: Path) -> None:
@@ -273,15 +318,6 @@ def test_wide_characters_are_measured() -> None:
     columns = [Column("m", False, True, ["汉字汉字", "ab"]), Column("n", True, False, ["1", "2"])]
     lines = list(render(columns, fit(columns, None)[1]))
     assert [width_of(line) for line in lines[2:]] == [11, 11]
-
-
-def test_markdown_is_no_markup(tmp_path: Path) -> None:
-    """In Markdown no text of an event is markup, opens a cell or a line."""
-    table = rows(message=["a|b\n<img src=x> [l](u) *b* `c` _i_ train_loss"])
-    lines = written(table, "markdown", tmp_path).splitlines()
-    assert len(lines) == 3
-    assert lines[2] == (r"| a\|b\\n\<img src=x\> \[l\](u) \*b\* \`c\` \_i\_ train_loss |")
-    assert escape_markdown("$x$ ~~y~~") == r"\$x\$ \~\~y\~\~"
 
 
 @pytest.mark.parametrize("format", ["table", "csv", "json", "jsonl", "parquet", "markdown"])

@@ -17,8 +17,9 @@ import pytest
 from dumps import an_event
 
 from pipeline import open_lake
+from pipeline.cli.markdown import code
 from pipeline.cli.report import format_of
-from pipeline.cli.report_markdown import code, lines
+from pipeline.cli.report_markdown import lines
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.lake import Lake
 from pipeline.report import curves, details, words

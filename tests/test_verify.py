@@ -17,11 +17,11 @@ import xxhash
 from test_cli import Run, dump, events, tunelog
 from test_lake import JOB, event, lines
 
-from pipeline import open_lake
+from pipeline import open_lake, views
 from pipeline.errors import ExitCode, LakeError
 from pipeline.lake import verify as verification
 from pipeline.lake.ledger import Ledger
-from pipeline.lake.store import Store
+from pipeline.lake.store import Store, place_of
 from pipeline.lake.verify import Verification
 
 __all__ = ["tunelog"]
@@ -325,6 +325,38 @@ def test_a_lake_that_was_moved(path: Path) -> None:
             assert lake.verify().findings == []
     finally:
         shutil.copytree(moved, path)
+
+
+def test_a_lake_by_any_name(tunelog: Run, tmp_path: Path) -> None:
+    """By a way around, or through a link, a lake is the same and sound, and open.sql names it."""
+    dump(tmp_path / "a.jsonl", events(JOB))
+    (tmp_path / "it's sub").mkdir()
+    (tmp_path / "link").symlink_to("lake")
+    tunelog("ingest", "a.jsonl", "--lake", "it's sub/../lake")
+    script = (tmp_path / "lake" / "open.sql").read_text()
+    assert "/../" not in script and f"'{tmp_path}/lake/events/" in script
+    assert "sound" in tunelog("verify", "--lake", "link").stderr
+    (tmp_path / "[1]").mkdir()
+    (tmp_path / "odd").symlink_to("[1]")  # whose own name the engine takes for a pattern
+    assert place_of(tmp_path / "odd" / "lake") == tmp_path / "odd" / "lake"
+
+
+def test_a_lake_made_through_a_link(path: Path) -> None:
+    """An open.sql that names the files through a link, as older versions wrote, is sound."""
+    link = path.with_name("it's a link")
+    link.symlink_to(path)
+    try:
+        with open_lake(path) as lake:
+            script, known = lake._store.script, lake._store.files()
+            files = {t: [f.replace(str(path), str(link)) for f in fs] for t, fs in known.items()}
+            content = f"{views.script(files)}\n".encode()
+            end = f"-- whole, as of commit {lake._store.ledger.version()}, its hash "
+            script.write_bytes(content + f"{end}{xxhash.xxh3_64_hexdigest(content)}\n".encode())
+            assert lake.verify().findings == []
+    finally:
+        link.unlink()
+    (finding,) = verified(path).findings
+    assert finding.problem == f"names the files where the lake lay once, in {link}"
 
 
 def test_sound_after_every_command(tmp_path: Path) -> None:

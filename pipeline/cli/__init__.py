@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -76,18 +77,33 @@ class LazyGroup(click.Group):
         """The command the arguments name.
 
         Raises:
-            click.UsageError: There is none; the message names the nearest.
+            click.UsageError: There is none; the message names the nearest. Or an option that has
+                one value is there more than once: all but the last would be passed over in silence.
         """
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             near = get_close_matches(args[0], COMMANDS, n=1)
             hint = f": did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"no command {args[0]!r}{hint}", ctx)
-        return super().resolve_command(ctx, args)
+        found, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            _refuse_repeats(command, ctx, rest)
+        return found, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands into the help, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
+
+
+def _refuse_repeats(command: click.Command, ctx: click.Context, args: list[str]) -> None:
+    inner = command.context_class(command, parent=ctx, info_name=command.name)
+    _, rest, given = command.make_parser(inner).parse_args(list(args))
+    for param, times in Counter(given).items():
+        single = isinstance(param, click.Option) and not (param.multiple or param.is_flag)
+        if times > 1 and single:
+            raise click.UsageError(f"{param.opts[-1]} is given {times} times: give it once", inner)
+    if isinstance(command, click.Group) and rest and (below := command.get_command(ctx, rest[0])):
+        _refuse_repeats(below, inner, rest[1:])
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

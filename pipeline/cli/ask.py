@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import (
     Finite,
-    job_option,
+    jobs_option,
     known_view,
     lake_option,
     nearest,
     open_existing,
     output_options,
-    with_whole_job,
+    whole_job,
 )
 from pipeline.cli.output import write_rows
+from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
+
+_JOB = re.compile(r"'(ft[A-Za-z0-9_-]+)'")
 
 
 def limits(command: click.decorators.FC) -> click.decorators.FC:
@@ -87,8 +94,20 @@ def sql(
         if sys.stdin.isatty():
             raise UsageError("tunelog sql: no query: give one in quotes, with -f, or by a pipe")
         query = _text_of(sys.stdin)
+    for name, times in Counter(name for name, _ in params).items():
+        if times > 1:
+            raise UsageError(f"tunelog sql: -p {name} is given {times} times: give it once")
     lake = open_existing(lake_dir)
-    ask(lake, str(query), dict(params), memory, timeout, format, output)
+    if not ask(lake, str(query), dict(params), memory, timeout, format, output):
+        _tell_beginnings(lake, [*_JOB.findall(str(query)), *(value for _, value in params)])
+
+
+def _tell_beginnings(lake: Lake, named: Sequence[str]) -> None:
+    """Tell of a question without an answer where it names a job by the beginning of its id."""
+    for text in dict.fromkeys(named):
+        with suppress(UsageError):
+            if text.startswith("ft") and (whole := whole_job(lake, text)) != text:
+                note(f"{text}: a query has to name a job by its whole id, {whole}")
 
 
 def _text_of(file: IO[str]) -> str:
@@ -100,7 +119,7 @@ def _text_of(file: IO[str]) -> str:
 
 @click.command()
 @click.argument("view")
-@job_option
+@jobs_option
 @click.option("--where", metavar="SQL", help="Only rows for which this is true.")
 @click.option("--columns", metavar="A,B,...", help="Only these columns, in this order.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=0), help="At most so many rows.")
@@ -109,7 +128,7 @@ def _text_of(file: IO[str]) -> str:
 @output_options()
 def show(
     view: str,
-    job: str | None,
+    jobs: tuple[str, ...],
     where: str | None,
     columns: str | None,
     limit: int | None,
@@ -131,20 +150,23 @@ def show(
       tunelog show errors --where "created_at >= '2025-01-01'" --limit 20
       tunelog show events --job ftjob-abc123 -o events.parquet
     """
-    query, params = view_query(known_view(view), job=job, where=where, columns=columns, limit=limit)
+    query, params = view_query(
+        known_view(view), jobs=jobs, where=where, columns=columns, limit=limit
+    )
     lake = open_existing(lake_dir)
-    ask(lake, query, with_whole_job(lake, params), memory, timeout, format, output)
+    params = {name: whole_job(lake, job) for name, job in params.items()}
+    ask(lake, query, params, memory, timeout, format, output)
 
 
 def view_query(
     view: str,
     *,
-    job: str | None = None,
+    jobs: Sequence[str] = (),
     where: str | None = None,
     columns: str | None = None,
     limit: int | None = None,
 ) -> tuple[str, dict[str, str]]:
-    """The query for a part of a view, in its own order, and the query's parameters.
+    """The query for a part of a view, in its own order, and its parameters: a job each.
 
     Raises:
         UsageError: A column that the view does not have, or a job where the view knows none.
@@ -157,12 +179,13 @@ def view_query(
         if name not in known:
             hint = nearest(name, known) or f": it has {', '.join(known)}"
             raise UsageError(f"{view}: no column {name!r}{hint}")
-    if job is not None and "job_id" not in known:
-        raise UsageError(f"{view}: --job {job}: this view knows no jobs: leave --job out")
+    if jobs and "job_id" not in known:
+        raise UsageError(f"{view}: --job {jobs[0]}: this view knows no jobs: leave --job out")
     query = f"select {', '.join(map(_quoted, wanted)) or '*'} from {_quoted(view)}"
-    params = {} if job is None else {"job": job}
-    # The line break keeps a comment at the end of the condition from swallowing the bracket.
-    conditions = ["job_id = $job"] * len(params) + ([f"({where}\n)"] if where else [])
+    params = {f"job{number}": job for number, job in enumerate(jobs)}
+    conditions = [f"job_id in ({', '.join(f'${name}' for name in params)})"] if params else []
+    if where:  # the line break keeps a comment at its end from swallowing the bracket
+        conditions.append(f"({where}\n)")
     if conditions:
         query += f" where {' and '.join(conditions)}"
     query += f" order by {', '.join(orders()[view])}"

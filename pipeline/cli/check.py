@@ -9,11 +9,11 @@ import click
 
 from pipeline import settings
 from pipeline.cli.options import (
-    job_option,
+    jobs_option,
     lake_option,
     open_existing,
     output_options,
-    whole_job,
+    whole_jobs,
 )
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import inert, note, terminal_width
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@job_option
+@jobs_option
 @click.option(
     "--fail-on",
     metavar="RULES",
-    help="Rules whose tripping ends in exit code 1: names with commas, all, or none."
+    multiple=True,
+    help="Rules whose tripping ends in exit code 1: names with commas, all, or none; may be"
+    " repeated."
     "  [default: fail_on of the settings, else error,nan,divergence]",
 )
 @click.option(
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
 @lake_option
 @output_options()
 def check(
-    job: str | None,
-    fail_on: str | None,
+    jobs: tuple[str, ...],
+    fail_on: tuple[str, ...],
     config: str | None,
     whole: bool,
     lake_dir: str,
@@ -81,10 +83,11 @@ def check(
     from pipeline import checks
 
     asked = settings.load(config)
-    if fail_on is not None:
-        asked = replace(asked, fail_on=settings.rules(fail_on.split(","), "--fail-on"))
+    if fail_on:
+        named = ",".join(fail_on).split(",")
+        asked = replace(asked, fail_on=settings.rules(named, "--fail-on"))
     lake = open_existing(lake_dir)
-    found = checks.check(lake, asked, job_id=None if job is None else whole_job(lake, job))
+    found = checks.check(lake, asked, job_id=whole_jobs(lake, jobs))
     rows = found.rows if whole else found.found
     if format == "table":
         with destination(output) as out:

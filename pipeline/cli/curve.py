@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from pipeline.cli.options import lake_option, open_existing, whole_job
+from pipeline.cli.options import lake_option, open_existing, whole_jobs
 from pipeline.cli.terminal import note, terminal_width
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def curve(
     from pipeline.cli.picture import picture
 
     lake = open_existing(lake_dir)
-    ids = list(dict.fromkeys(whole_job(lake, job) for job in jobs))
+    ids = whole_jobs(lake, jobs)
     with lake.connect(VIEWS) as con:
         found = curves(con, ids, metrics=metrics, smoothing=smooth, attempts=attempts)
     if steps is not None:

@@ -6,12 +6,13 @@ import click
 
 from pipeline.cli.ask import ask, limits, view_query
 from pipeline.cli.options import (
-    job_option,
+    jobs_option,
     known_view,
     lake_option,
     open_existing,
     output_options,
-    with_whole_job,
+    whole_job,
+    whole_jobs,
 )
 from pipeline.cli.output import destination
 from pipeline.cli.terminal import inert_json
@@ -19,13 +20,13 @@ from pipeline.cli.terminal import inert_json
 
 @click.command()
 @click.argument("view", required=False)
-@job_option
+@jobs_option
 @lake_option
 @limits
 @output_options("jsonl", "json", "csv", "parquet", "markdown", default="jsonl")
 def export(
     view: str | None,
-    job: str | None,
+    jobs: tuple[str, ...],
     lake_dir: str,
     memory: str,
     timeout: float,
@@ -48,13 +49,14 @@ def export(
       tunelog export loss_curves -o curves.parquet
       tunelog export jobs --format csv
     """
-    params = {} if job is None else {"job": job}
     if view is not None or format != "jsonl":
-        query, params = view_query(known_view(view or "events"), job=job)
+        query, params = view_query(known_view(view or "events"), jobs=jobs)
         lake = open_existing(lake_dir)
-        ask(lake, query, with_whole_job(lake, params), memory, timeout, format, output)
+        params = {name: whole_job(lake, job) for name, job in params.items()}
+        ask(lake, query, params, memory, timeout, format, output)
         return
     lake = open_existing(lake_dir)
-    lines = lake.export_events(with_whole_job(lake, params).get("job"))
+    wanted: list[str | None] = [*sorted(whole_jobs(lake, jobs))] or [None]
     with destination(output) as out:
-        out.writelines(f"{inert_json(line)}\n" for line in lines)
+        for job in wanted:
+            out.writelines(f"{inert_json(line)}\n" for line in lake.export_events(job))

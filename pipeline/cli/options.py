@@ -49,7 +49,8 @@ def output_options(*formats: str, default: str = "table") -> Callable[[F], F]:
 
     def tell(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
         safe = bool(ctx.meta.get(SPREADSHEET))
-        format = chosen_format(value, ctx.params.get("output"), "csv" if safe else default)
+        usual = "csv" if safe else default
+        format = chosen_format(value, ctx.params.get("output"), usual, names)
         if safe and format == "csv":
             return SPREADSHEET
         if safe:
@@ -94,10 +95,10 @@ def spreadsheet_option(command: F) -> F:
     )(command)
 
 
-def job_option(command: F) -> F:
-    """Add ``--job ID``."""
-    text = "Only this job: its id, or a beginning that no other id has."
-    return click.option("--job", metavar="ID", help=text)(command)
+def jobs_option(command: F) -> F:
+    """Add ``--job ID``, as `jobs`."""
+    text = "Only this job: its id, or a beginning that no other id has; may be repeated."
+    return click.option("--job", "jobs", metavar="ID", multiple=True, help=text)(command)
 
 
 class Size(click.ParamType[int]):
@@ -177,9 +178,9 @@ def whole_job(lake: Lake, job: str) -> str:
         return whole_job_id(con, job)
 
 
-def with_whole_job(lake: Lake, params: dict[str, str]) -> dict[str, str]:
-    """The parameters of a query with the job, where one is given, as `whole_job` tells it."""
-    return {**params, "job": whole_job(lake, params["job"])} if "job" in params else params
+def whole_jobs(lake: Lake, jobs: Iterable[str]) -> list[str]:
+    """The ids of the jobs that are called so, or begin so, each once: see `whole_job`."""
+    return list(dict.fromkeys(whole_job(lake, job) for job in jobs))
 
 
 def known_view(name: str) -> str:

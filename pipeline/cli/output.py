@@ -7,8 +7,9 @@ import re
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TextIO
 
@@ -25,6 +26,7 @@ SPREADSHEET = "spreadsheet"
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]|^\s|\s$|^$')
 
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".md": "markdown", ".ndjson": "jsonl"}
+_PACKED = (".gz", ".zst")
 
 
 class Rows(Protocol):
@@ -38,9 +40,29 @@ class Rows(Protocol):
         """The rows, in order."""
 
 
-def chosen_format(format: str | None, output: str | None, default: str = "table") -> str:
-    """The format asked for, else the one the output file's name tells, else the default."""
-    return format or _SUFFIXES.get(Path(output or "").suffix.lower(), default)
+def chosen_format(
+    format: str | None,
+    output: str | None,
+    default: str = "table",
+    formats: Sequence[str] = FORMATS,
+) -> str:
+    """The format asked for, else the one the output file's name tells, else the default.
+
+    Raises:
+        UsageError: The name has a suffix that tells none, and may promise what the file is not.
+    """
+    path = Path(output or "")
+    packed = path.suffix.lower() in _PACKED
+    suffix = (path.with_suffix("") if packed else path).suffix.lower()
+    if format or suffix == ".txt" or not (suffix or packed):
+        return format or default
+    if suffix not in _SUFFIXES:
+        known = ", ".join(s for s, f in _SUFFIXES.items() if f in formats and f != "table")
+        raise UsageError(
+            f"--output {output}: {suffix or path.suffix} tells no format: end it in {known} or .txt"
+            f" ({' or '.join(_PACKED)} behind that compresses the file), or give --format"
+        )
+    return _SUFFIXES[suffix]
 
 
 def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
@@ -143,14 +165,14 @@ def destination(output: str | None, option: str = "--output") -> Iterator[TextIO
 @contextmanager
 def _file(path: Path, option: str) -> Iterator[TextIO]:
     if _is_odd(path):  # a pipe or a device is written where it is
-        with path.open("w", encoding="utf-8", newline="\n") as out:
+        with path.open("wb") as file, _text(file, path) as out:
             yield out
         return
     _refuse(path, option)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     unfinished = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
+        with os.fdopen(handle, "wb") as file, _text(file, path) as out:
             yield out
         unfinished.chmod(0o666 & ~_umask())
         unfinished.replace(path)
@@ -173,6 +195,17 @@ def _refuse(path: Path, option: str) -> None:
         raise UsageError(f"{option} {path}: no folder {path.parent}: make it, or name another file")
     if lake := _lake_of(path):
         raise UsageError(f"{option} {path}: a file of the lake {lake}: name one outside of it")
+
+
+@contextmanager
+def _text(file: IO[bytes], path: Path) -> Iterator[TextIO]:
+    """Text on its way into a file, compressed where the file's name says so."""
+    with ExitStack() as stack:
+        if path.suffix.lower() in _PACKED:
+            from pipeline.synth.writers import compression_of, packed
+
+            file = stack.enter_context(packed(file, compression_of(path)))
+        yield stack.enter_context(TextIOWrapper(file, encoding="utf-8", newline="\n"))
 
 
 def _lake_of(path: Path) -> Path | None:

@@ -18,12 +18,14 @@ Made from `--help` by `python -m pipeline.cli.reference > docs/cli.md`.
 
 ## Formats
 
-Every command that prints rows takes `--format`; a file named with `-o` tells it by its suffix.
+Every command that prints rows takes `--format`; a file named with `-o` tells it by its suffix:
+`.txt` or none is what the command prints without `--format`, any other that is not known needs
+`--format`. `.gz` or `.zst` behind the suffix compresses the file.
 
 | format | for | numbers | times | what JSON does not have |
 | --- | --- | --- | --- | --- |
 | `table` | eyes | 4 significant digits, durations as `1h 02m` | UTC | spelled out, inert |
-| `markdown` | pull requests | as in tables | UTC | escaped, inert |
+| `markdown` | pull requests | as in tables | UTC | code spans, inert |
 | `csv` | spreadsheets | exact | ISO 8601, `Z` | NULL is nothing, the empty text `""` |
 | `json`, `jsonl` | programs | exact | ISO 8601, `Z` | `"NaN"`, `"Infinity"`, `"-Infinity"` |
 | `parquet` | engines | exact | timestamps, UTC | as stored |

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import lake_option, open_existing, whole_job
-from pipeline.cli.output import check_output, chosen_format, destination
+from pipeline.cli.options import jobs_option, lake_option, open_existing, whole_jobs
+from pipeline.cli.output import check_output, destination
 from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
 
@@ -24,11 +24,12 @@ def format_of(output: str | None) -> str:
     Raises:
         UsageError: it tells another than a report can have.
     """
-    if chosen_format(None, output) == "markdown":
-        return "markdown"
-    if output and Path(output).suffix.lower() not in ("", ".html", ".htm"):
+    suffix = Path(output or "").suffix.lower()
+    if suffix in ("", ".html", ".htm"):
+        return "html"
+    if suffix not in (".md", ".markdown"):
         raise UsageError(f"{output}: call it .html or .md, or say which it is with --format")
-    return "html"
+    return "markdown"
 
 
 def _tell_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
@@ -36,10 +37,7 @@ def _tell_format(ctx: click.Context, param: click.Parameter, value: str | None) 
 
 
 @click.command()
-@click.option(
-    "--job", "jobs", metavar="ID", multiple=True,
-    help="Only this job: its id, or a beginning that no other id has; may be repeated.",
-)  # fmt: skip
+@jobs_option
 @lake_option
 @click.option(
     "-o", "--output", metavar="FILE", is_eager=True,
@@ -86,7 +84,7 @@ def write_report(
     """Write a report of a lake; see `tunelog report`. `option` names the file."""
     format = format or format_of(output)
     lake = open_existing(lake_dir)
-    chosen = [whole_job(lake, job) for job in jobs] or None
+    chosen = whole_jobs(lake, jobs) or None
     name = output or ("-" if format == "markdown" else "report.html")
     _refuse_terminal(name, format, option)
     from pipeline import settings

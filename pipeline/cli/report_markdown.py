@@ -5,14 +5,13 @@ What events say stands in code spans, where nothing is markup, a mention or a re
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.cli.markdown import quoted, safe
 from pipeline.cli.summary import job_columns
-from pipeline.cli.table import escape_markdown, markdown_lines
-from pipeline.cli.terminal import inert
+from pipeline.cli.table import markdown_lines
 from pipeline.figures import count
 from pipeline.report.details import all_advice, all_findings
 from pipeline.report.gather import Facts
@@ -20,11 +19,6 @@ from pipeline.report.words import NOTE, Advice, Finding
 
 JOBS, FINDINGS, ADVICE, KINDS = 20, 30, 15, 10
 """Most jobs, findings, advised checkpoints and kinds of problems that are listed."""
-
-QUOTE = 300
-"""Most of a message that is quoted [character]."""
-
-_RUNS = re.compile(r"`+")
 
 
 def lines(facts: Facts) -> Iterator[str]:
@@ -35,7 +29,7 @@ def lines(facts: Facts) -> Iterator[str]:
     """
     jobs = facts.jobs.to_dicts()
     states = Counter(job["status"] for job in jobs)
-    told = ", ".join(f"{n:,} {state}" for state, n in states.most_common())
+    told = ", ".join(f"{n:,} {safe(state)}" for state, n in states.most_common())
     yield f"## {count(len(jobs), 'fine-tuning job')}" + (f": {told}" if told else "")
     yield ""
     if not jobs:
@@ -57,9 +51,9 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield from ("", "### Why jobs failed", "")
     for row in failures[:KINDS]:
         phase = f" while {row['phase']}" if row["phase"] else ""
-        kind = f", {code(row['error_code'])}" if row["error_code"] else ""
-        said = f": {code(row['message'])}" if row["message"] else ""
-        few = ", ".join(map(code, row["job_ids"][:3])) + (", …" if row["jobs"] > 3 else "")
+        kind = f", {quoted(row['error_code'])}" if row["error_code"] else ""
+        said = f": {quoted(row['message'])}" if row["message"] else ""
+        few = ", ".join(map(quoted, row["job_ids"][:3])) + (", …" if row["jobs"] > 3 else "")
         yield f"- {count(row['jobs'], 'job')}{phase}{kind}{said} ({few})"
     yield from _more(len(failures) - KINDS, "reasons")
 
@@ -74,8 +68,8 @@ def _findings(found: Mapping[str, Sequence[Finding]], failed: Collection[str]) -
     if telling:
         yield from ("", "### Found", "")
     for job, one in telling[:FINDINGS]:
-        words = code(one.words) if one.rule == "error" else escape_markdown(one.words)
-        yield f"- {code(job)} **{one.rule}**: {words}"
+        words = quoted(one.words) if one.rule == "error" else safe(one.words)
+        yield f"- {quoted(job)} **{one.rule}**: {words}"
     yield from _more(len(telling) - FINDINGS, "findings")
 
 
@@ -84,8 +78,8 @@ def _advice(advised: Mapping[str, Advice]) -> Iterator[str]:
     if telling:
         yield from ("", "### Which checkpoint to use", "")
     for job, one in telling[:ADVICE]:
-        model = f" Model {code(one.model_id)}." if one.model_id else ""
-        yield f"- {code(job)}: {escape_markdown(one.words)}{model}"
+        model = f" Model {quoted(one.model_id)}." if one.model_id else ""
+        yield f"- {quoted(job)}: {safe(one.words)}{model}"
     yield from _more(len(telling) - ADVICE, "jobs with a better checkpoint than the last")
 
 
@@ -94,15 +88,8 @@ def _problems(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield from ("", "### Other errors and warnings", "")
     for kind in kinds[:KINDS]:
         many = count(kind["events"], kind["severity"])
-        yield f"- {many} in {count(kind['jobs'], 'job')}, as {code(kind['example'])}"
+        yield f"- {many} in {count(kind['jobs'], 'job')}, as {quoted(kind['example'])}"
     yield from _more(len(kinds) - KINDS, "kinds")
-
-
-def code(text: str) -> str:
-    """What an event says, on one line and as code, which no Markdown reads as anything else."""
-    shown = inert(text[:QUOTE] + ("…" if len(text) > QUOTE else ""))
-    fence = "`" * (1 + max(map(len, _RUNS.findall(shown)), default=0))
-    return f"{fence} {shown} {fence}" if "`" in shown or not shown.strip() else f"`{shown}`"
 
 
 def _more(left: int, things: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from pipeline.cli.markdown import safe
 from pipeline.cli.options import lake_option, open_existing, output_options
 from pipeline.cli.output import destination, json_lines
 from pipeline.cli.terminal import inert, note, terminal_width
@@ -106,7 +107,8 @@ def summary_lines(
 
     head = "## " if format == "markdown" else ""
     states = Counter(job["status"] for job in jobs)
-    told = ", ".join(f"{n:,} {inert(state)}" for state, n in states.most_common())
+    shown = safe if format == "markdown" else inert
+    told = ", ".join(f"{n:,} {shown(state)}" for state, n in states.most_common())
     events = sum(job["events"] for job in jobs)
     yield f"{head}{count(len(jobs), 'job')}, {count(events, 'event')}" + (told and f": {told}")
     if jobs:

@@ -5,7 +5,6 @@ Numbers, times and job ids are shown whole or not at all; only other text is cut
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +12,7 @@ from typing import IO
 
 import pyarrow as pa
 
+from pipeline.cli import markdown
 from pipeline.cli.cells import is_numeric, is_text, readable
 from pipeline.cli.terminal import inert
 
@@ -35,7 +35,6 @@ PATHS = ("path", "source")
 """Columns whose end says more than their beginning."""
 
 _GAP = 2
-_MARKDOWN = re.compile(r"([\\`*\[\]<>|~$&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 
 @dataclass(frozen=True)
@@ -207,15 +206,10 @@ def write_markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO
 def markdown_lines(columns: Sequence[Column], head: bool = True) -> Iterator[str]:
     """The lines of a Markdown table, without line ends."""
     if head:
-        yield f"| {' | '.join(escape_markdown(c.name) for c in columns)} |"
+        yield f"| {' | '.join(markdown.cell(c.name) for c in columns)} |"
         yield f"| {' | '.join('---:' if c.flush_right else '---' for c in columns)} |"
     for row in zip(*(c.cells for c in columns), strict=True):
-        yield f"| {' | '.join(map(escape_markdown, row))} |"
-
-
-def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    return _MARKDOWN.sub(r"\\\1", text)
+        yield f"| {' | '.join(map(markdown.cell, row))} |"
 
 
 def one_table(rows: pa.Table, width: int | None) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
 from pipeline.errors import LakeError, UsageError
 from pipeline.interrupts import hearing
 from pipeline.lake.faults import told_of, told_of_engines
-from pipeline.lake.store import Store
+from pipeline.lake.store import Store, place_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,7 +35,7 @@ def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
     Raises:
         LakeError: there is no lake, or it cannot be used.
     """
-    with told_of(Path(path).absolute()):
+    with told_of(place_of(Path(path))):
         return Lake(Path(path), create=create)
 
 

@@ -34,12 +34,21 @@ _UNFIT = re.compile(r"[*?\[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SCRIPT_END = "-- whole, as of commit "
 
 
+def place_of(path: Path) -> Path:
+    """The one name of a lake's folder, by whichever way to it a person names it.
+
+    A way by links is left as it is where the engine could not read the folder's own name.
+    """
+    real = os.path.realpath(path)
+    return path.absolute() if _UNFIT.search(real) else Path(real)
+
+
 class Store:
     """Files and ledger of one lake."""
 
     def __init__(self, path: Path, *, create: bool) -> None:
         """Open a lake, or make it."""
-        self.path = path.absolute()
+        self.path = place_of(path)
         if unfit := _UNFIT.search(str(self.path)):
             raise LakeError(
                 f"{str(self.path)!a}: the path of a lake cannot hold {unfit[0]!a}, for the engine"

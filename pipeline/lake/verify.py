@@ -19,7 +19,7 @@ from pipeline.errors import LakeError
 from pipeline.lake import settle
 from pipeline.lake.rules import rules
 from pipeline.lake.segments import hash_of
-from pipeline.lake.store import Store, from_ledger
+from pipeline.lake.store import Store, from_ledger, place_of
 from pipeline.sqlfiles import sql_text
 
 if TYPE_CHECKING:
@@ -217,7 +217,10 @@ class _Verifier:
         except (OSError, ValueError):
             named = {}
         wanted_of = {table: views.literals(paths) for table, paths in files.items()}
-        if moved_from := _elsewhere(wanted_of, named):
+        moved_from = _elsewhere(wanted_of, named)
+        if moved_from and place_of(Path(moved_from)) == self._store.path:
+            named = wanted_of  # through a link to where it lies
+        elif moved_from:
             problem = f"names the files where the lake lay once, in {moved_from}"
             yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
             return
@@ -267,7 +270,9 @@ def _elsewhere(wanted: Mapping[str, set[str]], named: Mapping[str, set[str]]) ->
     )
     folders = {path[0] for path in there}
     same = [path[1:] for path in here] == [path[1:] for path in there]
-    return folders.pop() if same and here != there and len(folders) == 1 else None
+    if not same or here == there or len(folders) != 1:
+        return None
+    return folders.pop().replace("''", "'")
 
 
 def _changed(path: Path, size: int) -> str | None:

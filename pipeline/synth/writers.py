@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol, cast
 
 from pipeline.synth.job import JOB_ID_FIELD, Event, Job
 
@@ -33,7 +33,7 @@ _encode = json.JSONEncoder().encode
 def compression_of(path: Path) -> Compression:
     """Tell the compression from a file's suffix: .gz, .zst, or none."""
     suffixes: dict[str, Compression] = {".gz": "gz", ".zst": "zst"}
-    return suffixes.get(path.suffix, "none")
+    return suffixes.get(path.suffix.lower(), "none")
 
 
 @contextmanager
@@ -47,17 +47,25 @@ def opened(path: Path, compression: Compression | None = None) -> Iterator[Sink]
     Yields:
         A binary file.
     """
-    kind = compression or compression_of(path)
-    with path.open("wb", buffering=1 << 20) as file:
-        if kind == "gz":
-            # Without name and time, the header is the same for the same content.
-            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
-                yield packed
-        elif kind == "zst":
-            with zstd.ZstdFile(file, "wb") as packed:
-                yield packed
-        else:
-            yield file
+    with (
+        path.open("wb", buffering=1 << 20) as file,
+        packed(file, compression or compression_of(path)) as sink,
+    ):
+        yield sink
+
+
+@contextmanager
+def packed(file: IO[bytes], compression: Compression) -> Iterator[IO[bytes]]:
+    """What is to be written into an open file, which it is compressed on its way to."""
+    if compression == "gz":
+        # Without name and time, the header is the same for the same content.
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as sink:
+            yield cast("IO[bytes]", sink)
+    elif compression == "zst":
+        with zstd.ZstdFile(file, "wb") as sink:
+            yield cast("IO[bytes]", sink)
+    else:
+        yield file
 
 
 def write_lines(jobs: Iterable[Job], out: Sink, *, named: bool = True) -> int:

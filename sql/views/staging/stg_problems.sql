@@ -54,12 +54,14 @@ with problems as (
     where error_message is not null
 ),
 
+-- ’ before a letter is an apostrophe
 without_quotes as (
     select
         *,
         regexp_replace(
             message,
-            '"[^"\n]*"|`[^`\n]*`|\B''[^''\n]*''\B',
+            '"[^"\n]*"|`[^`\n]*`|\B''[^''\n]*''\B'
+            || '|“[^“”\n]*”|„[^„“”\n]*[“”]|«[^«»\n]*»|‘(?:[^‘’\n]|’[\pL\pN])*’',
             '<text>',
             'g'
         ) as text_1

@@ -1,0 +1,111 @@
+"""Options given more than once: every value counts, or the repetition is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from test_cli import JOB, OTHER, dump, events
+
+from pipeline import open_lake
+from pipeline.cli import COMMANDS, cli, run
+from pipeline.errors import ExitCode
+
+Called = tuple[list[str], click.Option]
+THIRD = "ftjob-third0" + "a1B2c3" * 3
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of three jobs, of which the first failed."""
+    folder = tmp_path_factory.mktemp("options")
+    failing = [event | {"level": "error"} for event in events(JOB)]
+    with open_lake(folder / "lake") as made:
+        made.ingest([dump(folder / "dump.jsonl", failing, events(OTHER), events(THIRD))])
+    return folder / "lake"
+
+
+def told(capsys: pytest.CaptureFixture[str], lake: Path, *args: str, code: int = 0) -> str:
+    """What a command prints; its line of error where it is called wrongly."""
+    assert run([*args, "--lake", str(lake)]) == code
+    shown = capsys.readouterr()
+    return shown.err if code == ExitCode.USAGE else shown.out
+
+
+def single_values() -> Iterator[Called]:
+    """Each option that has one value, with the words that call its command."""
+
+    def inside(words: list[str], command: click.Command) -> Iterator[Called]:
+        for param in command.params:
+            if isinstance(param, click.Option) and not param.multiple and not param.is_flag:
+                yield words, param
+        for name, below in getattr(command, "commands", {}).items():
+            yield from inside([*words, name], below)
+
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command
+        yield from inside([name], command)
+
+
+def test_every_job_named_counts(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """show, export and check take several jobs, by a beginning, too, and each of them once."""
+    named = ["--job", OTHER, "--job", JOB[:12], "--job", OTHER]
+    rows = json.loads(told(capsys, lake, "show", "jobs", *named, "--format", "json"))
+    assert [row["job_id"] for row in rows] == [JOB, OTHER]
+    lines = told(capsys, lake, "export", *named).splitlines()
+    jobs = [row["id"] for row in map(json.loads, lines) if row["object"] == "fine_tuning.job"]
+    assert jobs == [JOB, OTHER] and len(lines) == 2 * (1 + len(events(JOB)))
+    table = told(capsys, lake, "export", "events", *named, "--format", "jsonl").splitlines()
+    assert len(table) == 2 * len(events(JOB))
+    verdicts = json.loads(told(capsys, lake, "check", *named, "--format", "json", code=1))
+    assert [(row["job_id"], row["rule"]) for row in verdicts] == [(JOB, "error")]
+
+
+def test_every_rule_named_counts(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """check fails on the rules of every --fail-on; none beside others is refused."""
+    told(capsys, lake, "check", "--fail-on", "error", "--fail-on", "spike,gap", code=1)
+    told(capsys, lake, "check", "--fail-on", "spike", "--fail-on", "gap")
+    both = ["--fail-on", "none", "--fail-on", "error"]
+    assert "'none' beside 1" in told(capsys, lake, "check", *both, code=ExitCode.USAGE)
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    list(single_values()),
+    ids=lambda value: getattr(value, "name", None) or " ".join(value),
+)
+def test_no_repetition_is_passed_over(
+    words: list[str], option: click.Option, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that has one value is refused when it is given twice, by each of its names."""
+    short, long = option.opts[0], option.opts[-1]
+    repeated = ["1"] * option.nargs
+    assert run([*words, short, *repeated, long, *repeated]) == ExitCode.USAGE
+    path = " ".join(["tunelog", *words])
+    assert capsys.readouterr().err == (
+        f"{path}: {long} is given 2 times: give it once: see `{path} --help`\n"
+    )
+
+
+def test_beginnings_of_ids_are_told(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A query without rows that names jobs by beginnings of their ids is told the whole ones."""
+    query = f"from compare('{JOB[:12]}', '{THIRD[:12]}') where 'ft-none' <> $job"
+    assert run(["sql", query, "-p", "job", OTHER[:12], "--lake", str(lake)]) == ExitCode.OK
+    assert capsys.readouterr().err == "no rows\n" + "".join(
+        f"{job[:12]}: a query has to name a job by its whole id, {job}\n"
+        for job in (JOB, THIRD, OTHER)
+    )
+
+
+def test_no_parameter_of_a_query_is_passed_over(
+    lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A parameter of a query has one value; parameters are several."""
+    both = ["-p", "a", "1", "-p", "b", "2"]
+    assert told(capsys, lake, "sql", "select $a || $b as c", *both, "--format", "csv") == "c\n12\n"
+    twice = told(capsys, lake, "sql", "select $a", "-p", "a", "1", "-p", "a", "2", code=2)
+    assert twice == "tunelog sql: -p a is given 2 times: give it once\n"
