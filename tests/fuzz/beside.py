@@ -116,13 +116,18 @@ def kept(value: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     return {name: inner for name, inner in found.items() if inner is not None}
 
 
+def names_job(value: Any) -> bool:
+    """Whether a value can be a job's id: a text, and not what a lake calls nobody's events."""
+    return isinstance(value, str) and value != "" and not value.startswith("unattributed-")
+
+
 def of_object(value: dict[str, Any]) -> Told | None:
     """What an object tells of a job, None if it tells nothing."""
     kind = value.get("object")
     if kind in (None, WEBHOOK) and ENDS.fullmatch(str(value.get("type"))):
         own = kept(value, KEPT[WEBHOOK]) | {"object": WEBHOOK}
         job = own.get("data", {}).get("id")
-        return Told(job, "outcome", spelled(own)) if job else None
+        return Told(job, "outcome", spelled(own)) if names_job(job) else None
     if kind not in (JOB, CHECKPOINT):
         return None
     own = kept(value, KEPT[kind])
@@ -131,7 +136,7 @@ def of_object(value: dict[str, Any]) -> Told | None:
         own |= {"step_number": step} if isinstance(step, int) else {}
     job = own.get("id" if kind == JOB else "fine_tuning_job_id")
     name = "job" if kind == JOB else "checkpoint"
-    return Told(job, name, spelled(own)) if job and own.keys() - NAMES_ONLY else None
+    return Told(job, name, spelled(own)) if names_job(job) and own.keys() - NAMES_ONLY else None
 
 
 def spelled(value: dict[str, Any]) -> str:

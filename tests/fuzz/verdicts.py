@@ -178,7 +178,7 @@ def of_event(raw: dict[str, Any]) -> Verdict:
 def own_job(raw: dict[str, Any]) -> str | None:
     """The job that an event names itself."""
     names = [raw.get(name) for name in JOB_FIELDS]
-    return next((name for name in names if isinstance(name, str) and name), None)
+    return next((name for name in names if beside.names_job(name)), None)
 
 
 def whole(text: str) -> bool:
