@@ -10,7 +10,7 @@ from typing import Any
 
 from oracle import Event
 from oracle_companions import Told
-from oracle_curves import Row, by_job, checkpoints, loss_curves
+from oracle_curves import Row, by_job, checkpoints, told
 from oracle_marts import moderation
 from oracle_training import loss_curves_smoothed
 
@@ -143,7 +143,9 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
                 claim = ((time is None, time or 0, row["model_id"]), row["model_id"])
                 models[row["step"]] = max(models[row["step"]] or claim, claim)
     made = [event for event in own if event.lifecycle in ("model", "succeeded")]
-    steps = [row["step"] for row in loss_curves(own)]
+    given = [(event.time, event.step) for event in own if event.step is not None]
+    given += [(event.time, spoken[0]) for event in own if (spoken := told(event))]
+    steps = [step for _, step in sorted(given)[-5:]]
     if made and steps:
         final = max(steps)
         names = [re.search(r"model created: *(\S+)", event.message) for event in made]

@@ -1,7 +1,7 @@
 -- Which checkpoint of each job should be deployed, and what does it gain over the last one?
 --
 -- Grain: job_id
--- Reads: best_steps, stg_evaluations, stg_checkpoints, moderation, stg_milestones, loss_curves
+-- Reads: best_steps, stg_evaluations, stg_checkpoints, moderation, stg_milestones, stg_metrics
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
 --   equals, or where none has a finite value, the one nearest to the best step. The model that the
@@ -29,11 +29,13 @@ finished as (
     group by job_id
 ),
 
+-- the greatest of the last few: what a restart threw away lies before them, and a metric that comes
+-- late is not alone among them
 last_steps as (
     select
         job_id,
-        max(step) as step
-    from loss_curves
+        list_max(arg_max(step, {'a': created_at, 'b': step}, 5)) as step
+    from stg_metrics
     group by job_id
 ),
 
