@@ -475,8 +475,9 @@ MUTANTS = (
            "tests/test_check.py::test_exit_codes"),
     # -- crashes, power cuts, races
     Mutant("crash", "a commit becomes true in two halves", "pipeline/lake/store.py",
-           "        self.ledger.end_commit(self.id)\n",
-           "        self.ledger.end_commit(self.id)\n        self.ledger._db.execute('commit')\n"
+           "        self.ledger.end_commit(self.id, self.last_event_at)\n",
+           "        self.ledger.end_commit(self.id, self.last_event_at)\n"
+           "        self.ledger._db.execute('commit')\n"
            "        self.ledger._db.execute('begin immediate')\n", CRASH + "killed_and_refused"),
     Mutant("crash", "nothing is merged by itself", "pipeline/lake/compact.py",
            "return 0\n    return compact(store, waiting=waiting)", "return 0\n    return 0",
