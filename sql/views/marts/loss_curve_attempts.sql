@@ -79,21 +79,15 @@ select
     told.attempt,
     told.step,
     coalesce(joined.is_canonical, true)
-    -- few can be thrown away: the case keeps all others out
-    and case
-        when told.created_at <= reruns.last_at and told.step >= reruns.first_step
-            then
-                not thrown_away(
-                    reruns.again,
-                    {
-                        'created_at': told.created_at,
-                        'step': told.step,
-                        'ordinal': told.ordinal,
-                        'event_id': told.event_id
-                    }
-                )
-        else true
-    end as is_canonical,
+    and not thrown_away(
+        reruns.first_step,
+        reruns.last_at,
+        reruns.again,
+        told.created_at,
+        told.step,
+        told.ordinal,
+        told.event_id
+    ) as is_canonical,
     coalesce(joined.total_steps, told.total_steps) as total_steps,
     coalesce(joined.created_at, told.created_at) as created_at,
     coalesce(joined.train_loss, told.train_loss) as train_loss,

@@ -101,21 +101,15 @@ left join joined on told.job_id = joined.job_id and told.step = joined.step
 left join reruns on told.job_id = reruns.job_id
 where
     (joined.step is null or told.event_id is not distinct from joined.event_id)
-    -- few can be thrown away: the case keeps all others out
-    and case
-        when told.created_at <= reruns.last_at and told.step >= reruns.first_step
-            then
-                not thrown_away(
-                    reruns.again,
-                    {
-                        'created_at': told.created_at,
-                        'step': told.step,
-                        'ordinal': told.ordinal,
-                        'event_id': told.event_id
-                    }
-                )
-        else true
-    end
+    and not thrown_away(
+        reruns.first_step,
+        reruns.last_at,
+        reruns.again,
+        told.created_at,
+        told.step,
+        told.ordinal,
+        told.event_id
+    )
 ;
 
 comment on view loss_curves is

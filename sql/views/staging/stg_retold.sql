@@ -3,13 +3,30 @@
 -- Grain: job_id, event_id, step
 -- Reads: stg_told
 -- Caveat: is_again marks an event that gives a metric which an earlier one gave for that step,
---   both by payloads or both by messages. thrown_away(again, place), where again are the steps and
---   places of a job's such events, tells of what was told at {created_at, step, ordinal, event_id}
---   whether training started over below it since then and has not come so far again: whether two
---   steps up to it at least were given again afterwards. A metric that comes late or twice throws
---   nothing away.
-create or replace macro thrown_away(again, place) as
-list_unique([one.step for one in again if one.step <= place.step and one.place > place]) > 1
+--   both by payloads or both by messages. thrown_away tells of what was told at a place in time
+--   whether training started over below it since then and has not come so far again: whether of
+--   the steps given again (again: their numbers and places, first_again the least, last_again_at
+--   the latest of them) two up to it at least were so afterwards. A metric that comes late or
+--   twice throws nothing away.
+create or replace macro thrown_away(
+    first_again, last_again_at, again, told_at, told_step, told_ordinal, told_id
+) as
+-- few can be thrown away: the case keeps all others from a look at the list
+case
+    when told_at <= last_again_at and told_step >= first_again
+        then
+            list_unique([
+                one.step for one in again
+                if one.step <= told_step
+                and one.place > {
+                    'created_at': told_at,
+                    'step': told_step,
+                    'ordinal': told_ordinal,
+                    'event_id': told_id
+                }
+            ]) > 1
+    else false
+end
 ;
 
 create or replace view stg_retold as
