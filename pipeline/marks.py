@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.forms.block import Block, Ints
+from pipeline.forms.bits import Bytes, Ints, ones_before, places, words_where
+from pipeline.forms.block import Block
 
 _QUOTE, _COMMA, _OPEN, _CLOSE = b'",{}'
 _WHITE = np.isin(np.arange(256), (9, 10, 13, 32))
-_PIECE = 1 << 18
-"""Bytes that stay in the processor's cache together with what is made of them."""
 _INLINE = 12
 """Texts up to this length lie inside an Arrow string view [byte]."""
 
@@ -39,15 +38,12 @@ class Marks:
 
     def payloads(self, block: Block) -> pa.Array:
         """The payloads' texts as sent, NULL where there is none; no byte is copied."""
-        begin = self.inner[0]
+        begin, data = self.inner[0], block.data
         length = np.where(self.nested, self.inner[1] - begin, 0)
         views = np.zeros((len(block), 4), dtype=np.int32)  # length, first bytes, buffer, offset
         views[:, 0] = length
+        views[:, 1] = _four_at(data, begin)
         views[:, 3] = begin
-        data = block.data
-        for place in range(4):
-            at = np.minimum(begin + place, len(data) - 1)
-            views.view(np.uint8)[:, 4 + place] = data[at]
         short = np.flatnonzero(length <= _INLINE)
         places = np.arange(_INLINE)
         at = np.minimum(begin[short, None] + places, len(data) - 1)
@@ -76,7 +72,8 @@ def column(values: npt.NDArray[Any]) -> pa.Array:
 def marks(block: Block) -> Marks:
     """Look at a block of at least one record."""
     data, bounds = block.data, block.bounds
-    quotes, brackets = _count(data, bounds)
+    quotes = np.diff(ones_before(words_where(data, lambda piece: piece == _QUOTE), bounds))
+    brackets = places(words_where(data, _is_bracket))
     kinds = data[brackets]
     commas = _trailing_commas(data, brackets[(kinds & 0x07) == 0x05])  # ] is 0x5d, } is 0x7d
     first = np.searchsorted(brackets, bounds)
@@ -98,40 +95,14 @@ def marks(block: Block) -> Marks:
     return Marks(quotes, flat, nested, inner)
 
 
-def _count(data: npt.NDArray[np.uint8], bounds: Ints) -> tuple[npt.NDArray[np.int32], Ints]:
-    """Quotes per record, and where brackets stand."""
-    cuts = sorted(set(np.searchsorted(bounds, np.arange(0, len(data), _PIECE)).tolist()))
-    quotes = np.zeros(len(bounds) - 1, dtype=np.int32)
-    brackets = []
-    for low, high in zip(cuts, [*cuts[1:], len(bounds) - 1], strict=True):
-        begin = bounds[low]
-        piece = data[begin : bounds[high]]
-        if not len(piece):
-            continue
-        quotes[low:high] = np.diff(_ones_before(piece == _QUOTE, bounds[low : high + 1] - begin))
-        hit = piece | 0x20  # [ ] { }, and nothing else, pass the next three lines as zero
-        hit -= _OPEN
-        hit &= 0xFD
-        found = np.flatnonzero(hit == 0)
-        found += begin
-        brackets.append(found)
-    return quotes, np.concatenate(brackets) if brackets else np.empty(0, dtype=np.int64)
+def _is_bracket(piece: Bytes) -> npt.NDArray[np.bool_]:
+    kind = piece | 0x20  # [ ] { }, and nothing else, pass the next three lines as zero
+    kind -= _OPEN
+    kind &= 0xFD
+    return kind == 0
 
 
-def _ones_before(ones: npt.NDArray[np.bool_], at: Ints) -> npt.NDArray[np.int32]:
-    """How many ones stand before each place: whole words counted at once, then part of one."""
-    words = np.zeros(len(ones) // 64 + 1, dtype=np.uint64)
-    bits = np.packbits(ones, bitorder="little")
-    words.view(np.uint8)[: len(bits)] = bits
-    before = np.zeros(len(words), dtype=np.int32)
-    np.cumsum(np.bitwise_count(words[:-1]), out=before[1:], dtype=np.int32)
-    word = at >> 6
-    mask = (np.uint64(1) << (at & 63).astype(np.uint64)) - np.uint64(1)
-    counts: npt.NDArray[np.int32] = before[word] + np.bitwise_count(words[word] & mask)
-    return counts
-
-
-def _trailing_commas(data: npt.NDArray[np.uint8], closing: Ints) -> Ints:
+def _trailing_commas(data: Bytes, closing: Ints) -> Ints:
     """Where a comma stands before a closing bracket."""
     before = closing[closing > 0] - 1
     ends = data[before]
@@ -151,6 +122,14 @@ def _foul(block: Block) -> list[int]:
         return []
     except UnicodeDecodeError:
         return [index for index in range(len(block)) if not _decodes(block.raw(index))]
+
+
+def _four_at(data: Bytes, at: Ints) -> npt.NDArray[np.int32]:
+    """The four bytes from each place on, as they lie in memory; others near the end of all."""
+    if len(data) < 4:
+        return np.zeros(len(at), dtype=np.int32)
+    overlapping: npt.NDArray[np.int32] = np.ndarray((len(data) - 3,), np.int32, data, strides=(1,))
+    return overlapping[np.minimum(at, len(data) - 4)]
 
 
 def _decodes(raw: bytes) -> bool:

@@ -9,10 +9,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from pipeline.forms.bits import Ints, places, words_where
 
 _NEWLINE, _RETURN = 10, 13
-_PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -174,10 +173,6 @@ def line_block(buffer: bytearray, size: int, position: int, offset: int) -> Bloc
 
 def line_bounds(data: npt.NDArray[np.uint8]) -> Ints:
     """Where lines begin and end; the last may lack its line break."""
-    size = len(data)
-    # Pieces that stay in the processor's cache together with what is made of them.
-    ends = [np.flatnonzero(data[at : at + _PIECE] == _NEWLINE) for at in range(0, size, _PIECE)]
-    for number, found in enumerate(ends):
-        found += number * _PIECE + 1
-    bounds = np.concatenate([np.zeros(1, dtype=np.int64), *ends])
-    return bounds if bounds[-1] == size else np.append(bounds, size)
+    ends = places(words_where(data, lambda piece: piece == _NEWLINE)) + 1
+    bounds = np.concatenate([np.zeros(1, dtype=np.int64), ends])
+    return bounds if bounds[-1] == len(data) else np.append(bounds, len(data))

@@ -10,7 +10,8 @@ import numpy as np
 import xxhash
 
 from pipeline.contract import REJECT_PREFIX_BYTES
-from pipeline.forms.block import Block, Ints, Mark, Oversize
+from pipeline.forms.bits import Ints
+from pipeline.forms.block import Block, Mark, Oversize
 from pipeline.forms.evidence import RootScope, Scope
 from pipeline.forms.window import Window
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.attribution import Stream
-from pipeline.forms.block import Block, Ints, Lines, Oversize, line_bounds
+from pipeline.forms.bits import Ints
+from pipeline.forms.block import Block, Lines, Oversize, line_bounds
 from pipeline.lake.reading import Reading
 from pipeline.marks import column
 from pipeline.normalise import records

@@ -20,7 +20,8 @@ from pipeline.contract import (
     REJECTS,
 )
 from pipeline.credentials import masked
-from pipeline.forms.block import Block, Ints
+from pipeline.forms.bits import Ints
+from pipeline.forms.block import Block
 from pipeline.forms.documents import expanded
 from pipeline.lake.batches import CONFLICT, PENDING, Batch, Part, Shared
 from pipeline.lake.companions import CompanionRows

@@ -29,6 +29,8 @@ from pipeline.sources import Source, shown
 _HEAD_BYTES = 1 << 20
 _SMALL_BYTES = 4 << 20
 """Sources up to this size are read once and kept [byte]."""
+_CACHED_BYTES = 1 << 18
+"""Larger ones are hashed in pieces that the processor's cache holds [byte]."""
 _KEPT_BYTES = 32 << 20
 """Of compressed ones, if their content is no longer than this [byte]."""
 
@@ -139,6 +141,7 @@ class Reading:
                     self.size += len(piece)
                     if len(piece) < wanted:
                         break
+                    wanted = _CACHED_BYTES
                 if piece is None:  # a file of the kernel's, that would be waited for
                     raise BlockingIOError(errno.EAGAIN, "no file that ends", self.source.path)
             if self.size == len(piece) < _SMALL_BYTES:
