@@ -164,7 +164,7 @@ class Lines(Block):
         return self._line, begin, end
 
 
-def line_block(buffer: bytearray, size: int, position: int, offset: int) -> Block:
+def line_block(buffer: bytes | bytearray, size: int, position: int, offset: int) -> Block:
     """The lines in the first `size` bytes of a buffer; the last may lack its line break."""
     data = np.frombuffer(buffer, dtype=np.uint8, count=size)
     bounds = line_bounds(data)

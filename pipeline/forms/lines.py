@@ -74,14 +74,9 @@ def line_blocks(
     carry = b""
     memory = _Memory()
     while True:
-        wanted = len(carry) + block_bytes
-        buffer = memory.take(wanted)
-        with memoryview(buffer) as view:
-            view[: len(carry)] = carry
-            got = _read_into(stream, view[len(carry) : wanted])
-        if not got:
+        buffer, size = _read_on(stream, carry, memory, block_bytes)
+        if size == len(carry):
             break
-        size = len(carry) + got
         cut = buffer.rfind(b"\n", 0, size) + 1
         carry = bytes(buffer[cut:size])
         if cut:
@@ -102,14 +97,19 @@ def line_blocks(
         yield block
 
 
-def _read_into(stream: Readable, view: memoryview) -> int:
-    """Fill a part of a view from a stream; how many bytes."""
+def _read_on(
+    stream: Readable, carry: bytes, memory: _Memory, block_bytes: int
+) -> tuple[bytes | bytearray, int]:
+    """What was read before and what a stream gives next, and how many bytes that is."""
     readinto = getattr(stream, "readinto", None)
-    if readinto is not None:
-        return int(readinto(view))
-    piece = stream.read(len(view))
-    view[: len(piece)] = piece
-    return len(piece)
+    if readinto is None:
+        read = carry + stream.read(block_bytes)
+        return read, len(read)
+    wanted = len(carry) + block_bytes
+    buffer = memory.take(wanted)
+    with memoryview(buffer) as view:
+        view[: len(carry)] = carry
+        return buffer, len(carry) + int(readinto(view[len(carry) : wanted]))
 
 
 def _note_oversize(block: Block, max_record_bytes: int) -> None:

@@ -8,11 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
-import io
 import json
-import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -28,6 +26,8 @@ _NUMBER = re.compile(
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]{8,}")
 _PLAIN = re.compile(rb"[0-9.,eE\r\n+-]+")
 _PIECE = 1 << 20
+_LONG = 18
+"""Characters of a float that may be no whole number any more, as 2**53 is none."""
 
 
 class Broken64(Exception):
@@ -134,9 +134,10 @@ def _rows(block: Block, names: list[str], first: int) -> Block:
     """The rows of a block of lines as records."""
     oversize = {index - first: over for index, over in block.oversize.items() if index >= first}
     text = block.data[block.bounds[first] :].tobytes()
-    plain = _PLAIN.fullmatch(text) and text.count(b"\r") == text.count(b"\r\n")
-    if plain and not oversize and "object" not in names:
-        raws, told = _plain_rows(text.decode("ascii"), names)
+    many = _PLAIN.fullmatch(text) and not oversize and "object" not in names
+    plain = _plain_rows(text.decode("ascii"), names) if many else None
+    if plain is not None:
+        raws, told = plain
     else:
         rows = (block.raw(index) for index in range(first, len(block)))
         raws = [row if n in oversize else _row(row, names) for n, row in enumerate(rows)]
@@ -152,37 +153,42 @@ def _rows(block: Block, names: list[str], first: int) -> Block:
     )
 
 
-def _plain_rows(text: str, names: list[str]) -> tuple[list[bytes], list[str | None]]:
-    """What `_row` makes of lines of digits and commas, and what each tells, in a tenth of the time.
+def _plain_rows(text: str, names: list[str]) -> tuple[list[bytes], list[str | None]] | None:
+    """What `_row` makes of lines of digits and commas, and what each tells, column by column.
 
     Returns:
-        Records, and as many contents as `companions.result_row` would give them, or None.
+        Records, and as many contents as `companions.result_row` would give them, or None; nothing
+        where any line is no row.
     """
+    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    cells = [line.split(",") for line in lines]
+    if text.count("\r") > text.count("\r\n") or set(map(len, cells)) != {len(names)}:
+        return None
+    try:
+        columns = dict(zip(names, map(_written, zip(*cells, strict=True)), strict=True))
+    except ValueError:
+        return None
+    if not all(step.removeprefix("-").isdigit() for step in columns["step"]):
+        return None
     opening = f'{{"object": {json.dumps(RESULT_OBJECT)}'
-    members = [f", {json.dumps(name, ensure_ascii=False)}: " for name in names]
-    kept = [
-        (f"{json.dumps(called, ensure_ascii=False)}: ", names.index(name))
-        for called, name in result_columns(names).items()
+    raws = [f"{opening}{row}}}\n".encode() for row in _members(columns)]
+    kept = {called: columns[name] for called, name in result_columns(names).items()}
+    if not kept:
+        return raws, [None] * len(raws)
+    alone = len(', "step": ')
+    return raws, [
+        f"{{{row[2:]}}}" if len(row) > alone + len(step) else None
+        for row, step in zip(_members(kept), columns["step"], strict=True)
     ]
-    step, width = names.index("step"), len(names)
-    raws: list[bytes] = []
-    contents: list[str | None] = []
-    for line in io.StringIO(text, newline="\n"):
-        cells = line.rstrip("\r\n").split(",")
-        try:
-            told = [cell and _written(cell) for cell in cells]
-            sound = len(told) == width and told[step].lstrip("-").isdigit()
-        except ValueError:
-            sound = False
-        if sound:
-            row = "".join([name + cell for name, cell in zip(members, told, strict=True) if cell])
-            raws.append(f"{opening}{row}}}\n".encode())
-            fields = [name + told[at] for name, at in kept if told[at]]
-            contents.append(f"{{{', '.join(fields)}}}" if len(fields) > 1 else None)
-        else:
-            raws.append(_row(line.encode(), names))
-            contents.append(None)
-    return raws, contents
+
+
+def _members(columns: dict[str, list[str]]) -> list[str]:
+    """The members of JSON objects, a comma before each, from columns of numbers, some empty."""
+    parts = []
+    for name, numbers in columns.items():
+        member = f", {json.dumps(name, ensure_ascii=False)}: "
+        parts.append([member + number if number else number for number in numbers])
+    return list(map("".join, zip(*parts, strict=True)))
 
 
 def _row(raw: bytes, names: list[str]) -> bytes:
@@ -204,9 +210,17 @@ def _value(cell: str) -> int | float:
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
-def _written(cell: str) -> str:
-    """A finite number as JSON has it."""
-    number = _value(cell)
-    if math.isinf(number):
+def _written(cells: Iterable[str]) -> list[str]:
+    """Finite numbers as `_value` and JSON have them; an empty cell stays one.
+
+    Raises:
+        ValueError: a cell is no finite number.
+    """
+    texts = [repr(float(cell)) if cell else cell for cell in cells]
+    if "inf" in texts or "-inf" in texts:
         raise ValueError
-    return repr(number)
+    return [_whole(text) if text.endswith(".0") else text for text in texts]
+
+
+def _whole(text: str) -> str:
+    return text[:-2] if len(text) < _LONG and text != "-0.0" else repr(_value(text))
