@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
-from benchmarks.inputs import emptied
 from benchmarks.measure import PYTHON, ROOT, TUNELOG, Run, run
 
 LATENCY = 0.02
@@ -38,10 +38,14 @@ def served(jobs: int) -> Iterator[None]:
 def archived(folder: Path, concurrency: int, *, ingest: bool = True) -> tuple[Run, int]:
     """Archive the account, and ingest the archive meanwhile.
 
+    Each time in a new folder, and nothing is deleted: for minutes after thousands of files were,
+    the kernel takes longer to make new ones.
+
     Returns:
         The process, with the work of the one that it starts, and the requests it made.
     """
-    out, lake = emptied(folder / "archive"), emptied(folder / "archive-lake")
+    place = Path(mkdtemp(dir=folder))
+    out, lake = place / "archive", place / "lake"
     command = (*TUNELOG, "archive", "--out", str(out), "--concurrency", str(concurrency))
     ran = run((*command, "--lake", str(lake)) if ingest else command)
     with (out / "manifest.jsonl").open(encoding="utf-8") as lines:
