@@ -293,6 +293,7 @@ def test_attempts_marks_and_phases_are_shown(open_page: Open, samples: Path) -> 
     drawn(shown)
     legend = shown.locator(".signs").inner_text()
     assert "earlier attempt" in legend and "checkpoint" in legend and "best step" in legend
+    assert "spike" not in legend
     assert shown.locator(".chart svg text", has_text="best").count()
     assert shown.locator(".chart svg text", has_text="restart").count() == 2
     assert shown.locator(".bar.phases span").count() == 5

@@ -89,6 +89,7 @@ function curveSection(job) {
   const state = { group: groups[0], hidden: new Set(), smoothing: 0, log: false, picture: null, turn: 0 };
   const around = aroundPanel(job, (step) => state.picture?.give({ pick: [{ x: step }] }));
   const legend = el("div", { class: "legend" });
+  const signs = el("ul", { class: "signs" });
   const note = el("p", { class: "muted" });
   const amount = el("output", { for: "smoothing" });
   const slider = el("input", { type: "range", id: "smoothing", min: 0, step: 1, oninput: () => smooth() });
@@ -129,6 +130,7 @@ function curveSection(job) {
         onchange: (event) => { state.hidden[event.target.checked ? "delete" : "add"](metric); smooth(); },
       }),
       swatch(role), METRICS[metric])));
+    signs.replaceChildren(...markLegend(job, series).map((item) => el("li", {}, item)));
     around.use(series);
     redraw();
   }
@@ -157,22 +159,22 @@ function curveSection(job) {
     el("div", { class: "row tools" }, legend,
       el("label", { for: "smoothing" }, "Smoothing", slider, amount),
       el("label", { for: "log", class: "check" }, log, "Log scale")),
-    box, note, markLegend(job), el("div", { class: "around" }, around.parts));
+    box, note, signs, el("div", { class: "around" }, around.parts));
 }
 
-/** What the marks on the curve mean, those that this job has. */
-function markLegend(job) {
-  const d = job.details;
+/** What the marks on the curves of a group mean, those that they have. */
+function markLegend(job, series) {
+  const kinds = new Set(marksOf(job, series).map(({ kind }) => kind));
+  const metrics = new Set(series.map(({ metric }) => metric));
   const shape = (name, path) => svg("svg", { class: `sign mark ${name}`, viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: path }));
-  const items = [
-    bestOf(job) && [shape("best", "M8 1l2 5 5 .3-4 3.2 1.4 5L8 11.700l-4.400 2.800L5 9.500 1 6.300 6 6z"), "best step"],
-    d.checkpoints.length && [shape("checkpoint", "M8 2l6.500 12h-13z"), "checkpoint"],
-    d.advice?.step && [shape("advised", "M8 2l6.500 12h-13z"), "checkpoint to use"],
-    d.spikes.length && [shape("spike", "M8 14L1.500 2h13z"), "spike"],
-    d.earlier.length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("path", { class: "thrown", d: "M0 6h28" })), "earlier attempt, thrown away"],
+  return [
+    kinds.has("best") && [shape("best", "M8 1l2 5 5 .3-4 3.2 1.4 5L8 11.700l-4.400 2.800L5 9.500 1 6.300 6 6z"), "best step"],
+    kinds.has("checkpoint") && [shape("checkpoint", "M8 2l6.500 12h-13z"), "checkpoint"],
+    kinds.has("advised") && [shape("advised", "M8 2l6.500 12h-13z"), "checkpoint to use"],
+    kinds.has("spike") && [shape("spike", "M8 14L1.500 2h13z"), "spike"],
+    job.details.earlier.some(({ metric }) => metrics.has(metric)) && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("path", { class: "thrown", d: "M0 6h28" })), "earlier attempt, thrown away"],
     bandsOf(job).length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("rect", { class: "band", width: 28, height: 12 })), "stretch named in it"],
   ].filter(Boolean);
-  return items.length ? el("ul", { class: "signs" }, items.map((item) => el("li", {}, item))) : null;
 }
 
 function phaseSection(job) {
