@@ -108,16 +108,27 @@ def place(event: Event, step: int) -> Place:
     return event.time, step, event.ordinal, event.event_id
 
 
+_TRAINING = {
+    "train_loss",
+    "train_mean_token_accuracy",
+    "train_mean_reward",
+    "reasoning_tokens_mean",
+    "completion_tokens_mean",
+    "mean_unresponsive_rewards",
+}
+
+
 def given_again(events: list[Event]) -> dict[str, list[Place]]:
-    """Job -> the places of events that give a metric which an earlier one gave for the step."""
+    """Job -> places of events that give a metric of training as an earlier one of the step did."""
     found: dict[str, list[Place]] = defaultdict(list)
     known: dict[tuple[str, int], set[str]] = defaultdict(set)
     given = []
     for event in events:
         if event.step is not None:
-            given.append((place(event, event.step), event.job_id, set(event.metrics)))
+            names = _TRAINING & event.metrics.keys()
+            given.append((place(event, event.step), event.job_id, names))
         elif spoken := told(event):
-            names = {f"told {name}" for name in spoken[2]}
+            names = {f"told {name}" for name in _TRAINING & spoken[2].keys()}
             given.append((place(event, spoken[0]), event.job_id, names))
     for where, job, names in sorted(given, key=lambda one: one[0]):
         if known[job, where[1]] & names:

@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 
 import pytest
+from dumps import A, an_event
 from zygote import Ended, started
 
 from pipeline import checks, open_lake, settings
@@ -148,8 +149,12 @@ def test_what_is_held_changes_no_verdict(tmp_path: Path) -> None:
     """All jobs at once, each job alone and the view itself are of one mind, ids of any kind."""
     companion = {"object": "fine_tuning.job", "id": "ftjob-OnlyAnObject", "status": "failed"}
     (tmp_path / "job.json").write_text(json.dumps(companion))
+    # beyond a gap of the dump stands what a restart threw away
+    steps = [*range(1, 51), 60, *range(41, 46)]
+    events = [an_event(n, data={"step": step, "train_loss": 0.5}) for n, step in enumerate(steps)]
+    (tmp_path / f"{A}.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
     with open_lake(tmp_path / "lake") as lake:
-        lake.ingest([ROOT / "data" / "samples", tmp_path / "job.json"])
+        lake.ingest([ROOT / "data" / "samples", tmp_path / "job.json", tmp_path / f"{A}.jsonl"])
         columns = ["job_id", "rule", "verdict", "findings", "step", "value", "threshold"]
         told = checks.check(lake).rows.select([*columns, "evidence"]).to_pylist()
         asked = f"select {', '.join(columns)}, evidence from verdicts"

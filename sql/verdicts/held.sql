@@ -21,16 +21,6 @@ create or replace view loss_curves as
 from held_curves
 ;
 
--- all that stg_step_gaps asks of it
-create or replace view stg_metrics as
-select
-    job_id,
-    step,
-    first_created_at as created_at
-from loss_curves
-where events > 0
-;
-
 create or replace table held_milestones as
 from stg_milestones
 where getvariable('checked_job') is null or job_id = getvariable('checked_job')

@@ -2,8 +2,9 @@
 --
 -- Grain: job_id, event_id, step
 -- Reads: stg_told
--- Caveat: is_again marks an event that gives a metric which an earlier one gave for that step,
---   both by payloads or both by messages. thrown_away tells of what was told at a place in time
+-- Caveat: is_again marks an event that gives a metric of training which an earlier one gave for
+--   that step, both by payloads or both by messages: that an evaluation is told twice tells of no
+--   training. thrown_away tells of what was told at a place in time
 --   whether training started over below it since then and has not come so far again: whether of
 --   the steps given again (again: their numbers and places, first_again the least, last_again_at
 --   the latest of them) two up to it at least were so afterwards. A metric that comes late or
@@ -29,6 +30,12 @@ case
 end
 ;
 
+-- Of the bits by which stg_metrics notes metrics, those of training: train_loss (1),
+-- train_mean_token_accuracy (2), train_mean_reward (64), reasoning_tokens_mean (1024),
+-- completion_tokens_mean (4096), mean_unresponsive_rewards (8192), by payloads and by messages.
+create or replace macro given_by_training(given) as given & (13379 | (13379 << 14))
+;
+
 create or replace view stg_retold as
 with repeated as (
     select
@@ -47,7 +54,9 @@ select
         'ordinal': told.ordinal,
         'event_id': told.event_id
     } as place,
-    coalesce(bit_or(told.metrics_given) over before & told.metrics_given, 0) != 0 as is_again
+    coalesce(
+        bit_or(told.metrics_given) over before & given_by_training(told.metrics_given), 0
+    ) != 0 as is_again
 from stg_told as told
 inner join repeated on told.job_id = repeated.job_id and told.step = repeated.step
 window
