@@ -9,8 +9,8 @@ from statistics import mean
 from typing import Any
 
 from oracle import Event
-from oracle_companions import Told
-from oracle_curves import Row, by_job, checkpoints, told
+from oracle_companions import Told, newest, of_kind, result_points, states
+from oracle_curves import TRAINING, Row, by_job, checkpoints, told
 from oracle_marts import moderation
 from oracle_training import loss_curves_smoothed
 
@@ -143,13 +143,15 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
                 claim = ((time is None, time or 0, row["model_id"]), row["model_id"])
                 models[row["step"]] = max(models[row["step"]] or claim, claim)
     made = [event for event in own if event.lifecycle in ("model", "succeeded")]
-    given = [(event.time, event.step) for event in own if event.step is not None]
-    given += [(event.time, spoken[0]) for event in own if (spoken := told(event))]
-    steps = [step for _, step in sorted(given)[-5:]]
-    if made and steps:
+    objects = of_kind(beside, "job")
+    model = newest(
+        [state for about in objects.values() for state in states(about)], "fine_tuned_model"
+    )
+    steps = last_steps(own) + [row["step"] for row in result_points(beside)]
+    if (made or model) and steps:
         final = max(steps)
         names = [re.search(r"model created: *(\S+)", event.message) for event in made]
-        named = [name[1] for name in names if name]
+        named = [name[1] for name in names if name] + [model] * bool(model)
         models.setdefault(final, None)
         if named:
             models[final] = ((True, 0, named[-1]), named[-1])
@@ -174,6 +176,14 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
             }
         )
     return rows
+
+
+def last_steps(own: list[Event]) -> list[int]:
+    """The steps of a job's last few events of training, or of any metric where none is of it."""
+    given = [(e.time, e.step, e.metrics.keys()) for e in own if e.step is not None]
+    given += [(e.time, spoken[0], spoken[2].keys()) for e in own if (spoken := told(e))]
+    training = [one for one in given if one[2] & TRAINING]
+    return [step for _, step, _ in sorted(training or given, key=lambda one: one[:2])[-5:]]
 
 
 def verdicts(own: list[Event]) -> list[tuple[str | None, int | None, bool]]:

@@ -108,7 +108,7 @@ def place(event: Event, step: int) -> Place:
     return event.time, step, event.ordinal, event.event_id
 
 
-_TRAINING = {
+TRAINING = {
     "train_loss",
     "train_mean_token_accuracy",
     "train_mean_reward",
@@ -125,10 +125,10 @@ def given_again(events: list[Event]) -> dict[str, list[Place]]:
     given = []
     for event in events:
         if event.step is not None:
-            names = _TRAINING & event.metrics.keys()
+            names = TRAINING & event.metrics.keys()
             given.append((place(event, event.step), event.job_id, names))
         elif spoken := told(event):
-            names = {f"told {name}" for name in _TRAINING & spoken[2].keys()}
+            names = {f"told {name}" for name in TRAINING & spoken[2].keys()}
             given.append((place(event, spoken[0]), event.job_id, names))
     for where, job, names in sorted(given, key=lambda one: one[0]):
         if known[job, where[1]] & names:

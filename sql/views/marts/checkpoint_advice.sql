@@ -1,7 +1,8 @@
 -- Which checkpoint of each job should be deployed, and what does it gain over the last one?
 --
 -- Grain: job_id
--- Reads: best_steps, stg_evaluations, stg_checkpoints, moderation, stg_milestones, stg_metrics
+-- Reads: best_steps, stg_evaluations, stg_checkpoints, moderation, stg_milestones, stg_job_objects,
+--   stg_told
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
 --   equals, or where none has a finite value, the one nearest to the best step. The model that the
@@ -20,7 +21,7 @@ with verdicts as (
     group by job_id, model_id
 ),
 
-finished as (
+made as (
     select
         job_id,
         arg_max(nullif(regexp_extract(message, 'model created: *(\S+)', 1), ''), place) as model_id
@@ -29,13 +30,37 @@ finished as (
     group by job_id
 ),
 
--- the greatest of the last few: what a restart threw away lies before them, and a metric that comes
--- late is not alone among them
+named as (
+    select
+        job_id,
+        model_id
+    from stg_job_objects
+    where model_id is not null
+),
+
+finished as (
+    select
+        coalesce(named.job_id, made.job_id) as job_id,
+        coalesce(named.model_id, made.model_id) as model_id
+    from made
+    full join named on made.job_id = named.job_id
+),
+
+-- where training was last, or came to by a result file: what a restart threw away lies before that.
+-- The greatest of a few events: those of one second may stand in any order
 last_steps as (
     select
         job_id,
-        list_max(arg_max(step, {'a': created_at, 'b': step}, 5)) as step
-    from stg_metrics
+        greatest(
+            list_max(coalesce(
+                arg_max(step, {'a': created_at, 'b': step}, 5)
+                    filter (where given_by_training(metrics_given) != 0),
+                arg_max(step, {'a': created_at, 'b': step}, 5)
+                    filter (where not from_result_file)
+            )),
+            max(step) filter (where from_result_file)
+        ) as step
+    from stg_told
     group by job_id
 ),
 

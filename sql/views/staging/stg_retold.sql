@@ -30,12 +30,6 @@ case
 end
 ;
 
--- Of the bits by which stg_metrics notes metrics, those of training: train_loss (1),
--- train_mean_token_accuracy (2), train_mean_reward (64), reasoning_tokens_mean (1024),
--- completion_tokens_mean (4096), mean_unresponsive_rewards (8192), by payloads and by messages.
-create or replace macro given_by_training(given) as given & (13379 | (13379 << 14))
-;
-
 create or replace view stg_retold as
 with repeated as (
     select
