@@ -208,13 +208,14 @@ def stalls(events: list[Event]) -> list[Row]:
     rows = []
     clock = max(event.time for event in events)
     for job, own in by_job(events).items():
-        steps = [e for e in own if e.lifecycle == "step" and not e.synthetic]
-        gaps = [after.time - before.time for before, after in pairwise(steps)]
+        steps = beginnings([e for e in own if e.lifecycle == "step" and not e.synthetic])
+        pairs = [(a, b) for a, b in pairwise(steps) if a.order_step != b.order_step]
+        gaps = [after.time - before.time for before, after in pairs]
         if len(gaps) < 10:
             continue
         usual = median(gaps)
         limit = max(20 * usual, 1800)
-        stops = [(a, b, b.time - a.time) for a, b in pairwise(steps)]
+        stops = [(a, b, b.time - a.time) for a, b in pairs]
         rows += [stall(job, "gap", a, b, gap, usual, limit) for a, b, gap in stops if gap > limit]
         told = [e for e in own if e.lifecycle not in ("step", "checkpoint", "other") or error(e)]
         ended = any(
@@ -228,6 +229,16 @@ def stalls(events: list[Event]) -> list[Row]:
                 rows.append(stall(job, "silent", steps[-1], None, silent, usual, limit))
                 rows[-1]["until"] = datetime.fromtimestamp(clock, UTC)
     return rows
+
+
+def beginnings(marks: list[Event]) -> list[Event]:
+    """The first events of steps, and the last event of all."""
+    before = [None, *(event.order_step for event in marks)]
+    return [
+        event
+        for number, (event, step) in enumerate(zip(marks, before, strict=False), start=1)
+        if event.order_step != step or number == len(marks)
+    ]
 
 
 def error(event: Event) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from oracle import Event
 from oracle_answers import apart, best_steps, cost
 from oracle_curves import Row, by_job, loss_curves
+from oracle_detectors import beginnings
 from oracle_jobs import jobs, spoken
 from oracle_training import loss_curves_smoothed
 
@@ -57,7 +58,7 @@ def throughput(events: list[Event]) -> list[Row]:
         if not marks:
             continue
         marks.sort(key=lambda e: (e.time, e.order_step, e.ordinal, e.event_id))
-        pairs = itertools.pairwise(marks)
+        pairs = itertools.pairwise(beginnings(marks))
         gaps = [
             (after.time - before.time, after.order_step - before.order_step)
             for before, after in pairs

@@ -24,6 +24,21 @@ clock as (
 ),
 
 -- the order in time, but for what tells events of one moment and step apart: they have no gap
+marks as (
+    select
+        job_id,
+        created_at,
+        order_step,
+        total_steps,
+        message,
+        lag(order_step) over among_all as step_before,
+        lead(order_step) over among_all as step_after
+    from stg_events
+    where lifecycle = 'step' and not synthetic_time
+    window among_all as (partition by job_id order by created_at, order_step)
+),
+
+-- a step begins with its first event: its evaluation may be told apart from its training
 steps as (
     select
         job_id,
@@ -35,9 +50,9 @@ steps as (
         ) as total_steps,
         lead(created_at) over in_time as next_at,
         lead(order_step) over in_time as next_step,
-        epoch(next_at) - epoch(created_at) as seconds
-    from stg_events
-    where lifecycle = 'step' and not synthetic_time
+        case when next_step <> order_step then epoch(next_at) - epoch(created_at) end as seconds
+    from marks
+    where order_step is distinct from step_before or step_after is null
     window in_time as (partition by job_id order by created_at, order_step)
 ),
 

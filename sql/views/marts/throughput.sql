@@ -2,12 +2,12 @@
 --
 -- Grain: job_id
 -- Reads: stg_job_states, stg_events, stg_dumps, loss_curves, lake_events
--- Caveat: by the times between neighbouring logged steps where the step rises, so that a restart
---   counts as none; pauses count. Time stamps have whole seconds: the median is rough where steps
---   are quick. recent is over the last tenth of these, ten at least. The end is told for running
---   jobs with known total_steps, at the recent pace, against the last event of the job's last dump
---   (stg_dumps), never the clock. Azure's step times are synthetic (has_synthetic_times): nothing
---   is told by them.
+-- Caveat: by the times between the first events of neighbouring logged steps where the step rises,
+--   so that a restart counts as none; pauses count. Time stamps have whole seconds: the median is
+--   rough where steps are quick. recent is over the last tenth of these, ten at least. The end is
+--   told for running jobs with known total_steps, at the recent pace, against the last event of the
+--   job's last dump (stg_dumps), never the clock. Azure's step times are synthetic
+--   (has_synthetic_times): nothing is told by them.
 create or replace view throughput as
 with clock as (
     select max(created_at) as last_event_at
@@ -15,6 +15,20 @@ with clock as (
 ),
 
 -- the order in time, but for what tells events of one moment and step apart: no step rises there
+told as (
+    select
+        job_id,
+        created_at,
+        order_step,
+        synthetic_time,
+        lag(order_step) over among_all as step_before,
+        lead(order_step) over among_all as step_after
+    from stg_events
+    where lifecycle = 'step' and order_step >= 0
+    window among_all as (partition by job_id order by created_at, order_step)
+),
+
+-- a step begins with its first event: its evaluation may be told apart from its training
 marks as (
     select
         job_id,
@@ -25,8 +39,8 @@ marks as (
         epoch(created_at) - epoch(lag(created_at) over in_time) as seconds,
         row_number() over in_time as place,
         steps > 0 and not synthetic_time as is_timed
-    from stg_events
-    where lifecycle = 'step' and order_step >= 0
+    from told
+    where order_step is distinct from step_before or step_after is null
     window in_time as (partition by job_id order by created_at, order_step)
 ),
 
