@@ -200,9 +200,9 @@ def ending(objects: list[Told], hooks: list[Told], told: tuple[str, int, str] | 
 
 
 def result_points(beside: Iterable[Told]) -> list[Row]:
-    """One row per number of a result file."""
+    """One row per number of a result file: more fields, then longer text, then greater."""
     rows: dict[tuple[str, int, str], Row] = {}
-    for told in sorted(beside, key=lambda told: told.weight):
+    for told in sorted(beside, key=lambda told: (len(told.value), len(told.text), told.text)):
         if told.kind == "result":
             step = told.value["step"]
             for metric, value in told.value.items():

@@ -178,6 +178,21 @@ def test_plain_rows_are_read_as_any(names: str, rows: list[str], end: str) -> No
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("left", ["3,0.71234,0.8", "3,0.71234,0.", "3,0.7,", "3,0", "3,0.71", "3"])
+def test_a_result_file_caught_half_written(tmp_path: Path, left: str) -> None:
+    """Once it is there whole, no number that broke off stands, whatever the order of arrival."""
+    whole, cut = f"{RESULTS}3,0.71234,0.85432\n", f"{RESULTS}{left}"
+    curves = []
+    for number, texts in enumerate([(whole,), (cut, whole), (whole, cut)]):
+        path = tmp_path / f"{A}.csv"
+        with open_lake(tmp_path / f"lake-{number}") as lake:
+            for text in texts:
+                path.write_text(text)
+                lake.ingest([path])
+            curves.append(lake.sql("from loss_curves order by step").rows())
+    assert curves[0] == curves[1] == curves[2]
+
+
 def test_whose_result_file(tmp_path: Path) -> None:
     """Its job is told by a name, by --job-id, or by the one object that names its file id."""
     loose = tmp_path / "step_metrics.csv"

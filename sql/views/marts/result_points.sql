@@ -4,14 +4,15 @@
 -- Reads: lake_companions
 -- Caveat: metrics under the names that events give them (train_accuracy is
 --   train_mean_token_accuracy); others, such as the graders of reinforcement jobs, as in the file.
---   Of several rows of a step the one with more numbers counts, then that of the greater text.
---   Values are rounded to 5 decimals. loss_curves has the known ones beside those of the events.
+--   Of several rows of a step the one with more numbers counts, then that of the longer text (a
+--   file caught half-written ends within a number), then of the greater. Values are rounded to 5
+--   decimals. loss_curves has the known ones beside those of the events.
 create or replace view result_points as
 with rows_of_files as (
     select
         job_id,
         json_transform(content, '"MAP(VARCHAR, DOUBLE)"') as numbers,
-        {'a': len(json_keys(content)), 'b': content} as place
+        {'a': len(json_keys(content)), 'b': strlen(content), 'c': content} as place
     from lake_companions
     where kind = 'result'
 ),

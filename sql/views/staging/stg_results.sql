@@ -2,8 +2,9 @@
 --
 -- Grain: job_id, step
 -- Reads: lake_companions
--- Caveat: of several rows of a step the one with more numbers counts, then that of the greater
---   text, each metric by the best row that has it. Values are rounded to 5 decimals.
+-- Caveat: of several rows of a step the one with more numbers counts, then that of the longer text
+--   (a file caught half-written ends within a number), then of the greater, each metric by the best
+--   row that has it. Values are rounded to 5 decimals.
 -- Source: OpenAI and Azure, fine-tuning guides, result files.
 create or replace view stg_results as
 with points as (
@@ -26,7 +27,7 @@ with points as (
             "completion_tokens_mean": "DOUBLE",
             "mean_unresponsive_rewards": "DOUBLE"
         }') as told,
-        {'a': len(json_keys(content)), 'b': content} as place
+        {'a': len(json_keys(content)), 'b': strlen(content), 'c': content} as place
     from lake_companions
     where kind = 'result'
 )
