@@ -215,7 +215,9 @@ class Scout:
             begins.append(right.first if ascending else left.last + 1)
             heads.append(right.job)
         tail = creations[-1].last + 1
-        if tail < stop and (votes[-1] or usual) < 0 and _before(gaps[-1], creations[-1]):
+        older = (votes[-1] or usual) < 0 and _before(gaps[-1], creations[-1])
+        # Streams against time end with their creation: of several jobs, any may go on below it.
+        if tail < stop and (older or (usual < 0 and len(jobs) > 1)):
             begins.append(tail)
             heads.append(None)
         streams = []

@@ -270,6 +270,8 @@ MUTANTS = (
            "first is told:", JOBS + "told_after_it_was_read"),
     Mutant("attribution", "job objects far down are overlooked", ODD,
            "job_line(record.raw, 0):", "False:", JOBS + "told_after_it_was_read"),
+    Mutant("attribution", "what follows the last creation is of its job, whosever it is", SCOUT,
+           "(older or (usual < 0 and len(jobs) > 1))", "older", JOBS + "pages_of_two_jobs_polled_in_turn"),
     Mutant("attribution", "Validating does not stay with Created", SCOUT,
            "same = glimpse is not None and", "same = False and",
            JOBS + "validating_beside_created"),

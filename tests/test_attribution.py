@@ -242,6 +242,20 @@ def test_pages_on_lines(tmp_path: Path) -> None:
         assert jobs(lake) == {A: sorted({*ids(one), *ids(NAMELESS)}), B: ids(two)}
 
 
+def test_pages_of_two_jobs_polled_in_turn(tmp_path: Path) -> None:
+    """In a log of newest-first pages none of another job counts as the last one created."""
+    of_a, of_b = job_events(A, 8), job_events(B, 8, start=START + 100)
+    log = of_a[3::-1] + of_b[3::-1] + of_a[:3:-1] + of_b[:3:-1]
+    path = put(tmp_path / "log.jsonl", lines(log))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        found = jobs(lake)
+        assert (found.pop(A), found.pop(B)) == (ids(of_a[:4]), ids(of_b[:4]))
+        assert [name[:13] for name in found] == [UNATTRIBUTED_PREFIX]
+        lake.ingest([put(tmp_path / f"{job}.jsonl", lines(e)) for job, e in ((A, of_a), (B, of_b))])
+        assert (jobs(lake)[A], jobs(lake)[B]) == (ids(of_a), ids(of_b))
+
+
 def azure(events: Events, *, metrics: bool) -> Events:
     """Events with Azure's ids: those of metrics are their time twice, so tell no job."""
     for event in events:
