@@ -39,6 +39,7 @@ ARCHIVE = "tests/archive/test_archive.py::test_"
 PROOF = "tests/archive/test_archive_verify.py::test_"
 HARDSHIPS = "tests/archive/test_archive_hardships.py::test_"
 SECRETS = "tests/archive/test_archive_secrets.py::test_"
+CLAIMS = "tests/archive/test_archive_claims.py::test_"
 FETCHING = "pipeline/archive/fetching.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
@@ -561,6 +562,12 @@ MUTANTS = (
     Mutant("archive", "an empty manifest is complete", "pipeline/archive/verify.py",
            "if not (walks or self._owed):", "if walks is None:",
            PROOF + "a_manifest_without_jobs_proves_nothing"),
+    Mutant("archive", "a list that passed jobs over is that of all", "pipeline/archive/verify.py",
+           "and shown <= listed[number]", "",
+           CLAIMS + "a_list_that_was_sifted_is_not_that_of_all_jobs"),
+    Mutant("archive", "one account's list makes up for another's", "pipeline/archive/verify.py",
+           "(_host(line), Walk(", '("", Walk(',
+           CLAIMS + "the_list_of_another_account_says_nothing_of_the_first"),
     Mutant("archive", "a job that was deleted meanwhile is a fault for good", FETCHING,
            "if failure.missing and self._vanished(job, outcome):", "if failure.status is None:",
            HARDSHIPS + "a_job_that_is_deleted_meanwhile_is_noted"),

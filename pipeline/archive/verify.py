@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.archive import manifest, pages
 from pipeline.archive.chains import LISTS, Histories, Line, Walk
@@ -54,6 +55,7 @@ class Proof:
         vanished: jobs that the server had no more before all of them was fetched.
         strangers: files below `raw/` that no archive made.
         whole: all jobs of the account were listed, and not only some that were asked for.
+        hosts: servers that told of its jobs.
     """
 
     faults: list[Fault] = field(default_factory=list)
@@ -65,6 +67,7 @@ class Proof:
     vanished: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     whole: bool = False
+    hosts: set[str] = field(default_factory=set)
 
 
 def verify(folder: Path, told: Callable[[int, int | None], None] | None = None) -> Proof:
@@ -131,6 +134,7 @@ class _Verifier:
         for line in listing:
             if id(line) not in doubtful:
                 self._owed.update(line["listed"])
+                self._found.hosts.add(_host(line))
                 self._listings += [line] * (line["kind"] == "jobs")
         for number in reader.breaks:
             if number not in mended:
@@ -208,19 +212,28 @@ class _Verifier:
     # -- completeness -----------------------------------------------------------------------------
 
     def _check_listing(self) -> None:
-        """Since the last whole list of the account's jobs, none may have been broken off; and
+        """Since the last whole list of a host's jobs, none of it may have been broken off; and
         there is one, be it of chosen jobs, or a job that was asked for by its id."""
-        walks: dict[int, Walk] = {}
+        walks: dict[int, tuple[str, Walk]] = {}
+        listed: dict[int, set[str]] = {}
         for line in self._listings:
-            walks.setdefault(line["walk"], Walk(line["walk"], False, 0)).add(line)
-        broken = False
-        for walk in walks.values():
-            bad = walk.broken or any(self._pages.get(path) is None for path in walk.paths)
-            if walk.complete and not bad:
-                self._found.whole, broken = True, False
-            broken = broken or bad or not walk.ended
-        if broken:
-            self._fault("jobs_are_listed", "jobs", "a list of jobs has a gap or no end")
+            number = line["walk"]
+            walks.setdefault(number, (_host(line), Walk(number, False, 0)))[1].add(line)
+            listed.setdefault(number, set()).update(line["listed"])
+        broken: dict[str, bool] = {}
+        whole: set[str] = set()
+        for number, (host, walk) in walks.items():
+            found = [self._pages.get(path) for path in walk.paths]
+            bad = walk.broken or not all(found)
+            shown = {job for page in found if page for job in page[0]}
+            if walk.complete and not bad and shown <= listed[number]:  # no job was passed over
+                whole.add(host)
+                broken[host] = False
+            broken[host] = broken.get(host, False) or bad or not walk.ended
+        self._found.whole = bool(whole) and whole >= self._found.hosts
+        if any(broken.values()):
+            advice = f"{AGAIN}, without --since or --job"
+            self._fault("jobs_are_listed", "jobs", "a list of jobs has a gap or no end", advice)
         if not (walks or self._owed):
             self._fault("jobs_are_listed", "jobs", "the manifest holds no list of jobs, and no job")
 
@@ -282,3 +295,11 @@ class _Verifier:
                 sound.append(walk)
                 ids.update(name for page in found if page for name in page[0])
         return sound, ids
+
+
+def _host(line: Line) -> str:
+    """Whom a list of jobs, or a job, was asked of."""
+    url = line.get("url")
+    with suppress(ValueError):
+        return urlsplit(url).netloc if isinstance(url, str) else ""
+    return ""

@@ -170,8 +170,13 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
     )
     if not (proof.whole or proof.faults):
         note(
-            f"{folder}: these are the jobs asked for by --job or --since: `tunelog archive` without"
-            " them lists all of the account"
+            f"{folder}: these are the jobs asked for by --job or --since, or followed by `tunelog"
+            " watch`: `tunelog archive` without them lists all of the account"
+        )
+    if len(proof.hosts) > 1:
+        note(
+            f"{folder}: its jobs were told by {' and '.join(sorted(proof.hosts))}: keep accounts in"
+            " folders of their own, each with its own proof"
         )
     if proof.gone:
         note(
