@@ -25,6 +25,7 @@ class Walk:
         cursor: id that the next page follows.
         complete: it reached the page that says there are no more.
         joined: it stopped where an earlier walk had been.
+        hollow: id that the last page follows, if that one is empty: more was said to be there.
         broken: its lines do not follow one another, or a file is lost.
         line: number of the manifest line of its first page.
     """
@@ -36,6 +37,7 @@ class Walk:
     cursor: str | None = None
     complete: bool = False
     joined: bool = False
+    hollow: str | None = None
     broken: bool = False
 
     @property
@@ -51,6 +53,21 @@ class Walk:
         self.cursor = line["last"]
         self.complete = not line["has_more"]
         self.joined = bool(line.get("joined"))
+        self.hollow = None if line["count"] else line["after"]
+
+    def doubted(self, ends: set[str | None]) -> bool:
+        """It ends on an empty page after one that has more, and no walk before it ended there.
+
+        A server that never says `has_more: false` on a full page does so each time; one that had
+        lost its place does once.
+
+        Args:
+            ends: where walks before it ended so; its own is added.
+        """
+        known = self.hollow in ends
+        if not self.broken:
+            ends.add(self.hollow)
+        return self.hollow is not None and not known
 
 
 @dataclass(slots=True)
@@ -81,8 +98,10 @@ class History:
     def sound(self, what: str) -> list[Walk]:
         """Walks that, with those before them, reach from their newest item to the oldest."""
         found: list[Walk] = []
+        ends: set[str | None] = set()
         for walk in self.walks[what]:
-            if not walk.broken and (walk.complete or (walk.joined and found)):
+            whole = not walk.doubted(ends) and walk.complete
+            if not walk.broken and (whole or (walk.joined and found)):
                 found.append(walk)
         return found
 
@@ -90,8 +109,7 @@ class History:
         """The whole list was taken in one walk after the job had ended, or does not exist."""
         if self.believed_gone(what):
             return True
-        walks = self.walks[what]
-        return any(w.final and w.complete and not w.joined and not w.broken for w in walks)
+        return any(walk.final and walk.complete for walk in self.sound(what))
 
     def believed_gone(self, what: str) -> bool:
         """The server said often enough that it does not have it."""
@@ -124,6 +142,8 @@ class Histories:
         """Begin with nothing."""
         self.jobs: dict[str, History] = {}
         self.walks = 0
+        self.ends: set[str] = set()
+        """Ids of jobs after which the list of jobs ended on an empty page, though it had more."""
 
     def job(self, job: str) -> History:
         """The history of a job, a new one if nothing is known."""
@@ -156,6 +176,8 @@ class Histories:
         elif kind in ("jobs", "job"):
             for job, owed in line["listed"].items():
                 self.job(job).listed, self.job(job).status = number, owed["status"]
+            if kind == "jobs" and not line["count"] and line["after"] is not None:
+                self.ends.add(line["after"])
         elif kind == "mend":
             self._lose(set(line["lost"]))
 

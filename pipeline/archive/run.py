@@ -11,7 +11,8 @@ from typing import Any
 
 from pipeline.archive.account import Account, Answer, Asked, Failure
 from pipeline.archive.chains import LISTS, Walk
-from pipeline.archive.fetching import LIMIT, Fetcher, Outcome, keep, page_line
+from pipeline.archive.fetching import LIMIT, Fetcher, Outcome, hollow, listed
+from pipeline.archive.keeping import keep, page_line
 from pipeline.archive.layout import safe
 from pipeline.archive.outage import Bounded, Hopeless
 from pipeline.archive.pages import JobFacts, facts
@@ -213,7 +214,7 @@ def listed_jobs(
     walk = Walk(store.next_walk(), False, 0)
     seen: set[str] = set()
     while not walk.ended:
-        answer = account.get(_JOBS, limit=LIMIT, after=walk.cursor)
+        answer = listed(account, _JOBS, walk.cursor)
         assert answer.page is not None
         if answer.page.has_more and answer.page.last in seen:
             raise Failure(f"{_JOBS}: the page after {walk.cursor} brings nothing new")
@@ -224,6 +225,9 @@ def listed_jobs(
         walk.add(_keep_list(store, answer, walk, new, early))
         seen.update(answer.page.ids)
         yield new
+    if walk.hollow is not None and walk.hollow not in store.histories.ends:
+        store.histories.ends.add(walk.hollow)
+        raise Failure(hollow(_JOBS, walk.hollow))
 
 
 def newest_jobs(

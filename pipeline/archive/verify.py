@@ -222,9 +222,11 @@ class _Verifier:
             listed.setdefault(number, set()).update(line["listed"])
         broken: dict[str, bool] = {}
         whole: set[str] = set()
+        ends: set[str | None] = set()
         for number, (host, walk) in walks.items():
             found = [self._pages.get(path) for path in walk.paths]
-            bad = walk.broken or not all(found)
+            walk.broken = walk.broken or not all(found)
+            bad = walk.doubted(ends) or walk.broken
             shown = {job for page in found if page for job in page[0]}
             if walk.complete and not bad and shown <= listed[number]:  # no job was passed over
                 whole.add(host)
@@ -255,6 +257,8 @@ class _Verifier:
                 self._fault(rule, job, f"no {what} were fetched", advice)
             elif not sound:
                 problem = "the pages have a gap, or do not reach the oldest"
+                if cursor := history.walks[what][-1].hollow:
+                    problem = f"the page after {cursor} is empty, though more was to follow"
                 self._fault(rule, job, problem, advice)
             elif history.believed_gone(what):
                 continue
@@ -284,9 +288,11 @@ class _Verifier:
         """Walks without a gap, judged by the pages themselves, and all ids on them."""
         sound: list[Walk] = []
         ids: set[str] = set()
+        empty: set[str | None] = set()
         for walk in walks:
             found = [self._pages.get(path) for path in walk.paths]
-            if walk.broken or not all(found):
+            walk.broken = walk.broken or not all(found)
+            if walk.doubted(empty) or walk.broken:
                 continue
             last = found[-1]
             assert last is not None

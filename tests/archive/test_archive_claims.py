@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from keeping import account, assert_equal, faults, run, small
-from server import NOW, Api, an_event, serving
+from keeping import A, B, account, assert_equal, faults, run, small
+from server import NOW, Api, Item, an_event, serving
 
 from pipeline.archive.store import Store
 from pipeline.archive.verify import verify
@@ -61,3 +63,64 @@ def test_the_list_of_another_account_says_nothing_of_the_first(tmp_path: Path) -
         run(api, out)
         proof = verify(out)
     assert proof.whole and proof.faults == [] and len(proof.hosts) == 2
+
+
+def emptied(api: Api, times: int, wanted: Callable[[list[str]], bool]) -> None:
+    """Let a server answer the next cursors with an empty page, so many times."""
+    route, left = api._route, iter(range(times))
+    empty = b'{"object":"list","data":[],"has_more":false}'
+    api._route = lambda p, q: (  # type: ignore[method-assign]
+        (200, empty) if "after" in q and wanted(p) and next(left, -1) >= 0 else route(p, q)
+    )
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_empty_page_to_an_old_cursor_is_no_end(tmp_path: Path, times: int) -> None:
+    """Where an interrupted walk is told that nothing follows, it is asked again, or begun anew."""
+    with serving(small()) as api:
+        route = api._route
+        api._route = (
+            lambda p, q: (  # type: ignore[method-assign]
+                (500, b"") if p[2:] == [A, "events"] and "after" in q else route(p, q)
+            )
+        )
+        assert run(api, tmp_path / "a", retries=0).failed
+        api._route = route  # type: ignore[method-assign]
+        emptied(api, times, lambda path: path[2:] == [A, "events"])
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+@pytest.mark.parametrize("path", [[A, "events"], [B, "events"], [A, "checkpoints"], []])
+def test_an_empty_page_after_more_proves_nothing(tmp_path: Path, path: list[str]) -> None:
+    """Where more was said to follow, an empty page is told as a fault; the next run mends it."""
+    with serving(small(cap=2)) as api:
+        emptied(api, 2, lambda asked: asked[2:] == path)
+        report = run(api, tmp_path / "a")
+        problems = report.problems + [text for o in report.outcomes for text in o.problems]
+        assert [" is empty, though more was to follow" in text for text in problems] == [True]
+        assert [fault.place for fault in faults(tmp_path / "a")] == [*path[:1], "jobs"][:1]
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+
+
+def test_a_server_that_always_ends_on_an_empty_page_is_believed(tmp_path: Path) -> None:
+    """Where a full last page has `has_more` each time, the second walk that ends there counts."""
+    with serving(small(cap=2)) as api:
+        page = api._page
+
+        def filled(items: list[Item], query: dict[str, str]) -> tuple[int, bytes]:
+            status, body = page(items, query)
+            if status == 200 and len(json.loads(body)["data"]) == api.cap:
+                body = body.replace(b'"has_more": false', b'"has_more": true')
+            return status, body
+
+        api._page = filled  # type: ignore[method-assign]
+        assert run(api, tmp_path / "a").failed
+        assert faults(tmp_path / "a")
+        assert not run(api, tmp_path / "a").failed
+        assert_equal(tmp_path / "a", api)
+        asked = len(api.asked)
+        run(api, tmp_path / "a")
+        assert_equal(tmp_path / "a", api)
+        assert not any(A in path for path in api.asked[asked:])
