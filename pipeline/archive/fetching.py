@@ -290,6 +290,8 @@ class Fetcher:
     def vanished(self, outcome: Outcome, failure: Failure) -> None:
         """Note that the server has a job no more: what is there of it is all there will be."""
         outcome.gone.append("job")
+        history = self._store.histories.job(outcome.job.id)
+        history.vanished = history.listed + 1
         line = {"kind": "vanished", "job": outcome.job.id, "time": now()}
         self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
 

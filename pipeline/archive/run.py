@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.archive.account import Account, Answer, Asked, Failure
-from pipeline.archive.chains import LISTS, Walk
+from pipeline.archive.chains import LISTS, Walk, bring_back
 from pipeline.archive.fetching import LIMIT, Fetcher, Outcome, hollow, listed
 from pipeline.archive.keeping import keep, page_line
 from pipeline.archive.layout import safe
@@ -51,7 +51,7 @@ class Report:
         outcomes: of the jobs that were asked for, in the order they ended.
         unchanged: jobs of which nothing was asked: all is there.
         problems: what failed that is no job's.
-        mended: files that were lost and have been asked for again.
+        mended: files that were found to be lost.
         stopped: why the rest was not asked for, and what to do.
     """
 
@@ -118,6 +118,7 @@ class Run:
         running: list[Future[Outcome]] = []
         try:
             for job in found:
+                self._store.histories.job(job.id).listed_again()
                 self.report.progress.listed += 1
                 if self._up_to_date(job):
                     self.report.unchanged += 1
@@ -141,7 +142,15 @@ class Run:
         else:
             pool.shutdown()
         self._store.flush()
+        self.report.problems += self._lost()
         return self.report
+
+    def _lost(self) -> Iterator[str]:
+        """What the archive lost, and this run did not bring again."""
+        for job, history in self._store.histories.jobs.items():
+            if history.status is not None and (lost := history.lost):
+                told = f"{job}: lost from the archive, and not fetched again: {', '.join(lost)}"
+                yield f"{told}: {bring_back(job, vanished=history.is_vanished)}"
 
     def _fetch(self, job: JobFacts) -> Outcome:
         outcome = self._fetcher.fetch(job, lambda events: self._count(events=events, requests=1))

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.archive import manifest, pages
-from pipeline.archive.chains import LISTS, Histories, Line, Walk
+from pipeline.archive.chains import LISTS, Histories, Line, Walk, bring_back
 from pipeline.archive.layout import is_body, stranger, unnamed
 from pipeline.errors import UsageError
 
@@ -271,9 +271,14 @@ class _Verifier:
         for file in owed["files"]:
             if not history.lacks(file) and not history.holds(file):
                 self._fault("result_files_are_there", job, f"{file} is missing", advice)
-        if history.is_vanished and len(faults) > before:
+        lost = history.lost
+        if history.is_vanished and (len(faults) > before or lost):
             del faults[before:]
-            self._found.vanished.append(job)
+            self._found.vanished += [job] * (not lost)
+        if lost:
+            problem = f"lost, and not fetched again: {', '.join(lost)}"
+            advice = bring_back(job, vanished=history.is_vanished)
+            self._fault("what_was_lost_is_back", job, problem, advice)
         for file in owed["files"]:
             self._check_size(**history.files.get(file, {}))
 

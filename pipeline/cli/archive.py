@@ -289,7 +289,8 @@ def _summary(report: Report, rows: list[dict[str, Any]], width: int | None) -> I
     if gone := sum(len(o.gone) for o in report.outcomes):
         yield f"  {gone:>12,} lists or files that the server does not have"
     if report.mended:
-        yield f"  {report.mended:>12,} lost files asked for again"
+        again = "asked for again where the server lists their jobs"
+        yield f"  {report.mended:>12,} lost files, {again}"
     failed = [
         {"job": row.get("job_id") or "", "problem": problem}
         for row in rows

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from keeping import A, B, account, assert_equal, faults, run, small
+from keeping import A, B, C, account, assert_equal, faults, lines, run, small
 from server import NOW, Api, Item, an_event, serving
 
 from pipeline.archive.store import Store
@@ -124,3 +124,63 @@ def test_a_server_that_always_ends_on_an_empty_page_is_believed(tmp_path: Path) 
         run(api, tmp_path / "a")
         assert_equal(tmp_path / "a", api)
         assert not any(A in path for path in api.asked[asked:])
+
+
+@pytest.mark.parametrize("kind", ["events", "checkpoints", "file", "content", "jobs"])
+def test_what_was_lost_of_a_job_that_is_gone_stays_a_fault(tmp_path: Path, kind: str) -> None:
+    """No run calls that complete which it cannot fetch again; while the server has it, one does."""
+    out = tmp_path / "a"
+    with serving(small()) as api:
+        run(api, out)
+        mine = (line for line in lines(out) if line["kind"] == kind and line.get("job", A) == A)
+        path = next(mine)["path"]
+        (out / path).unlink()
+        jobs, events, points = api.jobs, api.events, api.checkpoints
+        api.jobs = [job for job in jobs if job["id"] != A]
+        api.events, api.checkpoints = {B: events[B], C: []}, {B: [], C: []}
+        for asked in ((), (A,), ()):
+            report = run(api, out, jobs=asked)
+            assert report.failed and any(A in problem for problem in report.problems)
+            assert {fault.place for fault in faults(out) if A in fault.place} == {A}
+        assert any("copy of the archive" in problem for problem in report.problems)
+        (fault,) = faults(out)
+        assert fault.rule == "what_was_lost_is_back" and "copy of the archive" in fault.advice
+        assert verify(out).vanished == []
+        api.jobs, api.events, api.checkpoints = jobs, events, points
+        assert not run(api, out).failed
+        assert_equal(out, api)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_what_was_lost_of_a_job_that_runs_is_fetched_again(tmp_path: Path, number: int) -> None:
+    """Whichever of its walks lost a page, one run brings it, and those that stood on it."""
+    out = tmp_path / "a"
+    with serving(small()) as api:
+        for start in (10, 20, 30):
+            run(api, out)
+            api.events[B] += [
+                an_event(B, start + n, NOW - 5_000 + 30 * (start + n)) for n in (0, 9)
+            ]
+        walks: dict[int, str] = {}
+        for line in lines(out):
+            if line["kind"] == "events" and line["job"] == B:
+                walks.setdefault(line["walk"], line["path"])
+        (out / list(walks.values())[number]).unlink()
+        assert not run(api, out).failed
+        assert_equal(out, api)
+
+
+def test_a_result_file_that_was_lost_and_is_gone_stays_a_fault(tmp_path: Path) -> None:
+    """What two runs are told to be gone was had once: it is lost, not gone."""
+    out = tmp_path / "a"
+    with serving(small()) as api:
+        run(api, out)
+        (line,) = (n for n in lines(out) if n["kind"] == "content" and n["file"] == "file-aaa")
+        (out / line["path"]).unlink()
+        kept = api.files.pop("file-aaa")
+        for _ in range(3):
+            assert run(api, out).failed
+            assert "what_was_lost_is_back" in {fault.rule for fault in faults(out)}
+        api.files["file-aaa"] = kept
+        assert not run(api, out, again=True).failed
+        assert_equal(out, api)
