@@ -85,6 +85,8 @@ class Fetcher:
         self._remembered: dict[tuple[str, str], tuple[set[str], dict[str, float]]] = {}
         self._remember = remember
         self._told_gone: set[tuple[str, str]] = set()
+        self._news: set[tuple[str, str]] = set()
+        """Lists not fetched since the server last said something new of their job."""
 
     def fetch(
         self,
@@ -98,14 +100,19 @@ class Fetcher:
         Args:
             job: as just listed.
             told: called with the new events of each page.
-            quiet: leave no trace of an answer that is the last one again.
+            quiet: leave no trace of an answer that is the last one again, since nothing is new of
+                the job.
         """
         outcome = Outcome(job)
         history = self._store.histories.job(job.id)
         for what in LISTS:
+            if not quiet:
+                self._news.add((job.id, what))
             try:
                 if not history.closed(what):
-                    self._list(job, history, what, outcome, told, quiet)
+                    same = (job.id, what) not in self._news
+                    self._list(job, history, what, outcome, told, same)
+                self._news.discard((job.id, what))
             except Failure as failure:
                 if failure.missing and self._vanished(job, outcome):
                     break

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import server
 from keeping import A, B, C, account, assert_equal, faults, lines, run, small
 from server import NOW, Api, Item, an_event, serving
 
@@ -184,3 +185,38 @@ def test_a_result_file_that_was_lost_and_is_gone_stays_a_fault(tmp_path: Path) -
         api.files["file-aaa"] = kept
         assert not run(api, out, again=True).failed
         assert_equal(out, api)
+
+
+def test_a_clock_that_is_behind_opens_no_job_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that was closed stays so when another server's clock says that it just ended."""
+    out = tmp_path / "a"
+    with serving(small()) as api:
+        run(api, out)
+        monkeypatch.setattr(server, "NOW", NOW - 85_000 + 600)  # 600 s after the end of A and C
+        run(api, out)
+        assert_equal(out, api)
+
+
+def test_the_same_answer_after_a_failure_is_noted(tmp_path: Path) -> None:
+    """Where a round brought news of a job, and not its events, the next one says it has them."""
+    out = tmp_path / "a"
+    with serving(small(cap=100)) as api, account(api, retries=0) as found:
+        with Store(out) as store:
+            watcher = Watcher(store, found)
+            list(watcher.round())
+            api.jobs[1]["estimated_finish"] = NOW + 500
+            route = api._route
+            api._route = (
+                lambda p, q: (  # type: ignore[method-assign]
+                    (500, b"") if p[3:] == ["events"] else route(p, q)
+                )
+            )
+            assert [bool(news.problems) for news in watcher.round()] == [True]
+            api._route = route  # type: ignore[method-assign]
+            list(watcher.round())
+            count = len(lines(out))
+            list(watcher.round())
+            assert len(lines(out)) == count  # again a round without news
+        assert faults(out) == []
