@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.archive import pages
 from pipeline.archive.account import Answer, Asked, Failure
 from pipeline.archive.chains import LISTS, History, Walk
-from pipeline.archive.keeping import keep, now, page_line, place_of
+from pipeline.archive.keeping import keep, now, other_file, other_job, page_line, place_of
 from pipeline.archive.layout import safe
 from pipeline.archive.pages import JobFacts
 from pipeline.archive.store import Store
@@ -44,16 +44,21 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
 
-def listed(account: Asked, url: str, cursor: str | None) -> Answer:
-    """The page of a list after an item; asked for twice where it is empty, though it was promised.
+def listed(account: Asked, url: str, cursor: str | None, job: str = "") -> Answer:
+    """The page of a list after an item; asked for twice where it is empty, though it was promised,
+    or of another job.
 
     Raises:
-        Failure: the request failed.
+        Failure: the request failed, or both answers are of another job.
     """
-    answer = account.get(url, limit=LIMIT, after=cursor)
-    assert answer.page is not None
-    if cursor is not None and not answer.page.items:
+    for last in (False, True):
         answer = account.get(url, limit=LIMIT, after=cursor)
+        assert answer.page is not None
+        other = other_job(answer.page.items, job) if job else None
+        if other and last:
+            raise Failure(f"{url}: the answer is of another job, {other}")
+        if not other and (cursor is None or answer.page.items):
+            break
     return answer
 
 
@@ -198,7 +203,7 @@ class Fetcher:
         resumed = bool(walk.paths)
         while not walk.ended and not self._stop():
             try:
-                answer = listed(self._account, url, walk.cursor)
+                answer = listed(self._account, url, walk.cursor, job.id)
             except Failure as failure:
                 if walk.cursor is not None or not failure.absent:
                     raise
@@ -247,7 +252,7 @@ class Fetcher:
             if self._stop():
                 return
             if about is None:
-                answer = self._account.get(path)
+                answer = self._object(path, file)
                 about = answer.value or {}
                 place = f"{safe(job.id)}/about-{safe(file)}"
                 had["file"] = self._keep(answer, {"kind": "file", **line}, place, ".json")["path"]
@@ -265,6 +270,15 @@ class Fetcher:
                 length = len(answer.body)
                 raise Failure(f"{path}/content: {length} bytes twice, but it has {told}: cut off")
             about = None  # it may be that which is wrong
+
+    def _object(self, path: str, file: str) -> Answer:
+        """A file object; asked for twice where it is that of another file."""
+        answer = self._account.get(path)
+        if other_file(answer.value or {}, file):
+            answer = self._account.get(path)
+            if other := other_file(answer.value or {}, file):
+                raise Failure(f"{path}: the answer is about another file, {other}")
+        return answer
 
     def _about(self, had: dict[str, str]) -> dict[str, Any] | None:
         """The file object that an earlier run kept."""

@@ -10,6 +10,7 @@ from pipeline.archive.account import Answer
 from pipeline.archive.chains import Walk
 from pipeline.archive.layout import safe
 from pipeline.archive.pages import JobFacts, Page
+from pipeline.archive.redaction import REMOVED
 from pipeline.archive.store import Store
 
 
@@ -51,6 +52,22 @@ def place_of(job: JobFacts, what: str, page: Page) -> str:
     with suppress(ValueError, OverflowError, OSError):
         when = f"{datetime.fromtimestamp(max(page.times), UTC):%Y%m%dT%H%M%SZ}"
     return f"{safe(job.id)}/{what}-{when}"
+
+
+def other_job(items: list[dict[str, Any]], job: str) -> str | None:
+    """The job that one of a list's items says it is of, where that is another; events tell none."""
+    told = (item.get("fine_tuning_job_id") for item in items)
+    return next((name for name in told if isinstance(name, str) and _differ(name, job)), None)
+
+
+def other_file(about: dict[str, Any], file: str) -> str | None:
+    """The file that an object is about, where that is another."""
+    name = about.get("id")
+    return name if isinstance(name, str) and _differ(name, file) else None
+
+
+def _differ(name: str, asked: str) -> bool:
+    return name != asked and REMOVED not in asked  # a secret may be kept in one and not the other
 
 
 def now() -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pipeline.archive import manifest, pages
 from pipeline.archive.chains import LISTS, Histories, Line, Walk, bring_back
+from pipeline.archive.keeping import other_file, other_job
 from pipeline.archive.layout import is_body, stranger, unnamed
 from pipeline.errors import UsageError
 
@@ -191,13 +192,24 @@ class _Verifier:
             self._sizes[name] = pages.sizes(body)
         elif line["kind"] == "file":
             with suppress(pages.Malformed):
-                self._told_sizes[name] = pages.told_size(pages.parsed(body))
+                about = pages.parsed(body)
+                self._told_sizes[name] = pages.told_size(about)
+                if other := other_file(about, line["file"]):
+                    parts = self._histories.job(line["job"]).files.get(line["file"], {})
+                    both = " and ".join(parts.values())
+                    problem = f"it is about another file, {other}"
+                    self._fault("pages_are_as_told", name, problem, self._advice(both or name))
         if line["kind"] not in (*LISTS, "jobs"):
             return
         try:
             page = pages.page(pages.parsed(body))
         except pages.Malformed as error:
             self._fault("pages_are_as_told", name, str(error), self._advice(name))
+            self._pages[name] = None
+            return
+        if line["kind"] in LISTS and (other := other_job(page.items, line["job"])):
+            problem = f"it is of another job, {other}"
+            self._fault("pages_are_as_told", name, problem, self._advice(name))
             self._pages[name] = None
             return
         self._pages[name] = (page.ids, page.has_more)

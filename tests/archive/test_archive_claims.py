@@ -220,3 +220,56 @@ def test_the_same_answer_after_a_failure_is_noted(tmp_path: Path) -> None:
             list(watcher.round())
             assert len(lines(out)) == count  # again a round without news
         assert faults(out) == []
+
+
+def swapped(api: Api, times: int) -> None:
+    """Let a server answer so many questions with what it holds of others."""
+    route, left = api._route, iter(range(times))
+
+    def other(path: list[str], query: dict[str, str]) -> tuple[int, bytes]:
+        hit = path[2:] == [A, "checkpoints"] or path[:2] == ["files", "file-aaa"]
+        if not hit or next(left, -1) < 0:
+            return route(path, query)
+        status, body = route(["file-b64" if part == "file-aaa" else part for part in path], query)
+        return status, body.replace(A.encode(), C.encode())
+
+    api._route = other  # type: ignore[method-assign]
+
+
+def test_an_answer_about_another_is_none(tmp_path: Path) -> None:
+    """Checkpoints of another job, another file's object: asked for again, then that job's fault."""
+    for times in (1, 99):
+        out = tmp_path / str(times)
+        with serving(small()) as api:
+            route = api._route
+            swapped(api, times)
+            report = run(api, out)
+            told = {o.job.id: " ".join(o.problems) for o in report.outcomes if o.problems}
+            if times > 1:
+                assert told.keys() == {A}
+                assert f"another job, {C}" in told[A] and "another file, file-b64" in told[A]
+                assert {fault.place for fault in faults(out)} == {A}
+                api._route = route  # type: ignore[method-assign]
+                run(api, out)
+            assert_equal(out, api)
+
+
+def test_an_answer_about_another_that_was_kept_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Archives that took such answers are told so; what the advice says mends them."""
+    out = tmp_path / "a"
+    with serving(small(cap=100)) as api:
+        route = api._route
+        swapped(api, 99)
+        with monkeypatch.context() as trusting:
+            for name in ("other_job", "other_file"):
+                trusting.setattr(f"pipeline.archive.fetching.{name}", lambda *told: None)
+            assert not run(api, out).failed
+        api._route = route  # type: ignore[method-assign]
+        found = [fault for fault in faults(out) if fault.rule == "pages_are_as_told"]
+        assert [fault.problem.partition(", ")[2] for fault in found] == [C, "file-b64"]
+        for name in [word for fault in found for word in fault.advice.split() if "raw/" in word]:
+            (out / name).unlink()
+        run(api, out)
+        assert_equal(out, api)
