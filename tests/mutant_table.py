@@ -569,7 +569,7 @@ MUTANTS = (
            "(_host(line), Walk(", '("", Walk(',
            CLAIMS + "the_list_of_another_account_says_nothing_of_the_first"),
     Mutant("archive", "an empty page is asked for once", FETCHING,
-           "if cursor is not None and not answer.page.items:", "if False:",
+           "if not other and (cursor is None or answer.page.items):", "if not other:",
            CLAIMS + "an_empty_page_to_an_old_cursor_is_no_end"),
     Mutant("archive", "an old cursor after which nothing comes is an end", FETCHING,
            "if resumed and not page.items:", "if False:",
