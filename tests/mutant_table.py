@@ -39,6 +39,7 @@ ARCHIVE = "tests/archive/test_archive.py::test_"
 PROOF = "tests/archive/test_archive_verify.py::test_"
 HARDSHIPS = "tests/archive/test_archive_hardships.py::test_"
 SECRETS = "tests/archive/test_archive_secrets.py::test_"
+CLAIMS = "tests/archive/test_archive_claims.py::test_"
 FETCHING = "pipeline/archive/fetching.py"
 LOOKS = "tests/test_verify.py::test_"
 VERIFY = "pipeline/lake/verify.py"
@@ -563,6 +564,39 @@ MUTANTS = (
     Mutant("archive", "an empty manifest is complete", "pipeline/archive/verify.py",
            "if not (walks or self._owed):", "if walks is None:",
            PROOF + "a_manifest_without_jobs_proves_nothing"),
+    Mutant("archive", "a list that passed jobs over is that of all", "pipeline/archive/verify.py",
+           "and shown <= listed[number]", "",
+           CLAIMS + "a_list_that_was_sifted_is_not_that_of_all_jobs"),
+    Mutant("archive", "one account's list makes up for another's", "pipeline/archive/verify.py",
+           "(_host(line), Walk(", '("", Walk(',
+           CLAIMS + "the_list_of_another_account_says_nothing_of_the_first"),
+    Mutant("archive", "an empty page is asked for once", FETCHING,
+           "if not other and (cursor is None or answer.page.items):", "if not other:",
+           CLAIMS + "an_empty_page_to_an_old_cursor_is_no_end"),
+    Mutant("archive", "an old cursor after which nothing comes is an end", FETCHING,
+           "if resumed and not page.items:", "if False:",
+           CLAIMS + "an_empty_page_to_an_old_cursor_is_no_end"),
+    Mutant("archive", "an empty page proves that no more follows", "pipeline/archive/chains.py",
+           "return self.hollow is not None and not known", "return False",
+           CLAIMS + "an_empty_page_after_more_proves_nothing"),
+    Mutant("archive", "what was lost of a vanished job is forgiven", "pipeline/archive/verify.py",
+           "        lost = history.lost\n", "        lost = []\n",
+           CLAIMS + "what_was_lost_of_a_job_that_is_gone_stays_a_fault"),
+    Mutant("archive", "what is not fetched again ends a run well", "pipeline/archive/run.py",
+           "self.report.problems += self._lost()", "pass",
+           CLAIMS + "what_was_lost_of_a_job_that_is_gone_stays_a_fault"),
+    Mutant("archive", "a clock that goes back opens a closed job", "pipeline/archive/verify.py",
+           "elif any(walk.final and walk.complete for walk in sound):", "elif False:",
+           CLAIMS + "a_clock_that_is_behind_opens_no_job_again"),
+    Mutant("archive", "news of a job is forgotten when its events fail", FETCHING,
+           "self._news.add((job.id, what))", "pass",
+           CLAIMS + "the_same_answer_after_a_failure_is_noted"),
+    Mutant("archive", "another job's answer is taken", FETCHING,
+           "other_job(answer.page.items, job) if job else None", "None",
+           CLAIMS + "an_answer_about_another_is_none"),
+    Mutant("archive", "another job's answer is proven", "pipeline/archive/verify.py",
+           'if line["kind"] in LISTS and (other := ', "if None and (other := ",
+           CLAIMS + "an_answer_about_another_that_was_kept_is_a_fault"),
     Mutant("archive", "a job that was deleted meanwhile is a fault for good", FETCHING,
            "if failure.missing and self._vanished(job, outcome):", "if failure.status is None:",
            HARDSHIPS + "a_job_that_is_deleted_meanwhile_is_noted"),

@@ -10,6 +10,8 @@ Line = dict[str, Any]
 
 LISTS = ("events", "checkpoints")
 
+_OBJECT = "job object"
+
 _BELIEVED = 2
 """Runs in which a server has to say that it does not have something; then it is asked no more."""
 
@@ -25,6 +27,7 @@ class Walk:
         cursor: id that the next page follows.
         complete: it reached the page that says there are no more.
         joined: it stopped where an earlier walk had been.
+        hollow: id that the last page follows, if that one is empty: more was said to be there.
         broken: its lines do not follow one another, or a file is lost.
         line: number of the manifest line of its first page.
     """
@@ -36,6 +39,7 @@ class Walk:
     cursor: str | None = None
     complete: bool = False
     joined: bool = False
+    hollow: str | None = None
     broken: bool = False
 
     @property
@@ -51,6 +55,21 @@ class Walk:
         self.cursor = line["last"]
         self.complete = not line["has_more"]
         self.joined = bool(line.get("joined"))
+        self.hollow = None if line["count"] else line["after"]
+
+    def doubted(self, ends: set[str | None]) -> bool:
+        """It ends on an empty page after one that has more, and no walk before it ended there.
+
+        A server that never says `has_more: false` on a full page does so each time; one that had
+        lost its place does once.
+
+        Args:
+            ends: where walks before it ended so; its own is added.
+        """
+        known = self.hollow in ends
+        if not self.broken:
+            ends.add(self.hollow)
+        return self.hollow is not None and not known
 
 
 @dataclass(slots=True)
@@ -61,28 +80,35 @@ class History:
         listed: number of the latest line that lists it.
         vanished: number of the latest line that says that the server has it no more.
         status: what the server then said it was, None where it was never listed.
+        body: path of the body that lists it.
         walks: of its events and of its checkpoints, oldest first.
         files: paths of the `file` object and the `content` of each result file.
         gone: what the server says it does not have, lists or file ids, and in how many runs it said
             so; not what it has given since.
         shown: ids of events that `tunelog watch` has printed.
         tripped: rules that it has told to trip, as far as it did not take that back.
+        mislaid: what lost bodies held, lists, file ids or its object, with the last walk of a list
+            that lost one.
     """
 
     listed: int = 0
     vanished: int = 0
     status: str | None = None
+    body: str | None = None
     walks: dict[str, list[Walk]] = field(default_factory=lambda: {name: [] for name in LISTS})
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     gone: Counter[str] = field(default_factory=Counter)
     shown: set[str] = field(default_factory=set)
     tripped: set[str] = field(default_factory=set)
+    mislaid: dict[str, int] = field(default_factory=dict)
 
     def sound(self, what: str) -> list[Walk]:
         """Walks that, with those before them, reach from their newest item to the oldest."""
         found: list[Walk] = []
+        ends: set[str | None] = set()
         for walk in self.walks[what]:
-            if not walk.broken and (walk.complete or (walk.joined and found)):
+            whole = not walk.doubted(ends) and walk.complete
+            if not walk.broken and (whole or (walk.joined and found)):
                 found.append(walk)
         return found
 
@@ -90,8 +116,7 @@ class History:
         """The whole list was taken in one walk after the job had ended, or does not exist."""
         if self.believed_gone(what):
             return True
-        walks = self.walks[what]
-        return any(w.final and w.complete and not w.joined and not w.broken for w in walks)
+        return any(walk.final and walk.complete for walk in self.sound(what))
 
     def believed_gone(self, what: str) -> bool:
         """The server said often enough that it does not have it."""
@@ -101,6 +126,41 @@ class History:
     def is_vanished(self) -> bool:
         """The server has the job no more, and did not list it since it said so."""
         return self.vanished > self.listed
+
+    @property
+    def lost(self) -> list[str]:
+        """What the archive held once and does not hold again."""
+        found = []
+        for what, number in self.mislaid.items():
+            if what in LISTS:
+                held = any(walk.number > number for walk in self.sound(what))
+            else:
+                held = len(self.files.get(what, ())) == 2
+            if not held:
+                found.append(what)
+        return found
+
+    def lose(self, paths: set[str]) -> None:
+        """Take in that bodies are lost."""
+        for what, walks in self.walks.items():
+            loose = False  # later walks may stand on what is lost
+            for walk in walks:
+                if not paths.isdisjoint(walk.paths) or (loose and walk.joined):
+                    walk.broken = loose = True
+                    self.mislaid[what] = walk.number
+                elif walk.complete:
+                    loose = False
+        for file, parts in self.files.items():
+            left = {kind: path for kind, path in parts.items() if path not in paths}
+            if len(left) < len(parts):
+                self.files[file] = left
+                self.mislaid[file] = 0
+        if self.body in paths:
+            self.mislaid[_OBJECT] = 0
+
+    def listed_again(self) -> None:
+        """Take in that its object is held."""
+        self.mislaid.pop(_OBJECT, None)
 
     def lacks(self, what: str) -> bool:
         """The server does not have it: believed at once, but of events, which every job has."""
@@ -117,6 +177,13 @@ class History:
         return walk if walk and not walk.ended and not walk.broken and walk.paths else None
 
 
+def bring_back(job: str, *, vanished: bool) -> str:
+    """What to do about something of a job that was lost."""
+    if vanished:
+        return "the server has the job no more: go on from a copy of the archive that holds it"
+    return f"run `tunelog archive` again, if it lists the job no more, with --job {job}"
+
+
 class Histories:
     """All jobs of an archive, by the lines of its manifest in their order."""
 
@@ -124,6 +191,8 @@ class Histories:
         """Begin with nothing."""
         self.jobs: dict[str, History] = {}
         self.walks = 0
+        self.ends: set[str] = set()
+        """Ids of jobs after which the list of jobs ended on an empty page, though it had more."""
 
     def job(self, job: str) -> History:
         """The history of a job, a new one if nothing is known."""
@@ -155,9 +224,13 @@ class Histories:
             self.job(line["job"]).tripped = set(line["rules"])
         elif kind in ("jobs", "job"):
             for job, owed in line["listed"].items():
-                self.job(job).listed, self.job(job).status = number, owed["status"]
+                history = self.job(job)
+                history.listed, history.status, history.body = number, owed["status"], line["path"]
+                history.listed_again()
+            if kind == "jobs" and not line["count"] and line["after"] is not None:
+                self.ends.add(line["after"])
         elif kind == "mend":
-            self._lose(set(line["lost"]))
+            self._lose(set(line["lost"]), line["breaks"])
 
     def doubt(self) -> None:
         """Believe of nothing that is gone that it still is, until the server says so once more."""
@@ -174,9 +247,8 @@ class Histories:
             walks.append(found)
         found.add(line)
 
-    def _lose(self, paths: set[str]) -> None:
+    def _lose(self, paths: set[str], breaks: list[int]) -> None:
         for job in self.jobs.values():
-            for walk in (*job.walks["events"], *job.walks["checkpoints"]):
-                walk.broken = walk.broken or not paths.isdisjoint(walk.paths)
-            for file, parts in job.files.items():
-                job.files[file] = {k: path for k, path in parts.items() if path not in paths}
+            job.lose(paths)
+            if job.listed + 1 in breaks:  # that line was changed: it may name jobs that never were
+                job.listed_again()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.archive import pages
 from pipeline.archive.account import Answer, Asked, Failure
-from pipeline.archive.chains import History, Walk
+from pipeline.archive.chains import LISTS, History, Walk
+from pipeline.archive.keeping import keep, now, other_file, other_job, page_line, place_of
 from pipeline.archive.layout import safe
-from pipeline.archive.pages import JobFacts, Page
+from pipeline.archive.pages import JobFacts
 from pipeline.archive.store import Store
 
 LIMIT = 100
@@ -45,6 +44,29 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
 
+def listed(account: Asked, url: str, cursor: str | None, job: str = "") -> Answer:
+    """The page of a list after an item; asked for twice where it is empty, though it was promised,
+    or of another job.
+
+    Raises:
+        Failure: the request failed, or both answers are of another job.
+    """
+    for last in (False, True):
+        answer = account.get(url, limit=LIMIT, after=cursor)
+        assert answer.page is not None
+        other = other_job(answer.page.items, job) if job else None
+        if other and last:
+            raise Failure(f"{url}: the answer is of another job, {other}")
+        if not other and (cursor is None or answer.page.items):
+            break
+    return answer
+
+
+def hollow(url: str, cursor: str | None) -> str:
+    """What is told of an end that is none until it is told again."""
+    return f"{url}: the page after {cursor} is empty, though more was to follow: run it again"
+
+
 class Fetcher:
     """Fetches what a job's history lacks; one thread a job."""
 
@@ -68,6 +90,8 @@ class Fetcher:
         self._remembered: dict[tuple[str, str], tuple[set[str], dict[str, float]]] = {}
         self._remember = remember
         self._told_gone: set[tuple[str, str]] = set()
+        self._news: set[tuple[str, str]] = set()
+        """Lists not fetched since the server last said something new of their job."""
 
     def fetch(
         self,
@@ -81,14 +105,19 @@ class Fetcher:
         Args:
             job: as just listed.
             told: called with the new events of each page.
-            quiet: leave no trace of an answer that is the last one again.
+            quiet: leave no trace of an answer that is the last one again, since nothing is new of
+                the job.
         """
         outcome = Outcome(job)
         history = self._store.histories.job(job.id)
-        for what in ("events", "checkpoints"):
+        for what in LISTS:
+            if not quiet:
+                self._news.add((job.id, what))
             try:
                 if not history.closed(what):
-                    self._list(job, history, what, outcome, told, quiet)
+                    same = (job.id, what) not in self._news
+                    self._list(job, history, what, outcome, told, same)
+                self._news.discard((job.id, what))
             except Failure as failure:
                 if failure.missing and self._vanished(job, outcome):
                     break
@@ -171,9 +200,10 @@ class Fetcher:
         bar = max(known.values(), default=0) - OVERLAP_SECONDS
         used = {walk.cursor}
         seen = set(known)
+        resumed = bool(walk.paths)
         while not walk.ended and not self._stop():
             try:
-                answer = self._account.get(url, limit=LIMIT, after=walk.cursor)
+                answer = listed(self._account, url, walk.cursor, job.id)
             except Failure as failure:
                 if walk.cursor is not None or not failure.absent:
                     raise
@@ -184,12 +214,14 @@ class Fetcher:
                 return
             page = answer.page
             assert page is not None
+            if resumed and not page.items:  # the server may have forgotten where it was
+                return
             if page.has_more and page.last in used:
                 raise Failure(f"{url}: the page after {page.last} ends with it: no way on")
             used.add(page.last)
             reached = min(page.times, default=bar) < bar
             joined = page.has_more and not walk.final and page.last in known and reached
-            place = _place(job, what, page)
+            place = place_of(job, what, page)
             if again and self._store.is_at(again, answer.body, place, ".json"):
                 return
             again = None
@@ -206,6 +238,8 @@ class Fetcher:
                 told(len(new))
             else:
                 outcome.checkpoints += len(new)
+        if walk.complete and walk not in history.sound(what):
+            raise Failure(hollow(url, walk.hollow))
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -218,7 +252,7 @@ class Fetcher:
             if self._stop():
                 return
             if about is None:
-                answer = self._account.get(path)
+                answer = self._object(path, file)
                 about = answer.value or {}
                 place = f"{safe(job.id)}/about-{safe(file)}"
                 had["file"] = self._keep(answer, {"kind": "file", **line}, place, ".json")["path"]
@@ -237,6 +271,15 @@ class Fetcher:
                 raise Failure(f"{path}/content: {length} bytes twice, but it has {told}: cut off")
             about = None  # it may be that which is wrong
 
+    def _object(self, path: str, file: str) -> Answer:
+        """A file object; asked for twice where it is that of another file."""
+        answer = self._account.get(path)
+        if other_file(answer.value or {}, file):
+            answer = self._account.get(path)
+            if other := other_file(answer.value or {}, file):
+                raise Failure(f"{path}: the answer is about another file, {other}")
+        return answer
+
     def _about(self, had: dict[str, str]) -> dict[str, Any] | None:
         """The file object that an earlier run kept."""
         try:
@@ -252,7 +295,7 @@ class Fetcher:
             return
         self._told_gone.add((job.id, what))
         history.gone[what] += 1
-        line = {"kind": "gone", "job": job.id, "what": what, "time": _now()}
+        line = {"kind": "gone", "job": job.id, "what": what, "time": now()}
         self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
 
     def _vanished(self, job: JobFacts, outcome: Outcome) -> bool:
@@ -268,51 +311,10 @@ class Fetcher:
     def vanished(self, outcome: Outcome, failure: Failure) -> None:
         """Note that the server has a job no more: what is there of it is all there will be."""
         outcome.gone.append("job")
-        line = {"kind": "vanished", "job": outcome.job.id, "time": _now()}
+        history = self._store.histories.job(outcome.job.id)
+        history.vanished = history.listed + 1
+        line = {"kind": "vanished", "job": outcome.job.id, "time": now()}
         self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
 
     def _keep(self, answer: Answer, line: dict[str, Any], place: str, suffix: str) -> Any:
         return keep(self._store, answer, line, place, suffix)
-
-
-def keep(
-    store: Store, answer: Answer, line: dict[str, Any], place: str, suffix: str
-) -> dict[str, Any]:
-    """Keep a response; the line as it was written."""
-    if answer.removed:
-        line = {**line, "removed": answer.removed}
-    line = {
-        **line,
-        "url": answer.url,
-        "time": _now(),
-        "status": 200,
-        "request_id": answer.request_id,
-    }
-    return store.keep(line, answer.body, place, suffix)
-
-
-def page_line(kind: str, walk: Walk, page: Page, *, joined: bool = False) -> dict[str, Any]:
-    """What the manifest says of a list page before it is kept."""
-    line = {
-        "kind": kind,
-        "walk": walk.number,
-        "final": walk.final,
-        "page": len(walk.paths),
-        "after": walk.cursor,
-        "count": len(page.items),
-        "first": page.items[0]["id"] if page.items else None,
-        "last": page.last,
-        "has_more": page.has_more,
-    }
-    return {**line, "joined": True} if joined else line
-
-
-def _place(job: JobFacts, what: str, page: Page) -> str:
-    when = "undated" if page.items else "empty"
-    with suppress(ValueError, OverflowError, OSError):
-        when = f"{datetime.fromtimestamp(max(page.times), UTC):%Y%m%dT%H%M%SZ}"
-    return f"{safe(job.id)}/{what}-{when}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.archive.account import Account, Answer, Asked, Failure
-from pipeline.archive.chains import LISTS, Walk
-from pipeline.archive.fetching import LIMIT, Fetcher, Outcome, keep, page_line
+from pipeline.archive.chains import LISTS, Walk, bring_back
+from pipeline.archive.fetching import LIMIT, Fetcher, Outcome, hollow, listed
+from pipeline.archive.keeping import keep, page_line
 from pipeline.archive.layout import safe
 from pipeline.archive.outage import Bounded, Hopeless
 from pipeline.archive.pages import JobFacts, facts
@@ -50,7 +51,7 @@ class Report:
         outcomes: of the jobs that were asked for, in the order they ended.
         unchanged: jobs of which nothing was asked: all is there.
         problems: what failed that is no job's.
-        mended: files that were lost and have been asked for again.
+        mended: files that were found to be lost.
         stopped: why the rest was not asked for, and what to do.
     """
 
@@ -117,6 +118,7 @@ class Run:
         running: list[Future[Outcome]] = []
         try:
             for job in found:
+                self._store.histories.job(job.id).listed_again()
                 self.report.progress.listed += 1
                 if self._up_to_date(job):
                     self.report.unchanged += 1
@@ -140,7 +142,15 @@ class Run:
         else:
             pool.shutdown()
         self._store.flush()
+        self.report.problems += self._lost()
         return self.report
+
+    def _lost(self) -> Iterator[str]:
+        """What the archive lost, and this run did not bring again."""
+        for job, history in self._store.histories.jobs.items():
+            if history.status is not None and (lost := history.lost):
+                told = f"{job}: lost from the archive, and not fetched again: {', '.join(lost)}"
+                yield f"{told}: {bring_back(job, vanished=history.is_vanished)}"
 
     def _fetch(self, job: JobFacts) -> Outcome:
         outcome = self._fetcher.fetch(job, lambda events: self._count(events=events, requests=1))
@@ -213,7 +223,7 @@ def listed_jobs(
     walk = Walk(store.next_walk(), False, 0)
     seen: set[str] = set()
     while not walk.ended:
-        answer = account.get(_JOBS, limit=LIMIT, after=walk.cursor)
+        answer = listed(account, _JOBS, walk.cursor)
         assert answer.page is not None
         if answer.page.has_more and answer.page.last in seen:
             raise Failure(f"{_JOBS}: the page after {walk.cursor} brings nothing new")
@@ -224,6 +234,9 @@ def listed_jobs(
         walk.add(_keep_list(store, answer, walk, new, early))
         seen.update(answer.page.ids)
         yield new
+    if walk.hollow is not None and walk.hollow not in store.histories.ends:
+        store.histories.ends.add(walk.hollow)
+        raise Failure(hollow(_JOBS, walk.hollow))
 
 
 def newest_jobs(

@@ -94,7 +94,7 @@ class Store:
         for name in lost:
             del self._paths[name]
         if lost:
-            self.histories.add({"kind": "mend", "breaks": [], "lost": list(lost)}, 0)
+            self.histories.add({"kind": "mend", "breaks": breaks, "lost": list(lost)}, 0)
         return reader.link, reader.end, breaks, list(lost)
 
     def _adopt_strays(self) -> None:

@@ -9,9 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.archive import manifest, pages
-from pipeline.archive.chains import LISTS, Histories, Line, Walk
+from pipeline.archive.chains import LISTS, Histories, Line, Walk, bring_back
+from pipeline.archive.keeping import other_file, other_job
 from pipeline.archive.layout import is_body, stranger, unnamed
 from pipeline.errors import UsageError
 
@@ -54,6 +56,7 @@ class Proof:
         vanished: jobs that the server had no more before all of them was fetched.
         strangers: files below `raw/` that no archive made.
         whole: all jobs of the account were listed, and not only some that were asked for.
+        hosts: servers that told of its jobs.
     """
 
     faults: list[Fault] = field(default_factory=list)
@@ -65,6 +68,7 @@ class Proof:
     vanished: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     whole: bool = False
+    hosts: set[str] = field(default_factory=set)
 
 
 def verify(folder: Path, told: Callable[[int, int | None], None] | None = None) -> Proof:
@@ -131,6 +135,7 @@ class _Verifier:
         for line in listing:
             if id(line) not in doubtful:
                 self._owed.update(line["listed"])
+                self._found.hosts.add(_host(line))
                 self._listings += [line] * (line["kind"] == "jobs")
         for number in reader.breaks:
             if number not in mended:
@@ -187,13 +192,24 @@ class _Verifier:
             self._sizes[name] = pages.sizes(body)
         elif line["kind"] == "file":
             with suppress(pages.Malformed):
-                self._told_sizes[name] = pages.told_size(pages.parsed(body))
+                about = pages.parsed(body)
+                self._told_sizes[name] = pages.told_size(about)
+                if other := other_file(about, line["file"]):
+                    parts = self._histories.job(line["job"]).files.get(line["file"], {})
+                    both = " and ".join(parts.values())
+                    problem = f"it is about another file, {other}"
+                    self._fault("pages_are_as_told", name, problem, self._advice(both or name))
         if line["kind"] not in (*LISTS, "jobs"):
             return
         try:
             page = pages.page(pages.parsed(body))
         except pages.Malformed as error:
             self._fault("pages_are_as_told", name, str(error), self._advice(name))
+            self._pages[name] = None
+            return
+        if line["kind"] in LISTS and (other := other_job(page.items, line["job"])):
+            problem = f"it is of another job, {other}"
+            self._fault("pages_are_as_told", name, problem, self._advice(name))
             self._pages[name] = None
             return
         self._pages[name] = (page.ids, page.has_more)
@@ -208,19 +224,30 @@ class _Verifier:
     # -- completeness -----------------------------------------------------------------------------
 
     def _check_listing(self) -> None:
-        """Since the last whole list of the account's jobs, none may have been broken off; and
+        """Since the last whole list of a host's jobs, none of it may have been broken off; and
         there is one, be it of chosen jobs, or a job that was asked for by its id."""
-        walks: dict[int, Walk] = {}
+        walks: dict[int, tuple[str, Walk]] = {}
+        listed: dict[int, set[str]] = {}
         for line in self._listings:
-            walks.setdefault(line["walk"], Walk(line["walk"], False, 0)).add(line)
-        broken = False
-        for walk in walks.values():
-            bad = walk.broken or any(self._pages.get(path) is None for path in walk.paths)
-            if walk.complete and not bad:
-                self._found.whole, broken = True, False
-            broken = broken or bad or not walk.ended
-        if broken:
-            self._fault("jobs_are_listed", "jobs", "a list of jobs has a gap or no end")
+            number = line["walk"]
+            walks.setdefault(number, (_host(line), Walk(number, False, 0)))[1].add(line)
+            listed.setdefault(number, set()).update(line["listed"])
+        broken: dict[str, bool] = {}
+        whole: set[str] = set()
+        ends: set[str | None] = set()
+        for number, (host, walk) in walks.items():
+            found = [self._pages.get(path) for path in walk.paths]
+            walk.broken = walk.broken or not all(found)
+            bad = walk.doubted(ends) or walk.broken
+            shown = {job for page in found if page for job in page[0]}
+            if walk.complete and not bad and shown <= listed[number]:  # no job was passed over
+                whole.add(host)
+                broken[host] = False
+            broken[host] = broken.get(host, False) or bad or not walk.ended
+        self._found.whole = bool(whole) and whole >= self._found.hosts
+        if any(broken.values()):
+            advice = f"{AGAIN}, without --since or --job"
+            self._fault("jobs_are_listed", "jobs", "a list of jobs has a gap or no end", advice)
         if not (walks or self._owed):
             self._fault("jobs_are_listed", "jobs", "the manifest holds no list of jobs, and no job")
 
@@ -242,21 +269,28 @@ class _Verifier:
                 self._fault(rule, job, f"no {what} were fetched", advice)
             elif not sound:
                 problem = "the pages have a gap, or do not reach the oldest"
+                if cursor := history.walks[what][-1].hollow:
+                    problem = f"the page after {cursor} is empty, though more was to follow"
                 self._fault(rule, job, problem, advice)
             elif history.believed_gone(what):
                 continue
+            elif any(walk.final and walk.complete for walk in sound):
+                continue  # whatever a clock says that is behind
             elif owed["settled"]:
-                if not any(walk.final and walk.complete for walk in sound):
-                    problem = "the job has ended since they were fetched"
-                    self._fault(rule, job, problem, advice)
+                self._fault(rule, job, "the job has ended since they were fetched", advice)
             elif sound[-1].line < history.listed:
                 self._fault(rule, job, "the job was listed since they were fetched", advice)
         for file in owed["files"]:
             if not history.lacks(file) and not history.holds(file):
                 self._fault("result_files_are_there", job, f"{file} is missing", advice)
-        if history.is_vanished and len(faults) > before:
+        lost = history.lost
+        if history.is_vanished and (len(faults) > before or lost):
             del faults[before:]
-            self._found.vanished.append(job)
+            self._found.vanished += [job] * (not lost)
+        if lost:
+            problem = f"lost, and not fetched again: {', '.join(lost)}"
+            advice = bring_back(job, vanished=history.is_vanished)
+            self._fault("what_was_lost_is_back", job, problem, advice)
         for file in owed["files"]:
             self._check_size(**history.files.get(file, {}))
 
@@ -271,9 +305,11 @@ class _Verifier:
         """Walks without a gap, judged by the pages themselves, and all ids on them."""
         sound: list[Walk] = []
         ids: set[str] = set()
+        empty: set[str | None] = set()
         for walk in walks:
             found = [self._pages.get(path) for path in walk.paths]
-            if walk.broken or not all(found):
+            walk.broken = walk.broken or not all(found)
+            if walk.doubted(empty) or walk.broken:
                 continue
             last = found[-1]
             assert last is not None
@@ -282,3 +318,11 @@ class _Verifier:
                 sound.append(walk)
                 ids.update(name for page in found if page for name in page[0])
         return sound, ids
+
+
+def _host(line: Line) -> str:
+    """Whom a list of jobs, or a job, was asked of."""
+    url = line.get("url")
+    with suppress(ValueError):
+        return urlsplit(url).netloc if isinstance(url, str) else ""
+    return ""

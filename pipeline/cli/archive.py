@@ -170,8 +170,13 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
     )
     if not (proof.whole or proof.faults):
         note(
-            f"{folder}: these are the jobs asked for by --job or --since: `tunelog archive` without"
-            " them lists all of the account"
+            f"{folder}: these are the jobs asked for by --job or --since, or followed by `tunelog"
+            " watch`: `tunelog archive` without them lists all of the account"
+        )
+    if len(proof.hosts) > 1:
+        note(
+            f"{folder}: its jobs were told by {' and '.join(sorted(proof.hosts))}: keep accounts in"
+            " folders of their own, each with its own proof"
         )
     if proof.gone:
         note(
@@ -284,7 +289,8 @@ def _summary(report: Report, rows: list[dict[str, Any]], width: int | None) -> I
     if gone := sum(len(o.gone) for o in report.outcomes):
         yield f"  {gone:>12,} lists or files that the server does not have"
     if report.mended:
-        yield f"  {report.mended:>12,} lost files asked for again"
+        again = "asked for again where the server lists their jobs"
+        yield f"  {report.mended:>12,} lost files, {again}"
     failed = [
         {"job": row.get("job_id") or "", "problem": problem}
         for row in rows

@@ -106,7 +106,7 @@ def test_what_is_not_taken_in_is_told_as_what_it_is(
     said where they are. Beside the one that fetches or not, at once or again."""
     monkeypatch.setattr("pipeline.cli.feeding.AT_ONCE", at_once)
     about = api.files["file-aaa"][0]
-    empty, blank = about | {"bytes": 0}, about | {"bytes": 2}
+    empty, blank = about | {"bytes": 0}, about | {"bytes": 2, "id": "file-b64"}
     api.files.update({"file-aaa": (empty, b""), "file-b64": (blank, b" \n")})
     for _ in range(2):
         assert run(["archive", "--out", "a", "--lake", "l"]) == ExitCode.OK
