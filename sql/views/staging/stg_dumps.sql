@@ -3,7 +3,8 @@
 -- Grain: job_id
 -- Reads: lake_streams, lake_sources, lake_commits
 -- Caveat: what one command read is one dump, and ends with its last event, whichever job's that is;
---   NULL in lakes made before that was noted.
+--   a file that was known and passed over is no part of it. NULL in lakes made before that was
+--   noted.
 create or replace view stg_dumps as
 select
     streams.job_id,
