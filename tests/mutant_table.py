@@ -729,7 +729,7 @@ MUTANTS = (
            "test_golden[checkpoint_advice-the_model_is_of_the_last_trained_step]"),
     Mutant("restarts", "an evaluation apart begins a step, for stalls", MARTS + "stalls.sql",
            "where order_step is distinct from step_before or step_after is null", "",
-           "tests/test_golden.py::test_golden[stalls-training_and_evaluation_apart]"),
+           "tests/test_golden.py::test_golden[stalls-usual_is_from_step_to_step]"),
     Mutant("restarts", "an evaluation apart begins a step, for paces", MARTS + "throughput.sql",
            "where order_step is distinct from step_before or step_after is null", "",
            "tests/test_golden.py::test_golden[throughput-training_and_evaluation_apart]"),
