@@ -661,6 +661,14 @@ MUTANTS = (
            'self._store.keep({"kind": "shown", "job": news.job.id, "events": ids})', "pass",
            "tests/archive/test_watch.py::test_only_the_newest_events_of_a_job_that_is_new_to_it_"
            "are_shown"),
+    Mutant("watch", "a job that begins and ends between two rounds is none",
+           "pipeline/archive/watch.py", "self._rounds and job.id not in self._listed_before",
+           "False", "tests/archive/test_watch.py::"
+           "test_a_job_that_begins_and_ends_between_two_rounds_is_told"),
+    Mutant("watch", "more new jobs than a page lists are not looked for",
+           "pipeline/archive/watch.py", "if self._met & self._listed_before:",
+           "if self._rounds:", "tests/archive/test_watch.py::"
+           "test_a_job_that_begins_and_ends_between_two_rounds_is_told"),
     # -- pictures
     Mutant("pictures", "thinning loses the highest point of a stretch", "pipeline/thinning.py",
            "stretches.argmax(axis=1)", "stretches.argmin(axis=1)",

@@ -57,6 +57,9 @@ class Watcher:
         self._named = tuple(dict.fromkeys(map(account.shown, jobs)))
         self._fetcher = Fetcher(account, store, remember=True)
         self._followed: dict[str, JobFacts] = {}
+        self._listed_before: set[str] = set()
+        """Jobs on the lists of earlier rounds: another one began since the first."""
+        self._met: set[str] = set()
         self._told: dict[str, bytes] = {}
         self._read: dict[str, set[str]] = {}
         self.problems: list[str] = []
@@ -167,16 +170,27 @@ class Watcher:
                     raise
 
     def _listed(self) -> Iterator[tuple[JobFacts, bool]]:
-        """All jobs in the first round, the newest in the others."""
+        """All jobs in the first round, the newest in the others.
+
+        Where not one of the newest was there before, more may have begun than a page holds: all.
+        """
+        self._met = set()
+        jobs: list[JobFacts] = []
+        changed = True
         if self._rounds:
             jobs, changed = newest_jobs(self._store, self._account, self._told, self._wanted)
+        if self._met & self._listed_before:
             yield from ((job, changed) for job in jobs)
         else:
             for jobs in listed_jobs(self._store, self._account, wanted=self._wanted):
                 yield from ((job, True) for job in jobs)
+        self._listed_before |= self._met
 
     def _wanted(self, job: JobFacts) -> bool:
+        self._met.add(job.id)
         if self._rounds == 0 and job.id in self._before:  # it ended while nobody watched
+            return True
+        if self._rounds and job.id not in self._listed_before:  # even if it has ended again
             return True
         return self._runs(job.id) or job.status not in FINAL_STATES
 

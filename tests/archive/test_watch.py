@@ -19,11 +19,13 @@ from server import KEY, NOW, Api, an_event, serving
 
 import pipeline.archive.store as store_module
 from pipeline import open_lake
+from pipeline.archive.fetching import LIMIT
 from pipeline.archive.store import Store
 from pipeline.archive.watch import Watcher
 from pipeline.cli import run
 from pipeline.errors import ExitCode
 
+D = f"ftjob-{'D' * 24}"
 WATCH = ["watch", "--every", "0.2s", "--retries", "2"]
 
 
@@ -90,6 +92,26 @@ def test_what_ended_while_nobody_watched_is_told(tmp_path: Path) -> None:
         assert len(keeping.held(tmp_path / "a", "events")[B]) == len(api.events[B])
         with Store(tmp_path / "a") as store:
             assert seen(again := Watcher(store, found)) == [] and not again.outcomes
+
+
+@pytest.mark.parametrize("more", [0, LIMIT])
+def test_a_job_that_begins_and_ends_between_two_rounds_is_told(tmp_path: Path, more: int) -> None:
+    """Whatever it came to, also where more began meanwhile than a page lists; older ones not."""
+    began = [f"ftjob-{n:024}" for n in range(more)]
+    with serving(small(cap=LIMIT)) as api, account(api) as found, Store(tmp_path / "a") as store:
+        seen(watcher := Watcher(store, found))
+        api.add(D, [an_event(D, 0, NOW - 50)], status="failed", created=NOW - 60)
+        for job in began:
+            api.add(job, created=NOW - 50)
+        assert seen(watcher) == [event["id"] for event in api.events[D]]
+        ended = dict.fromkeys(began, "succeeded")
+        assert watcher.outcomes == {B: "running", D: "failed", **ended}
+        asked = len(api.asked)
+        seen(watcher)
+        assert not any(D in path for path in api.asked[asked:])
+        api.finish(B)
+        seen(watcher)
+        assert watcher.over and watcher.outcomes[D] == "failed"
 
 
 def test_a_job_that_fails_once_holds_up_no_other(tmp_path: Path) -> None:
