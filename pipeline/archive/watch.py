@@ -18,6 +18,9 @@ from pipeline.archive.store import Store
 SHOWN_AT_FIRST = 10
 """Events of a job that are shown when it is first looked at; earlier ones are only kept."""
 
+_REFUSED_ROUNDS = 3
+"""So many rounds in a row that are refused say that the key is not taken any more."""
+
 _PATIENCE = 5
 """Rounds in which what is lacking of a job that has ended is asked for."""
 
@@ -70,7 +73,7 @@ class Watcher:
             job for job, history in store.histories.jobs.items()
             if history.status is not None and history.status not in FINAL_STATES
         }  # fmt: skip
-        self._rounds = self._ingested = 0
+        self._rounds = self._refused = self._ingested = 0
 
     @property
     def running(self) -> list[str]:
@@ -100,6 +103,11 @@ class Watcher:
         """Jobs that ended, and of which something could not be had."""
         return [job for job, times in self._lacking.items() if times]
 
+    @property
+    def shut_out(self) -> bool:
+        """The key is not taken: the first round was refused, or several in a row were."""
+        return self._refused >= (_REFUSED_ROUNDS if self._rounds else 1)
+
     def round(self) -> Iterator[News]:
         """Ask once for every job that has not ended, durable before it is given out.
 
@@ -110,15 +118,20 @@ class Watcher:
             Failure: the jobs cannot be told, or the key may not ask for them.
         """
         self.problems = []
-        for job, changed in self._found():
-            self._followed[job.id] = job
-            outcome = self._fetcher.fetch(job, quiet=not changed)
-            lacks = job.status in FINAL_STATES and outcome.problems
-            self._lacking[job.id] = self._lacking[job.id] + 1 if lacks else 0
-            self._store.flush()
-            events, earlier = self._unseen(job.id)
-            yield News(job, events, earlier, outcome.problems)
+        try:
+            for job, changed in self._found():
+                self._followed[job.id] = job
+                outcome = self._fetcher.fetch(job, quiet=not changed)
+                lacks = job.status in FINAL_STATES and outcome.problems
+                self._lacking[job.id] = self._lacking[job.id] + 1 if lacks else 0
+                self._store.flush()
+                events, earlier = self._unseen(job.id)
+                yield News(job, events, earlier, outcome.problems)
+        except Failure as failure:
+            self._refused += failure.refused
+            raise
         self._rounds += 1
+        self._refused = 0
 
     def shown(self, news: News) -> None:
         """Remember that events were shown; durable when it returns."""
@@ -150,6 +163,7 @@ class Watcher:
         """The jobs to ask for, and whether the answer about each is a new one."""
         named: Sequence[str] = self._named if self._rounds == 0 else self.running
         listed: set[str] = set()
+        refused: Failure | None = None
         for job, changed in () if self._named else self._listed():
             listed.add(job.id)
             yield job, changed
@@ -160,7 +174,10 @@ class Watcher:
                 yield job_facts(self._store, self._account, name, self._told)
             except Failure as failure:
                 if failure.refused:
-                    raise
+                    if self._rounds == 0:
+                        raise
+                    refused = failure
+                    continue
                 if failure.absent:
                     self._followed.pop(name, None)
                     self._lost[name] = failure
@@ -168,6 +185,8 @@ class Watcher:
                 self.problems.append(f"{name}: {failure}")
                 if self._rounds == 0 and not self.outcomes and name == named[-1]:
                     raise
+        if refused:
+            raise refused
 
     def _listed(self) -> Iterator[tuple[JobFacts, bool]]:
         """All jobs in the first round, the newest in the others.

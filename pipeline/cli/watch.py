@@ -107,7 +107,7 @@ def watch(
                         changed.append(news.job.id)
                     watcher.shown(news)
             except Failure as failure:
-                if failure.refused or not watcher.outcomes:
+                if watcher.shut_out or not watcher.outcomes:
                     raise refusal(failure) from None
                 note(f"{failure}: asked again in {every:g} s")
             for problem in watcher.problems:
