@@ -606,6 +606,9 @@ MUTANTS = (
            "pipeline/cli/report.py", "check_extra(f", "str(f",
            "tests/archive/test_archive_beforehand.py::"
            "test_a_report_without_its_extra_is_told_first"),
+    Mutant("archive", "of two accounts one is asked without a word", "pipeline/cli/account.py",
+           "            if azure_endpoint:\n", "            if False:\n",
+           "tests/archive/test_archive_beforehand.py::test_of_two_accounts_one_must_be_named"),
     Mutant("archive", "an address is told with its credentials", "pipeline/archive/addresses.py",
            '.partition("#")[0].rpartition("@")[2]', '.partition("#")[0]',
            "tests/archive/test_archive_beforehand.py::"

@@ -130,6 +130,25 @@ def test_an_address_that_is_none_is_told_at_once(
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [["archive", "--out", "a"], ["watch"]])
+def test_of_two_accounts_one_must_be_named(
+    api: Api, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """With a key of OpenAI and a resource of Azure in the environment neither is asked."""
+    api.jobs.clear()
+    with serving(Api(azure=True)) as azure:
+        names = {"AZURE_OPENAI_API_KEY": KEY, "OPENAI_API_VERSION": "v"}
+        with mock.patch.dict(os.environ, names, AZURE_OPENAI_ENDPOINT=azure.url):
+            assert run(command) == ExitCode.USAGE
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith("OPENAI_API_KEY and AZURE_OPENAI_ENDPOINT: both are set: ")
+            assert not api.asked and not azure.asked and list(Path().iterdir()) == []
+            assert run([*command, "--azure-endpoint", azure.url]) == ExitCode.OK
+            assert azure.asked and not api.asked
+            os.environ["AZURE_OPENAI_ENDPOINT"] = ""
+            assert run([*command, "--job", "no"]) == ExitCode.DATA and api.asked
+
+
 @pytest.mark.parametrize("name", ["ALL_PROXY", "http_proxy"])
 @pytest.mark.parametrize("scheme", ["socks5", "htp"])
 def test_a_proxy_that_cannot_be_used_is_told_at_once(
