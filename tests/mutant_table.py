@@ -602,6 +602,10 @@ MUTANTS = (
     Mutant("archive", "another host is told the headers of the first",
            "pipeline/archive/account.py", "del request.headers[name]", "pass",
            "tests/archive/test_archive_redirects.py::test_a_redirected_answer_is_taken"),
+    Mutant("archive", "secrets follow from https to http", "pipeline/archive/addresses.py",
+           "return was != now and not (upgrade and was.host == now.host)",
+           "return asked.netloc != url.netloc",
+           "tests/archive/test_archive_redirects.py::test_no_secret_follows_to_another_origin"),
     Mutant("archive", "what a page needs is missed after all was fetched",
            "pipeline/cli/report.py", "check_extra(f", "str(f",
            "tests/archive/test_archive_beforehand.py::"

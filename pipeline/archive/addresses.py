@@ -41,8 +41,13 @@ def check_address(azure_endpoint: str | None) -> None:
 
 
 def is_elsewhere(asked: httpx2.URL, url: httpx2.URL) -> bool:
-    """Whether a redirect led from what was asked to another host."""
-    return url.netloc != asked.netloc
+    """Whether a redirect led from what was asked to another host, port or scheme.
+
+    From http to https of the same host, at their own ports, it is the same one.
+    """
+    was, now = asked.origin, url.origin
+    upgrade = (was.scheme, was.port, now.scheme, now.port) == ("http", 80, "https", 443)
+    return was != now and not (upgrade and was.host == now.host)
 
 
 def _is_address(value: str) -> bool:
