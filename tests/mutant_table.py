@@ -606,6 +606,9 @@ MUTANTS = (
            "return was != now and not (upgrade and was.host == now.host)",
            "return asked.netloc != url.netloc",
            "tests/archive/test_archive_redirects.py::test_no_secret_follows_to_another_origin"),
+    Mutant("archive", "half a character in an id ends a run", "pipeline/archive/layout.py",
+           ', errors="surrogatepass")', ")",
+           "tests/archive/test_archive_ids.py::test_one_odd_value_ends_nothing"),
     Mutant("archive", "what a page needs is missed after all was fetched",
            "pipeline/cli/report.py", "check_extra(f", "str(f",
            "tests/archive/test_archive_beforehand.py::"

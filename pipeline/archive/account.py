@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote, urlencode
 
 from pipeline.archive import pages
 from pipeline.archive.addresses import check_address, is_elsewhere, proxies
@@ -131,10 +130,8 @@ class Account:
         import httpx2
         import openai
 
-        given = {k: v for k, v in query.items() if v is not None}
-        if "after" in given:
-            given["after"] = unquote(self._asked(safe(str(given["after"]))))
-        asked = urlencode(given)
+        given = {k: self._asked(safe(str(v))) for k, v in query.items() if v is not None}
+        asked = "&".join(f"{name}={value}" for name, value in given.items())
         # A whole URL: the client would parse one that it puts together itself twice as often.
         url = f"{self._root}{self._asked(path)}{asked and '?'}{asked}"
         try:
