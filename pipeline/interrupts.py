@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -60,4 +60,5 @@ def _listen(told: int) -> None:
         if signal.SIGINT in signals:
             for con in [each() for each in _HEARING]:
                 if con is not None:
-                    con.interrupt()
+                    with suppress(Exception):  # it was closed meanwhile: it has no query
+                        con.interrupt()

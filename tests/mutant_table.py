@@ -639,10 +639,20 @@ MUTANTS = (
     Mutant("archive", "another host is told the headers of the first",
            "pipeline/archive/account.py", "del request.headers[name]", "pass",
            "tests/archive/test_archive_redirects.py::test_a_redirected_answer_is_taken"),
+    Mutant("archive", "secrets follow from https to http", "pipeline/archive/addresses.py",
+           "return was != now and not (upgrade and was.host == now.host)",
+           "return asked.netloc != url.netloc",
+           "tests/archive/test_archive_redirects.py::test_no_secret_follows_to_another_origin"),
+    Mutant("archive", "half a character in an id ends a run", "pipeline/archive/layout.py",
+           ', errors="surrogatepass")', ")",
+           "tests/archive/test_archive_ids.py::test_one_odd_value_ends_nothing"),
     Mutant("archive", "what a page needs is missed after all was fetched",
            "pipeline/cli/report.py", "check_extra(f", "str(f",
            "tests/archive/test_archive_beforehand.py::"
            "test_a_report_without_its_extra_is_told_first"),
+    Mutant("archive", "of two accounts one is asked without a word", "pipeline/cli/account.py",
+           "            if azure_endpoint:\n", "            if False:\n",
+           "tests/archive/test_archive_beforehand.py::test_of_two_accounts_one_must_be_named"),
     Mutant("archive", "an address is told with its credentials", "pipeline/archive/addresses.py",
            '.partition("#")[0].rpartition("@")[2]', '.partition("#")[0]',
            "tests/archive/test_archive_beforehand.py::"
@@ -651,15 +661,27 @@ MUTANTS = (
            "    _open_streams()\n", "",
            "tests/archive/test_archive_beforehand.py::test_closed_streams_are_no_failure"),
     Mutant("archive", "a key that is not taken any more ends nothing", "pipeline/archive/outage.py",
-           "failure.status == 401 and self._answered", "False",
+           "self._refused < REFUSED_IN_A_ROW", "True",
            "tests/archive/test_archive_outage.py::test_a_key_that_ends_meanwhile_ends_the_run"),
     Mutant("archive", "answers between failures count for nothing", "pipeline/archive/outage.py",
-           "self._answered, self._failed = True, 0", "self._answered = True",
+           "            self._failed = self._refused = 0\n        return answer",
+           "            pass\n        return answer",
            "tests/archive/test_archive_outage.py::test_failures_here_and_there_end_nothing"),
     Mutant("archive", "files that a key may not read are an outage", "pipeline/archive/outage.py",
-           "failure.status == 403 and path.startswith(_FILES)", "False",
+           "failure.refused and path.startswith(_FILES)", "False",
            "tests/archive/test_archive_outage.py::"
            "test_a_key_that_may_not_read_files_brings_the_rest"),
+    Mutant("archive", "files count as an outage where the key has no scope for them",
+           "pipeline/archive/outage.py", "failure.refused and path.startswith(_FILES)",
+           "failure.status == 403 and path.startswith(_FILES)",
+           "tests/archive/test_archive_outage.py::"
+           "test_a_key_that_may_not_read_files_brings_the_rest"),
+    Mutant("archive", "one refusal ends a run", "pipeline/archive/outage.py",
+           "REFUSED_IN_A_ROW = 3", "REFUSED_IN_A_ROW = 1",
+           "tests/archive/test_archive_outage.py::test_one_refusal_ends_nothing"),
+    Mutant("archive", "another host's refusal is the account's", "pipeline/archive/account.py",
+           "self._request_id(error.response), elsewhere)", "self._request_id(error.response))",
+           "tests/archive/test_archive_outage.py::test_another_host_that_refuses_ends_nothing"),
     Mutant("archive", "an empty result file fails every run", "pipeline/lake/reading.py",
            "isinstance(error, Empty) and self.source.is_archived", "False",
            "tests/archive/test_archive_cli.py::"
@@ -698,6 +720,21 @@ MUTANTS = (
            'self._store.keep({"kind": "shown", "job": news.job.id, "events": ids})', "pass",
            "tests/archive/test_watch.py::test_only_the_newest_events_of_a_job_that_is_new_to_it_"
            "are_shown"),
+    Mutant("watch", "a job that begins and ends between two rounds is none",
+           "pipeline/archive/watch.py", "self._rounds and job.id not in self._listed_before",
+           "False", "tests/archive/test_watch.py::"
+           "test_a_job_that_begins_and_ends_between_two_rounds_is_told"),
+    Mutant("watch", "more new jobs than a page lists are not looked for",
+           "pipeline/archive/watch.py", "if self._met & self._listed_before:",
+           "if self._rounds:", "tests/archive/test_watch.py::"
+           "test_a_job_that_begins_and_ends_between_two_rounds_is_told"),
+    Mutant("watch", "one refused round ends it", "pipeline/archive/watch.py",
+           "_REFUSED_ROUNDS = 3", "_REFUSED_ROUNDS = 1", "tests/archive/test_watch.py::"
+           "test_only_a_key_that_is_refused_again_and_again_ends_it"),
+    Mutant("watch", "a key that is not taken any more is asked with for ever",
+           "pipeline/archive/watch.py", "self._refused += failure.refused", "pass",
+           "tests/archive/test_watch.py::"
+           "test_only_a_key_that_is_refused_again_and_again_ends_it"),
     # -- pictures
     Mutant("pictures", "thinning loses the highest point of a stretch", "pipeline/thinning.py",
            "stretches.argmax(axis=1)", "stretches.argmin(axis=1)",

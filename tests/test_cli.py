@@ -29,6 +29,7 @@ from pipeline.cli import run as cli_run
 from pipeline.cli.output import write_rows
 from pipeline.cli.reference import page
 from pipeline.errors import ExitCode
+from pipeline.interrupts import hearing, prompt
 from pipeline.lake.lake import Lake
 from pipeline.views import catalogue
 
@@ -465,6 +466,24 @@ def test_an_interrupt_ends_a_long_query_at_once(
         assert cli_run(["check", "--lake", str(samples / "lake")]) == ExitCode.INTERRUPTED
         assert time.perf_counter() - began < 3
         assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_an_interrupt_passes_over_a_connection_that_was_closed() -> None:
+    """No thread ends with a traceback, and the next connection still hears of it."""
+    heard, failed = threading.Event(), []
+
+    class Open:
+        def interrupt(self) -> None:
+            heard.set()
+
+    closed, still = hearing(duckdb.connect()), Open()
+    closed.close()
+    hearing(still)  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "excepthook", failed.append)
+        with pytest.raises(KeyboardInterrupt), prompt():
+            signal.raise_signal(signal.SIGINT)
+    assert heard.wait(5) and not failed
 
 
 @pytest.mark.parametrize("told", [RuntimeError("Query interrupted"), duckdb.InterruptException()])

@@ -8,10 +8,9 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote, urlencode
 
 from pipeline.archive import pages
-from pipeline.archive.addresses import check_address, proxies
+from pipeline.archive.addresses import check_address, is_elsewhere, proxies
 from pipeline.archive.layout import safe
 from pipeline.archive.redaction import SECRET_VARIABLES, Redactor, known_secrets, public_url
 from pipeline.errors import LakeError, UsageError
@@ -55,10 +54,16 @@ class Answer:
 class Failure(Exception):
     """A request that failed for good, in words without secrets."""
 
-    def __init__(self, text: str, status: int | None = None, request_id: str | None = None) -> None:
-        """Say what failed."""
+    def __init__(
+        self,
+        text: str,
+        status: int | None = None,
+        request_id: str | None = None,
+        elsewhere: bool = False,
+    ) -> None:
+        """Say what failed, and whether another host said so, to which a redirect led."""
         super().__init__(text)
-        self.status, self.request_id = status, request_id
+        self.status, self.request_id, self.elsewhere = status, request_id, elsewhere
 
     @property
     def absent(self) -> bool:
@@ -77,8 +82,8 @@ class Failure(Exception):
 
     @property
     def refused(self) -> bool:
-        """The key may not ask this."""
-        return self.status in (401, 403)
+        """The key may not ask this. (Another host is told no key.)"""
+        return self.status in (401, 403) and not self.elsewhere
 
     @property
     def unanswered(self) -> bool:
@@ -125,10 +130,8 @@ class Account:
         import httpx2
         import openai
 
-        given = {k: v for k, v in query.items() if v is not None}
-        if "after" in given:
-            given["after"] = unquote(self._asked(safe(str(given["after"]))))
-        asked = urlencode(given)
+        given = {k: self._asked(safe(str(v))) for k, v in query.items() if v is not None}
+        asked = "&".join(f"{name}={value}" for name, value in given.items())
         # A whole URL: the client would parse one that it puts together itself twice as often.
         url = f"{self._root}{self._asked(path)}{asked and '?'}{asked}"
         try:
@@ -194,7 +197,9 @@ class Account:
         wait = error.response.headers.get("retry-after")
         again = f" (try again in {wait} s)" if wait and error.status_code == 429 else ""
         text = self.redactor.text(f"{path}: status {error.status_code}: {told}{again}")
-        return Failure(text, error.status_code, self._request_id(error.response))
+        request = error.response.request
+        elsewhere = is_elsewhere(request.extensions[_ASKED], request.url)
+        return Failure(text, error.status_code, self._request_id(error.response), elsewhere)
 
     def close(self) -> None:
         """Close the connections."""
@@ -271,8 +276,8 @@ def connect(
 
 def _note(request: httpx2.Request) -> None:
     """Remember what was asked, wherever redirects lead; tell other hosts nothing but that."""
-    url = request.extensions.setdefault(_ASKED, request.url)
-    if request.url.netloc != url.netloc:
+    asked = request.extensions.setdefault(_ASKED, request.url)
+    if is_elsewhere(asked, request.url):
         for name in {*request.headers} - _HARMLESS:
             del request.headers[name]
 

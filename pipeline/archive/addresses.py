@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    import httpx2
 
 _BASE, _AZURE = "OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"
 _UPPER = ("ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -34,6 +38,16 @@ def check_address(azure_endpoint: str | None) -> None:
     if not _is_address(value):
         shown = _shown(value)
         raise UsageError(f"{name}: {shown!r} is no address: write it as {like}")
+
+
+def is_elsewhere(asked: httpx2.URL, url: httpx2.URL) -> bool:
+    """Whether a redirect led from what was asked to another host, port or scheme.
+
+    From http to https of the same host, at their own ports, it is the same one.
+    """
+    was, now = asked.origin, url.origin
+    upgrade = (was.scheme, was.port, now.scheme, now.port) == ("http", 80, "https", 443)
+    return was != now and not (upgrade and was.host == now.host)
 
 
 def _is_address(value: str) -> bool:

@@ -39,7 +39,7 @@ def is_body(name: str) -> bool:
 
 def safe(identity: str) -> str:
     """An id of the server's as one part of a URL or of a path."""
-    name = quote(identity, safe="")
+    name = quote(identity, safe="", errors="surrogatepass")  # JSON can hold half a character
     return f"%2E{name[1:]}" if name.startswith(".") else name
 
 

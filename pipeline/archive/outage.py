@@ -9,6 +9,9 @@ from pipeline.archive.account import Account, Answer, Failure
 IN_A_ROW = 16
 """So many requests that fail after all retries, without an answer between them, are an outage."""
 
+REFUSED_IN_A_ROW = 3
+"""So many requests with status 401, without an answer between them: the key is taken no more."""
+
 _FILES = "/files/"
 """Paths that a key may be kept from while it may ask for all else."""
 
@@ -29,7 +32,7 @@ class Bounded:
         """Ask an account."""
         self._account, self.redactor = account, account.redactor
         self._mutex = threading.Lock()
-        self._answered, self._failed = False, 0
+        self._failed = self._refused = 0
         self._why: str | None = None
 
     def shown(self, job: str) -> str:
@@ -54,20 +57,19 @@ class Bounded:
                 raise Hopeless(self._why) from None
             raise
         with self._mutex:
-            self._answered, self._failed = True, 0
+            self._failed = self._refused = 0
         return answer
 
     def _judged(self, path: str, failure: Failure) -> str | None:
         """Why to ask no more, if that is so after this failure."""
-        if failure.status == 401 and self._answered:
-            return f"{failure}: {_KEY}"
-        if failure.status == 403 and path.startswith(_FILES):
+        if failure.refused and path.startswith(_FILES):
             return None
-        if not (failure.refused or failure.unanswered):  # the server is there, and knows us
-            self._failed = 0
+        if failure.elsewhere or not (failure.refused or failure.unanswered):
+            self._failed = self._refused = 0  # the server is there, and knows us
             return None
         self._failed += 1
-        if self._failed < IN_A_ROW:
+        self._refused += failure.status == 401
+        if self._failed < IN_A_ROW and self._refused < REFUSED_IN_A_ROW:
             return None
         many = f"{self._failed} requests in a row failed, the last: {failure}"
         return f"{many}: {_KEY if failure.refused else 'run the same command again later'}"

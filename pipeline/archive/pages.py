@@ -54,9 +54,12 @@ class Page:
 def moment(item: dict[str, Any], name: str = "created_at") -> float | None:
     """A time of an item, None where it tells none [s since 1970]."""
     at = item.get(name)
-    if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
+    if isinstance(at, bool) or not isinstance(at, int | float):
         return None
-    return at
+    try:
+        return at if math.isfinite(at) else None
+    except OverflowError:  # an integer beyond any time
+        return None
 
 
 def parsed(body: bytes) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from pipeline.archive.store import Store
 SHOWN_AT_FIRST = 10
 """Events of a job that are shown when it is first looked at; earlier ones are only kept."""
 
+_REFUSED_ROUNDS = 3
+"""So many rounds in a row that are refused say that the key is not taken any more."""
+
 _PATIENCE = 5
 """Rounds in which what is lacking of a job that has ended is asked for."""
 
@@ -57,6 +60,9 @@ class Watcher:
         self._named = tuple(dict.fromkeys(map(account.shown, jobs)))
         self._fetcher = Fetcher(account, store, remember=True)
         self._followed: dict[str, JobFacts] = {}
+        self._listed_before: set[str] = set()
+        """Jobs on the lists of earlier rounds: another one began since the first."""
+        self._met: set[str] = set()
         self._told: dict[str, bytes] = {}
         self._read: dict[str, set[str]] = {}
         self.problems: list[str] = []
@@ -67,7 +73,7 @@ class Watcher:
             job for job, history in store.histories.jobs.items()
             if history.status is not None and history.status not in FINAL_STATES
         }  # fmt: skip
-        self._rounds = self._ingested = 0
+        self._rounds = self._refused = self._ingested = 0
 
     @property
     def running(self) -> list[str]:
@@ -97,6 +103,11 @@ class Watcher:
         """Jobs that ended, and of which something could not be had."""
         return [job for job, times in self._lacking.items() if times]
 
+    @property
+    def shut_out(self) -> bool:
+        """The key is not taken: the first round was refused, or several in a row were."""
+        return self._refused >= (_REFUSED_ROUNDS if self._rounds else 1)
+
     def round(self) -> Iterator[News]:
         """Ask once for every job that has not ended, durable before it is given out.
 
@@ -107,15 +118,20 @@ class Watcher:
             Failure: the jobs cannot be told, or the key may not ask for them.
         """
         self.problems = []
-        for job, changed in self._found():
-            self._followed[job.id] = job
-            outcome = self._fetcher.fetch(job, quiet=not changed)
-            lacks = job.status in FINAL_STATES and outcome.problems
-            self._lacking[job.id] = self._lacking[job.id] + 1 if lacks else 0
-            self._store.flush()
-            events, earlier = self._unseen(job.id)
-            yield News(job, events, earlier, outcome.problems)
+        try:
+            for job, changed in self._found():
+                self._followed[job.id] = job
+                outcome = self._fetcher.fetch(job, quiet=not changed)
+                lacks = job.status in FINAL_STATES and outcome.problems
+                self._lacking[job.id] = self._lacking[job.id] + 1 if lacks else 0
+                self._store.flush()
+                events, earlier = self._unseen(job.id)
+                yield News(job, events, earlier, outcome.problems)
+        except Failure as failure:
+            self._refused += failure.refused
+            raise
         self._rounds += 1
+        self._refused = 0
 
     def shown(self, news: News) -> None:
         """Remember that events were shown; durable when it returns."""
@@ -147,6 +163,7 @@ class Watcher:
         """The jobs to ask for, and whether the answer about each is a new one."""
         named: Sequence[str] = self._named if self._rounds == 0 else self.running
         listed: set[str] = set()
+        refused: Failure | None = None
         for job, changed in () if self._named else self._listed():
             listed.add(job.id)
             yield job, changed
@@ -157,7 +174,10 @@ class Watcher:
                 yield job_facts(self._store, self._account, name, self._told)
             except Failure as failure:
                 if failure.refused:
-                    raise
+                    if self._rounds == 0:
+                        raise
+                    refused = failure
+                    continue
                 if failure.absent:
                     self._followed.pop(name, None)
                     self._lost[name] = failure
@@ -165,18 +185,31 @@ class Watcher:
                 self.problems.append(f"{name}: {failure}")
                 if self._rounds == 0 and not self.outcomes and name == named[-1]:
                     raise
+        if refused:
+            raise refused
 
     def _listed(self) -> Iterator[tuple[JobFacts, bool]]:
-        """All jobs in the first round, the newest in the others."""
+        """All jobs in the first round, the newest in the others.
+
+        Where not one of the newest was there before, more may have begun than a page holds: all.
+        """
+        self._met = set()
+        jobs: list[JobFacts] = []
+        changed = True
         if self._rounds:
             jobs, changed = newest_jobs(self._store, self._account, self._told, self._wanted)
+        if self._met & self._listed_before:
             yield from ((job, changed) for job in jobs)
         else:
             for jobs in listed_jobs(self._store, self._account, wanted=self._wanted):
                 yield from ((job, True) for job in jobs)
+        self._listed_before |= self._met
 
     def _wanted(self, job: JobFacts) -> bool:
+        self._met.add(job.id)
         if self._rounds == 0 and job.id in self._before:  # it ended while nobody watched
+            return True
+        if self._rounds and job.id not in self._listed_before:  # even if it has ended again
             return True
         return self._runs(job.id) or job.status not in FINAL_STATES
 

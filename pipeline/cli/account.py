@@ -40,7 +40,8 @@ def account_options(command: F) -> F:
         ),
         click.option(
             "--azure-endpoint", metavar="URL",
-            help="Azure resource to ask instead of OpenAI  [env: AZURE_OPENAI_ENDPOINT].",
+            help="Azure resource to ask instead of OpenAI  [env: AZURE_OPENAI_ENDPOINT, where"
+            " OPENAI_API_KEY is not set].",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -57,13 +58,21 @@ def connected(
     """The account that options and environment name; closed with the command.
 
     Raises:
-        UsageError: a setting is missing.
+        UsageError: a setting is missing, or two name an account each.
         LakeError: the client is not installed.
     """
     from pipeline.archive.account import connect
 
-    if azure_endpoint is None and not os.environ.get("OPENAI_API_KEY"):
+    if azure_endpoint is None:
         azure_endpoint = os.environ.get("AZURE_OPENAI_ENDPOINT")
+        if os.environ.get("OPENAI_API_KEY"):
+            if azure_endpoint:
+                raise UsageError(
+                    "OPENAI_API_KEY and AZURE_OPENAI_ENDPOINT: both are set: for Azure add"
+                    ' --azure-endpoint "$AZURE_OPENAI_ENDPOINT", for OpenAI unset'
+                    " AZURE_OPENAI_ENDPOINT"
+                )
+            azure_endpoint = None
     account = connect(
         azure_endpoint=azure_endpoint,
         api_version=api_version,

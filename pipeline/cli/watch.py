@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _GOOD = "succeeded"
 
+LEAST_SECONDS = 1.0
+"""From one look to the next, so that no server is asked without a pause."""
+
 
 class Duration(click.ParamType[float]):
     """A time span such as 15, 15s, 2m or 1h."""
@@ -38,7 +41,7 @@ class Duration(click.ParamType[float]):
         match = re.fullmatch(r"(\d+(?:\.\d+)?) *([smh]?)", str(value), re.IGNORECASE)
         if not match:
             self.fail(f"{value!r} is no time span: write it as 15s, 2m or 1h.", param, ctx)
-        if not (span := float(match[1]) * _UNITS[match[2].lower()]):
+        if (span := float(match[1]) * _UNITS[match[2].lower()]) < LEAST_SECONDS:
             self.fail("asking without a pause serves nobody: give 1s or more.", param, ctx)
         return span
 
@@ -47,7 +50,7 @@ class Duration(click.ParamType[float]):
 @click.option("--job", "jobs", metavar="ID", multiple=True, help="Only this job; repeatable.")
 @click.option(
     "--every", metavar="SPAN", type=Duration(), default="15s", show_default=True,
-    help="Time from one look to the next.",
+    help="Time from one look to the next, 1s or more.",
 )  # fmt: skip
 @click.option(
     "--out", metavar="DIR", help="Folder of the archive.  [default: the lake's name with .archive]"
@@ -85,6 +88,8 @@ def watch(
       tunelog watch --job ftjob-abc123 --every 1m --lake team-lake
       tunelog watch --format jsonl > events.jsonl
     """
+    if not all(jobs):
+        raise click.UsageError("--job without an id", click.get_current_context())
     from pipeline import open_lake
     from pipeline.archive.account import Failure
     from pipeline.archive.store import Store
@@ -107,7 +112,7 @@ def watch(
                         changed.append(news.job.id)
                     watcher.shown(news)
             except Failure as failure:
-                if failure.refused or not watcher.outcomes:
+                if watcher.shut_out or not watcher.outcomes:
                     raise refusal(failure) from None
                 note(f"{failure}: asked again in {every:g} s")
             for problem in watcher.problems:

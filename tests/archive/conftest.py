@@ -18,3 +18,9 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 def uncertified(monkeypatch: pytest.MonkeyPatch) -> None:
     """No list of authorities for each client: their servers here speak plain HTTP."""
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *args, **named: None)
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their servers may be asked again sooner than any other."""
+    monkeypatch.setattr("pipeline.cli.watch.LEAST_SECONDS", 0.1)

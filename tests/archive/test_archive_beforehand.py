@@ -16,6 +16,7 @@ from server import KEY, Api, serving
 
 from pipeline.cli import run
 from pipeline.cli.report import check_report
+from pipeline.cli.watch import LEAST_SECONDS
 from pipeline.errors import ExitCode, UsageError
 
 
@@ -128,6 +129,48 @@ def test_an_address_that_is_none_is_told_at_once(
             assert run([*command, "--azure-endpoint", "//host"]) == ExitCode.USAGE
             assert "--azure-endpoint: '//host' is no address" in capsys.readouterr().err
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--job", ""], "--job without an id"),
+        (["--job", "x", "--job", ""], "--job without an id"),
+        *((["--every", span], "give 1s or more") for span in ("0", "0.0001s", "0.9", "0.01m")),
+    ],
+)
+def test_what_watch_cannot_follow_is_told_first(
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    args: list[str],
+    says: str,
+) -> None:
+    """A job without an id, as by `archive`, and looks that follow one another too soon."""
+    monkeypatch.setattr("pipeline.cli.watch.LEAST_SECONDS", LEAST_SECONDS)
+    api.jobs.clear()
+    assert run(["watch", *args]) == ExitCode.USAGE
+    assert says in capsys.readouterr().err
+    assert not api.asked and list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["archive", "--out", "a"], ["watch"]])
+def test_of_two_accounts_one_must_be_named(
+    api: Api, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """With a key of OpenAI and a resource of Azure in the environment neither is asked."""
+    api.jobs.clear()
+    with serving(Api(azure=True)) as azure:
+        names = {"AZURE_OPENAI_API_KEY": KEY, "OPENAI_API_VERSION": "v"}
+        with mock.patch.dict(os.environ, names, AZURE_OPENAI_ENDPOINT=azure.url):
+            assert run(command) == ExitCode.USAGE
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith("OPENAI_API_KEY and AZURE_OPENAI_ENDPOINT: both are set: ")
+            assert not api.asked and not azure.asked and list(Path().iterdir()) == []
+            assert run([*command, "--azure-endpoint", azure.url]) == ExitCode.OK
+            assert azure.asked and not api.asked
+            os.environ["AZURE_OPENAI_ENDPOINT"] = ""
+            assert run([*command, "--job", "no"]) == ExitCode.DATA and api.asked
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "http_proxy"])

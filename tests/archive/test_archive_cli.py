@@ -319,9 +319,11 @@ def test_examples_run(
         if line.startswith("  tunelog ")
     ]
     assert len(calls) >= 3
-    with serving(other), mock.patch.dict(os.environ, environment(other)):
+    with serving(other):
         for call in calls:
-            assert run(shlex.split(os.path.expandvars(call))) == ExitCode.OK, call
+            names = environment(other) if "AZURE" in call else {}
+            with mock.patch.dict(os.environ, names):
+                assert run(shlex.split(os.path.expandvars(call))) == ExitCode.OK, call
     if name == "archive":
         page = Path("report.html").read_text()
         assert all(job in page for job in (A, B, C, "ftjob-abc123"))

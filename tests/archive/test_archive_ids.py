@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
 import pytest
-from keeping import A, lines
+from keeping import A, B, held, lines, small
 from server import KEY, NOW, Api, an_event, serving
 
 from pipeline import open_lake
@@ -117,3 +117,27 @@ def test_a_job_of_any_id_is_watched(
     with asked(api):
         assert run(["watch", "--every", "0.1s", "--job", UUID]) == ExitCode.OK
     assert told("lake") == {UUID: (5, 2)}
+
+
+HALF = "\ud83d"
+ODD: dict[str, Callable[[Api], object]] = {
+    "a job's id": lambda api: api.add(f"ftjob-{HALF}x"),
+    "a file's id": lambda api: api.jobs[0].update(result_files=[f"file-{HALF}"]),
+    "an event's id": lambda api: api.events[A][4].update(id=f"ftevent-{HALF}"),
+    "a job's time": lambda api: api.jobs[0].update(created_at=10**400),
+    "an event's time": lambda api: api.events[A][4].update(created_at=10**400),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+@pytest.mark.parametrize("lake", [[], ["--lake", "l"]])
+def test_one_odd_value_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, lake: list[str]
+) -> None:
+    """Half a character in an id, a number beyond any time: of all else, all is there."""
+    monkeypatch.chdir(tmp_path)
+    api = small()
+    ODD[what](api)
+    with asked(api):
+        assert run(["archive", "--out", "a", "--retries", "0", *lake]) <= ExitCode.DATA
+    assert sorted(held(Path("a"), "events")[B], key=str) == sorted(api.events[B], key=str)

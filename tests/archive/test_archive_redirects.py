@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import httpx2
 import pytest
 import server
-from keeping import A, assert_equal, lines, run, small
+from keeping import A, account, assert_equal, lines, run, small
 from server import KEY, serving
 
 Sent = list[tuple[str, dict[str, str]]]
@@ -65,3 +66,44 @@ def test_a_redirected_answer_is_taken(
     manifest = str(lines(tmp_path / "a"))
     assert "SIGNATURE" not in manifest and "/blob" not in manifest
     assert "/files/file-aaa/content" in manifest
+
+
+@pytest.mark.parametrize("azure", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "leads_to", "told"),
+    [
+        ("https://host:8443", "http://host:8443", False),
+        ("https://host", "http://host", False),
+        ("https://host", "https://host:8443", False),
+        ("https://host", "https://host:443", True),
+        ("http://host", "https://host", True),
+        ("http://host", "https://other", False),
+    ],
+)
+def test_no_secret_follows_to_another_origin(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    azure: bool,
+    asked: str,
+    leads_to: str,
+    told: bool,
+) -> None:
+    """In clear text least of all: neither the key nor a header of the user's own."""
+    secret = "gw-secret-12345-abc"
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Gateway-Token: {secret}")
+    sent: list[httpx2.Request] = []
+
+    def answered(transport: Any, request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        if len(sent) == 1:
+            return httpx2.Response(307, headers={"Location": f"{leads_to}/there"})
+        return httpx2.Response(200, json={"object": "list", "data": [], "has_more": False})
+
+    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", answered)
+    api = server.Api(azure=azure)
+    api.url = asked
+    with account(api, retries=0) as found:
+        found.get("/fine_tuning/jobs")
+    first, second = (str(request.headers.raw) for request in sent)
+    assert KEY in first and secret in first
+    assert (secret in second) == told and (told or KEY not in second)

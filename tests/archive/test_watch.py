@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -19,11 +20,13 @@ from server import KEY, NOW, Api, an_event, serving
 
 import pipeline.archive.store as store_module
 from pipeline import open_lake
+from pipeline.archive.fetching import LIMIT
 from pipeline.archive.store import Store
 from pipeline.archive.watch import Watcher
 from pipeline.cli import run
 from pipeline.errors import ExitCode
 
+D = f"ftjob-{'D' * 24}"
 WATCH = ["watch", "--every", "0.2s", "--retries", "2"]
 
 
@@ -92,6 +95,26 @@ def test_what_ended_while_nobody_watched_is_told(tmp_path: Path) -> None:
             assert seen(again := Watcher(store, found)) == [] and not again.outcomes
 
 
+@pytest.mark.parametrize("more", [0, LIMIT])
+def test_a_job_that_begins_and_ends_between_two_rounds_is_told(tmp_path: Path, more: int) -> None:
+    """Whatever it came to, also where more began meanwhile than a page lists; older ones not."""
+    began = [f"ftjob-{n:024}" for n in range(more)]
+    with serving(small(cap=LIMIT)) as api, account(api) as found, Store(tmp_path / "a") as store:
+        seen(watcher := Watcher(store, found))
+        api.add(D, [an_event(D, 0, NOW - 50)], status="failed", created=NOW - 60)
+        for job in began:
+            api.add(job, created=NOW - 50)
+        assert seen(watcher) == [event["id"] for event in api.events[D]]
+        ended = dict.fromkeys(began, "succeeded")
+        assert watcher.outcomes == {B: "running", D: "failed", **ended}
+        asked = len(api.asked)
+        seen(watcher)
+        assert not any(D in path for path in api.asked[asked:])
+        api.finish(B)
+        seen(watcher)
+        assert watcher.over and watcher.outcomes[D] == "failed"
+
+
 def test_a_job_that_fails_once_holds_up_no_other(tmp_path: Path) -> None:
     """Of several named jobs each is followed, whatever is refused of another for once."""
     with serving(small()) as api, account(api, retries=0) as found:
@@ -114,6 +137,50 @@ def test_a_job_that_fails_once_holds_up_no_other(tmp_path: Path) -> None:
             told = {A: "succeeded", B: "succeeded", C: "failed"}
             assert told.items() <= watcher.outcomes.items()
         assert_equal(tmp_path / "a", api)
+
+
+@pytest.mark.parametrize("jobs", [[], ["--job", B, "--job", A]])
+@pytest.mark.parametrize("times", [2, 9])
+def test_only_a_key_that_is_refused_again_and_again_ends_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    jobs: list[str],
+    times: int,
+) -> None:
+    """A 401 in a round or two is told, and asked again; three rounds in a row are an end."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.cli.watch._tripped", lambda lake, job: {})
+    with serving(small()) as api, mock.patch.dict(os.environ, environment(api)):
+        answer, place = api.answer, f"jobs/{B}" if jobs else "jobs"
+        rounds = itertools.count()
+
+        def refused(target: str, headers: Any) -> tuple[int, bytes]:
+            if not target.partition("?")[0].endswith(place):
+                return answer(target, headers)
+            if (number := next(rounds)) == times:
+                api.finish(B)
+            return (401, b"{}") if 1 <= number <= times else answer(target, headers)
+
+        api.answer = refused  # type: ignore[method-assign]
+        code = run([*WATCH, *jobs])
+    told = capsys.readouterr().err.splitlines()
+    assert code == (ExitCode.USAGE if times == 9 else ExitCode.OK)
+    assert sum("asked again in" in line for line in told) == min(times, 2)
+    assert ("to a valid key" in told[-1]) == (times == 9)
+
+
+def test_a_first_round_that_is_refused_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key that is none is told at once, of jobs that are named, too."""
+    monkeypatch.chdir(tmp_path)
+    with serving(small()) as api, mock.patch.dict(os.environ, environment(api)):
+        os.environ["OPENAI_API_KEY"] = "sk-another"
+        for jobs in ([], ["--job", B]):
+            assert run([*WATCH, *jobs]) == ExitCode.USAGE
+            assert "to a valid key" in capsys.readouterr().err
+        assert len(api.asked) == 2
 
 
 def test_the_last_events_are_asked_for_again(tmp_path: Path) -> None:
