@@ -23,18 +23,26 @@ clock as (
     from lake_events
 ),
 
--- the order in time, but for what tells events of one moment and step apart: they have no gap
-marks as (
+told as (
     select
         job_id,
         created_at,
         order_step,
-        total_steps,
-        message,
-        lag(order_step) over among_all as step_before,
-        lead(order_step) over among_all as step_after
+        coalesce(
+            total_steps,
+            try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]+)', 1) as bigint)
+        ) as total_steps
     from stg_events
     where lifecycle = 'step' and not synthetic_time
+),
+
+-- the order in time, but for what tells events of one moment and step apart: they have no gap
+marks as (
+    select
+        *,
+        lag(order_step) over among_all as step_before,
+        lead(order_step) over among_all as step_after
+    from told
     window among_all as (partition by job_id order by created_at, order_step)
 ),
 
@@ -44,10 +52,7 @@ steps as (
         job_id,
         created_at,
         order_step,
-        coalesce(
-            total_steps,
-            try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]+)', 1) as bigint)
-        ) as total_steps,
+        total_steps,
         lead(created_at) over in_time as next_at,
         lead(order_step) over in_time as next_step,
         case when next_step <> order_step then epoch(next_at) - epoch(created_at) end as seconds
