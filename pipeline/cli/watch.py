@@ -42,7 +42,7 @@ class Duration(click.ParamType[float]):
         if not match:
             self.fail(f"{value!r} is no time span: write it as 15s, 2m or 1h.", param, ctx)
         if (span := float(match[1]) * _UNITS[match[2].lower()]) < LEAST_SECONDS:
-            self.fail("asking without a pause serves nobody: give 1s or more.", param, ctx)
+            self.fail(f"{value!r} leaves the server no pause: give 1s or more.", param, ctx)
         return span
 
 
