@@ -100,6 +100,21 @@ def _against_peers(
         yield Figure(f"{what}, against {rival}", result, wanted, not goal or speed >= goal)
 
 
+def documents(inputs: Inputs, rounds: int) -> Iterator[Figure]:
+    """One array of events, against the same events as lines."""
+    sources = {"array": inputs.array(), "lines": inputs.lines()}
+    lake = inputs.folder / "fresh"
+    commands = {n: lambda _, s=s: _ingest(s, emptied(lake)) for n, s in sources.items()}
+    runs = alternate(commands, rounds)
+    for ran in runs.values():
+        _expect(ran, "new", None)
+    sources["array"].unlink()
+    slower = ratio(runs["array"], runs["lines"])
+    seconds = typical(runs["array"]), typical(runs["lines"])
+    result = f"{slower:.2f} times their time ({seconds[0]:.2f} s, they {seconds[1]:.2f} s)"
+    yield Figure("one JSON array, against the same events as lines", result, "none set", True)
+
+
 def memory(inputs: Inputs, _: int) -> Iterator[Figure]:
     """Greatest memory of an ingest, and whether it grows with the input."""
     for name, source in (
@@ -230,7 +245,9 @@ def archive(inputs: Inputs, rounds: int) -> Iterator[Figure]:
     )
 
 
-PARTS = {p.__name__: p for p in (start, ingest, files, memory, large_lake, archive, views)}
+PARTS = {
+    p.__name__: p for p in (start, ingest, documents, files, memory, large_lake, archive, views)
+}
 
 
 def _ingest(source: Path, lake: Path) -> Sequence[str]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipeline.forms.bits import Bytes, Ints, ones_before, places, words_where
 from pipeline.forms.block import Block
+from pipeline.forms.structure import closes, is_bracket
 
 _QUOTE, _COMMA, _OPEN, _CLOSE = b'",{}'
 _WHITE = np.isin(np.arange(256), (9, 10, 13, 32))
@@ -73,9 +74,9 @@ def marks(block: Block) -> Marks:
     """Look at a block of at least one record."""
     data, bounds = block.data, block.bounds
     quotes = np.diff(ones_before(words_where(data, lambda piece: piece == _QUOTE), bounds))
-    brackets = places(words_where(data, _is_bracket))
+    brackets = places(words_where(data, is_bracket))
     kinds = data[brackets]
-    commas = _trailing_commas(data, brackets[(kinds & 0x07) == 0x05])  # ] is 0x5d, } is 0x7d
+    commas = _trailing_commas(data, brackets[closes(kinds)])
     first = np.searchsorted(brackets, bounds)
     count = np.diff(first)
     first = first[:-1]
@@ -93,13 +94,6 @@ def marks(block: Block) -> Marks:
     brackets = np.concatenate([brackets, np.zeros(4, dtype=brackets.dtype)])
     inner = np.stack([brackets[first + 1], brackets[first + 2] + 1])
     return Marks(quotes, flat, nested, inner)
-
-
-def _is_bracket(piece: Bytes) -> npt.NDArray[np.bool_]:
-    kind = piece | 0x20  # [ ] { }, and nothing else, pass the next three lines as zero
-    kind -= _OPEN
-    kind &= 0xFD
-    return kind == 0
 
 
 def _trailing_commas(data: Bytes, closing: Ints) -> Ints:

@@ -28,6 +28,7 @@ class Mutant:
 
 BESIDE = "tests/test_companions.py::test_"
 LAWS = "tests/test_laws.py::test_"
+STRUCTURE = "tests/test_structure.py::test_"
 PLACES = "tests/test_rejects.py::test_reason_place_and_bytes"
 READERS = "tests/test_normalise.py::test_"
 JOBS = "tests/test_attribution.py::test_"
@@ -358,6 +359,21 @@ MUTANTS = (
            "                if waiting.events == events:\n                    waiting.keep(first)\n"
            "                yield from", "                waiting.keep(first)\n"
            "                yield from", FUZZ + "mutated_records"),
+    Mutant("fuzz", "every backslash escapes what follows it", "pipeline/forms/structure.py",
+           "backslashes[nth % 2 == 0] + 1", "backslashes + 1", STRUCTURE + "inside_strings"),
+    Mutant("fuzz", "what follows the last event is taken for an object",
+           "pipeline/forms/structure.py", "few = min(count, len(ends) - 1)",
+           "few = min(count, len(starts) - 1)",
+           STRUCTURE + "many_at_a_time_are_those_found_one_by_one"),
+    Mutant("fuzz", "an array of events ends with a comma", "pipeline/forms/structure.py",
+           '.strip(_WHITE) == b"]"', '.strip(_WHITE + b",") == b"]"',
+           STRUCTURE + "many_at_a_time_are_those_found_one_by_one"),
+    Mutant("fuzz", "a run goes on beyond what may wait", "pipeline/forms/runs.py",
+           "most - index, \"right\"", "len(piece), \"right\"",
+           STRUCTURE + "a_run_takes_what_the_slow_way_takes"),
+    Mutant("fuzz", "records keep what stands between them", "pipeline/forms/waiting.py",
+           "+ np.arange(between)] = _SPACE", "+ np.arange(between)] += 0",
+           "tests/test_documents.py::test_page"),
     Mutant("fuzz", "offsets are of the file without its mark", "pipeline/lake/reading.py",
            "max_record_bytes, offset=skipped)", "max_record_bytes, offset=0)",
            FUZZ + "mutated_records"),

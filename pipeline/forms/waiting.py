@@ -15,6 +15,8 @@ from pipeline.forms.block import Block, Mark, Oversize
 from pipeline.forms.evidence import RootScope, Scope
 from pipeline.forms.window import Window
 
+_SPACE = 0x20
+
 
 class Waiting:
     """Records by their place in a window, each with the scope it stands in.
@@ -58,6 +60,14 @@ class Waiting:
         self.ends.append(end)
         self.taken = end
 
+    def add_events(self, starts: Ints, ends: Ints, scope: Scope) -> None:
+        """Add events that follow one another."""
+        self.enter(scope)
+        self.starts.frombytes(starts.tobytes())
+        self.ends.frombytes(ends.tobytes())
+        self.events += len(starts)
+        self.taken = int(ends[-1])
+
     def keep(self, first: int, kept: Iterable[int] = ()) -> None:
         """Forget the records from a position on, but for some, as far as they wait."""
         first = max(first, self.position)
@@ -93,19 +103,24 @@ class Waiting:
         self.starts, self.ends, self.scopes, self.bodies = array("q"), array("q"), [], {}
         for low, high in pairwise(edges):
             begin = int(starts[low])
-            text = memoryview(window.cut(begin, int(ends[high - 1])))
-            places = zip((starts[low:high] - begin).tolist(), (ends[low:high] - begin).tolist(),
-                         strict=True)  # fmt: skip
-            raws: list[bytes | memoryview] = [text[start:end] for start, end in places]
-            if bodies:
-                raws = [bodies.get(position + low + i, raw) for i, raw in enumerate(raws)]
+            text = window.cut(begin, int(ends[high - 1]))
+            inside = range(position + low, position + high)
+            own = [mark for mark in marks if mark.position in inside]
+            bounds = starts[low:high] - begin, ends[low:high] - begin
+            long = np.flatnonzero(sizes[low:high] > self._limit).tolist()
+            if not bodies and not long and (block := _in_place(text, *bounds)):
+                block.position, block.offsets, block.marks = inside.start, starts[low:high], own
+                yield block
+                continue
+            raws = [
+                text[start:end] for start, end in zip(*map(np.ndarray.tolist, bounds), strict=True)
+            ]
+            raws = [bodies.get(at, raw) for at, raw in zip(inside, raws, strict=True)]
             oversize = {}
-            for index in np.flatnonzero(sizes[low:high] > self._limit).tolist():
+            for index in long:
                 raw = raws[index]
                 oversize[index] = Oversize(len(raw), xxhash.xxh3_128_hexdigest(raw))
                 raws[index] = raw[:REJECT_PREFIX_BYTES]
-            inside = range(position + low, position + high)
-            own = [mark for mark in marks if mark.position in inside]
             yield _block(raws, position + low, starts[low:high], own, oversize)
 
     def lone(
@@ -133,8 +148,20 @@ class Waiting:
                 yield Mark(position, jobs, run=not jobs and isinstance(scope.stream, RootScope))
 
 
+def _in_place(text: bytes, starts: Ints, ends: Ints) -> Block | None:
+    """Records where they stand, and white space in between; None if little of a text is records."""
+    gaps = starts[1:] - ends[:-1]
+    between = int(gaps.sum())
+    if 2 * between > len(text):
+        return None
+    buffer = bytearray(text)
+    data = np.frombuffer(buffer, dtype=np.uint8)
+    data[np.repeat(ends[:-1] - np.cumsum(gaps) + gaps, gaps) + np.arange(between)] = _SPACE
+    return Block(data, np.append(starts, len(data)), 0, starts, buffer=buffer)
+
+
 def _block(
-    raws: list[bytes | memoryview] | list[bytes],
+    raws: list[bytes],
     position: int,
     offsets: Ints,
     marks: list[Mark],

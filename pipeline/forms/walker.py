@@ -7,7 +7,6 @@ the size limit. Arrays of events are read element by element and may have any si
 from __future__ import annotations
 
 import io
-import re
 from array import array
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -16,11 +15,11 @@ from pipeline import exact, shapes
 from pipeline.companions import found_in
 from pipeline.forms.block import Block
 from pipeline.forms.evidence import ArrayScope, ObjectScope, RootScope, Scope
+from pipeline.forms.runs import run_of_events
 from pipeline.forms.waiting import Waiting
-from pipeline.forms.window import Broken, TooLong, Window, scan, string_content
+from pipeline.forms.window import Broken, TooLong, Window, string_content
 from pipeline.shapes import MAX_NESTING
 
-_NEXT_OBJECT = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=\{)").match
 _BOM = "\xef\xbb\xbf"
 
 _Walk = Generator[Block, None, tuple[int, bool]]
@@ -165,7 +164,9 @@ class Walker:
             closed = window.char(at) == "]"
             while not closed:
                 if hot:
-                    at = self._run(at, scope, patience)
+                    at, closed = self._run(at, scope, patience)
+                    if closed:
+                        break
                 position, known, opening = waiting.next, waiting.events, window.char(at)
                 among = hot and known > events
                 at, found = yield from self._element(at, scope, among=among)
@@ -193,30 +194,13 @@ class Walker:
             waiting.add(begin, at, parent)
         return at, False
 
-    def _run(self, at: int, scope: Scope, patience: int) -> int:
-        """Take events as long as an object follows each; where the next element begins."""
-        window, waiting = self._window, self._waiting
-        text, base, index = window.text, window.base, at - window.base
-        starts, ends, is_event = waiting.starts, waiting.ends, shapes.is_event
-        waiting.enter(scope)
-        known = len(starts)
-        try:
-            while index <= patience:
-                value, end = scan(text, index)
-                if type(value) is not dict or not is_event(value):
-                    break
-                follows = _NEXT_OBJECT(text, end)
-                if follows is None:
-                    break
-                starts.append(base + index)
-                ends.append(base + end)
-                index = follows.end()
-        except (StopIteration, ValueError, RecursionError):
-            pass  # cut off by the window, or odd: the careful way takes it from here
-        if len(starts) > known:
-            waiting.events += len(starts) - known
-            waiting.taken = ends[-1]
-        return base + index
+    def _run(self, at: int, scope: Scope, patience: int) -> tuple[int, bool]:
+        """Take events as far as it goes quickly: where the next element is, or the end bracket."""
+        base = self._window.base
+        starts, ends, index, closed = run_of_events(self._window.text, at - base, patience)
+        if len(starts):
+            self._waiting.add_events(starts + base, ends + base, scope)
+        return base + index, closed
 
     def _object(self, at: int, parent: Scope) -> _Walk:
         """An object, member by member: an event, something with events inside, or neither."""

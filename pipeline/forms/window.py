@@ -13,10 +13,12 @@ from pipeline.forms.lines import Readable
 from pipeline.shapes import LONGEST_ESCAPE, bare, is_cut
 
 MAX_READ_BYTES = 16 << 20
-_SPACE = re.compile(r"[ \t\n\r]*")
-_STRUCTURE = re.compile(r'["\[\]{}]')
-_STRING_END = re.compile(r'["\\]')
-_SCALAR_END = re.compile(r"[ \t\n\r,\]}]")
+_SHORT_BYTES = 1 << 12
+"""So much is read as a value first, and more only where it is longer."""
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_STRUCTURE = re.compile(rb'["\[\]{}]')
+_STRING_END = re.compile(rb'["\\]')
+_SCALAR_END = re.compile(rb"[ \t\n\r,\]}]")
 
 # Every JSONDecoder has scan_once, but the stubs do not know it: neither here nor two lines below.
 scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
@@ -47,10 +49,10 @@ def string_content(literal: bytes) -> bytes:
 
 
 class Window:
-    """Part of a stream as text, a character a byte, addressed by offsets in the source [byte].
+    """Part of a stream, addressed by offsets in the source [byte].
 
-    UTF-8 keeps all bytes of structure apart from those of content, so the decoding to single
-    characters is sound, and offsets need no translation.
+    Values are read a character a byte: UTF-8 keeps all bytes of structure apart from those of
+    content, so that is sound, and offsets need no translation.
     """
 
     def __init__(self, stream: Readable, limit: int, offset: int, chunk: int) -> None:
@@ -62,7 +64,7 @@ class Window:
             offset: what the stream's first byte counts as [byte].
             chunk: the least to read at once [byte].
         """
-        self.text = ""
+        self.text = bytearray()
         self.base = offset
         self.ended = False
         self._stream, self._limit, self._chunk = stream, limit, chunk
@@ -72,16 +74,16 @@ class Window:
         size = max(self._chunk, min(len(self.text), MAX_READ_BYTES))
         piece = self._stream.read(size)
         self.ended = not piece
-        self.text += piece.decode("latin-1")
+        self.text += piece
 
     def drop(self, at: int) -> None:
         """Forget what stands before a place."""
-        self.text = self.text[at - self.base :]
+        del self.text[: at - self.base]
         self.base = at
 
     def cut(self, start: int, end: int) -> bytes:
         """The bytes between two places."""
-        return self.text[start - self.base : end - self.base].encode("latin-1")
+        return bytes(memoryview(self.text)[start - self.base : end - self.base])
 
     def space(self, at: int) -> int:
         """The next place that is not white space."""
@@ -97,7 +99,7 @@ class Window:
         """The character at a place; empty at the end."""
         while at - self.base >= len(self.text) and not self.ended:
             self.more()
-        return self.text[at - self.base : at - self.base + 1]
+        return self.text[at - self.base : at - self.base + 1].decode("latin-1")
 
     def value(self, at: int) -> tuple[Any, int]:
         """The JSON value at a place, and where it ends.
@@ -107,30 +109,36 @@ class Window:
             TooLong: it does not end within the limit.
             RecursionError: it nests deeper than Python's json follows.
         """
-        scanner = scan
+        scanner, size = scan, _SHORT_BYTES
         while True:
             index = at - self.base
+            text = self.text[index : index + size].decode("latin-1")
+            whole = index + size >= len(self.text)
             try:
-                value, end = scanner(self.text, index)
+                value, end = scanner(text, 0)
             except StopIteration as stop:
-                self._failed("Expecting value", stop.value)
+                self._failed("Expecting value", text, stop.value, ended=whole and self.ended)
             except json.JSONDecodeError as error:
-                self._failed(error.msg, error.pos)
+                self._failed(error.msg, text, error.pos, ended=whole and self.ended)
             except ValueError:  # an integer of thousands of digits
                 scanner = _any_digits
                 continue
             else:
-                if end < len(self.text) or self.ended or self.text[end - 1] in '"]}':
-                    return value, self.base + end
-            if len(self.text) - index > self._limit:
+                if end < len(text) or (whole and self.ended) or text[end - 1] in '"]}':
+                    return value, at + end
+            if not whole:
+                size *= 8
+                continue
+            if len(text) > self._limit:
                 raise TooLong
             self.more()
 
-    def _failed(self, message: str, index: int) -> None:
+    @staticmethod
+    def _failed(message: str, text: str, index: int, *, ended: bool) -> None:
         """Pass over a failure that more text may mend."""
-        if self.ended:
-            raise Broken(cut=is_cut(self.text, message, index))
-        if not message.startswith("Unterminated") and index + LONGEST_ESCAPE < len(self.text):
+        if ended:
+            raise Broken(cut=is_cut(text, message, index))
+        if not message.startswith("Unterminated") and index + LONGEST_ESCAPE < len(text):
             raise Broken(cut=False)
 
     def key(self, at: int) -> tuple[str, int]:
@@ -203,7 +211,7 @@ class Window:
         digest, kept, length, blank = xxhash.xxh3_128(), bytearray(), 0, b""
         while True:
             end = brackets.end(self.text) if brackets else None
-            piece = self.text[:end].encode("latin-1")
+            piece = bytes(self.text[:end])
             self.drop(self.base + len(piece))
             if brackets is None:
                 piece, body = blank + piece, (blank + piece).rstrip(b" \t\r\n")
@@ -222,10 +230,10 @@ class _Brackets:
     def __init__(self) -> None:
         self._depth, self._in_string, self._begun, self._escaped = 0, False, False, False
 
-    def end(self, text: str) -> int | None:
+    def end(self, text: bytes | bytearray) -> int | None:
         """Where the value ends in this piece; None where it goes on."""
         at = 0
-        if text and not self._begun and text[0] not in '"[{':
+        if text and not self._begun and text[0] not in b'"[{':
             scalar = _SCALAR_END.search(text)
             return scalar.start() if scalar else None
         self._begun = self._begun or bool(text)
@@ -234,13 +242,13 @@ class _Brackets:
         while found := (_STRING_END if self._in_string else _STRUCTURE).search(text, at):
             at = found.end()
             mark = found[0]
-            if mark == "\\":
+            if mark == b"\\":
                 self._escaped = at == len(text)
                 at += 1
-            elif mark == '"':
+            elif mark == b'"':
                 self._in_string = not self._in_string
             else:
-                self._depth += 1 if mark in "[{" else -1
+                self._depth += 1 if mark in b"[{" else -1
             if not self._in_string and self._depth <= 0:
                 return at
         return None
