@@ -31,6 +31,7 @@ LAWS = "tests/test_laws.py::test_"
 PLACES = "tests/test_rejects.py::test_reason_place_and_bytes"
 READERS = "tests/test_normalise.py::test_"
 JOBS = "tests/test_attribution.py::test_"
+DUMPS = "tests/test_dumps.py::test_"
 STORE = "tests/test_lake.py::test_"
 ODD = "pipeline/lake/odd.py"
 REGULAR = "sql/normalise/regular.sql"
@@ -748,7 +749,37 @@ MUTANTS = (
            "tests/test_timeline.py::test_no_text_of_an_event_leaves_the_script_of_a_page"),
     Mutant("dumps", "a dump does not tell its end", "pipeline/lake/ingest.py",
            "commit.last_event_at = last_event_at(", "last_event_at(",
-           "tests/test_dumps.py::test_a_later_dump_of_another_job_says_nothing"),
+           DUMPS + "a_later_dump_of_another_job_says_nothing"),
+    Mutant("dumps", "what is passed over is not noted", "pipeline/lake/ingest.py",
+           "store.ledger.see_sources(passed, commit.id, commit.last_event_at)", "pass",
+           DUMPS + "a_file_that_is_passed_over_was_seen"),
+    Mutant("dumps", "what was passed over is noted, and not shown", "pipeline/lake/ledger.py",
+           'self.rewritten.add("sources")', "pass",
+           DUMPS + "a_copy_was_seen_as_its_original"),
+    Mutant("dumps", "views do not ask who saw a file", "sql/views/staging/stg_dumps.sql",
+           "greatest(brought.last_event_at, seen.last_event_at)", "brought.last_event_at",
+           DUMPS + "a_file_that_is_passed_over_was_seen"),
+    Mutant("dumps", "what a rival commits meanwhile is not seen", "pipeline/lake/ingest.py",
+           'reading.status = "known"\n            readings', 'pass\n            readings',
+           DUMPS + "seen_while_others_commit"),
+    Mutant("dumps", "a commit sees what it brings", "sql/lake/see_sources.sql",
+           "sources.commit_id <> :commit_id", "true",
+           DUMPS + "a_copy_was_seen_as_its_original"),
+    Mutant("dumps", "whatever a file was once is the file", "sql/lake/see_sources.sql",
+           "contents.content_hash = sources.content_hash", "true",
+           DUMPS + "a_file_that_grew_is_of_the_dump_it_grew_in"),
+    Mutant("dumps", "the last to see a file counts, not the latest dump",
+           "sql/lake/see_sources.sql", ":last_event_at > coalesce(", "'9' > coalesce(",
+           DUMPS + "a_dump_that_ends_before_moves_nothing"),
+    Mutant("dumps", "who saw a file is forgotten for the next to see it",
+           "sql/lake/see_sources.sql", "(sources.commit_id, sources.seen_commit_id)",
+           "(sources.commit_id)", DUMPS + "a_dump_that_ends_before_moves_nothing"),
+    Mutant("dumps", "a file that grew was seen as it is now", "sql/lake/put_source.sql",
+           "seen_commit_id = null", "seen_commit_id = seen_commit_id",
+           DUMPS + "a_file_that_grew_is_of_the_dump_it_grew_in"),
+    Mutant("dumps", "lakes of version 3 are not brought up to date", "pipeline/lake/ledger.py",
+           'if "seen_commit_id" not in known:', "if False:",
+           DUMPS + "lakes_of_version_3_are_brought_up_to_date"),
     Mutant("restarts", "what they threw away stays in the curve",
            "sql/views/staging/stg_retold.sql",
            "when told_at <= last_again_at", "when false and told_at <= last_again_at",
