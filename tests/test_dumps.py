@@ -259,3 +259,20 @@ def made_older(lake: Lake) -> None:
         pq.write_table(older, file)
     store.ledger._db.execute("alter table sources drop column seen_commit_id")
     store.ledger._db.execute("update meta set value = '3' where key = 'lake_version'")
+
+
+def test_a_known_file_costs_one_question(tmp_path: Path) -> None:
+    """A thousand files that are passed over are noted by one statement, and asked for once each."""
+    counts, jobs = [], [training(f"ftjob-{n:024}", 1, START + n) for n in range(14)]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([folder_of(tmp_path / "few", a=jobs[0])])
+        files = {f"m{n}": job for n, job in enumerate(jobs[1:12])}
+        lake.ingest([folder_of(tmp_path / "many", **files)])
+        for folder, job in (("few", jobs[12]), ("many", jobs[13])):
+            asked: list[str] = []
+            lake._store.ledger._db.set_trace_callback(asked.append)
+            lake.ingest([folder_of(tmp_path / folder, new=job)])
+            lake._store.ledger._db.set_trace_callback(None)
+            counts.append(sum("from contents" in s or "update sources" in s for s in asked))
+        assert counts == [2 + 1, 12 + 1]
+        assert seen(lake).count(4) == 11

@@ -145,10 +145,10 @@ def _open(store: Store, reading: Reading, folder: Path, seen: set[str], version:
     except OSError as error:
         reading.refuse(Refused(f"{error.strerror or error}: make it readable"))
         return
-    if reading.source_id in seen or (
-        version and store.ledger.known(reading.content_hash, reading.hint)
-    ):
+    known = store.ledger.known(reading.content_hash, reading.hint) if version else None
+    if known or reading.source_id in seen:
         reading.status = "known"
+        reading.kept_none = known is not None and not known["rejects"]
     elif version:  # in an empty lake, nothing grows
         recognise_growth(store, reading)
 

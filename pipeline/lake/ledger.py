@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -212,11 +213,12 @@ class Ledger(Questions):
         """
         if not passed or last_event_at is None:
             return
-        self._db.execute("create temp table if not exists passed (content_hash text, hint text)")
-        self._db.execute("delete from passed")
-        self._db.executemany("insert into passed values (?, ?)", passed)
-        values = {"commit_id": commit_id, "last_event_at": _told(last_event_at)}
-        values["reader_version"] = READER_VERSION
+        values = {
+            "passed": json.dumps(passed),
+            "reader_version": READER_VERSION,
+            "commit_id": commit_id,
+            "last_event_at": _told(last_event_at),
+        }
         if self._db.execute(sql_text("lake/see_sources"), values).rowcount:
             self.rewritten.add("sources")
 

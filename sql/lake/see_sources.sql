@@ -1,9 +1,14 @@
 -- Question: which known sources are in the dump that this commit read, and in none that ends later?
 -- Grain:    one row per source that was passed over
--- Reads:    passed (content_hash, hint), contents, commits
+-- Reads:    :passed (a list of [content_hash, hint], as JSON), contents, commits (run by SQLite)
 -- Caveat:   by the content it has now: an earlier self of a file that grew is not the file.
 update sources set seen_commit_id = :commit_id
-from passed
+from (
+    select
+        json_extract(value, '$[0]') as content_hash,
+        json_extract(value, '$[1]') as hint
+    from json_each(:passed)
+) as passed
 inner join contents
     on passed.content_hash = contents.content_hash
     and passed.hint = contents.hint
