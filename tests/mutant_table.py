@@ -151,8 +151,8 @@ MUTANTS = (
            'if name != job:', "if False:", LAWS + "lossless"),
     # -- repeat
     Mutant("repeat", "a job given does not count", INGEST,
-           "        version and store.ledger.known(reading.content_hash, reading.hint)",
-           '        version and store.ledger.known(reading.content_hash, "")',
+           "store.ledger.known(reading.content_hash, reading.hint) if version",
+           'store.ledger.known(reading.content_hash, "") if version',
            STORE + "the_same_file_again"),
     Mutant("repeat", "what the lake holds is not looked at", "pipeline/lake/change.py",
            "if held or taken.pending or names.jobs or settle.repeats(self._folder, fresh):",
