@@ -9,9 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-LAKE_VERSION = 3
-"""Layout of the lake on disk. A lake with a greater number is refused, one with a smaller brought
-up to date."""
+LAKE_VERSION = 4
+"""Layout of the lake on disk: greater ones are refused, smaller ones brought up to date."""
 
 READER_VERSION = 2
 """Raised when the same bytes would be read differently: known sources are then read again."""
@@ -271,6 +270,7 @@ SOURCES = pa.schema(
         pa.field("companions", pa.int64(), nullable=False),
         pa.field("commit_id", pa.int64(), nullable=False),
         pa.field("ingested_at", _TIME, nullable=False),
+        pa.field("seen_commit_id", pa.int64()),
     ]
 )
 """One row per source; records = events + companions + duplicates + rejects + ignored + blank."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,17 @@ def add(table: str, **fields: Any) -> Callable[[Lake], None]:
     return lambda lake: lake[table].append(lake[table][-1] | fields)
 
 
+def seen_by(end: datetime) -> Callable[[Lake], None]:
+    """A fault: a later commit saw the source, in a dump that ends too early."""
+
+    def fault(lake: Lake) -> None:
+        lake["commits"][0]["last_event_at"] = NOW
+        lake["sources"][0]["seen_commit_id"] = 2
+        lake["commits"].append(lake["commits"][0] | {"commit_id": 2, "last_event_at": end})
+
+    return fault
+
+
 FAULTS = [
     ("events_are_unique", add("events")),
     ("events_are_complete", put("events", created_at=datetime(1969, 12, 31, tzinfo=UTC))),
@@ -160,6 +171,9 @@ FAULTS = [
     ("misfits_are_known", put("events", misfits=["loss"])),
     ("misfits_are_known", put("events", train_loss=0.5)),
     ("commits_count_the_lake", put("commits", events=1)),
+    ("sources_are_seen_later", put("sources", seen_commit_id=1)),
+    ("sources_are_seen_later", put("sources", seen_commit_id=2)),
+    ("sources_are_seen_later", seen_by(NOW - timedelta(1))),
 ]
 
 
@@ -185,6 +199,15 @@ def test_each_fault_is_found(check: str, fault: Callable[[Lake], None], tmp_path
     lake = copy.deepcopy(SOUND)
     fault(lake)
     assert check in broken(lake, tmp_path)
+
+
+def test_a_source_may_be_seen_later(tmp_path: Path) -> None:
+    """By a commit whose dump ends after that of the commit that brought it, as of none told."""
+    lake = copy.deepcopy(SOUND)
+    seen_by(NOW + timedelta(1))(lake)
+    assert broken(lake, tmp_path) == {}
+    del lake["commits"][0]["last_event_at"]
+    assert broken(lake, tmp_path) == {}
 
 
 def test_every_check_can_fail() -> None:

@@ -276,7 +276,8 @@ def age(path: Path) -> None:
     """Make a lake what version 1 left behind."""
     store = Store(path, create=False)
     db = store.ledger._db
-    for table, lacks in (("sources", "companions"), ("commits", "last_event_at")):
+    lacking = {"sources": ["companions", "seen_commit_id"], "commits": ["last_event_at"]}
+    for table, lacks in lacking.items():
         for file in [*store.live(table), store.empty(table)]:
             older = pq.read_table(file).drop_columns(lacks)
             file.chmod(0o600)
@@ -284,8 +285,9 @@ def age(path: Path) -> None:
     store.empty("companions").unlink()
     (path / "companions").rmdir()
     db.execute("alter table sources drop column companions")
+    db.execute("alter table sources drop column seen_commit_id")
     db.execute("alter table segments drop column speaks")
     db.execute("alter table commits drop column last_event_at")
     db.execute("update meta set value = '1' where key = 'lake_version'")
-    assert LAKE_VERSION == 3
+    assert LAKE_VERSION == 4
     store.ledger.close()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dumps import A, B, an_event
+import duckdb
+import pyarrow.parquet as pq
+from dumps import A, B, C, an_event
 
 from pipeline import open_lake
+from pipeline.contract import LAKE_VERSION
 from pipeline.lake.lake import Lake
 
 HOUR = 3600
@@ -36,7 +41,8 @@ def written(path: Path, *jobs: list[dict[str, Any]]) -> Path:
 
 def silent(lake: Lake) -> list[str]:
     """The jobs that are silent."""
-    return lake.sql("select job_id from stalls where kind = 'silent'")["job_id"].to_list()
+    query = "select job_id from stalls where kind = 'silent' order by job_id"
+    return lake.sql(query)["job_id"].to_list()
 
 
 START = 1_700_000_000
@@ -80,3 +86,193 @@ def test_a_time_stamp_out_of_place_stays_in_its_dump(tmp_path: Path) -> None:
         lake.ingest([written(tmp_path / "both.jsonl", EARLY, LATE)])
         lake.ingest([written(tmp_path / "odd.jsonl", odd)])
         assert silent(lake) == [A]
+
+
+# -- files that were known, and are passed over ---------------------------------------------------
+
+
+def seen(lake: Lake) -> list[int | None]:
+    """By which commit each source was seen, but for the one that brought it."""
+    query = "select seen_commit_id from lake_sources order by commit_id, path"
+    return lake.sql(query)["seen_commit_id"].to_list()
+
+
+def folder_of(path: Path, **files: list[dict[str, Any]]) -> Path:
+    """A folder with a dump for each job, written into what it holds already."""
+    path.mkdir(exist_ok=True)
+    for name, job in files.items():
+        written(path / f"{name}.jsonl", job)
+    return path
+
+
+def test_a_file_that_is_passed_over_was_seen(tmp_path: Path) -> None:
+    """What polls find of a job that hangs is what one command finds, in plain DuckDB too."""
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "once") as once:
+        lake.ingest([folder_of(tmp_path / "dumps", a=EARLY, b=LATE[:2])])
+        assert silent(lake) == [A]
+        for end in (20, None):
+            dumps = folder_of(tmp_path / "dumps", b=LATE[:end])
+            statuses = [source.status for source in lake.ingest([dumps]).sources]
+            assert statuses == ["known", "grown"]
+        once.ingest([dumps])
+        for view in ("stalls", "throughput"):
+            assert lake.view(view).equals(once.view(view))
+        assert lake.view("stalls")["until"].to_list() == [at(LATE[-1])]
+        assert seen(lake) == [3, None]
+        assert lake.verify().findings == []
+        lake.compact(keep_hours=0)
+        assert silent(lake) == [A]
+        with duckdb.connect() as con:
+            con.execute(lake.snapshot(only=["stg_dumps"])[0])
+            assert con.sql("select job_id, ended_at from stg_dumps order by job_id").fetchall() == [
+                (job, at(LATE[-1])) for job in (A, B)
+            ]
+
+
+def at(event: dict[str, Any]) -> datetime:
+    """When an event happened."""
+    return datetime.fromtimestamp(event["created_at"], UTC)
+
+
+def test_nothing_new_is_no_dump(tmp_path: Path) -> None:
+    """Files that are all known commit nothing, and are of no moment."""
+    with open_lake(tmp_path / "lake") as lake:
+        for name, job in (("a", EARLY), ("b", LATE)):
+            lake.ingest([folder_of(tmp_path / name, **{name: job})])
+        lake.ingest([tmp_path / "a", tmp_path / "b"])
+        assert silent(lake) == []
+        assert seen(lake) == [None, None]
+        assert len(lake.view("history")) == 2
+
+
+def test_a_copy_was_seen_as_its_original(tmp_path: Path) -> None:
+    """The content counts, wherever it lies; one file twice in a command is seen by it once."""
+    a = written(tmp_path / "a.jsonl", EARLY)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([a, written(tmp_path / "twin.jsonl", EARLY)])
+        assert seen(lake) == [None]
+        lake.ingest([written(tmp_path / "copy.jsonl", EARLY), folder_of(tmp_path / "b", b=LATE)])
+        assert silent(lake) == [A]
+        assert seen(lake) == [2, None]
+
+
+def test_a_dump_that_ends_before_moves_nothing(tmp_path: Path) -> None:
+    """What is read late and happened long ago makes no job less silent, and writes nothing anew."""
+    past, between, later = (
+        training(f"ftjob-{letter * 24}", 3, START + hours * HOUR)
+        for letter, hours in (("C", -1), ("D", 5), ("E", 9))
+    )
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([folder_of(tmp_path / "dumps", a=EARLY, b=LATE)])
+        parts = lake._store.live("sources")
+        lake.ingest([folder_of(tmp_path / "dumps", c=past)])
+        assert (silent(lake), seen(lake)) == ([A], [None] * 3)
+        assert parts == lake._store.live("sources")[:1]
+        lake.ingest([folder_of(tmp_path / "e", e=later), tmp_path / "dumps" / "b.jsonl"])
+        assert silent(lake) == [A, B]
+        lake.ingest([folder_of(tmp_path / "dumps", d=between)])
+        assert (silent(lake), seen(lake)) == ([A, B], [4, 3, 4, None, None])
+
+
+def test_a_file_that_grew_is_of_the_dump_it_grew_in(tmp_path: Path) -> None:
+    """Whatever saw its earlier self: it goes on. A copy of that self is not it any more."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([folder_of(tmp_path / "dumps", a=EARLY)])
+        lake.ingest([folder_of(tmp_path / "dumps", b=LATE)])
+        assert silent(lake) == [A]
+        longer = training(A, 41, START)
+        lake.ingest([folder_of(tmp_path / "dumps", a=longer) / "a.jsonl"])
+        assert (silent(lake), seen(lake)) == ([], [None, None])
+        assert lake.verify().findings == []
+        old = written(tmp_path / "old.jsonl", EARLY)
+        statuses = lake.ingest([old, folder_of(tmp_path / "c", c=LATE[:30])]).sources
+        assert [source.status for source in statuses] == ["known", "new"]
+        assert (silent(lake), seen(lake)) == ([], [None] * 3)
+
+
+def test_other_commands_read_no_dump(tmp_path: Path) -> None:
+    """Neither do assign, replay and compact see a file, nor does assign part a job from its own."""
+    nameless, path = EARLY[1:], tmp_path / "dumps" / "a.jsonl"
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([folder_of(tmp_path / "dumps", a=nameless)])
+        lake.ingest([written(tmp_path / "b.jsonl", LATE)])
+        lake.assign(str(path), A)
+        lake.replay_rejects()
+        lake.compact()
+        (tmp_path / "out.jsonl").write_text("".join(f"{e}\n" for e in lake.export_events(B)))
+        assert (silent(lake), seen(lake)) == ([], [None, None])
+        lake.ingest([path, tmp_path / "out.jsonl"])  # an export that is read is a dump
+        assert silent(lake) == [A]
+        lake.assign(str(path), C, force=True)
+        assert silent(lake) == [C]
+
+
+def test_seen_while_others_commit(tmp_path: Path) -> None:
+    """What another process commits meanwhile was seen; what it reads on in was not."""
+    jobs = {"a": EARLY, "b": LATE, "c": training(C, 40, START + 4 * HOUR)}
+    a, b, c = (written(tmp_path / f"{name}.jsonl", job) for name, job in jobs.items())
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
+
+        def meanwhile(work: Callable[[], object], *paths: Path) -> list[str]:
+            """The statuses of an ingest between whose reading and commit a rival works."""
+            writing = lake._store.ledger.writing
+
+            def late(waiting: Any = None, **task: str) -> Any:
+                lake._store.ledger.writing = writing  # type: ignore[method-assign]
+                work()
+                return writing(waiting, **task)
+
+            lake._store.ledger.writing = late  # type: ignore[method-assign]
+            return [source.status for source in lake.ingest(list(paths)).sources]
+
+        assert meanwhile(lambda: rival.ingest([a]), a, b) == ["known", "new"]
+        assert (silent(lake), seen(lake)) == ([A], [2, None])
+
+        def read_on() -> None:
+            rival.ingest([written(a, training(A, 41, START))])
+
+        assert meanwhile(read_on, a, c) == ["known", "new"]
+        assert (silent(lake), seen(lake)) == ([], [None] * 3)
+        assert lake.verify().findings == []
+
+
+def test_lakes_of_version_3_are_brought_up_to_date(tmp_path: Path) -> None:
+    """Of a lake that did not note what was passed over all is as it was; it notes from then on."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([folder_of(tmp_path / "dumps", a=EARLY)])
+        made_older(lake)
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake._store.ledger.lake_version() == LAKE_VERSION
+        assert (silent(lake), seen(lake)) == ([], [None])
+        assert lake.verify().findings == []
+        lake.ingest([folder_of(tmp_path / "dumps", b=LATE)])
+        assert (silent(lake), seen(lake)) == ([A], [3, None])
+        assert lake.verify().findings == []
+
+
+def made_older(lake: Lake) -> None:
+    """Make a lake what version 3 left behind."""
+    store = lake._store
+    for file in [*store.live("sources"), store.empty("sources")]:
+        older = pq.read_table(file).drop_columns("seen_commit_id")
+        file.chmod(0o600)
+        pq.write_table(older, file)
+    store.ledger._db.execute("alter table sources drop column seen_commit_id")
+    store.ledger._db.execute("update meta set value = '3' where key = 'lake_version'")
+
+
+def test_a_known_file_costs_one_question(tmp_path: Path) -> None:
+    """A thousand files that are passed over are noted by one statement, and asked for once each."""
+    counts, jobs = [], [training(f"ftjob-{n:024}", 1, START + n) for n in range(14)]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([folder_of(tmp_path / "few", a=jobs[0])])
+        files = {f"m{n}": job for n, job in enumerate(jobs[1:12])}
+        lake.ingest([folder_of(tmp_path / "many", **files)])
+        for folder, job in (("few", jobs[12]), ("many", jobs[13])):
+            asked: list[str] = []
+            lake._store.ledger._db.set_trace_callback(asked.append)
+            lake.ingest([folder_of(tmp_path / folder, new=job)])
+            lake._store.ledger._db.set_trace_callback(None)
+            counts.append(sum("from contents" in s or "update sources" in s for s in asked))
+        assert counts == [2 + 1, 12 + 1]
+        assert seen(lake).count(4) == 11

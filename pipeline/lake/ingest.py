@@ -102,8 +102,8 @@ def ingest(
             readings, taken = read(folder, on_sight=True)
         except Misjudged:
             readings, taken = read(folder, on_sight=False)
-        fresh = [r for r in readings if r.status in ("new", "grown")]
-        reports = _commit(store, folder, fresh, taken, version, waiting) if fresh else {}
+        is_new = any(r.status in ("new", "grown") for r in readings)
+        reports = _commit(store, folder, readings, taken, version, waiting) if is_new else {}
     store.write_script()
     told = [r.source_id for r in readings if id(r) in reports]
     plain = plain_reports(store, (r for r in readings if id(r) not in reports), told)
@@ -145,10 +145,10 @@ def _open(store: Store, reading: Reading, folder: Path, seen: set[str], version:
     except OSError as error:
         reading.refuse(Refused(f"{error.strerror or error}: make it readable"))
         return
-    if reading.source_id in seen or (
-        version and store.ledger.known(reading.content_hash, reading.hint)
-    ):
+    known = store.ledger.known(reading.content_hash, reading.hint) if version else None
+    if known or reading.source_id in seen:
         reading.status = "known"
+        reading.kept_none = known is not None and not known["rejects"]
     elif version:  # in an empty lake, nothing grows
         recognise_growth(store, reading)
 
@@ -215,7 +215,7 @@ def _house(
 def _commit(
     store: Store,
     folder: Path,
-    readings: list[Reading],
+    found: list[Reading],
     taken: Taken,
     version: int,
     waiting: Callable[[str], None] | None,
@@ -225,11 +225,12 @@ def _commit(
     Args:
         store: the lake.
         folder: for staged files.
-        readings: what was read.
+        found: what was read, and what was passed over.
         taken: what was staged of it.
         version: of the lake before anything was read.
         waiting: called when another process holds the lock.
     """
+    readings = [r for r in found if r.status in ("new", "grown")]
     with store.ledger.writing(waiting):
         others = store.ledger.version() != version
         commit = Commit(store, folder, "ingest")
@@ -261,6 +262,8 @@ def _commit(
         store.ledger.put_sources(rows)
         store.ledger.put_contents(contents)
         store.ledger.put_streams(streams)
+        passed = [(r.content_hash, r.hint) for r in found if r.status == "known"]
+        store.ledger.see_sources(passed, commit.id, commit.last_event_at)
         own = {row["source_id"] for row in rows}
         change.recount(settled, own)
         commit.finish()

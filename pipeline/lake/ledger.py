@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -141,6 +142,10 @@ class Ledger(Questions):
         known = {row["name"] for row in self._db.execute("pragma table_info(sources)")}
         if "companions" not in known:
             self._db.execute("alter table sources add column companions integer not null default 0")
+        if "seen_commit_id" not in known:
+            self._db.execute(
+                "alter table sources add column seen_commit_id integer references commits"
+            )
         known = {row["name"] for row in self._db.execute("pragma table_info(segments)")}
         if "speaks" not in known:
             self._db.execute("alter table segments add column speaks integer")
@@ -165,8 +170,7 @@ class Ledger(Questions):
 
     def end_commit(self, commit_id: int, last_event_at: datetime | None) -> None:
         """Fill in what the lake holds after the commit, and when what it read ends."""
-        told = last_event_at and last_event_at.isoformat()
-        values = {"commit_id": commit_id, "last_event_at": told}
+        values = {"commit_id": commit_id, "last_event_at": _told(last_event_at)}
         self._db.execute(sql_text("lake/end_commit"), values)
 
     def add_segment(self, name: str, staged: Staged, size: int, commit_id: int) -> None:
@@ -196,6 +200,27 @@ class Ledger(Questions):
         (after,) = self._db.execute("select count(*) from sources").fetchone()
         if after - before < len(rows):
             self.rewritten |= {"sources", "streams"}
+
+    def see_sources(
+        self, passed: Sequence[tuple[str, str]], commit_id: int, last_event_at: datetime | None
+    ) -> None:
+        """Note the sources that a commit passed over, as known, beside what it read.
+
+        Args:
+            passed: their contents: (content hash, hint).
+            commit_id: the commit.
+            last_event_at: when what it read ends; where nothing tells, nothing is noted.
+        """
+        if not passed or last_event_at is None:
+            return
+        values = {
+            "passed": json.dumps(passed),
+            "reader_version": READER_VERSION,
+            "commit_id": commit_id,
+            "last_event_at": _told(last_event_at),
+        }
+        if self._db.execute(sql_text("lake/see_sources"), values).rowcount:
+            self.rewritten.add("sources")
 
     def put_contents(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Remember contents as known: (content hash, hint, source id)."""
@@ -237,6 +262,10 @@ def _read_only(path: Path) -> str:
     busy = path.with_name(f"{path.name}-wal")
     quiet = not busy.exists() or busy.stat().st_size == 0
     return f"{path.as_uri()}?mode=ro" + ("&immutable=1" if quiet else "")
+
+
+def _told(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def now() -> datetime:

@@ -58,6 +58,8 @@ class Reading:
     max_expansion: int = DEFAULT_MAX_EXPANSION
     """How many times as long as a compressed file its content may be."""
     status: str = "new"
+    kept_none: bool = False
+    """It is known, and the lake keeps no reject of it."""
     problem: str | None = None
     content_hash: str = ""
     size: int = 0

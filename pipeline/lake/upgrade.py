@@ -2,6 +2,7 @@
 
 Version 2: a table of companions, and their number in each source.
 Version 3: whether messages of a segment tell steps, and when what a commit read ends.
+Version 4: which later commit passed over a source.
 """
 
 from __future__ import annotations

@@ -56,7 +56,9 @@ create table sources (
     ignored_kinds text not null,
     companions integer not null default 0,
     commit_id integer not null references commits,
-    ingested_at text not null
+    ingested_at text not null,
+    seen_commit_id integer references commits -- the later ingest that passed over it, of several
+    -- the one whose dump ends last
 ) strict;
 create index sources_path on sources (path);
 

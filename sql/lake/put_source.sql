@@ -24,4 +24,5 @@ on conflict (source_id) do update set
     ignored_kinds = excluded.ignored_kinds,
     companions = excluded.companions,
     commit_id = excluded.commit_id,
-    ingested_at = excluded.ingested_at
+    ingested_at = excluded.ingested_at,
+    seen_commit_id = null -- it was its earlier self that was seen
