@@ -676,6 +676,9 @@ MUTANTS = (
            "failure.status == 403 and path.startswith(_FILES)",
            "tests/archive/test_archive_outage.py::"
            "test_a_key_that_may_not_read_files_brings_the_rest"),
+    Mutant("archive", "one refusal of a named job ends a run", "pipeline/archive/run.py",
+           "if len(refused) == len(wanted):", "if refused:",
+           "tests/archive/test_archive_outage.py::test_one_refusal_of_a_named_job_ends_nothing"),
     Mutant("archive", "one refusal ends a run", "pipeline/archive/outage.py",
            "REFUSED_IN_A_ROW = 3", "REFUSED_IN_A_ROW = 1",
            "tests/archive/test_archive_outage.py::test_one_refusal_ends_nothing"),
