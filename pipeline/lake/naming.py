@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,13 +55,13 @@ def name_streams(
     con: duckdb.DuckDBPyConnection,
     unattributed: Iterable[str],
     has_pending: bool,
-    ties: Mapping[str, str],
+    ties: Iterable[tuple[str, str]],
 ) -> Names:
     """Name pending streams, and rename unattributed jobs, by the event ids they share.
 
     Reads the views `fresh` (staged, job known), `pending` (staged, job_id is the stream's id),
     `held` (the whole lake) and `unnamed` (rows of the lake's unattributed jobs). `ties` are pending
-    streams that go on where a job of the lake left off.
+    streams that go on where a job of the lake left off, and such jobs that have a name now.
     """
     links = _Union()
     old = set(unattributed)
@@ -70,9 +70,12 @@ def name_streams(
     streams = [row[0] for row in con.execute("select distinct job_id from pending").fetchall()]
     streams = streams if has_pending else []
     for stream in streams:
-        links.join(stream, ties.get(stream, stream))
+        links.join(stream, stream)
     names = Names()
     without_name = old.union(streams)
+    for earlier, job in ties:
+        if earlier in without_name:
+            links.join(earlier, job)
     alone: list[list[str]] = []
     for members in links.groups():
         known = [m for m in members if m not in without_name]

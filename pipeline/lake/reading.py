@@ -73,6 +73,8 @@ class Reading:
     first: int = 0
     """Position from which records are new: above 0 only where a known file grew."""
     grown_from: dict[str, Any] | None = None
+    replaces: dict[str, Any] | None = None
+    """The earlier self of a file that grew, if all is read."""
     reread: int | None = None
     """Position of a line that was cut off when the file was shorter."""
     records: int = 0
@@ -150,8 +152,8 @@ class Reading:
         self.source_id = self._new_id()
 
     def start_afresh(self) -> None:
-        """Read a file that seemed to have grown as a new one."""
-        self.status, self.first, self.grown_from, self.reread = "new", 0, None, None
+        """Read all of a file that could not be read on."""
+        self.replaces, self.grown_from, self.first, self.reread = self.grown_from, None, 0, None
         self.source_id = self._new_id()
 
     def _new_id(self) -> str:
