@@ -59,7 +59,7 @@ class Change:
         settle.over(con, "held", self._store.live("events") if taken.pending else [])
         settle.over(con, "old_rows", old_files)
         _keep_jobs(con, "unnamed", "old_rows", unattributed)
-        names = naming.name_streams(con, unattributed, bool(taken.pending), taken.ties)
+        names = naming.name_streams(con, unattributed, bool(taken.pending), taken.ties, taken.mixed)
         if names.streams:
             staged = settle.renamed(con, self._folder, "pending", names.streams)
             if staged:

@@ -247,6 +247,7 @@ def _commit(
                     reading.status = "known"
             readings = [r for r in readings if r.source_id not in raced]
         taken.ties = ties(store, readings)
+        taken.mixed = {n for r in readings for n, s in r.streams.items() if s.mixed and not s.job}
         taken.replaced = {r.replaces["source_id"] for r in readings if r.replaces}
         commit.last_event_at = last_event_at([*taken.events, *taken.pending])
         change = Change(store, folder, commit)

@@ -30,6 +30,7 @@ class Taken:
         rejects: files of rejects.
         companions: files of what lies beside events.
         ties: pairs of a pending stream, or of a job without a name in the lake, and the job it is.
+        mixed: pending streams whose events may be of several jobs.
         replaced: sources of the lake that are to go if all that they brought comes again.
     """
 
@@ -38,6 +39,7 @@ class Taken:
     rejects: list[Staged] = field(default_factory=list)
     companions: list[Staged] = field(default_factory=list)
     ties: set[tuple[str, str]] = field(default_factory=set)
+    mixed: set[str] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
 
     def add(self, more: Taken) -> None:
