@@ -106,7 +106,7 @@ AFTERWARDS = (
 )
 
 
-@examples(12)
+@examples(4)
 @given(
     form=st.sampled_from(sorted(FORMS)),
     cuts=st.lists(st.floats(0.4, 0.99), min_size=1, max_size=3, unique=True).map(sorted),
