@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.forms.block import Block, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of, position_of
 from pipeline.shapes import is_job
@@ -21,6 +22,8 @@ _CREATED = b'"Created fine-tun'
 _CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
 _JOB_OBJECT = b'"fine_tuning.job"'
 _VALIDATING = b'"Validating '
+MIXED_PREFIX = f"{UNATTRIBUTED_PREFIX}mixed-"
+"""Of names for events that may be of several jobs: what one of them shares tells of no other."""
 _MOST_TIED = 16
 """Records on each side that a creation message may be tied to: real jobs have one or two."""
 
@@ -35,6 +38,7 @@ class Stream(NamedTuple):
         job: job id, None while unknown.
         told_by: what named the job (`contract.TOLD_BY`).
         conflict: another job id that the stream's own evidence names, if any.
+        mixed: while it has no job, its records may be of several.
     """
 
     first: int
@@ -43,6 +47,7 @@ class Stream(NamedTuple):
     job: str | None
     told_by: str
     conflict: str | None = None
+    mixed: bool = False
 
 
 class _Creation(NamedTuple):
@@ -201,6 +206,7 @@ class Scout:
         # begins[i]: where the stream of creation i begins; it ends where the next one does.
         begins = [first]
         heads: list[str | None] = []
+        ends_mixed = False
         if self._leads(gaps[0], votes[0], usual, creations[0]):
             heads.append(creations[0].job)
         elif creations[0].first > first:
@@ -216,16 +222,20 @@ class Scout:
             heads.append(right.job)
         tail = creations[-1].last + 1
         older = (votes[-1] or usual) < 0 and _before(gaps[-1], creations[-1])
-        # Streams against time end with their creation: of several jobs, any may go on below it.
+        # Streams against time end with their creation: of several jobs, any may go on below it,
+        # and more than one of them.
         if tail < stop and (older or (usual < 0 and len(jobs) > 1)):
             begins.append(tail)
             heads.append(None)
+            ends_mixed = True
         streams = []
         for low, high, head in zip(begins, [*begins[1:], stop], heads, strict=True):
             if low < high:
                 inside = between(glimpses, low, high, position_of)
                 down = (direction_of(inside) or usual) < 0
                 streams.append(self._named(mark, low, high - 1, down, head))
+        if ends_mixed:
+            streams[-1] = streams[-1]._replace(mixed=True)
         return streams
 
     @staticmethod
@@ -239,7 +249,7 @@ class Scout:
         if self._told:
             contrary = job if job != self._told else None
             return Stream(mark.position, stop - 1, False, self._told, "flag", contrary)
-        return Stream(mark.position, stop - 1, False, job, told_by)
+        return Stream(mark.position, stop - 1, False, job, told_by, mixed=mark.mixed)
 
     def _named(self, mark: Mark, first: int, last: int, down: bool, created: str | None) -> Stream:
         beside = mark.jobs
@@ -277,7 +287,9 @@ def job_line(raw: bytes | bytearray, position: int) -> Mark | None:
     if not isinstance(name, str) or not name:
         return None
     exported = len(value) == 2  # the API's own job objects hold much more
-    return Mark(position, (name,) if is_job(name) else (), run=True, exported=exported)
+    jobs = (name,) if is_job(name) else ()
+    mixed = name.startswith(MIXED_PREFIX)
+    return Mark(position, jobs, run=True, exported=exported, mixed=mixed)
 
 
 def _is_event(raw: bytes | bytearray) -> bool:

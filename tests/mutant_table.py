@@ -59,6 +59,8 @@ EXACT = "pipeline/exact.py"
 IDENTITY = "pipeline/lake/identity.py"
 SCOUT = "pipeline/attribution.py"
 INGEST = "pipeline/lake/ingest.py"
+GROWTH = "pipeline/lake/growth.py"
+REGROWN = "tests/test_regrowth.py::test_"
 PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
 
@@ -137,6 +139,29 @@ MUTANTS = (
            "        drop_rejects(store, commit, readings)\n", "",
            "tests/test_ingest.py::test_a_file_that_grows"),
     # -- lossless
+    Mutant("grown whole", "documents that grew are sources of their own", GROWTH,
+           "        reading.replaces = dict(old)\n        return\n",
+           '        reading.status = "new"\n        return\n', REGROWN + "cut_off_and_then_whole"),
+    Mutant("grown whole", "the earlier self keeps its copies", "sql/lake/losers.sql",
+           "same, is_replaced, is_held desc", "same, is_held desc",
+           REGROWN + "cut_off_and_then_whole"),
+    Mutant("grown whole", "what does not come again is lost", "pipeline/lake/change.py",
+           'row["events"] > lost', "False", REGROWN + "what_does_not_come_again_stays"),
+    Mutant("grown whole", "what was assigned is not any more", INGEST,
+           "        reading.start_afresh()\n    keep_assigned(store, reading)\n",
+           "        reading.start_afresh()\n", REGROWN + "what_was_assigned_stays_so"),
+    Mutant("grown whole", "a nameless beginning stays a job of its own", GROWTH,
+           '                found.add((row["job_id"], stream.job))\n', "                pass\n",
+           REGROWN + "cut_off_and_then_whole"),
+    Mutant("grown whole", "variants of the earlier self stay", "pipeline/lake/change.py",
+           'if least and row["source_id"] not in replaced:', "if least:",
+           REGROWN + "variants_come_again"),
+    Mutant("grown whole", "rows of a result file stay", "pipeline/lake/companions.py",
+           'leaving = _take_out(store, commit, gone)', "leaving = _take_out(store, commit, set())",
+           REGROWN + "result_files_of_job_objects"),
+    Mutant("grown whole", "a rival that took the place goes unseen", GROWTH,
+           'row is None or row["content_hash"] != old["content_hash"]:', "False:",
+           REGROWN + "replaced_meanwhile"),
     Mutant("lossless", "unknown fields are left out", IDENTITY,
            "    if extra:\n", "    if False:\n", LAWS + "lossless"),
     Mutant("lossless", "a null payload becomes an absent one", REGULAR,
@@ -276,6 +301,15 @@ MUTANTS = (
     Mutant("attribution", "what follows the last creation is of its job, whosever it is", SCOUT,
            "(older or (usual < 0 and len(jobs) > 1))", "older",
            JOBS + "pages_of_two_jobs_polled_in_turn"),
+    Mutant("mixed ends", "one dump adopts what may be of several jobs", "sql/lake/shared_ids.sql",
+           "    anti join mixed using (job_id)\n", "",
+           JOBS + "a_log_of_several_jobs_gives_none_the_other_ones_events"),
+    Mutant("mixed ends", "an end of the lake is adopted later", "pipeline/lake/naming.py",
+           "if job.startswith(MIXED_PREFIX)", "if not job",
+           JOBS + "a_log_of_several_jobs_gives_none_the_other_ones_events"),
+    Mutant("mixed ends", "an export forgets what may be of several jobs", SCOUT,
+           "mixed = name.startswith(MIXED_PREFIX)", "mixed = False",
+           JOBS + "a_log_of_several_jobs_comes_out_as_it_was"),
     Mutant("attribution", "Validating does not stay with Created", SCOUT,
            "same = glimpse is not None and", "same = False and",
            JOBS + "validating_beside_created"),
@@ -693,6 +727,9 @@ MUTANTS = (
            "failure.status == 403 and path.startswith(_FILES)",
            "tests/archive/test_archive_outage.py::"
            "test_a_key_that_may_not_read_files_brings_the_rest"),
+    Mutant("archive", "one refusal of a named job ends a run", "pipeline/archive/run.py",
+           "if len(refused) == len(wanted):", "if refused:",
+           "tests/archive/test_archive_outage.py::test_one_refusal_of_a_named_job_ends_nothing"),
     Mutant("archive", "one refusal ends a run", "pipeline/archive/outage.py",
            "REFUSED_IN_A_ROW = 3", "REFUSED_IN_A_ROW = 1",
            "tests/archive/test_archive_outage.py::test_one_refusal_ends_nothing"),

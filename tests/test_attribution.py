@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import xxhash
 from engine import asked
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from strategies import START, examples
@@ -254,6 +254,67 @@ def test_pages_of_two_jobs_polled_in_turn(tmp_path: Path) -> None:
         assert [name[:13] for name in found] == [UNATTRIBUTED_PREFIX]
         lake.ingest([put(tmp_path / f"{job}.jsonl", lines(e)) for job, e in ((A, of_a), (B, of_b))])
         assert (jobs(lake)[A], jobs(lake)[B]) == (ids(of_a), ids(of_b))
+
+
+def polled(*turns: tuple[str, int, int]) -> Events:
+    """A log of newest-first pages: of each job its first events, then pages of (job, from, to)."""
+    of = {job: job_events(job, 9, start=START + 100 * n) for n, job in enumerate((A, B, C))}
+    named = dict.fromkeys(job for job, *_ in turns)
+    pages = [of[job][3::-1] for job in named] + [of[j][low:high][::-1] for j, low, high in turns]
+    return [event for page in pages for event in page]
+
+
+@examples(2)
+@given(
+    turns=st.lists(
+        st.tuples(st.sampled_from((A, B, C)), st.integers(4, 6), st.integers(7, 9)),
+        min_size=2, max_size=5,
+    ),
+    dumps=st.lists(st.sampled_from("ABCab"), unique=True, min_size=1, max_size=3),
+    order=st.randoms(use_true_random=False),
+)  # fmt: skip
+@example(turns=[(A, 4, 9), (B, 4, 9)], dumps=["A"], order=random.Random(0))
+@example(turns=[(A, 4, 9), (B, 4, 9)], dumps=["b", "B"], order=random.Random(1))
+def test_a_log_of_several_jobs_gives_none_the_other_ones_events(
+    turns: list[tuple[str, int, int]], dumps: list[str], order: random.Random
+) -> None:
+    """Whatever dumps arrive beside it, whole or nameless, and in whatever order."""
+    whole = {"A": job_events(A, 9), "B": job_events(B, 9, start=START + 100),
+             "C": job_events(C, 9, start=START + 200)}  # fmt: skip
+    files = {"log": polled(*turns)} | {
+        name: whole[name] if name.isupper() else whole[name.upper()][4:] for name in dumps
+    }
+    with workplace() as folder:
+        paths = [put(folder / f"{name}.jsonl", lines(rows)) for name, rows in files.items()]
+        found = []
+        for attempt in range(2):
+            with open_lake(folder / f"lake {attempt}") as lake:
+                for path in paths:
+                    lake.ingest([path])
+                found.append(jobs(lake))
+                for job, events in found[-1].items():
+                    if not job.startswith(UNATTRIBUTED_PREFIX):
+                        assert {event.split("-")[1][0] for event in events} == {job[-1]}
+            order.shuffle(paths)
+        assert found[0] == found[1]
+
+
+def test_a_log_of_several_jobs_comes_out_as_it_was(tmp_path: Path) -> None:
+    """Its unattributed end is that in an export too: none adopts it, until it is assigned."""
+    log = put(tmp_path / "log.jsonl", lines(polled((A, 4, 9), (B, 4, 9))))
+    dump = put(tmp_path / "dump.jsonl", lines(job_events(A, 9)))
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "again") as again:
+        lake.ingest([log])
+        again.ingest([put(tmp_path / "out.jsonl", "\n".join(lake.export_events()))])
+        assert jobs(again) == jobs(lake)
+        for each in (lake, again):
+            each.ingest([dump])
+        assert jobs(again) == jobs(lake)
+        assert {job[:19]: len(found) for job, found in jobs(lake).items()} == {
+            A[:19]: 9, B[:19]: 4, f"{UNATTRIBUTED_PREFIX}mixed-": 10
+        }  # fmt: skip
+        assert lake.assign(str(log), B) == 10
+        assert {job: len(found) for job, found in jobs(lake).items()} == {A: 9, B: 14}
 
 
 def azure(events: Events, *, metrics: bool) -> Events:

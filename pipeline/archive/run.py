@@ -173,12 +173,13 @@ class Run:
     # -- which jobs -----------------------------------------------------------------------------
 
     def _named(self, jobs: Sequence[str]) -> Iterator[JobFacts]:
-        for job in dict.fromkeys(map(self._account.shown, jobs)):
+        wanted = list(dict.fromkeys(map(self._account.shown, jobs)))
+        refused: list[Failure] = []
+        for job in wanted:
             try:
                 yield job_facts(self._store, self._account, job)[0]
             except Failure as failure:
-                if failure.refused and not self.report.progress.listed:
-                    raise
+                refused += [failure] if failure.refused else []
                 known = self._store.histories.jobs.get(job)
                 if failure.missing and known and known.status is not None:
                     outcome = Outcome(JobFacts(job, known.status, math.inf, False, ()))
@@ -186,6 +187,8 @@ class Run:
                     self.report.outcomes.append(outcome)
                     continue
                 self.report.problems.append(f"{job}: {failure}")
+        if len(refused) == len(wanted):  # of one refusal among several, the others tell more
+            raise refused[0]
 
     def _listed(self, since: float | None) -> Iterator[JobFacts]:
         begun = False

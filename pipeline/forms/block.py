@@ -36,12 +36,14 @@ class Mark:
         jobs: job ids found beside the events (URL, job or checkpoint object), in order.
         run: the records stand one after another without a frame, as lines do.
         exported: a line of an export that says whose all records below it are; no job: nobody's.
+        mixed: such a line says that they may be of several jobs.
     """
 
     position: int
     jobs: tuple[str, ...] = ()
     run: bool = False
     exported: bool = False
+    mixed: bool = False
 
 
 @dataclass

@@ -37,12 +37,14 @@ class Change:
         settled = settle.Settled()
         if held or taken.pending or names.jobs or settle.repeats(self._folder, fresh):
             with settle.engine(self._folder) as con:
-                settled, fresh = self._settle(con, fresh, held, jobs)
+                settled, fresh = self._settle(con, fresh, held, jobs, taken.replaced)
         for staged in fresh:
             self._commit.add(staged)
-        self._commit.add(stage_table(self._folder, "variants", self._new_variants(settled)))
-        settled.companions = companions.bring(
-            self._store, self._folder, self._commit, taken.companions
+        variants, left = self._new_variants(settled, taken.replaced)
+        self._commit.add(stage_table(self._folder, "variants", variants))
+        settled.gone = {s for s in taken.replaced - left if not self._has_events(s, settled)}
+        settled.companions, settled.again = companions.bring(
+            self._store, self._folder, self._commit, taken.companions, settled.gone
         )
         return settled, names
 
@@ -57,7 +59,7 @@ class Change:
         settle.over(con, "held", self._store.live("events") if taken.pending else [])
         settle.over(con, "old_rows", old_files)
         _keep_jobs(con, "unnamed", "old_rows", unattributed)
-        names = naming.name_streams(con, unattributed, bool(taken.pending), taken.ties)
+        names = naming.name_streams(con, unattributed, bool(taken.pending), taken.ties, taken.mixed)
         if names.streams:
             staged = settle.renamed(con, self._folder, "pending", names.streams)
             if staged:
@@ -100,15 +102,26 @@ class Change:
         for file in files:
             self._commit.remove(file)
 
+    def _has_events(self, source: str, settled: settle.Settled) -> bool:
+        """Whether the lake holds events of a source, now that some of its rows are lost."""
+        row = self._store.ledger.source(source)
+        lost = settled.held[source] + settled.fresh[source]
+        return row is not None and row["events"] > lost
+
     def _settle(
-        self, con: Any, fresh: list[Staged], held: list[Path], jobs: list[str]
+        self,
+        con: Any,
+        fresh: list[Staged],
+        held: list[Path],
+        jobs: list[str],
+        replaced: set[str],
     ) -> tuple[settle.Settled, list[Staged]]:
         settle.over(con, "fresh", [s.path for s in fresh])
         live = set(self._store.live("events"))  # renaming may have replaced some
         jobs_files = [f for f in held if f in live]
         settle.over(con, "held_files", jobs_files)
         _keep_jobs(con, "held", "held_files", jobs)
-        settled = settle.settle(con, self._commit.moment)
+        settled = settle.settle(con, self._commit.moment, replaced)
         if settled.fresh:
             fresh = [
                 staged
@@ -123,19 +136,28 @@ class Change:
                     self._commit.remove(file)
         return settled, fresh
 
-    def _new_variants(self, settled: settle.Settled) -> list[dict[str, Any]]:
-        """Losers that are not kept already, or in a greater text: the least stays."""
+    def _new_variants(
+        self, settled: settle.Settled, replaced: set[str]
+    ) -> tuple[list[dict[str, Any]], set[str]]:
+        """Losers that are not kept already, or in a greater text: the least stays.
+
+        Returns:
+            Them, and the sources to be replaced that have variants still.
+        """
         new = {_variant(row): row for row in settled.variants}
-        for file in self._store.live("variants") if new else []:
-            table = pq.read_table(file, columns=["job_id", "event_id", "content_hash", "event"])
-            held = table.to_pylist()
+        left: set[str] = set()
+        columns = ["job_id", "event_id", "content_hash", "event", "source_id"]
+        for file in self._store.live("variants") if new or replaced else []:
+            held = pq.read_table(file, columns=columns).to_pylist()
             for row in held:
-                if row["event"] <= new.get(_variant(row), {"event": ""})["event"]:
+                least = row["event"] <= new.get(_variant(row), {"event": ""})["event"]
+                if least and row["source_id"] not in replaced:
                     del new[_variant(row)]
             stays = [_variant(row) not in new for row in held]
+            left.update(row["source_id"] for row, stay in zip(held, stays, strict=True) if stay)
             if not all(stays):
                 self._commit.replace(file, "variants", pq.read_table(file).filter(stays))
-        return list(new.values())
+        return list(new.values()), left & replaced
 
     def recount(self, settled: settle.Settled, own: set[str]) -> None:
         """Carry losses of rows into the counts of sources read earlier."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipeline.companions import Companion
 from pipeline.contract import COMPANIONS
@@ -81,11 +83,26 @@ def companion_row(
     }  # fmt: skip
 
 
-def bring(store: Store, folder: Path, commit: Commit, fresh: Sequence[Staged]) -> Counts:
-    """Make staged companions live that the lake does not hold yet; the others, counted."""
+def bring(
+    store: Store, folder: Path, commit: Commit, fresh: Sequence[Staged], gone: set[str]
+) -> tuple[Counts, Counts]:
+    """Make staged companions live that the lake does not hold yet.
+
+    Args:
+        store: the lake.
+        folder: for staged files.
+        commit: under way.
+        fresh: staged companions.
+        gone: sources that leave the lake, with what they told.
+
+    Returns:
+        Those that it holds, and those live now that it held of a source that leaves; counted.
+    """
     repeats: Counts = Counter()
+    again: Counts = Counter()
+    leaving = _take_out(store, commit, gone)
     if not fresh:
-        return repeats
+        return repeats, again
     with settle.engine(folder) as con:
         settle.over(con, "fresh", [staged.path for staged in fresh], "companions")
         settle.over(con, "held", store.live("companions"), "companions")
@@ -93,8 +110,23 @@ def bring(store: Store, folder: Path, commit: Commit, fresh: Sequence[Staged]) -
         settle.over(con, "kept", [staged.path] if staged else [], "companions")
         for source, kind, count in con.execute(sql_text("lake/companion_losses")).fetchall():
             repeats[source, kind] = count
+        con.register("leaving", leaving)
+        for source, kind, count in con.execute(sql_text("lake/companions_again")).fetchall():
+            again[source, kind] = count
     commit.add(staged)
-    return repeats
+    return repeats, again
+
+
+def _take_out(store: Store, commit: Commit, gone: set[str]) -> pa.Table:
+    """Take the rows of sources out of the lake; what they are."""
+    out = [COMPANIONS.empty_table()]
+    for file in store.live("companions") if gone else ():
+        table = pq.read_table(file)
+        leaves = pa.array([source in gone for source in table["source_id"].to_pylist()], pa.bool_())
+        if leaves.true_count:
+            out.append(table.filter(leaves).cast(COMPANIONS))
+            commit.replace(file, "companions", table.filter(pc.invert(leaves)))
+    return pa.concat_tables(out)
 
 
 def rename(

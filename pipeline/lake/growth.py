@@ -1,4 +1,9 @@
-"""A known file that grew: only what is new in it is read."""
+"""A known file that grew: it takes the place of its earlier self.
+
+JSON lines are read on. All else is read whole (a document, a compressed or a result file, lines
+that were another thing before), and the earlier self leaves when nothing of it is left that did
+not come again.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +16,15 @@ from typing import Any
 import xxhash
 
 from pipeline.attribution import Stream
+from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import LakeError
 from pipeline.lake.reading import Reading
 from pipeline.lake.store import Commit, Store
 from pipeline.lake.version import open_regular
 
 _PIECE = 4 << 20
+_GIVEN = ("shared", "assigned", "unknown")
+"""How a stream is told whose job its own source does not name."""
 _COUNTED = ("records", "events", "companions", "duplicates", "rejects", "ignored",
             "blank")  # fmt: skip
 
@@ -24,14 +32,13 @@ _COUNTED = ("records", "events", "companions", "duplicates", "rejects", "ignored
 def recognise_growth(store: Store, reading: Reading) -> None:
     """Mark a reading as grown if an earlier, shorter self of the file is known.
 
-    The old content must be the new one's beginning, in JSON lines without compression. A last
-    line that was cut off then is read again; its reject goes.
+    The old content must be the new one's beginning. Of JSON lines without compression only the
+    rest is read, and a last line that was cut off then; its reject goes.
     """
     old = store.ledger.source_at(reading.stored_path)
     if (
         old is None
         or not 0 < old["byte_count"] < reading.size
-        or (old["form"], old["compression"]) != ("lines", "none")
         or (old["job_hint"] or "") != reading.hint
         or reading.source.file is None
     ):
@@ -51,11 +58,14 @@ def recognise_growth(store: Store, reading: Reading) -> None:
         ended = not open_line or file.read(1) in (b"\n", b"\r")
     if digest.hexdigest() != old["content_hash"]:
         return
-    if not ended:
-        if not _is_reject(store, old["source_id"], lines):
-            return  # a whole record went on: what it was is not what it is
-        reading.reread = lines
-    reading.status, reading.grown_from = "grown", dict(old)
+    reading.status = "grown"
+    plain = (old["form"], old["compression"]) == ("lines", "none") and reading.form != "results"
+    # Where a whole record went on, what it was is not what it is.
+    if not plain or not (ended or _is_reject(store, old["source_id"], lines)):
+        reading.replaces = dict(old)
+        return
+    reading.grown_from = dict(old)
+    reading.reread = None if ended else lines
     reading.source_id = old["source_id"]
     # Lines, not records: a page on a line is as many records as it has events.
     reading.first = lines + (ended and open_line)
@@ -88,6 +98,29 @@ def still_grown(store: Store, reading: Reading) -> bool:
     return True
 
 
+def keep_assigned(store: Store, reading: Reading) -> None:
+    """Let what was assigned of a file's earlier self be so in what is read in its place."""
+    for end, row in _earlier_streams(store, reading).items():
+        if end.isdigit() and reading.found and int(end) < len(reading.found):
+            stream = reading.found[int(end)]
+            if _goes_on(row, stream):
+                reading.found[int(end)] = _as_assigned(stream, row)
+
+
+def _earlier_streams(store: Store, reading: Reading) -> dict[str, sqlite3.Row]:
+    """The streams of the earlier self that a reading is to replace, by the ends of their ids."""
+    if reading.replaces is None:
+        return {}
+    old = reading.replaces["source_id"]
+    rows = store.ledger.streams(old)
+    return {row["stream_id"].removeprefix(f"{old}/"): row for row in rows}
+
+
+def _goes_on(row: sqlite3.Row, stream: Stream | None) -> bool:
+    """Whether a stream is what another one was, and maybe more."""
+    return stream is not None and row["first_position"] == stream.first
+
+
 def _as_assigned(stream: Stream, row: sqlite3.Row | None) -> Stream:
     """A stream under the job it was assigned to, whatever its own evidence says."""
     if row is None or row["told_by"] != "assigned" or stream.job is None:
@@ -101,24 +134,60 @@ def overtaken(store: Store, reading: Reading) -> bool:
     Raises:
         LakeError: it has committed another growth of the file.
     """
+    if old := reading.replaces:
+        if store.ledger.known(reading.content_hash, reading.hint):
+            return True
+        row = store.ledger.source(old["source_id"])
+        if row is None or row["content_hash"] != old["content_hash"]:
+            raise _read_on_meanwhile(reading)
+        return False
     row = store.ledger.source(reading.source_id)
     if row is None or reading.grown_from is None:
         return row is not None
     if row["content_hash"] == reading.grown_from["content_hash"]:
         return False
     if row["content_hash"] != reading.content_hash:
-        raise LakeError(f"{reading.path}: another ingest read on in it meanwhile: ingest it again")
+        raise _read_on_meanwhile(reading)
     return True
 
 
+def _read_on_meanwhile(reading: Reading) -> LakeError:
+    return LakeError(f"{reading.path}: another ingest read on in it meanwhile: ingest it again")
+
+
 def held_streams(store: Store, readings: Sequence[Reading]) -> dict[str, Mapping[str, Any]]:
-    """What the ledger says of the streams of grown sources: stream id -> row."""
-    return {
-        row["stream_id"]: dict(row)
-        for reading in readings
-        if reading.grown_from is not None
-        for row in store.ledger.streams(reading.source_id)
-    }
+    """What the ledger says of the streams of grown sources: stream id -> row.
+
+    Of an earlier self that is to be replaced, what was assigned, under the ids of now.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for reading in readings:
+        if reading.grown_from is not None:
+            found |= {r["stream_id"]: dict(r) for r in store.ledger.streams(reading.source_id)}
+        for end, row in _earlier_streams(store, reading).items():
+            name = f"{reading.source_id}/{end}"
+            if row["told_by"] == "assigned" and _goes_on(row, reading.streams.get(name)):
+                found[name] = dict(row)
+    return found
+
+
+def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
+    """Streams without a job, and jobs without a name, with the job that they are, as they go on."""
+    found = set()
+    for reading in readings:
+        if reading.grown_from is not None:
+            rows = store.ledger.streams(reading.source_id)
+            found |= {(row["stream_id"], row["job_id"]) for row in rows}
+        for end, row in _earlier_streams(store, reading).items():
+            name = f"{reading.source_id}/{end}"
+            stream = reading.streams.get(name)
+            if stream is None or not _goes_on(row, stream) or row["job_id"] == row["stream_id"]:
+                continue  # a stream without events stands for itself
+            if stream.job is None and row["told_by"] in _GIVEN:
+                found.add((name, row["job_id"]))
+            elif stream.job and row["job_id"].startswith(UNATTRIBUTED_PREFIX):
+                found.add((row["job_id"], stream.job))
+    return found
 
 
 def carry_on(row: dict[str, Any], reading: Reading) -> None:
@@ -135,17 +204,29 @@ def carry_on(row: dict[str, Any], reading: Reading) -> None:
         row["rejects"] -= 1
 
 
-def drop_rejects(store: Store, commit: Commit, readings: list[Reading]) -> None:
-    """Take out the rejects of once cut-off lines that were read again."""
-    gone = {(r.source_id, r.reread) for r in readings if r.reread is not None}
-    if not gone:
+def take_places(store: Store, readings: Sequence[Reading], gone: set[str]) -> None:
+    """Let sources that are gone leave the ledger, and what is known of their contents point on.
+
+    An earlier self of which something is left, since it did not come again, stays beside.
+    """
+    for reading in readings:
+        if reading.replaces and reading.replaces["source_id"] in gone:
+            store.ledger.replace_source(reading.replaces["source_id"], reading.source_id)
+        elif reading.replaces:
+            reading.status, reading.replaces = "new", None
+
+
+def drop_rejects(store: Store, commit: Commit, readings: list[Reading], gone: set[str]) -> None:
+    """Take out the rejects of once cut-off lines that were read again, and of sources gone."""
+    again = {(r.source_id, r.reread) for r in readings if r.reread is not None}
+    if not again and not gone:
         return
     import pyarrow.dataset as ds
 
     for file in store.live("rejects"):
         table = ds.dataset(file).to_table()
         keys = zip(table["source_id"].to_pylist(), table["position"].to_pylist(), strict=True)
-        keep = [key not in gone for key in keys]
+        keep = [key not in again and key[0] not in gone for key in keys]
         if not all(keep):
             commit.replace(file, "rejects", table.filter(keep))
 

@@ -14,9 +14,12 @@ from pipeline.lake.growth import (
     carry_on,
     drop_rejects,
     held_streams,
+    keep_assigned,
     overtaken,
     recognise_growth,
     still_grown,
+    take_places,
+    ties,
 )
 from pipeline.lake.intake import Intake, Taken
 from pipeline.lake.naming import check_job_id
@@ -76,7 +79,7 @@ def ingest(
                     reading.refuse(Refused("is equal to a file that changed: ingest it again"))
                 if reading.status in ("new", "grown"):
                     _scout(store, reading, max_record_bytes, on_sight=on_sight)
-                if reading.status == "new" and reading.is_homeless:
+                if reading.status in ("new", "grown") and reading.is_homeless:
                     homeless.append(reading)
                 elif reading.status in ("new", "grown"):
                     try:
@@ -161,8 +164,9 @@ def _scout(store: Store, reading: Reading, max_record_bytes: int, *, on_sight: b
         return
     if not reading.is_homeless:
         reading.scout(max_record_bytes)
-    if reading.status == "grown" and not still_grown(store, reading):
+    if reading.grown_from and not still_grown(store, reading):
         reading.start_afresh()
+    keep_assigned(store, reading)
 
 
 def _house(
@@ -201,9 +205,11 @@ def _house(
         if reading.source_id in seen or store.ledger.known(reading.content_hash, reading.hint):
             reading.status = "known"
             continue
+        recognise_growth(store, reading)
         try:
             reading.scout(max_record_bytes)
-            if reading.status == "new":
+            keep_assigned(store, reading)
+            if reading.status in ("new", "grown"):
                 intake.take(reading, lambda _: None)
                 seen.add(reading.source_id)
         except Refused as why:
@@ -241,12 +247,15 @@ def _commit(
                 if reading.source_id in raced:
                     reading.status = "known"
             readings = [r for r in readings if r.source_id not in raced]
-        taken.ties = {name: row["job_id"] for name, row in held_streams(store, readings).items()}
+        taken.ties = ties(store, readings)
+        taken.mixed = {n for r in readings for n, s in r.streams.items() if s.mixed and not s.job}
+        taken.replaced = {r.replaces["source_id"] for r in readings if r.replaces}
         commit.last_event_at = last_event_at([*taken.events, *taken.pending])
         change = Change(store, folder, commit)
         settled, names = change.bring(taken)
         held = held_streams(store, readings)
-        drop_rejects(store, commit, readings)
+        drop_rejects(store, commit, readings, settled.gone)
+        take_places(store, readings, settled.gone)
         for staged in taken.rejects:
             commit.add(staged)
         reports = {}

@@ -29,14 +29,18 @@ class Taken:
         pending: files of events whose job is not: job_id holds the stream's id.
         rejects: files of rejects.
         companions: files of what lies beside events.
-        ties: pending stream -> job that its earlier part has in the lake.
+        ties: pairs of a pending stream, or of a job without a name in the lake, and the job it is.
+        mixed: pending streams whose events may be of several jobs.
+        replaced: sources of the lake that are to go if all that they brought comes again.
     """
 
     events: list[Staged] = field(default_factory=list)
     pending: list[Staged] = field(default_factory=list)
     rejects: list[Staged] = field(default_factory=list)
     companions: list[Staged] = field(default_factory=list)
-    ties: dict[str, str] = field(default_factory=dict)
+    ties: set[tuple[str, str]] = field(default_factory=set)
+    mixed: set[str] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
 
     def add(self, more: Taken) -> None:
         """Take over what another intake staged."""

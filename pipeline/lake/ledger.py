@@ -222,6 +222,13 @@ class Ledger(Questions):
         if self._db.execute(sql_text("lake/see_sources"), values).rowcount:
             self.rewritten.add("sources")
 
+    def replace_source(self, old: str, new: str) -> None:
+        """Let a source leave; who reads its content again finds the one in its place."""
+        self.rewritten |= {"sources", "streams"}
+        self._db.execute("delete from streams where source_id = ?", (old,))
+        self._db.execute("delete from sources where source_id = ?", (old,))
+        self._db.execute("update contents set source_id = ? where source_id = ?", (new, old))
+
     def put_contents(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Remember contents as known: (content hash, hint, source id)."""
         self._db.executemany(

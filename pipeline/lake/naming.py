@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import xxhash
 
+from pipeline.attribution import MIXED_PREFIX
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.lake.identity import rank, rebuilt
@@ -55,24 +56,31 @@ def name_streams(
     con: duckdb.DuckDBPyConnection,
     unattributed: Iterable[str],
     has_pending: bool,
-    ties: Mapping[str, str],
+    ties: Iterable[tuple[str, str]],
+    mixed: set[str],
 ) -> Names:
     """Name pending streams, and rename unattributed jobs, by the event ids they share.
 
     Reads the views `fresh` (staged, job known), `pending` (staged, job_id is the stream's id),
     `held` (the whole lake) and `unnamed` (rows of the lake's unattributed jobs). `ties` are pending
-    streams that go on where a job of the lake left off.
+    streams that go on where a job of the lake left off, and such jobs that have a name now.
+    `mixed` are pending streams that may be of several jobs: no event of theirs tells of which.
     """
     links = _Union()
     old = set(unattributed)
+    mixed = mixed | {job for job in old if job.startswith(MIXED_PREFIX)}
+    con.register("mixed", pa.table({"job_id": pa.array(sorted(mixed), pa.string())}))
     for left, right in con.execute(sql_text("lake/shared_ids")).fetchall():
         links.join(left, right)
     streams = [row[0] for row in con.execute("select distinct job_id from pending").fetchall()]
     streams = streams if has_pending else []
     for stream in streams:
-        links.join(stream, ties.get(stream, stream))
+        links.join(stream, stream)
     names = Names()
     without_name = old.union(streams)
+    for earlier, job in ties:
+        if earlier in without_name:
+            links.join(earlier, job)
     alone: list[list[str]] = []
     for members in links.groups():
         known = [m for m in members if m not in without_name]
@@ -85,7 +93,8 @@ def name_streams(
         else:  # several jobs share the id: no evidence at all
             alone.extend([m] for m in nameless if m not in old)
     for nameless, first in zip(alone, _first_events(con, alone), strict=True):
-        _call(names, nameless, _unattributed(first), old)
+        prefix = UNATTRIBUTED_PREFIX if mixed.isdisjoint(nameless) else MIXED_PREFIX
+        _call(names, nameless, prefix + _digest(first), old)
     return names
 
 
@@ -143,10 +152,10 @@ def _disputed(con: duckdb.DuckDBPyConnection) -> dict[tuple[int, str], set[tuple
     return losing
 
 
-def _unattributed(first: Sequence[Any]) -> str:
-    """The name of an unattributed job: of its first event, so the same from any file."""
+def _digest(first: Sequence[Any]) -> str:
+    """What an unattributed job is called: by its first event, so the same from any file."""
     key = "\0".join(map(str, first)).encode("utf-8", "backslashreplace")
-    return f"{UNATTRIBUTED_PREFIX}{xxhash.xxh3_64_hexdigest(key)}"
+    return xxhash.xxh3_64_hexdigest(key)
 
 
 class _Union:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +34,6 @@ _CACHED_BYTES = 1 << 18
 """Larger ones are hashed in pieces that the processor's cache holds [byte]."""
 _KEPT_BYTES = 32 << 20
 """Of compressed ones, if their content is no longer than this [byte]."""
-
 
 _CUT: dict[str, Callable[..., Iterator[Block]]] = {
     "lines": line_blocks,
@@ -75,6 +75,8 @@ class Reading:
     first: int = 0
     """Position from which records are new: above 0 only where a known file grew."""
     grown_from: dict[str, Any] | None = None
+    replaces: dict[str, Any] | None = None
+    """The earlier self of a file that grew, if all is read."""
     reread: int | None = None
     """Position of a line that was cut off when the file was shorter."""
     records: int = 0
@@ -127,8 +129,6 @@ class Reading:
         """Hash the content; stdin is copied below `spool` first."""
         digest = xxhash.xxh3_128()
         if self.source.file is None:
-            import sys
-
             copy = spool / "stdin"
             with copy.open("wb") as file:
                 while piece := sys.stdin.buffer.read(1 << 20):
@@ -152,8 +152,8 @@ class Reading:
         self.source_id = self._new_id()
 
     def start_afresh(self) -> None:
-        """Read a file that seemed to have grown as a new one."""
-        self.status, self.first, self.grown_from, self.reread = "new", 0, None, None
+        """Read all of a file that could not be read on."""
+        self.replaces, self.grown_from, self.first, self.reread = self.grown_from, None, 0, None
         self.source_id = self._new_id()
 
     def _new_id(self) -> str:

@@ -19,14 +19,15 @@ class SourceReport:
 
     Attributes:
         path: as shown to people.
-        status: new, known (skipped), grown (new records of a known file), empty (of an archive, and
-            without content) or refused.
+        status: new, known (skipped), grown (a known file that has more now), empty (of an archive,
+            and without content) or refused.
         problem: one line, for refused sources.
         records: records read = events + companions + duplicates + rejects + ignored + blank.
         events: those that the lake held in no form.
         duplicates: those that it held, or that came twice.
         replacing: duplicates that took the place of the lake's copy, as the ledger counts them
             for events of this source.
+        replacing_companions: the same of companions.
         variants: duplicates whose content differs from what the lake keeps.
         rejects: reason -> count.
         kept_rejects: rejects that the lake keeps of it from earlier ingests.
@@ -43,6 +44,7 @@ class SourceReport:
     events: int = 0
     duplicates: int = 0
     replacing: int = 0
+    replacing_companions: int = 0
     variants: int = 0
     rejects: dict[str, int] = field(default_factory=dict)
     kept_rejects: int = 0
@@ -95,9 +97,12 @@ def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> So
     """The report on a source that was read."""
     rejects, ignored = sum(reading.rejects.values()), sum(reading.ignored.values())
     beside = {
-        kind: count - settled.companions[reading.source_id, kind]
+        kind: count
+        - settled.companions[reading.source_id, kind]
+        - settled.again[reading.source_id, kind]
         for kind, count in sorted(reading.companions.items())
     }
+    again = sum(n for (source, _), n in settled.again.items() if source == reading.source_id)
     replacing = settled.replacing[reading.source_id]
     repeats = settled.fresh[reading.source_id] + replacing
     duplicates = repeats + sum(reading.companions.values()) - sum(beside.values())
@@ -119,6 +124,7 @@ def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> So
         - sum(reading.companions.values()),
         duplicates=duplicates,
         replacing=replacing,
+        replacing_companions=again,
         variants=sum(v["source_id"] == reading.source_id for v in settled.variants),
         rejects=dict(reading.rejects),
         kept_rejects=_kept(reading),
@@ -148,12 +154,12 @@ def source_row(reading: Reading, report: SourceReport, commit: Commit) -> dict[s
         "job_hint": reading.hint or None,
         "records": report.records,
         "events": report.events + report.replacing,
-        "duplicates": report.duplicates - report.replacing,
+        "duplicates": report.duplicates - report.replacing - report.replacing_companions,
         "rejects": sum(report.rejects.values()),
         "ignored": sum(report.ignored.values()),
         "blank": report.blank,
         "ignored_kinds": json.dumps(report.ignored, sort_keys=True) if report.ignored else "{}",
-        "companions": sum(report.companions.values()),
+        "companions": sum(report.companions.values()) + report.replacing_companions,
         "commit_id": commit.id,
         "ingested_at": commit.moment.isoformat(),
     }

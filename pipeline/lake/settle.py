@@ -98,15 +98,19 @@ class Settled:
         fresh: losing rows among the staged: source id -> how many.
         held: losing rows among the lake's: source id -> how many.
         replacing: staged rows that took the place of the lake's: source id -> how many.
+        gone: sources of the lake of which nothing is left, as all came again.
         variants: rows for the table of variants.
         companions: what the lake knew already: (source id, kind) -> how many.
+        again: of the others, what came again from a source that is gone.
     """
 
     fresh: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     replacing: Counter[str] = field(default_factory=Counter)
+    gone: set[str] = field(default_factory=set)
     variants: list[dict[str, Any]] = field(default_factory=list)
     companions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    again: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def repeats(folder: Path, fresh: Sequence[Staged]) -> bool:
@@ -127,8 +131,11 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
     return [text for chunk in column.chunks for text in chunk.to_pylist()]
 
 
-def settle(con: duckdb.DuckDBPyConnection, moment: Any) -> Settled:
-    """Find the rows of `fresh` and `held` that lose their identity to another; table `losers`."""
+def settle(con: duckdb.DuckDBPyConnection, moment: Any, replaced: set[str]) -> Settled:
+    """Find the rows of `fresh` and `held` that lose their identity to another; table `losers`.
+
+    Of copies that are equal in the letter, those of sources to be replaced go first.
+    """
     con.execute(sql_text("lake/contested"))
     ranked: list[tuple[str, str, int, int]] = []
     group: list[tuple[tuple[int, str], dict[str, Any], str]] = []
@@ -169,12 +176,13 @@ def settle(con: duckdb.DuckDBPyConnection, moment: Any) -> Settled:
             }
         ),
     )
+    con.register("replaced", pa.table({"source_id": pa.array(sorted(replaced), pa.string())}))
     con.execute(sql_text("lake/losers"))
     settled = Settled()
     totals = "select source_id, winner, is_held, count(*) from losers group by all"
     for source, winner, is_held, count in con.execute(totals).fetchall():
         (settled.held if is_held else settled.fresh)[source] += count
-        settled.replacing[winner] += count if is_held else 0
+        settled.replacing[winner] += count if is_held or source in replaced else 0
     query = (
         'select job_id, event_id, same, source_id, position, "offset" from losers where place > 0'
         " order by all"

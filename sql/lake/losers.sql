@@ -1,10 +1,18 @@
 -- Question: which rows of a contested identity go?
 -- Grain:    one row per (source_id, position, offset)
--- Reads:    contested, ranked (job_id, event_id, same, place): 0 for the contents that win
+-- Reads:    contested, ranked (job_id, event_id, same, place): 0 for the contents that win,
+--           replaced (source_id)
 -- Caveat:   of contents equal in meaning the least in the letter stays, whichever came first; of
---           contents equal in the letter the row that the lake holds. Events of one recorded body
---           share their offset, those of two records on lines of their own their position.
+--           contents equal in the letter the row that the lake holds, unless its source is to be
+--           replaced. Events of one recorded body share their offset, those of two records on
+--           lines of their own their position.
 create or replace temp table losers as
+with given as (
+    select contested.*, replaced.source_id is not null as is_replaced
+    from contested
+    left join replaced on contested.source_id = replaced.source_id
+)
+
 select
     source_id,
     position,
@@ -15,10 +23,11 @@ select
     coalesce(place, 0) as place,
     same,
     first_value(source_id) over best_first as winner
-from contested
+from given
 left join ranked using (job_id, event_id, same)
 window best_first as (
     partition by job_id, event_id
-    order by coalesce(place, 0), same, is_held desc, source_id, "offset", position
+    order by
+        coalesce(place, 0), same, is_replaced, is_held desc, source_id, "offset", position
 )
 qualify row_number() over best_first > 1

@@ -98,6 +98,32 @@ def test_one_refusal_ends_nothing() -> None:
         then_all(api)
 
 
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_one_refusal_of_a_named_job_ends_nothing(which: int) -> None:
+    """A 401 for one of the jobs named fails that one, whether it comes first or later."""
+    named = [f"ftjob-{n:024}" for n in range(3)]
+    with serving(many(3)) as api:
+        refusing(api, lambda n, path: 401 if path[1:] == ["jobs", named[which]] else None)
+        report = fetched(api, Path("a"), jobs=named, retries=0, concurrency=2)
+        assert not report.stopped and len(report.outcomes) == 2
+        (problem,) = report.problems
+        assert named[which] in problem and "status 401" in problem
+        del api.answer  # type: ignore[misc]
+        assert not fetched(api, Path("a"), jobs=named).failed
+
+
+def test_a_key_that_is_refused_for_all_named_jobs(capsys: pytest.CaptureFixture[str]) -> None:
+    """One or two named jobs are refused as their list is; of more, three are asked for."""
+    with serving(many(9)) as api:
+        refusing(api, lambda n, path: 401)
+        for number, said in ((1, "status 401"), (2, "status 401"), (9, "a: stopped: 3 requests")):
+            api.asked.clear()
+            named = [word for n in range(number) for word in ("--job", f"ftjob-{n:024}")]
+            wanted = ExitCode.DATA if number == 9 else ExitCode.USAGE
+            assert archive(api, *named) == wanted
+            assert said in capsys.readouterr().err and len(api.asked) == min(number, 3)
+
+
 @pytest.mark.parametrize("azure", [False, True])
 def test_another_host_that_refuses_ends_nothing(azure: bool) -> None:
     """It was told no key, so what it says is nothing about the key; nor is its outage ours."""
