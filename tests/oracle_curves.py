@@ -100,14 +100,6 @@ def metric_keys(events: list[Event]) -> list[Row]:
     return rows
 
 
-Place = tuple[int, int, int, str]
-
-
-def place(event: Event, step: int) -> Place:
-    """Where an event that tells a step stands in time."""
-    return event.time, step, event.ordinal, event.event_id
-
-
 TRAINING = {
     "train_loss",
     "train_mean_token_accuracy",
@@ -118,33 +110,47 @@ TRAINING = {
 }
 
 
-def given_again(events: list[Event]) -> dict[str, list[Place]]:
-    """Job -> places of events that give a metric of training as an earlier one of the step did."""
-    found: dict[str, list[Place]] = defaultdict(list)
-    known: dict[tuple[str, int], set[str]] = defaultdict(set)
-    given = []
+Begun = list[tuple[int, int]]
+
+
+def begun_again(events: list[Event]) -> dict[str, Begun]:
+    """Job -> (time, first step) of each attempt that took the curve over from the one before.
+
+    The steps that training told, by payloads and by messages apart, are walked in time. Where the
+    step falls a candidate begins; as soon as it has told a second step that the attempt before it
+    had reached, it is the one that counts. One that never tells a second step is forgotten.
+    """
+    found: dict[str, Begun] = defaultdict(list)
+    tracks: dict[tuple[str, bool], list[tuple[int, int]]] = defaultdict(list)
     for event in events:
-        if event.step is not None:
-            names = TRAINING & event.metrics.keys()
-            given.append((place(event, event.step), event.job_id, names))
-        elif spoken := told(event):
-            names = {f"told {name}" for name in TRAINING & spoken[2].keys()}
-            given.append((place(event, spoken[0]), event.job_id, names))
-    for where, job, names in sorted(given, key=lambda one: one[0]):
-        if known[job, where[1]] & names:
-            found[job].append(where)
-        known[job, where[1]] |= names
+        if event.step is not None and TRAINING & event.metrics.keys():
+            tracks[event.job_id, False].append((event.time, event.step))
+        elif event.step is None and (spoken := told(event)) and TRAINING & spoken[2].keys():
+            tracks[event.job_id, True].append((event.time, spoken[0]))
+    for (job, _), track in tracks.items():
+        reached: int | None = None
+        pieces: list[list[tuple[int, int]]] = []
+        for time, step in sorted(track):
+            if not pieces or step < pieces[-1][-1][1]:
+                pieces.append([])
+            pieces[-1].append((time, step))
+        for piece in pieces:
+            steps = sorted({step for _, step in piece})
+            if reached is not None and len(steps) > 1 and steps[1] <= reached:
+                found[job].append(piece[0])
+            if reached is None or len(steps) > 1:
+                reached = steps[-1]
     return found
 
 
-def thrown_away(again: list[Place], where: Place) -> bool:
-    """Whether training started over below what was told there, and has not come so far again."""
-    return len({step for _, step, *_ in (p for p in again if p > where) if step <= where[1]}) > 1
+def thrown_away(begun: Begun, time: int, step: int) -> bool:
+    """Whether an attempt that begins later owns the curve from that step or a smaller one on."""
+    return any(at > time and first <= step for at, first in begun)
 
 
 def loss_curves(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job and step."""
-    latest: dict[tuple[str, int], Place] = {}
+    begun = begun_again(events)
     rows: dict[tuple[str, int], Row] = {}
     claims: list[tuple[Any, Event, int, int | None, dict[str, float], bool]] = []
     for event in events:
@@ -167,6 +173,8 @@ def loss_curves(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     for point in points:
         rows.setdefault((point["job_id"], point["step"]), blank(point["job_id"], point["step"]))
     for _, event, step, total_steps, numbers, from_message in sorted(claims, key=lambda c: c[0]):
+        if thrown_away(begun[event.job_id], event.time, step):
+            continue
         if not from_message:
             fill(rows, points)
             points = []
@@ -178,14 +186,8 @@ def loss_curves(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
         row["first_created_at"] = min(first, event.created_at)
         row["events"] += 1
         row["from_message"] |= from_message
-        latest[event.job_id, step] = place(event, step)
     fill(rows, points)
-    again = given_again(events)
-    return [
-        row
-        for (job, step), row in rows.items()
-        if (job, step) not in latest or not thrown_away(again[job], latest[job, step])
-    ]
+    return list(rows.values())
 
 
 def blank(job: str, step: int) -> Row:
@@ -286,8 +288,11 @@ def step_findings(events: list[Event]) -> list[Row]:
     """Missing steps, and places where the clock goes back while the steps rise."""
     rows = []
     first_times: dict[str, dict[int, Any]] = defaultdict(dict)
-    for curve in loss_curves(events):
-        first_times[curve["job_id"]][curve["step"]] = curve["first_created_at"]
+    for event in sorted(events, key=lambda event: event.time):
+        spoken = told(event)
+        step = event.step if spoken is None else spoken[0]
+        if step is not None:
+            first_times[event.job_id].setdefault(step, event.created_at)
     for job, times in first_times.items():
         steps = sorted(times)
         pairs = list(itertools.pairwise(steps))

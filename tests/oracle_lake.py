@@ -280,12 +280,30 @@ def raw_events(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def restarts(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Metrics of a job that trains a few times, each from any step on and with any stride."""
+    raws, time = [], 1_700_000_000
+    for _ in range(draw(st.integers(2, 4))):
+        step, stride = draw(st.integers(1, 9)), draw(st.integers(1, 4))
+        for _ in range(draw(st.integers(1, 4))):
+            text = f"Step {step}/30: training loss=0.{draw(st.integers(10, 99))}"
+            name = draw(st.sampled_from(["train_loss"] * 4 + ["valid_loss"]))
+            data = {"step": step, name: draw(NUMBERS)} if draw(st.integers(0, 4)) else {}
+            raws.append({"created_at": time, "level": "info", "message": text, "data": data})
+            step += stride
+            time += draw(st.sampled_from([0, 1, 1, 1]))
+    return raws
+
+
+@st.composite
 def lakes(draw: st.DrawFn) -> list[oracle.Event]:
     """The events of up to three jobs, in any order."""
     events = []
     for job in draw(st.sampled_from([["ftjob-a"], ["ftjob-a", "ftjob-b", "unattributed-c"]])):
         azure = draw(st.booleans())
-        for position, raw in enumerate(draw(st.lists(raw_events(), min_size=1, max_size=14))):
+        raws = draw(st.lists(raw_events(), min_size=1, max_size=14))
+        raws += draw(st.one_of(st.just([]), restarts()))
+        for position, raw in enumerate(raws):
             digits = f"{position:032x}" if azure else f"{position:024d}"
             events.append(oracle.event(raw | {"id": f"ftevent-{digits}"}, job, position))
     return events

@@ -8,7 +8,7 @@ from typing import Any
 
 from oracle import Event
 from oracle_companions import Told
-from oracle_curves import Row, by_job, given_again, loss_curves, place, thrown_away, told
+from oracle_curves import Row, begun_again, by_job, loss_curves, thrown_away, told
 
 Claim = tuple[Event, int, dict[str, float], bool]
 
@@ -82,14 +82,14 @@ def loss_curve_attempts(events: list[Event]) -> list[Row]:
     rows = []
     for job, own in walks(events).items():
         latest = {step: n for n, (_, given) in enumerate(own, start=1) for _, step, _, _ in given}
-        again = given_again(events)[job]
+        begun = begun_again(events)[job]
         for number, (_, given) in enumerate(own, start=1):
             part: list[Any] = [event for event, *_ in given]
             for row in loss_curves(part):
                 del row["from_result_file"]
                 step = row["step"]
-                where = max(place(e, s) for e, s, _, _ in given if s == step)
-                canonical = latest[step] == number and not thrown_away(again, where)
+                last = max(event.time for event, s, _, _ in given if s == step)
+                canonical = latest[step] == number and not thrown_away(begun, last, step)
                 rows.append(row | {"job_id": job, "attempt": number, "is_canonical": canonical})
     return rows
 

@@ -4,7 +4,8 @@
 -- Reads: stg_attempts, stg_retold
 -- Caveat: like loss_curves, but nothing is dropped: a step that was given by several attempts has
 --   a row for each. is_canonical marks the rows of loss_curves: of the last attempt that gave the
---   step, unless a later one threw them away (stg_retold). Metrics of a step that came in several
+--   step, unless a later one that trained two steps up to where the one before it had come began
+--   at this step or a smaller one (stg_retold). Metrics of a step that came in several
 --   events of one attempt are joined, payloads before messages.
 create or replace view loss_curve_attempts as
 with
@@ -23,11 +24,9 @@ repeated as (
 reruns as (
     select
         job_id,
-        min(step) as first_step,
-        max(created_at) as last_at,
-        list({'step': step, 'place': place}) as again
+        list(distinct {'step': step, 'begun_at': begun_at}) as rerun
     from retold
-    where is_again
+    where begun_at is not null
     group by job_id
 ),
 
@@ -80,13 +79,7 @@ select
     told.step,
     coalesce(joined.is_canonical, true)
     and not thrown_away(
-        reruns.first_step,
-        reruns.last_at,
-        reruns.again,
-        told.created_at,
-        told.step,
-        told.ordinal,
-        told.event_id
+        reruns.rerun, coalesce(joined.created_at, told.created_at), told.step
     ) as is_canonical,
     coalesce(joined.total_steps, told.total_steps) as total_steps,
     coalesce(joined.created_at, told.created_at) as created_at,
@@ -129,7 +122,7 @@ comment on column loss_curve_attempts.job_id is 'fine-tuning job [id]';
 comment on column loss_curve_attempts.attempt is 'number of the attempt in its job, from 1 [1]';
 comment on column loss_curve_attempts.step is 'training step [step]';
 comment on column loss_curve_attempts.is_canonical is
-    'true where no later attempt gave the step, or threw it away [bool]';
+    'true where no later attempt gave the step, or owns the curve from it on [bool]';
 comment on column loss_curve_attempts.total_steps is
     'steps the job plans, NULL on Azure and in 2023 [step]';
 comment on column loss_curve_attempts.created_at is

@@ -2,13 +2,15 @@
 --
 -- Grain: job_id, step
 -- Reads: stg_retold, stg_told
--- Caveat: metrics of a step that came in several events are joined, each metric by its latest
---   value in the order of time, so the later attempt at a step wins. Steps that only an attempt
---   told that a restart threw away are left out (stg_retold; loss_curve_attempts has them). Values
+-- Caveat: an attempt that trained two steps up to where the attempt before it had come owns the
+--   curve from its first step on: of this step and later ones, nothing told before it counts
+--   (stg_retold; loss_curve_attempts has all). Of what is left, metrics of a step that came in
+--   several events are joined, each metric by its latest value in the order of time. Values
 --   read from messages (from_message) are rounded and stand only where no payload gave that metric
 --   for the step; those of result files (from_result_file), rounded to 5 decimals, stand only there
 --   too, and before those of messages. A step that only a result file tells has no events and no
---   time. NaN and infinities are shown as they are. Azure's times are synthetic: one second a step.
+--   time, and no restart throws it away. NaN and infinities are shown as they are. Azure's times
+--   are synthetic: one second a step.
 create or replace view loss_curves as
 with
 -- most steps are told once: to join only the others is twice as quick
@@ -19,11 +21,9 @@ retold as materialized (
 reruns as (
     select
         job_id,
-        min(step) as first_step,
-        max(created_at) as last_at,
-        list({'step': step, 'place': place}) as again
+        list(distinct {'step': step, 'begun_at': begun_at}) as rerun
     from retold
-    where is_again
+    where begun_at is not null
     group by job_id
 ),
 
@@ -59,6 +59,8 @@ joined as (
         bool_or(told.from_result_file) over so_far as from_result_file,
         count(told.event_id) over so_far as events
     from retold as told
+    left join reruns on told.job_id = reruns.job_id
+    where not thrown_away(reruns.rerun, told.created_at, told.step)
     window
         so_far as (
             partition by told.job_id, told.step
@@ -101,15 +103,7 @@ left join joined on told.job_id = joined.job_id and told.step = joined.step
 left join reruns on told.job_id = reruns.job_id
 where
     (joined.step is null or told.event_id is not distinct from joined.event_id)
-    and not thrown_away(
-        reruns.first_step,
-        reruns.last_at,
-        reruns.again,
-        told.created_at,
-        told.step,
-        told.ordinal,
-        told.event_id
-    )
+    and not thrown_away(reruns.rerun, told.created_at, told.step)
 ;
 
 comment on view loss_curves is

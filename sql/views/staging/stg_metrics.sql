@@ -1,7 +1,7 @@
 -- Which metrics did each event give for a step, from its payload or else from its message?
 --
 -- Grain: job_id, event_id
--- Reads: lake_events, lake_spoken
+-- Reads: lake_events, stg_spoken
 -- Caveat: the message speaks only for an event without payload (absent, null or {}), marked by
 --   from_message. Its numbers are rounded, OpenAI's to 2 decimals: a loss of 0.00 is one under
 --   0.005. All these events have one lifecycle rank, so (created_at, ordinal, event_id) is the
@@ -13,26 +13,7 @@ create or replace macro given_by_training(given) as given & (13379 | (13379 << 1
 ;
 
 create or replace view stg_metrics as
-with spoken as (
-    select
-        *,
-        -- asking for step, too, keeps the expression out of the scan: there it is slow
-        case
-            when step is null then try_cast(regexp_extract(message, '^Step ([0-9]+)', 1) as bigint)
-        end as told_step,
-        try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]+)', 1) as bigint) as told_steps,
-        '[:,] *([a-z ]+)=([-+]?(?:[0-9]+(?:[.][0-9]+)?(?:[eE][-+]?[0-9]+)?|[nN]a[nN]|[iI]nf))'
-            as pair,
-        regexp_extract_all(message, pair, 1) as names,
-        try_cast(regexp_extract_all(message, pair, 2) as double[]) as numbers
-    from lake_spoken
-    where
-        step is null
-        and starts_with(message, 'Step ')
-        and regexp_full_match(coalesce(data, 'null'), '\s*(?:null|\{\s*\})\s*')
-),
-
-told as (
+with told as (
     select
         job_id,
         event_id,
@@ -63,23 +44,9 @@ told as (
     union all by name
 
     select
-        job_id,
-        event_id,
-        created_at,
-        ordinal,
-        told_step as step,
-        told_steps as total_steps,
-        numbers[list_position(names, 'training loss')] as train_loss,
-        numbers[list_position(names, 'validation loss')] as valid_loss,
-        numbers[list_position(names, 'full validation loss')] as full_valid_loss,
-        numbers[list_position(names, 'train mean reward')] as train_mean_reward,
-        numbers[list_position(names, 'validation mean reward')] as valid_mean_reward,
-        numbers[list_position(names, 'full validation mean reward')] as full_valid_mean_reward,
-        numbers[list_position(names, 'full validation mean parse error')]
-            as full_valid_mean_parse_error,
+        *,
         true as from_message
-    from spoken
-    where told_step is not null
+    from stg_spoken
 )
 
 select

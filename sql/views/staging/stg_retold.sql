@@ -1,62 +1,123 @@
--- Which of what was told of a job's steps was told of a step that was told more than once?
+-- Which of what was told of a job's steps was told of one told more than once, or begun again with?
 --
 -- Grain: job_id, event_id, step
--- Reads: stg_told
--- Caveat: is_again marks an event that gives a metric of training which an earlier one gave for
---   that step, both by payloads or both by messages: that an evaluation is told twice tells of no
---   training. thrown_away tells of what was told at a place in time
---   whether training started over below it since then and has not come so far again: whether of
---   the steps given again (again: their numbers and places, first_again the least, last_again_at
---   the latest of them) two up to it at least were so afterwards. A metric that comes late or
---   twice throws nothing away.
-create or replace macro thrown_away(
-    first_again, last_again_at, again, told_at, told_step, told_ordinal, told_id
-) as
--- few can be thrown away: the case keeps all others from a look at the list
+-- Reads: stg_steps, stg_told
+-- Caveat: an attempt that trained two steps up to where the attempt before it had come owns the
+--   curve from its first step on: of this step and later ones, all that was told before it is
+--   thrown away. begun_at is when the last such attempt began whose first step it is, else NULL.
+--   Attempts are told here by metrics of training alone, those of payloads and those of messages
+--   apart, and begin where the step falls. One of a single step may be a metric that came late: it
+--   throws nothing away, and the next is measured against the one before it. Rows of result files,
+--   without time, begin nothing and are never thrown away.
+create or replace macro thrown_away(rerun, told_at, told_step) as
 case
-    when told_at <= last_again_at and told_step >= first_again
-        then
-            list_unique([
-                one.step for one in again
-                if one.step <= told_step
-                and one.place > {
-                    'created_at': told_at,
-                    'step': told_step,
-                    'ordinal': told_ordinal,
-                    'event_id': told_id
-                }
-            ]) > 1
+    when rerun is not null
+        then len(list_filter(
+            rerun, lambda one: one.step <= told_step and one.begun_at > told_at
+        )) > 0
     else false
 end
 ;
 
 create or replace view stg_retold as
-with repeated as (
+with jobs as (
     select
         job_id,
-        step
-    from stg_told
+        list(step) as steps,
+        list(created_at) as times,
+        list(spoken) as voices
+    from stg_steps
+    group by job_id
+),
+
+-- lists, for almost all are in order as they lie, and this is then seen sooner than by a sort
+in_time as (
+    select
+        *,
+        case
+            when list_sort(times) is not distinct from times then steps
+            else list_transform(list_sort(list_zip(times, steps)), lambda one: one[2])
+        end as ordered
+    from jobs
+),
+
+-- where steps never fall, those told again stand side by side: told twice is all there is to say
+suspects as (
+    select
+        job_id,
+        unnest(if(falls, steps, again || again)) as step,
+        unnest(if(falls, times, [])) as created_at,
+        unnest(if(falls, voices, [])) as spoken
+    from (
+        select
+            *,
+            list_sort(ordered) is distinct from ordered as falls,
+            if(falls, [], list_filter(ordered, lambda one, i: one = ordered[i - 1])) as again
+        from in_time
+    )
+),
+
+told as (
+    select
+        *,
+        lag(step) over walk as step_before
+    from suspects
+    window walk as (partition by job_id, spoken order by created_at, step)
+),
+
+numbered as (
+    select
+        *,
+        count(*) filter (where step < step_before) over (
+            partition by job_id, spoken order by created_at, step
+        ) as run
+    from told
+),
+
+runs as (
+    select
+        job_id,
+        spoken,
+        run,
+        min(created_at) as begun_at,
+        min(step) as first_step,
+        min(step) filter (where step > step_before) as second_step,
+        max(step) as last_step,
+        list(step) as steps
+    from numbered
+    group by job_id, spoken, run
+),
+
+judged as (
+    select
+        *,
+        spoken is not null and second_step <= last_value(
+            case when run = 0 or second_step is not null then last_step end ignore nulls
+        ) over (
+            partition by job_id, spoken order by run
+            rows between unbounded preceding and 1 preceding
+        ) as starts_over
+    from runs
+),
+
+repeated as (
+    select
+        job_id,
+        step,
+        max(begun_at) filter (where starts_over and step = first_step) as begun_at
+    from (
+        select
+            *,
+            unnest(steps) as step
+        from judged
+    )
     group by job_id, step
-    having count(*) > 1
+    having count(*) > 1 or begun_at is not null
 )
 
 select
     told.*,
-    {
-        'created_at': told.created_at,
-        'step': told.step,
-        'ordinal': told.ordinal,
-        'event_id': told.event_id
-    } as place,
-    coalesce(
-        bit_or(told.metrics_given) over before & given_by_training(told.metrics_given), 0
-    ) != 0 as is_again
+    repeated.begun_at
 from stg_told as told
 inner join repeated on told.job_id = repeated.job_id and told.step = repeated.step
-window
-    before as (
-        partition by told.job_id, told.step
-        order by told.created_at, told.ordinal, told.event_id
-        rows between unbounded preceding and 1 preceding
-    )
 ;
