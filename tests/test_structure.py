@@ -71,6 +71,7 @@ def one_by_one(text: bytes) -> tuple[list[int], list[int], bool]:
 @example(b'{"message": 1, "level": 1} {"message": 1, "level": 1}]')
 @example(b'{"message": 1, "level": 1}, {"message": 1, "level": 1} x {')
 @example(b'{"message": 1, "level": 1},]')
+@example(b'{"message": 1, "level": 1, "object": {"\xed": 1}}]')
 @example(b'{"message": 1, "level": 1}, 5, {"message": 1, "level": 1}]')
 def test_many_at_a_time_are_those_found_one_by_one(text: bytes) -> None:
     """Never more, whatever the bytes are."""

@@ -107,7 +107,7 @@ def _events(elements: bytes) -> int | None:
     decode, absent = _decoder()
     try:
         found = decode(b"[" + elements + b"]")
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     for index, one in enumerate(found):  # as `shapes.is_event`
         kind = one.object
