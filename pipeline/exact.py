@@ -36,7 +36,7 @@ CREATION = re.compile(r"Created fine-tun(?:ing job|e): (\S+)")
 """The creation message, which names the job."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_SPACE = re.compile(r"[ \t\n\r]*")
+_MEMBER = re.compile(r'\s*,?\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*')
 _AZURE_ID = re.compile(r"ftevent-[0-9a-f]{32}")
 _LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 _INT64 = 2**63
@@ -220,29 +220,20 @@ def content_id(event: Event) -> str:
     return f"{CONTENT_ID}{digest}"
 
 
+# Every JSONDecoder has scan_once, but the stubs do not know it.
+_scan = json.JSONDecoder(parse_int=float).scan_once  # type: ignore[attr-defined]
+
+
 def members(text: str) -> dict[str, str]:
     """The members of a JSON object as sent: key -> text of its value (the last of equal keys)."""
-    return {key: text[start:end] for key, start, end, _ in spans(text, 0)}
-
-
-_DECODER = json.JSONDecoder(parse_int=float)
-
-
-def spans(text: str, start: int) -> Iterator[tuple[str, int, int, Any]]:
-    """Walk the members of the object at `text[start]`: key, start, end and value of each."""
-    at = _after_space(text, start + 1)
-    while text[at] != "}":
-        key, at = _DECODER.raw_decode(text, at)
-        at = _after_space(text, _after_space(text, at) + 1)  # behind the colon
-        value, end = _DECODER.raw_decode(text, at)
-        yield key, at, end, value
-        at = _after_space(text, end)
-        if text[at] == ",":
-            at = _after_space(text, at + 1)
-
-
-def _after_space(text: str, at: int) -> int:
-    return found.end() if (found := _SPACE.match(text, at)) else at
+    found: dict[str, str] = {}
+    at = 1
+    while member := _MEMBER.match(text, at):
+        key, at = member[1], member.end()
+        _, end = _scan(text, at)
+        found[json.loads(f'"{key}"') if "\\" in key else key] = text[at:end]
+        at = end
+    return found
 
 
 def _read_metrics(event: Event, data: dict[str, Any]) -> None:
@@ -309,6 +300,8 @@ def _escape(key: str) -> str:
 
 
 def _storable(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
