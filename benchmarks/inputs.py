@@ -47,8 +47,18 @@ class Inputs:
         return self._synth(f"lines-{times}.jsonl", events, jobs)
 
     def array(self) -> Path:
-        """The same events as `lines` in one JSON document."""
+        """As many events in one JSON document, each with a field that names its job."""
         return self._synth("array.json", self.sized(EVENTS), self.sized(JOBS), "--form", "array")
+
+    def page(self) -> Path:
+        """The very lines of `lines` in one array."""
+        path = self.folder / "page.json"
+        with self.lines().open("rb") as lines, path.open("wb") as page:
+            page.write(b"[")
+            for number, line in enumerate(lines):
+                page.write((b"," if number else b"") + line)
+            page.write(b"]")
+        return path
 
     def many_files(self) -> Path:
         """A folder of small files, one a job, 75 events each."""

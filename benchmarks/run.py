@@ -102,7 +102,7 @@ def _against_peers(
 
 def documents(inputs: Inputs, rounds: int) -> Iterator[Figure]:
     """One array of events, against the same events as lines."""
-    sources = {"array": inputs.array(), "lines": inputs.lines()}
+    sources = {"array": inputs.page(), "lines": inputs.lines()}
     lake = inputs.folder / "fresh"
     commands = {n: lambda _, s=s: _ingest(s, emptied(lake)) for n, s in sources.items()}
     runs = alternate(commands, rounds)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.exact import JOB_FIELDS
+from pipeline.forms.block import Block
 from pipeline.lake.batches import PENDING, Part, Shared, chosen, joined, rows
 from pipeline.lake.ledger import now
 from pipeline.lake.odd import OddRecords
@@ -110,6 +112,9 @@ class Intake:
                 batch = chosen(batch, ~blank)
             if not len(batch.stream):  # all of it was known, as of a file that grew
                 continue
+            if _name_their_jobs(batch.block):  # the engine would hand on each of them
+                self._odd.take(batch)
+                continue
             self._shared.note_oversize(batch)
             pending = self._shared.streams.code_of(batch.stream) == PENDING
             for kind, mask in ((False, ~pending), (True, pending)):
@@ -152,6 +157,13 @@ class Intake:
         """Stop; what was staged is garbage."""
         for staging in self._stagings.values():
             staging.abandon()
+
+
+def _name_their_jobs(block: Block) -> bool:
+    """Whether records name their job themselves, so far as can be told without reading them."""
+    first = block.raw(0)
+    names = [name for field in JOB_FIELDS if (name := f'"{field}"'.encode()) in first]
+    return any(block.text.count(name, 0, len(block.data)) >= len(block) for name in names)
 
 
 def _damage(reading: Reading) -> dict[str, object]:
