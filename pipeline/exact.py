@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -245,16 +244,16 @@ def _read_metrics(event: Event, data: dict[str, Any]) -> None:
                 event.metrics[name] = number
             elif value is not None:
                 event.misfits.append(name)
-                event.other_metrics.update(_leaves(value, _escape(name)))
+                _leaves(value, _escape(name), event.other_metrics)
         elif name in COUNTERS:
             number = _number(value)
             if number is not None and number % 1 == 0 and abs(number) < _INT64:
                 event.counters[name] = int(value) if isinstance(value, int) else int(number)
             elif value is not None:
                 event.misfits.append(name)
-                event.other_metrics.update(_leaves(value, _escape(name)))
+                _leaves(value, _escape(name), event.other_metrics)
         else:
-            event.other_metrics.update(_leaves(value, _escape(name)))
+            _leaves(value, _escape(name), event.other_metrics)
 
 
 def _number(value: Any) -> float | None:
@@ -271,12 +270,19 @@ def _number(value: Any) -> float | None:
         return math.inf if value > 0 else -math.inf  # as 1e999 is
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, float]]:
-    """Numeric leaves below a payload field, as path -> value."""
-    if isinstance(value, dict):
+def _leaves(value: Any, path: str, found: dict[str, float]) -> None:
+    """Find the numeric leaves below a payload field, as path -> value."""
+    kind = type(value)
+    if kind is float:
+        found[path] = value
+    elif kind is int:
+        number = _number(value)
+        assert number is not None
+        found[path] = number
+    elif kind is dict:
         for key, inner in value.items():
-            yield from _leaves(inner, f"{path}/{_escape(key)}")
-    elif isinstance(value, list):
+            _leaves(inner, f"{path}/{_escape(key)}", found)
+    elif kind is list:
         counts: dict[str, int] = {}  # name -> how often so far; a list of equal names is no loop
         for index, inner in enumerate(value):
             name = inner.get("name") if isinstance(inner, dict) else None
@@ -286,15 +292,13 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, float]]:
                 count += 1
             counts[name] = count
             counts.setdefault(unique, 1)
-            yield from _leaves(inner, f"{path}/{_escape(unique)}")
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        number = _number(value)
-        if number is not None:
-            yield path, number
+            _leaves(inner, f"{path}/{_escape(unique)}", found)
 
 
 def _escape(key: str) -> str:
     """A key as one segment of a path, as JSON Pointer (RFC 6901) escapes it."""
+    if key.isascii() and "/" not in key and "~" not in key:
+        return key
     safe = key if _storable(key) else key.encode("utf-8", "backslashreplace").decode()
     return safe.replace("~", "~0").replace("/", "~1")
 

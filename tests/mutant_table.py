@@ -225,7 +225,7 @@ MUTANTS = (
            LAWS + "order_in_time"),
     # -- late keys
     Mutant("late keys", "unknown numbers are dropped", EXACT,
-           "        else:\n            event.other_metrics.update(_leaves(value, _escape(name)))",
+           "        else:\n            _leaves(value, _escape(name), event.other_metrics)",
            "", LAWS + "late_keys"),
     Mutant("late keys", "unknown keys pass for none", REGULAR,
            "            = 14", "            >= 14", LAWS + "late_keys"),
