@@ -162,3 +162,11 @@ def test_large_rest() -> None:
         rest = text[text.index("oops") :].strip().encode()
         over = records.oversize[1]
         assert (over.length, over.hash) == (len(rest), xxhash.xxh3_128_hexdigest(rest))
+
+
+def test_rest_of_an_array() -> None:
+    """What stands behind the break of an array is of its stream, however much was let go before."""
+    text = "[" + ", ".join(json.dumps(an_event(n)) for n in range(1, 100)) + ", {oops}]"
+    blocks = list(document_blocks(io.BytesIO(text.encode()), 1_000, block_bytes=1))
+    assert sum(map(len, blocks)) == 100
+    assert [mark.position for block in blocks for mark in block.marks] == [0]

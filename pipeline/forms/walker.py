@@ -197,6 +197,7 @@ class Walker:
     def _run(self, at: int, scope: Scope, patience: int) -> tuple[int, bool]:
         """Take events as far as it goes quickly: where the next element is, or the end bracket."""
         base = self._window.base
+        self._waiting.enter(scope)  # if the document breaks here, the rest of it stands there too
         starts, ends, index, closed = run_of_events(self._window.text, at - base, patience)
         if len(starts):
             self._waiting.add_events(starts + base, ends + base, scope)
