@@ -409,6 +409,11 @@ MUTANTS = (
     Mutant("fuzz", "the rest of a large array stands beside it", "pipeline/forms/walker.py",
            "        self._waiting.enter(scope)  # if", "        # if",
            "tests/test_documents_limits.py::test_rest_of_an_array"),
+    Mutant("fuzz", "an array that ends quickly lets nothing go", "pipeline/forms/walker.py",
+           "self._run(at, scope, patience)\n",
+           "self._run(at, scope, patience)\n                    if closed:\n"
+           "                        break\n",
+           "tests/test_documents_limits.py::test_what_stands_behind_a_large_array"),
     Mutant("fuzz", "records keep what stands between them", "pipeline/forms/waiting.py",
            "+ np.arange(between)] = _SPACE", "+ np.arange(between)] += 0",
            "tests/test_documents.py::test_page"),

@@ -165,16 +165,15 @@ class Walker:
             while not closed:
                 if hot:
                     at, closed = self._run(at, scope, patience)
-                    if closed:
-                        break
-                position, known, opening = waiting.next, waiting.events, window.char(at)
-                among = hot and known > events
-                at, found = yield from self._element(at, scope, among=among)
-                hot = waiting.next - position == waiting.events - known == 1
-                nested = nested or opening in "[{"
-                if self._labelled and not found:
-                    labelled.append(position)
-                at, closed = window.comma(at, "]")
+                if not closed:
+                    position, known, opening = waiting.next, waiting.events, window.char(at)
+                    among = hot and known > events
+                    at, found = yield from self._element(at, scope, among=among)
+                    hot = waiting.next - position == waiting.events - known == 1
+                    nested = nested or opening in "[{"
+                    if self._labelled and not found:
+                        labelled.append(position)
+                    at, closed = window.comma(at, "]")
                 if at - window.base > patience:
                     yield from self._flush(at)
                     patience = self._block_bytes
