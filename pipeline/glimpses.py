@@ -9,8 +9,9 @@ from typing import NamedTuple, TypeVar
 
 from pipeline.forms.block import Block
 
-_TIME = re.compile(rb'"created_at"\s*:\s*(\d+)')
-_STEP = re.compile(rb'"step"\s*:\s*(\d+)')
+# A number that the end of its record cuts off is another one: something has to follow it.
+_TIME = re.compile(rb'"created_at"\s*:\s*(\d++)(?=\s*[,}.eE])')
+_STEP = re.compile(rb'"step"\s*:\s*(\d++)(?=\s*[,}.eE])')
 
 _T = TypeVar("_T")
 

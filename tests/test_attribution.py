@@ -213,6 +213,24 @@ def test_validating_beside_created(tmp_path: Path, newest_first: bool) -> None:
         assert lake.view("events")["message"][1].startswith("Validating")
 
 
+@pytest.mark.parametrize("form", ["x.jsonl", "x.json"])
+def test_cut_in_a_number(tmp_path: Path, form: str) -> None:
+    """A time or a step that is cut in two does not turn a log around."""
+    events = job_events(A, 5)
+    for number, event in enumerate(events):
+        event |= {"created_at": START, "data": {"step": 10 + number}}
+    later = [event | {"created_at": START + 10 * n} for n, event in enumerate(job_events(A, 5))]
+    for some in (events, later):
+        text = lines(some) if form == "x.jsonl" else json.dumps(some)
+        last = text.rindex('{"object')
+        for mark in ('"created_at": ', '"step": ')[: 1 + (some is events)]:
+            at = text.index(mark, last) + len(mark) + 1
+            for end in ("", "\n"):
+                with open_lake(tmp_path / f"{len(list(tmp_path.iterdir()))}") as lake:
+                    lake.ingest([put(tmp_path / form, text[:at] + end)])
+                    assert jobs(lake) == {A: ids(events)[:-1]}
+
+
 @pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
 def test_jobs_that_begin_in_one_second(tmp_path: Path, newest_first: bool) -> None:
     """Jobs whose times overlap are still cut where their creation messages stand."""

@@ -162,3 +162,20 @@ def test_large_rest() -> None:
         rest = text[text.index("oops") :].strip().encode()
         over = records.oversize[1]
         assert (over.length, over.hash) == (len(rest), xxhash.xxh3_128_hexdigest(rest))
+
+
+def test_rest_of_an_array() -> None:
+    """What stands behind the break of an array is of its stream, however much was let go before."""
+    text = "[" + ", ".join(json.dumps(an_event(n)) for n in range(1, 100)) + ", {oops}]"
+    blocks = list(document_blocks(io.BytesIO(text.encode()), 1_000, block_bytes=1))
+    assert sum(map(len, blocks)) == 100
+    assert [mark.position for block in blocks for mark in block.marks] == [0]
+
+
+def test_what_stands_behind_a_large_array() -> None:
+    """Where an array of events ends at the limit, what may wait is let go before what follows."""
+    events = json.dumps([an_event(n) for n in range(1, 20)])
+    text = f'{{"data": {events}, "pages": [1, 2, 3]}}'
+    for limit in range(len(events) - 40, len(events) + 5):
+        records = records_of(text, limit=limit, block_bytes=100)
+        assert records.kinds == ["Event"] * 19

@@ -237,3 +237,32 @@ def test_replaced_meanwhile(tmp_path: Path, further: bool) -> None:
             assert lake.ingest([path]).sources[0].status == "known"
         assert lake.ingest([path]).sources[0].status == "known"
         assert len(lake.view("sources")) == 1 and len(jobs(lake)[A]) == 9
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+def test_a_path_has_several_spellings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A file that grew is found by any spelling of its path."""
+    monkeypatch.chdir(tmp_path)
+    path = put(tmp_path / "d" / name, "")
+    content = (lines(WHOLE) if name == "x.jsonl" else json.dumps(WHOLE)).encode()
+    shares = (0.4, 0.5, 0.6, 0.7, 0.8, 1)
+    with open_lake(tmp_path / "lake") as lake:
+        for share, called in zip(
+            shares, ["d", "./d", f"d/{name}", path, "d", f"./d/../d/{name}"], strict=True
+        ):
+            path.write_bytes(content[: int(len(content) * share)])
+            (source,) = lake.ingest([called]).sources
+            assert source.status == ("grown" if share > 0.4 else "new"), called
+        assert len(lake.view("sources")) == 1 and lake.view("rejects").is_empty()
+
+
+def test_growth_without_a_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the working folder is gone, a path is what it was given as."""
+    (tmp_path / "gone").mkdir()
+    with open_lake(tmp_path / "lake") as lake:
+        grown(lake, tmp_path / "x.json", json.dumps(WHOLE).encode())
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        assert lake.ingest([tmp_path / "x.json"]).sources[0].status == "grown"

@@ -165,16 +165,15 @@ class Walker:
             while not closed:
                 if hot:
                     at, closed = self._run(at, scope, patience)
-                    if closed:
-                        break
-                position, known, opening = waiting.next, waiting.events, window.char(at)
-                among = hot and known > events
-                at, found = yield from self._element(at, scope, among=among)
-                hot = waiting.next - position == waiting.events - known == 1
-                nested = nested or opening in "[{"
-                if self._labelled and not found:
-                    labelled.append(position)
-                at, closed = window.comma(at, "]")
+                if not closed:
+                    position, known, opening = waiting.next, waiting.events, window.char(at)
+                    among = hot and known > events
+                    at, found = yield from self._element(at, scope, among=among)
+                    hot = waiting.next - position == waiting.events - known == 1
+                    nested = nested or opening in "[{"
+                    if self._labelled and not found:
+                        labelled.append(position)
+                    at, closed = window.comma(at, "]")
                 if at - window.base > patience:
                     yield from self._flush(at)
                     patience = self._block_bytes
@@ -197,6 +196,7 @@ class Walker:
     def _run(self, at: int, scope: Scope, patience: int) -> tuple[int, bool]:
         """Take events as far as it goes quickly: where the next element is, or the end bracket."""
         base = self._window.base
+        self._waiting.enter(scope)  # if the document breaks here, the rest of it stands there too
         starts, ends, index, closed = run_of_events(self._window.text, at - base, patience)
         if len(starts):
             self._waiting.add_events(starts + base, ends + base, scope)

@@ -8,9 +8,11 @@ not come again.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import xxhash
@@ -35,7 +37,7 @@ def recognise_growth(store: Store, reading: Reading) -> None:
     The old content must be the new one's beginning. Of JSON lines without compression only the
     rest is read, and a last line that was cut off then; its reject goes.
     """
-    old = store.ledger.source_at(reading.stored_path)
+    old = store.ledger.source_at(*_spellings(reading.stored_path))
     if (
         old is None
         or not 0 < old["byte_count"] < reading.size
@@ -69,6 +71,15 @@ def recognise_growth(store: Store, reading: Reading) -> None:
     reading.source_id = old["source_id"]
     # Lines, not records: a page on a line is as many records as it has events.
     reading.first = lines + (ended and open_line)
+
+
+def _spellings(path: str) -> set[str]:
+    """A path as it is given, and as it may have been given before."""
+    try:
+        near = os.path.relpath(path)
+        return {path, near, f"./{near}", os.path.normpath(Path.cwd() / path)}
+    except OSError:  # the working folder is gone
+        return {path}
 
 
 def still_grown(store: Store, reading: Reading) -> bool:

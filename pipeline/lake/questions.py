@@ -94,10 +94,11 @@ class Questions:
             (content_hash, hint, READER_VERSION),
         ).fetchone()
 
-    def source_at(self, path: str) -> sqlite3.Row | None:
-        """The latest source read from a path."""
+    def source_at(self, *paths: str) -> sqlite3.Row | None:
+        """The latest source read from a path; several are spellings of one."""
+        places = ", ".join("?" * len(paths))
         return self._db.execute(
-            "select * from sources where path = ? order by commit_id desc limit 1", (path,)
+            f"select * from sources where path in ({places}) order by commit_id desc limit 1", paths
         ).fetchone()
 
     def source(self, source_id: str) -> sqlite3.Row | None:
