@@ -863,11 +863,20 @@ MUTANTS = (
            "tests/test_golden.py::test_golden[loss_curves-a_restart_logs_other_steps]"),
     Mutant("restarts", "a step that comes out of order begins an attempt",
            "sql/views/staging/stg_retold.sql",
-           "second_step <= last_value(", "second_step >= 0 or 0 <= last_value(",
+           "                and first_step <= prior.last_but_one\n"
+           "                and second_step <= prior.last_step\n", "",
            "tests/test_golden.py::"
            "test_golden[loss_curves-a_step_out_of_order_throws_nothing_away]"),
+    Mutant("restarts", "two steps that come late begin an attempt",
+           "sql/views/staging/stg_retold.sql",
+           "                and first_step <= prior.last_but_one\n", "",
+           "tests/test_golden.py::test_golden[loss_curves-two_late_steps_throw_nothing_away]"),
+    Mutant("restarts", "the model is of a step that was thrown away",
+           MARTS + "checkpoint_advice.sql",
+           "from loss_curves\n    group by", "from stg_told\n    group by",
+           "tests/test_golden.py::test_golden[checkpoint_advice-a_shorter_attempt_is_the_last]"),
     Mutant("restarts", "an attempt of one step hides the next", "sql/views/staging/stg_retold.sql",
-           "case when run = 0 or second_step is not null then last_step end", "last_step",
+           "case when run = 0 or second_step is not null then runs end", "runs",
            "tests/test_golden.py::"
            "test_golden[loss_curves-attempts_that_end_at_once_hide_no_restart]"),
     Mutant("restarts", "messages are held against payloads", "sql/views/staging/stg_steps.sql",
@@ -884,12 +893,6 @@ MUTANTS = (
            "                full_valid_loss,\n",
            "tests/test_golden.py::"
            "test_golden[loss_curves-evaluations_told_twice_throw_nothing_away]"),
-    Mutant("restarts", "late evaluations count as where training came to",
-           MARTS + "checkpoint_advice.sql",
-           "filter (where given_by_training(metrics_given) != 0)",
-           "filter (where not from_result_file)",
-           "tests/test_golden.py::"
-           "test_golden[checkpoint_advice-the_model_is_of_the_last_trained_step]"),
     Mutant("restarts", "an evaluation apart begins a step, for stalls", MARTS + "stalls.sql",
            "where order_step is distinct from step_before or step_after is null", "",
            "tests/test_golden.py::test_golden[stalls-usual_is_from_step_to_step]"),

@@ -9,8 +9,8 @@ from statistics import mean
 from typing import Any
 
 from oracle import Event
-from oracle_companions import Told, newest, of_kind, result_points, states
-from oracle_curves import TRAINING, Row, by_job, checkpoints, told
+from oracle_companions import Told, newest, of_kind, states
+from oracle_curves import Row, by_job, checkpoints, loss_curves
 from oracle_marts import moderation
 from oracle_training import loss_curves_smoothed
 
@@ -147,7 +147,7 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
     model = newest(
         [state for about in objects.values() for state in states(about)], "fine_tuned_model"
     )
-    steps = last_steps(own) + [row["step"] for row in result_points(beside)]
+    steps = [row["step"] for row in loss_curves(own, beside)]
     if (made or model) and steps:
         final = max(steps)
         names = [re.search(r"model created: *(\S+)", event.message) for event in made]
@@ -176,14 +176,6 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
             }
         )
     return rows
-
-
-def last_steps(own: list[Event]) -> list[int]:
-    """The steps of a job's last few events of training, or of any metric where none is of it."""
-    given = [(e.time, e.step, e.metrics.keys()) for e in own if e.step is not None]
-    given += [(e.time, spoken[0], spoken[2].keys()) for e in own if (spoken := told(e))]
-    training = [one for one in given if one[2] & TRAINING]
-    return [step for _, step, _ in sorted(training or given, key=lambda one: one[:2])[-5:]]
 
 
 def verdicts(own: list[Event]) -> list[tuple[str | None, int | None, bool]]:

@@ -117,8 +117,9 @@ def begun_again(events: list[Event]) -> dict[str, Begun]:
     """Job -> (time, first step) of each attempt that took the curve over from the one before.
 
     The steps that training told, by payloads and by messages apart, are walked in time. Where the
-    step falls a candidate begins; as soon as it has told a second step that the attempt before it
-    had reached, it is the one that counts. One that never tells a second step is forgotten.
+    step falls a candidate begins; if it begins no later than at the last step but one of the
+    attempt before it, then as soon as it has told a second step which that one had reached, it is
+    the one that counts. One that never tells a second step is forgotten.
     """
     found: dict[str, Begun] = defaultdict(list)
     tracks: dict[tuple[str, bool], list[tuple[int, int]]] = defaultdict(list)
@@ -128,7 +129,7 @@ def begun_again(events: list[Event]) -> dict[str, Begun]:
         elif event.step is None and (spoken := told(event)) and TRAINING & spoken[2].keys():
             tracks[event.job_id, True].append((event.time, spoken[0]))
     for (job, _), track in tracks.items():
-        reached: int | None = None
+        before: list[int] = []
         pieces: list[list[tuple[int, int]]] = []
         for time, step in sorted(track):
             if not pieces or step < pieces[-1][-1][1]:
@@ -136,10 +137,11 @@ def begun_again(events: list[Event]) -> dict[str, Begun]:
             pieces[-1].append((time, step))
         for piece in pieces:
             steps = sorted({step for _, step in piece})
-            if reached is not None and len(steps) > 1 and steps[1] <= reached:
+            two = len(before) > 1 and len(steps) > 1
+            if two and steps[0] <= before[-2] and steps[1] <= before[-1]:
                 found[job].append(piece[0])
-            if reached is None or len(steps) > 1:
-                reached = steps[-1]
+            if not before or len(steps) > 1:
+                before = steps
     return found
 
 

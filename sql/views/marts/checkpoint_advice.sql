@@ -2,7 +2,7 @@
 --
 -- Grain: job_id
 -- Reads: best_steps, stg_evaluations, stg_checkpoints, moderation, stg_milestones, stg_job_objects,
---   stg_told
+--   loss_curves
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
 --   equals, or where none has a finite value, the one nearest to the best step. The model that the
@@ -46,21 +46,11 @@ finished as (
     full join named on made.job_id = named.job_id
 ),
 
--- where training was last, or came to by a result file: what a restart threw away lies before that.
--- The greatest of a few events: those of one second may stand in any order
 last_steps as (
     select
         job_id,
-        greatest(
-            list_max(coalesce(
-                arg_max(step, {'a': created_at, 'b': step}, 5)
-                    filter (where given_by_training(metrics_given) != 0),
-                arg_max(step, {'a': created_at, 'b': step}, 5)
-                    filter (where not from_result_file)
-            )),
-            max(step) filter (where from_result_file)
-        ) as step
-    from stg_told
+        max(step) as step
+    from loss_curves
     group by job_id
 ),
 

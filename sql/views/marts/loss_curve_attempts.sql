@@ -2,11 +2,11 @@
 --
 -- Grain: job_id, attempt, step
 -- Reads: stg_attempts, stg_retold
--- Caveat: like loss_curves, but nothing is dropped: a step that was given by several attempts has
---   a row for each. is_canonical marks the rows of loss_curves: of the last attempt that gave the
---   step, unless a later one that trained two steps up to where the one before it had come began
---   at this step or a smaller one (stg_retold). Metrics of a step that came in several
---   events of one attempt are joined, payloads before messages.
+-- Caveat: like loss_curves, but nothing is dropped: a step that was given by several attempts has a
+--   row for each. is_canonical marks one row of each step of loss_curves: of the last attempt that
+--   gave the step, unless a later one owns the curve from it on (stg_retold). Metrics of a step
+--   that came in several events of one attempt are joined, payloads before messages; loss_curves
+--   joins those of all attempts that count, as where an evaluation that comes late begins one.
 create or replace view loss_curve_attempts as
 with
 -- most steps are told once: to join only the others is three times as quick

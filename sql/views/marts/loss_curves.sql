@@ -2,15 +2,15 @@
 --
 -- Grain: job_id, step
 -- Reads: stg_retold, stg_told
--- Caveat: an attempt that trained two steps up to where the attempt before it had come owns the
---   curve from its first step on: of this step and later ones, nothing told before it counts
---   (stg_retold; loss_curve_attempts has all). Of what is left, metrics of a step that came in
---   several events are joined, each metric by its latest value in the order of time. Values
---   read from messages (from_message) are rounded and stand only where no payload gave that metric
---   for the step; those of result files (from_result_file), rounded to 5 decimals, stand only there
---   too, and before those of messages. A step that only a result file tells has no events and no
---   time, and no restart throws it away. NaN and infinities are shown as they are. Azure's times
---   are synthetic: one second a step.
+-- Caveat: an attempt that begins two steps or more before the end of the one before it, and trained
+--   two up to that end, owns the curve from its first step on: of this step and later ones, nothing
+--   told before it counts (stg_retold; loss_curve_attempts has all). Of what is left, metrics of a
+--   step that came in several events are joined, each metric by its latest value in the order of
+--   time. Values read from messages (from_message) are rounded and stand only where no payload gave
+--   that metric for the step; those of result files (from_result_file), rounded to 5 decimals,
+--   stand only there too, and before those of messages. A step that only a result file tells has no
+--   events and no time, and no restart throws it away. NaN and infinities are shown as they are.
+--   Azure's times are synthetic: one second a step.
 create or replace view loss_curves as
 with
 -- most steps are told once: to join only the others is twice as quick

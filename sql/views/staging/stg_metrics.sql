@@ -6,12 +6,6 @@
 --   from_message. Its numbers are rounded, OpenAI's to 2 decimals: a loss of 0.00 is one under
 --   0.005. All these events have one lifecycle rank, so (created_at, ordinal, event_id) is the
 --   order in time among the events of a step.
--- Of the bits of metrics_given those of training: train_loss (1), train_mean_token_accuracy (2),
--- train_mean_reward (64), reasoning_tokens_mean (1024), completion_tokens_mean (4096),
--- mean_unresponsive_rewards (8192), by payloads and by messages.
-create or replace macro given_by_training(given) as given & (13379 | (13379 << 14))
-;
-
 create or replace view stg_metrics as
 with told as (
     select

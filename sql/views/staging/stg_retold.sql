@@ -2,13 +2,14 @@
 --
 -- Grain: job_id, event_id, step
 -- Reads: stg_steps, stg_told
--- Caveat: an attempt that trained two steps up to where the attempt before it had come owns the
---   curve from its first step on: of this step and later ones, all that was told before it is
---   thrown away. begun_at is when the last such attempt began whose first step it is, else NULL.
+-- Caveat: an attempt that begins two steps or more before the end of the one before it, and trained
+--   two up to that end, owns the curve from its first step on: of this step and later ones, all
+--   that was told before it is thrown away. Steps count as they were told: 5 after 10, 20 and 30 is
+--   three back. begun_at is when the last such attempt began whose first step it is, else NULL.
 --   Attempts are told here by metrics of training alone, those of payloads and those of messages
---   apart, and begin where the step falls. One of a single step may be a metric that came late: it
---   throws nothing away, and the next is measured against the one before it. Rows of result files,
---   without time, begin nothing and are never thrown away.
+--   apart, and begin where the step falls. One of a single step, or one step back, may be metrics
+--   that came late: it throws nothing away, and after a single step the next is measured against
+--   the one before it. Rows of result files, without time, begin nothing and are never thrown away.
 create or replace macro thrown_away(rerun, told_at, told_step) as
 case
     when rerun is not null
@@ -83,20 +84,21 @@ runs as (
         min(step) as first_step,
         min(step) filter (where step > step_before) as second_step,
         max(step) as last_step,
-        list(step) as steps
+        list(step) as steps,
+        list_reverse_sort(list_distinct(steps))[2] as last_but_one
     from numbered
     group by job_id, spoken, run
 ),
 
-judged as (
+followed as (
     select
         *,
-        spoken is not null and second_step <= last_value(
-            case when run = 0 or second_step is not null then last_step end ignore nulls
+        last_value(
+            case when run = 0 or second_step is not null then runs end ignore nulls
         ) over (
             partition by job_id, spoken order by run
             rows between unbounded preceding and 1 preceding
-        ) as starts_over
+        ) as prior
     from runs
 ),
 
@@ -104,12 +106,18 @@ repeated as (
     select
         job_id,
         step,
-        max(begun_at) filter (where starts_over and step = first_step) as begun_at
+        max(begun_at) filter (
+            where
+                spoken is not null
+                and step = first_step
+                and first_step <= prior.last_but_one
+                and second_step <= prior.last_step
+        ) as begun_at
     from (
         select
             *,
             unnest(steps) as step
-        from judged
+        from followed
     )
     group by job_id, step
     having count(*) > 1 or begun_at is not null
