@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.contract import EVENT_COLUMNS, TABLES
+from tests.mutant_table import MUTANTS
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
@@ -138,3 +139,9 @@ def test_the_wheel_ships_the_tracked_sql_and_the_report_page(tmp_path: Path) -> 
     tracked = [name for name in listed.stdout.split() if (ROOT / name).exists()]
     assert shipped == {name: (ROOT / name).read_bytes() for name in tracked}
     assert modules == {str(path.relative_to(ROOT)) for path in MODULES}
+
+
+def test_faults_find_their_place() -> None:
+    """What each deliberate fault replaces stands once in its file."""
+    lost = [m.fault for m in MUTANTS if (ROOT / m.file).read_text("utf-8").count(m.old) != 1]
+    assert lost == []
