@@ -24,6 +24,7 @@ select
             then false
     end as spoken
 from lake_events
+-- two columns, as in stg_metrics
 where (step <= ordinal) is not null
 
 union all
