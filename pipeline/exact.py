@@ -18,7 +18,16 @@ from pipeline.companions import Companions as Companions
 from pipeline.companions import found_in, result_row
 from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
 from pipeline.credentials import beginning
-from pipeline.shapes import MAX_NESTING, foreign, holds_events, is_cut, is_event, is_job, too_deep
+from pipeline.shapes import (
+    MAX_NESTING,
+    foreign,
+    holds_events,
+    is_cut,
+    is_event,
+    is_job,
+    scan_any,
+    too_deep,
+)
 from pipeline.shapes import loads as loads
 
 JOB_ID = re.compile(
@@ -219,17 +228,13 @@ def content_id(event: Event) -> str:
     return f"{CONTENT_ID}{digest}"
 
 
-# Every JSONDecoder has scan_once, but the stubs do not know it.
-_scan = json.JSONDecoder(parse_int=float).scan_once  # type: ignore[attr-defined]
-
-
 def members(text: str) -> dict[str, str]:
     """The members of a JSON object as sent: key -> text of its value (the last of equal keys)."""
     found: dict[str, str] = {}
     at = 1
     while member := _MEMBER.match(text, at):
         key, at = member[1], member.end()
-        _, end = _scan(text, at)
+        _, end = scan_any(text, at)
         found[json.loads(f'"{key}"') if "\\" in key else key] = text[at:end]
         at = end
     return found

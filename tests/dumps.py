@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeline import exact
 from pipeline.forms.block import Block
 from pipeline.forms.documents import document_blocks
+from pipeline.lake.lake import Lake
 
 LARGE = 64 << 20
 A, B, C = (f"ftjob-{letter * 24}" for letter in "ABC")
@@ -105,3 +106,16 @@ def records_of(text: str | bytes, limit: int = LARGE, block_bytes: int = 4 << 20
 def records_in(*values: Any, **options: int) -> Records:
     """The records of documents one after another."""
     return records_of("\n".join(json.dumps(value) for value in values), **options)
+
+
+def before_commit(lake: Lake, work: Callable[[], object]) -> None:
+    """Let something happen between the reading and the commit of the lake's next ingest."""
+    ledger = lake._store.ledger
+    writing = ledger.writing
+
+    def late(waiting: Any = None, **task: str) -> Any:
+        ledger.writing = writing  # type: ignore[method-assign]
+        work()
+        return writing(waiting, **task)
+
+    ledger.writing = late  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
-from dumps import A, B, C, an_event
+from dumps import A, B, C, an_event, before_commit
 
 from pipeline import open_lake
 from pipeline.contract import LAKE_VERSION
@@ -215,14 +215,7 @@ def test_seen_while_others_commit(tmp_path: Path) -> None:
 
         def meanwhile(work: Callable[[], object], *paths: Path) -> list[str]:
             """The statuses of an ingest between whose reading and commit a rival works."""
-            writing = lake._store.ledger.writing
-
-            def late(waiting: Any = None, **task: str) -> Any:
-                lake._store.ledger.writing = writing  # type: ignore[method-assign]
-                work()
-                return writing(waiting, **task)
-
-            lake._store.ledger.writing = late  # type: ignore[method-assign]
+            before_commit(lake, work)
             return [source.status for source in lake.ingest(list(paths)).sources]
 
         assert meanwhile(lambda: rival.ingest([a]), a, b) == ["known", "new"]

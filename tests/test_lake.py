@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from dumps import before_commit
 from strategies import START, job_name
 from test_ingest import JOB, LONG, event, lines
 from test_laws import analytical, differences, sound, workplace
@@ -104,15 +105,7 @@ def test_the_same_content_committed_meanwhile(tmp_path: Path) -> None:
     """A file that another process commits between reading and committing is known, not doubled."""
     good, other = dump(tmp_path, 1), dump(tmp_path, 2)
     with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
-        store = lake._store
-        writing = store.ledger.writing
-
-        def late(waiting: Any = None, **task: str) -> Any:
-            store.ledger.writing = writing  # type: ignore[method-assign]
-            rival.ingest([good])
-            return writing(waiting, **task)
-
-        store.ledger.writing = late  # type: ignore[method-assign]
+        before_commit(lake, lambda: rival.ingest([good]))
         report = lake.ingest([good, other])
         assert [(s.status, s.events) for s in report.sources] == [("known", 0), ("new", 5)]
         sound(lake)
@@ -127,17 +120,12 @@ def test_growth_committed_meanwhile(tmp_path: Path, further: bool) -> None:
     with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
         lake.ingest([path])
         path.write_text(lines(*LONG[:5]))
-        store = lake._store
-        writing = store.ledger.writing
 
-        def late(waiting: Any = None, **task: str) -> Any:
-            store.ledger.writing = writing  # type: ignore[method-assign]
-            if further:
-                path.write_text(lines(*LONG[:6]))
+        def rivalled() -> None:
+            path.write_text(lines(*LONG[: 5 + further]))
             rival.ingest([path])
-            return writing(waiting, **task)
 
-        store.ledger.writing = late  # type: ignore[method-assign]
+        before_commit(lake, rivalled)
         if further:
             with pytest.raises(LakeError, match="read on in it meanwhile: ingest it again"):
                 lake.ingest([path])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dumps import before_commit
 from engine import asked
 from hypothesis import given
 from hypothesis import strategies as st
@@ -220,16 +221,12 @@ def test_replaced_meanwhile(tmp_path: Path, further: bool) -> None:
     text = json.dumps(page(WHOLE)).encode()
     with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
         grown(lake, path, text)
-        store = lake._store
-        writing = store.ledger.writing
 
-        def late(waiting: Any = None, **task: str) -> Any:
-            store.ledger.writing = writing  # type: ignore[method-assign]
+        def rivalled() -> None:
             path.write_bytes(text + b"\n" * further)
             rival.ingest([path])
-            return writing(waiting, **task)
 
-        store.ledger.writing = late  # type: ignore[method-assign]
+        before_commit(lake, rivalled)
         if further:
             with pytest.raises(LakeError, match="read on in it meanwhile: ingest it again"):
                 lake.ingest([path])

@@ -9,8 +9,7 @@ from typing import Any
 from pipeline import exact
 from pipeline.contract import EVENT_OBJECTS
 from pipeline.forms.results import is_results
-from pipeline.forms.window import scan
-from pipeline.shapes import holds_events, is_cut, is_event, loads
+from pipeline.shapes import holds_events, is_cut, is_event, loads, scan
 
 _LINES_LOOKED_AT = 100
 _SPACE = " \t\r\n"

@@ -7,10 +7,9 @@ from array import array
 
 import numpy as np
 
-from pipeline import shapes
 from pipeline.forms.bits import Ints
 from pipeline.forms.structure import leading_events
-from pipeline.forms.window import scan
+from pipeline.shapes import is_event, scan
 
 _NEXT_OBJECT = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=\{)").match
 _LEAST, _MOST = 1 << 16, 1 << 20
@@ -52,7 +51,7 @@ def _one_by_one(text: str, most: int) -> tuple[Ints, Ints]:
     try:
         while starts[-1] <= most:
             value, end = scan(text, starts[-1])
-            if type(value) is not dict or not shapes.is_event(value):
+            if type(value) is not dict or not is_event(value):
                 break
             follows = _NEXT_OBJECT(text, end)
             if follows is None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.contract import EVENT_OBJECTS
 from pipeline.forms.bits import Bytes, Ints, Words, places, words_where
 from pipeline.shapes import MAX_NESTING
 
@@ -84,7 +80,10 @@ def leading_events(text: bytes) -> tuple[Ints, Ints, bool]:
     if not len(ends) or depth.max() > MAX_NESTING:
         return nothing
     stop = int(ends[-1])
-    count = _events(text[:stop])
+    # Here, as msgspec takes a while to load, and lines need none of it.
+    from pipeline.forms.elements import leading
+
+    count = leading(text[:stop])
     # What is JSON has its brackets where they seem to be; each object has a pair of its own.
     if count is None:
         return nothing
@@ -94,39 +93,3 @@ def leading_events(text: bytes) -> tuple[Ints, Ints, bool]:
     followed = data[starts[1 : few + 1]] == _OPEN
     few = few if followed.all() else int(np.argmin(followed))
     return starts[: few + 1], ends[:few], False
-
-
-def _events(elements: bytes) -> int | None:
-    """How many elements of an array are events, up to the first that is none.
-
-    Returns:
-        None where not all are objects, or where this reader is stricter than Python's.
-    """
-    import msgspec
-
-    decode, absent = _decoder()
-    try:
-        found = decode(b"[" + elements + b"]")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    for index, one in enumerate(found):  # as `shapes.is_event`
-        kind = one.object
-        if kind not in EVENT_OBJECTS and (
-            isinstance(kind, str)
-            or one.message is absent
-            or (one.created_at is absent and one.level is absent)
-        ):
-            return index
-    return len(found)
-
-
-@cache
-def _decoder() -> tuple[Any, Any]:
-    """Reads an array of objects for what tells events, and stands for what they lack."""
-    import msgspec  # only documents need it
-
-    absent = msgspec.Raw()
-    raw = (msgspec.Raw, absent)
-    fields = [("object", Any, None), *((n, *raw) for n in ("message", "created_at", "level"))]
-    record = msgspec.defstruct("Record", fields, gc=False)
-    return msgspec.json.Decoder(list[record]).decode, absent  # type: ignore[valid-type]

@@ -10,7 +10,7 @@ import xxhash
 
 from pipeline.contract import REJECT_PREFIX_BYTES
 from pipeline.forms.lines import Readable
-from pipeline.shapes import LONGEST_ESCAPE, bare, is_cut
+from pipeline.shapes import LONGEST_ESCAPE, bare, is_cut, scan, scan_any
 
 MAX_READ_BYTES = 16 << 20
 _SHORT_BYTES = 1 << 12
@@ -19,11 +19,6 @@ _SPACE = re.compile(rb"[ \t\n\r]*")
 _STRUCTURE = re.compile(rb'["\[\]{}]')
 _STRING_END = re.compile(rb'["\\]')
 _SCALAR_END = re.compile(rb"[ \t\n\r,\]}]")
-
-# Every JSONDecoder has scan_once, but the stubs do not know it: neither here nor two lines below.
-scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-"""Value and end of the JSON value at an index. Faster than a decoder with callbacks."""
-_any_digits = json.JSONDecoder(parse_int=float).scan_once  # type: ignore[attr-defined]
 
 
 class Broken(Exception):
@@ -121,7 +116,7 @@ class Window:
             except json.JSONDecodeError as error:
                 self._failed(error.msg, text, error.pos, ended=whole and self.ended)
             except ValueError:  # an integer of thousands of digits
-                scanner = _any_digits
+                scanner = scan_any
                 continue
             else:
                 if end < len(text) or (whole and self.ended) or text[end - 1] in '"]}':
