@@ -4,15 +4,14 @@
 -- Reads: loss_curves, thresholds
 -- Caveat: rising is told of the training loss only, and needs a run of points: what begins in the
 --   last few steps of a curve is not seen. A spike is no divergence: half the points of a run have
---   to be above the threshold themselves, not only their average.
+--   to be above the threshold themselves, not only their average. All jobs walk along their losses
+--   side by side: windows, which sort them for each thing that is asked, take ten times as long.
 -- Source: a heuristic: smoothed loss above a multiple of its minimum so far. Smoothed as in
---   loss_curves_smoothed, whose formula is written out here for the one metric that is wanted.
+--   loss_curves_smoothed.
 create or replace view divergences as
 with limits as (
     select
         max(value) filter (where threshold = 'smoothing') as s,
-        -- a point weighs s^-n in its block of points, which keeps that weight below 1e150
-        greatest(1, floor(-150 / log10(greatest(s, 1e-150))))::bigint as block,
         max(value) filter (where threshold = 'warm_up') as warm_up,
         max(value) filter (where threshold = 'ratio') as ratio,
         max(value) filter (where threshold = 'least_rise') as least_rise,
@@ -21,127 +20,173 @@ with limits as (
     where detector = 'divergences'
 ),
 
-non_finite as (
-    unpivot (
-        select
-            job_id,
-            step,
-            train_loss,
-            valid_loss,
-            full_valid_loss,
-            train_mean_reward,
-            valid_mean_reward,
-            full_valid_mean_reward
-        from loss_curves
-        where
-            not isfinite(train_loss)
-            or not isfinite(valid_loss)
-            or not isfinite(full_valid_loss)
-            or not isfinite(train_mean_reward)
-            or not isfinite(valid_mean_reward)
-            or not isfinite(full_valid_mean_reward)
-    )
-    on columns(* exclude (job_id, step))
-    into name metric value value
-),
-
-points as (
-    select
-        curves.job_id,
-        curves.step,
-        curves.train_loss as value,
-        row_number() over (partition by curves.job_id order by curves.step) - 1 as n,
-        limits.s,
-        limits.block
-    from loss_curves as curves
-    cross join limits
-    where isfinite(curves.train_loss)
-),
-
-summed as (
+told as (
     select
         job_id,
-        n + 1 as point,
-        step,
-        value,
-        s,
-        block,
-        n % block as place,
-        sum(value * pow(s, -(n % block))) over (
-            partition by job_id order by n rows between n % block preceding and current row
-        ) as own_block,
-        sum(value * pow(s, -(n % block))) over (
-            partition by job_id
-            order by n
-            rows between n % block + block preceding and n % block + 1 preceding
-        ) as block_before
-    from points
+        list(step) filter (where isfinite(train_loss)) as told_steps,
+        list(train_loss) filter (where isfinite(train_loss)) as told_losses,
+        [
+            {
+                'metric': 'train_loss',
+                'points': list({'step': step, 'value': train_loss})
+                    filter (where not isfinite(train_loss))
+            },
+            {
+                'metric': 'valid_loss',
+                'points': list({'step': step, 'value': valid_loss})
+                    filter (where not isfinite(valid_loss))
+            },
+            {
+                'metric': 'full_valid_loss',
+                'points': list({'step': step, 'value': full_valid_loss})
+                    filter (where not isfinite(full_valid_loss))
+            },
+            {
+                'metric': 'train_mean_reward',
+                'points': list({'step': step, 'value': train_mean_reward})
+                    filter (where not isfinite(train_mean_reward))
+            },
+            {
+                'metric': 'valid_mean_reward',
+                'points': list({'step': step, 'value': valid_mean_reward})
+                    filter (where not isfinite(valid_mean_reward))
+            },
+            {
+                'metric': 'full_valid_mean_reward',
+                'points': list({'step': step, 'value': full_valid_mean_reward})
+                    filter (where not isfinite(full_valid_mean_reward))
+            }
+        ] as broken
+    from loss_curves
+    group by job_id
 ),
 
-averages as (
+in_order as (
     select
         job_id,
-        point,
-        step,
-        value,
-        (1 - s) / (1 - pow(s, point)) * (
-            own_block * pow(s, place) + coalesce(block_before * pow(s, place + block), 0)
-        ) as smoothed
-    from summed
+        broken,
+        list_sort(told_steps) as steps,
+        -- almost all lie in order: to see that is quicker than to sort them
+        case
+            when steps is not distinct from told_steps then told_losses
+            else list_transform(list_sort(list_zip(told_steps, told_losses)), lambda one: one[2])
+        end as losses
+    from told
 ),
 
-smoothed as (
+-- Each step of a walk takes in one loss and asks about those before it: of the last one how far
+-- it may rise, of the one before whether it has. So a walk goes two steps beyond its end.
+walks as (
     select
-        averages.*,
-        limits.*,
-        first_value(averages.smoothed) over from_warm_up as start_loss,
-        min(averages.smoothed) over from_warm_up as least
-    from averages
+        in_order.*,
+        limits.persistence,
+        list_reduce(
+            list_transform(
+                losses || losses[-1:] || losses[-1:],
+                lambda loss: {
+                    'point': 1,
+                    'past': s,
+                    'sum': (1 - s) * loss,
+                    'smoothed': loss,
+                    'start': null::double,
+                    'least': null::double,
+                    'last': null::double,
+                    'bound': null::double,
+                    'run': null::struct(
+                        first bigint, last bigint, worst double, threshold double
+                    ),
+                    'runs': []::struct(
+                        first bigint, last bigint, worst double, threshold double
+                    )[]
+                }
+            ),
+            lambda so_far, new: {
+                'point': so_far.point + 1,
+                'past': s * so_far.past, -- s^point
+                'sum': s * so_far.sum + new.sum,
+                'smoothed': (s * so_far.sum + new.sum) / (1 - s * so_far.past),
+                'start': case
+                    when so_far.point >= warm_up then coalesce(so_far.start, so_far.smoothed)
+                end,
+                'least': case
+                    when so_far.point >= warm_up then least(so_far.least, so_far.smoothed)
+                end,
+                'last': so_far.smoothed,
+                'bound': greatest(
+                    ratio * so_far.least, so_far.least + least_rise * abs(so_far.start)
+                ),
+                'run': case
+                    when so_far.last > so_far.bound
+                        then {
+                            'first': coalesce(so_far.run.first, so_far.point - 1),
+                            'last': so_far.point - 1,
+                            'worst': greatest(so_far.run.worst, so_far.last),
+                            'threshold': least(so_far.run.threshold, so_far.bound)
+                        }
+                end,
+                'runs': case
+                    when
+                        so_far.last <= so_far.bound
+                        and so_far.run.last - so_far.run.first + 1 >= persistence
+                        then so_far.runs || [so_far.run]
+                    else so_far.runs
+                end
+            }
+        ) as walk
+    from in_order
     cross join limits
-    where averages.point >= limits.warm_up
-    window
-        from_warm_up as (
-            partition by averages.job_id order by averages.point
-            rows between unbounded preceding and current row
+),
+
+findings as (
+    select
+        job_id,
+        unnest(
+            list_concat(
+                list_transform(
+                    list_filter(broken, lambda one: one.points is not null),
+                    lambda one: {
+                        'kind': 'non_finite',
+                        'metric': one.metric,
+                        'first_step': list_min(one.points).step,
+                        'last_step': list_max(one.points).step,
+                        'points': len(one.points),
+                        'worst': list_min(one.points).value,
+                        'threshold': null::double
+                    }
+                ),
+                list_transform(
+                    list_filter(
+                        walk.runs || [walk.run],
+                        lambda run:
+                            run.last - run.first + 1 >= persistence
+                            and list_median(losses[run.first:run.last]) > run.threshold
+                    ),
+                    lambda run: {
+                        'kind': 'rising',
+                        'metric': 'train_loss',
+                        'first_step': steps[run.first],
+                        'last_step': steps[run.last],
+                        'points': run.last - run.first + 1,
+                        'worst': run.worst,
+                        'threshold': run.threshold
+                    }
+                )
+            ),
+            max_depth := 2
         )
-),
-
-risen as (
-    select
-        *,
-        greatest(ratio * least, least + least_rise * abs(start_loss)) as threshold,
-        point - row_number() over (partition by job_id order by point) as run
-    from smoothed
-    where smoothed > greatest(ratio * least, least + least_rise * abs(start_loss))
+    from walks
 )
 
 select
     job_id,
-    'non_finite' as kind,
+    kind,
     metric,
-    min(step) as first_step,
-    max(step) as last_step,
-    count(*) as points,
-    arg_min(value, step) as worst,
-    null::double as threshold
-from non_finite
-where not isfinite(value)
-group by job_id, metric
-
-union all
-
-select
-    job_id,
-    'rising' as kind,
-    'train_loss' as metric,
-    min(step) as first_step,
-    max(step) as last_step,
-    count(*) as points,
-    max(smoothed) as worst,
-    min(threshold) as threshold
-from risen
-group by job_id, run
-having count(*) >= any_value(persistence) and median(value) > min(threshold)
+    first_step,
+    last_step,
+    points,
+    worst,
+    threshold
+from findings
 ;
 
 comment on view divergences is
