@@ -1,8 +1,8 @@
 -- Which checkpoint of each job should be deployed, and what does it gain over the last one?
 --
 -- Grain: job_id
--- Reads: best_steps, stg_evaluations, stg_checkpoints, moderation, stg_milestones, stg_job_objects,
---   loss_curves
+-- Reads: stg_bests, stg_checkpoints, moderation, stg_milestones, stg_job_objects, stg_steps,
+--   stg_retold
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
 --   equals, or where none has a finite value, the one nearest to the best step. The model that the
@@ -46,12 +46,24 @@ finished as (
     full join named on made.job_id = named.job_id
 ),
 
-last_steps as (
+-- of the curve, without making it
+reruns as (
     select
         job_id,
-        max(step) as step
-    from loss_curves
+        list(distinct {'step': step, 'begun_at': begun_at}) as rerun
+    from stg_retold
+    where begun_at is not null
     group by job_id
+),
+
+last_steps as (
+    select
+        steps.job_id,
+        max(steps.step) as step
+    from stg_steps as steps
+    left join reruns on steps.job_id = reruns.job_id
+    where not thrown_away(reruns.rerun, steps.created_at, steps.step)
+    group by steps.job_id
 ),
 
 told as (
@@ -107,31 +119,24 @@ checked as (
 
 valued as (
     select
-        checked.job_id,
-        checked.step,
-        checked.model_id,
-        checked.is_blocked,
-        max({'step': evaluations.step, 'value': evaluations.judged})
-            filter (where evaluations.step is not null) as latest
-    from checked
-    left join stg_evaluations as evaluations
-        on checked.job_id = evaluations.job_id and evaluations.step <= checked.step
-    group by all
-),
-
-compared as (
-    select
-        valued.*,
+        checked.*,
         bests.metric,
         bests.higher_is_better,
         bests.best_step,
         bests.best_value,
-        case when bests.higher_is_better then -valued.latest.value else valued.latest.value end
-            as loss,
-        min(case when not valued.is_blocked then loss end) over (partition by valued.job_id)
-            as least
+        list_max(
+            list_filter(bests.judgements, lambda judged: judged.step <= checked.step)
+        ) as latest
+    from checked
+    inner join stg_bests as bests on checked.job_id = bests.job_id
+),
+
+compared as (
+    select
+        *,
+        case when higher_is_better then -latest.value else latest.value end as loss,
+        min(case when not is_blocked then loss end) over (partition by job_id) as least
     from valued
-    inner join best_steps as bests on valued.job_id = bests.job_id
 ),
 
 ranked as (

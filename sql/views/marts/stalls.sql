@@ -1,7 +1,7 @@
 -- Where did a job stand still, in the midst of its steps or at the end of the dump?
 --
 -- Grain: job_id, after_step_at
--- Reads: stg_events, stg_milestones, stg_dumps, lake_events, thresholds
+-- Reads: stg_step_times, stg_milestones, stg_dumps, lake_events, thresholds
 -- Caveat: by the times between neighbouring steps of the job, against their median. A job that no
 --   message ends and whose training is not complete is silent when the last event of its last dump
 --   (stg_dumps) is that much later than its own; silent for very long means that it was dumped no
@@ -26,52 +26,47 @@ clock as (
 told as (
     select
         job_id,
-        created_at,
-        order_step,
-        coalesce(
-            total_steps,
-            try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]+)', 1) as bigint)
-        ) as total_steps
-    from stg_events
-    where lifecycle = 'step' and not synthetic_time
+        list_filter(told, lambda one: not one.is_synthetic) as told
+    from stg_step_times
 ),
 
--- the order in time, but for what tells events of one moment and step apart: they have no gap
-marks as (
+begun as (
     select
-        *,
-        lag(order_step) over among_all as step_before,
-        lead(order_step) over among_all as step_after
+        job_id,
+        first_events(told) as marks
     from told
-    window among_all as (partition by job_id order by created_at, order_step)
 ),
 
--- a step begins with its first event: its evaluation may be told apart from its training
 steps as (
     select
         job_id,
-        created_at,
-        order_step,
-        total_steps,
-        lead(created_at) over in_time as next_at,
-        lead(order_step) over in_time as next_step,
-        case when next_step <> order_step then epoch(next_at) - epoch(created_at) end as seconds
-    from marks
-    where order_step is distinct from step_before or step_after is null
-    window in_time as (partition by job_id order by created_at, order_step)
+        list_max(list_transform(marks, lambda one: one.total_steps)) as planned,
+        list_transform(marks, lambda one, place: {
+            'created_at': one.created_at,
+            'order_step': one.step,
+            'next_at': marks[place + 1].created_at,
+            'next_step': marks[place + 1].step,
+            'seconds': case
+                when marks[place + 1].step <> one.step
+                    then epoch(marks[place + 1].created_at) - epoch(one.created_at)
+            end
+        }) as steps,
+        list_transform(steps, lambda one: one.seconds) as seconds
+    from begun
 ),
 
 jobs as (
     select
         steps.job_id,
-        median(steps.seconds) as usual_seconds,
-        count(steps.seconds) as gaps,
-        max(steps.total_steps) as planned,
-        list(steps) filter (where steps.next_at is null or steps.seconds > limits.least_seconds)
-            as long
+        steps.planned,
+        list_median(steps.seconds) as usual_seconds,
+        list_count(steps.seconds) as gaps,
+        list_filter(
+            steps.steps,
+            lambda one: one.next_at is null or one.seconds > limits.least_seconds
+        ) as long
     from steps
     cross join limits
-    group by steps.job_id
 ),
 
 ends as (

@@ -1,7 +1,7 @@
 -- How fast does each job train, and when will those still running be done?
 --
 -- Grain: job_id
--- Reads: stg_job_states, stg_events, stg_dumps, loss_curves, lake_events
+-- Reads: stg_job_states, stg_step_times, stg_dumps, loss_curves, lake_events
 -- Caveat: by the times between the first events of neighbouring logged steps where the step rises,
 --   so that a restart counts as none; pauses count. Time stamps have whole seconds: the median is
 --   rough where steps are quick. recent is over the last tenth of these, ten at least. The end is
@@ -14,49 +14,40 @@ with clock as (
     from lake_events
 ),
 
--- the order in time, but for what tells events of one moment and step apart: no step rises there
 told as (
     select
         job_id,
-        created_at,
-        order_step,
-        synthetic_time,
-        lag(order_step) over among_all as step_before,
-        lead(order_step) over among_all as step_after
-    from stg_events
-    where lifecycle = 'step' and order_step >= 0
-    window among_all as (partition by job_id order by created_at, order_step)
+        list_filter(told, lambda one: one.step >= 0) as told
+    from stg_step_times
 ),
 
--- a step begins with its first event: its evaluation may be told apart from its training
-marks as (
+begun as (
     select
         job_id,
-        created_at,
-        order_step,
-        synthetic_time,
-        order_step - lag(order_step) over in_time as steps,
-        epoch(created_at) - epoch(lag(created_at) over in_time) as seconds,
-        row_number() over in_time as place,
-        steps > 0 and not synthetic_time as is_timed
+        first_events(told) as marks
     from told
-    where order_step is distinct from step_before or step_after is null
-    window in_time as (partition by job_id order by created_at, order_step)
+    where len(told) > 0
 ),
 
 timed as (
     select
         job_id,
-        bool_or(synthetic_time) as has_synthetic_times,
-        max(created_at) as last_step_at,
-        nullif(count(*) filter (where is_timed), 0) as timed_gaps,
-        sum(steps) filter (where is_timed) as timed_steps,
-        sum(seconds) filter (where is_timed) as timed_seconds,
-        median(seconds / steps) filter (where is_timed) as median_seconds_per_step,
-        list({'steps': steps, 'seconds': seconds} order by place) filter (where is_timed) as gaps,
+        marks[-1].created_at as last_step_at,
+        list_bool_or(list_transform(marks, lambda one: one.is_synthetic)) as has_synthetic_times,
+        list_filter(
+            list_transform(marks[2:], lambda one, place: {
+                'steps': one.step - marks[place].step,
+                'seconds': epoch(one.created_at) - epoch(marks[place].created_at),
+                'is_synthetic': one.is_synthetic
+            }),
+            lambda gap: gap.steps > 0 and not gap.is_synthetic
+        ) as gaps,
+        nullif(len(gaps), 0) as timed_gaps,
+        list_sum([gap.steps for gap in gaps]) as timed_steps,
+        list_sum([gap.seconds for gap in gaps]) as timed_seconds,
+        list_median([gap.seconds / gap.steps for gap in gaps]) as median_seconds_per_step,
         gaps[-greatest(10, timed_gaps // 10):] as recent
-    from marks
-    group by job_id
+    from begun
 ),
 
 paces as (

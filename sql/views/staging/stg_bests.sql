@@ -1,0 +1,55 @@
+-- Which step of each job was best, how much worse is the last one, and what was every evaluation?
+--
+-- Grain: job_id
+-- Reads: stg_evaluations
+-- Caveat: best_steps, with what its answer was chosen from: judgements are {step, value} of every
+--   evaluation, in any order. A curve is made once for both.
+create or replace view stg_bests as
+with losses as (
+    select
+        *,
+        case when higher_is_better then -judged else judged end as loss
+    from stg_evaluations
+),
+
+leasts as (
+    select
+        *,
+        min(loss) over (partition by job_id) as least
+    from losses
+),
+
+extremes as (
+    select
+        job_id,
+        any_value(metric) as metric,
+        bool_or(higher_is_better) as higher_is_better,
+        bool_or(is_smoothed) as is_smoothed,
+        any_value(evaluations) as evaluations,
+        list({'step': step, 'value': judged}) as judgements,
+        min({'step': step, 'value': judged}) filter (where loss <= least + 1e-9 * abs(least))
+            as best,
+        arg_max(coalesce(judged, value), step) as last_value,
+        max(step) as last_step
+    from leasts
+    group by job_id
+)
+
+select
+    job_id,
+    metric,
+    higher_is_better,
+    is_smoothed,
+    best.step as best_step,
+    best.value as best_value,
+    last_step,
+    last_value,
+    case
+        when abs(last_value - best_value) <= 1e-9 * abs(best_value) then 0
+        when isfinite(last_value) then abs(last_value - best_value)
+    end as regret,
+    case when best_value <> 0 then 100 * regret / abs(best_value) end as regret_share,
+    evaluations,
+    judgements
+from extremes
+;

@@ -1,0 +1,29 @@
+-- When did each job tell of its steps, in the order of time?
+--
+-- Grain: job_id
+-- Reads: stg_events
+-- Caveat: told has every event of a step, step -1 where it names none; first_events(told) those
+--   that tell of another step than the one before, for an evaluation may be told apart from its
+--   training, and the last of all. What tells events of one moment and step apart is not asked:
+--   between them is no gap. Lists, for windows sort every job for each thing that is asked.
+create or replace macro first_events(told) as
+list_filter(
+    told, lambda one, place: one.step is distinct from told[place - 1].step or place = len(told)
+);
+
+create or replace view stg_step_times as
+select
+    job_id,
+    list_sort(list({
+        'created_at': created_at,
+        'step': order_step,
+        'is_synthetic': synthetic_time,
+        'total_steps': coalesce(
+            total_steps,
+            try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]+)', 1) as bigint)
+        )
+    })) as told
+from stg_events
+where lifecycle = 'step'
+group by job_id
+;
