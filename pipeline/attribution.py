@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.forms.block import Block, Mark
-from pipeline.glimpses import Glance, Glimpse, between, direction_of, position_of
+from pipeline.glimpses import Glance, Glimpse, between, direction_of
 from pipeline.shapes import is_job
 
 _CREATED = b'"Created fine-tun'
@@ -187,20 +188,21 @@ class Scout:
         first = mark.position
         if mark.exported:
             return [self._exported(mark, stop)]
-        creations = between(self._creations, first, stop, lambda c: c.glimpse.position)
-        glimpses = between(self._glimpses, first, stop, position_of)
+        low, high = (bisect_left(self._creations, ((at,),)) for at in (first, stop))
+        creations = self._creations[low:high]
+        glimpses = between(self._glimpses, first, stop)
         jobs = list(dict.fromkeys(c.job for c in creations))
         if not creations or (not mark.run and len(jobs) == 1):
             direction = direction_of(glimpses) or (1 if mark.run else -1)
             job = jobs[0] if jobs else None
             return [self._named(mark, first, stop - 1, direction < 0, job)]
         if len(creations) == 1 and creations[0].first == first and direction_of(glimpses) > 0:
-            after = between(glimpses, creations[0].last + 1, stop, position_of)
+            after = between(glimpses, creations[0].last + 1, stop)
             if direction_of(after) >= 0:  # one job from its creation on, as in most small files
                 return [self._named(mark, first, stop - 1, False, jobs[0])]
         lows = [first, *(c.last + 1 for c in creations)]
         highs = [*(c.first for c in creations), stop]
-        gaps = [between(glimpses, *gap, position_of) for gap in zip(lows, highs, strict=True)]
+        gaps = [between(glimpses, *gap) for gap in zip(lows, highs, strict=True)]
         votes = [direction_of(gap) for gap in gaps]
         usual = sum(votes) or (1 if mark.run else -1)
         # begins[i]: where the stream of creation i begins; it ends where the next one does.
@@ -231,7 +233,7 @@ class Scout:
         streams = []
         for low, high, head in zip(begins, [*begins[1:], stop], heads, strict=True):
             if low < high:
-                inside = between(glimpses, low, high, position_of)
+                inside = between(glimpses, low, high)
                 down = (direction_of(inside) or usual) < 0
                 streams.append(self._named(mark, low, high - 1, down, head))
         if ends_mixed:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from pipeline.forms.block import Block
 
 # A number that the end of its record cuts off is another one: something has to follow it.
 _TIME = re.compile(rb'"created_at"\s*:\s*(\d++)(?=\s*[,}.eE])')
 _STEP = re.compile(rb'"step"\s*:\s*(\d++)(?=\s*[,}.eE])')
-
-_T = TypeVar("_T")
 
 
 class Glimpse(NamedTuple):
@@ -50,16 +48,10 @@ def glimpse_of(position: int, raw: bytes | bytearray) -> Glimpse | None:
     return Glimpse(position, int(time[1][:18]), int(step[1][:18]) if step else -1)
 
 
-def between(
-    items: Sequence[_T], low: int, high: int, position: Callable[[_T], int]
-) -> Sequence[_T]:
-    """Items, sorted by position, that lie in [low, high)."""
-    return items[bisect_left(items, low, key=position) : bisect_left(items, high, key=position)]
-
-
-def position_of(glimpse: Glimpse) -> int:
-    """The key by which `between` finds glimpses."""
-    return glimpse.position
+def between(glimpses: Sequence[Glimpse], low: int, high: int) -> Sequence[Glimpse]:
+    """Glimpses, sorted by position, that lie in [low, high)."""
+    # (low,) comes before every glimpse that begins so: a key would be called at each comparison
+    return glimpses[bisect_left(glimpses, (low,)) : bisect_left(glimpses, (high,))]
 
 
 def direction_of(glimpses: Sequence[Glimpse]) -> int:

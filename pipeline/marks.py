@@ -74,10 +74,11 @@ def marks(block: Block) -> Marks:
     """Look at a block of at least one record."""
     data, bounds = block.data, block.bounds
     quotes = np.diff(ones_before(words_where(data, lambda piece: piece == _QUOTE), bounds))
-    brackets = places(words_where(data, is_bracket))
+    words = words_where(data, is_bracket)
+    brackets = places(words)
     kinds = data[brackets]
     commas = _trailing_commas(data, brackets[closes(kinds)])
-    first = np.searchsorted(brackets, bounds)
+    first = ones_before(words, bounds)
     count = np.diff(first)
     first = first[:-1]
     kinds = np.concatenate([kinds, np.zeros(4, dtype=np.uint8)])

@@ -102,7 +102,6 @@ def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> So
         - settled.again[reading.source_id, kind]
         for kind, count in sorted(reading.companions.items())
     }
-    again = sum(n for (source, _), n in settled.again.items() if source == reading.source_id)
     replacing = settled.replacing[reading.source_id]
     repeats = settled.fresh[reading.source_id] + replacing
     duplicates = repeats + sum(reading.companions.values()) - sum(beside.values())
@@ -124,8 +123,8 @@ def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> So
         - sum(reading.companions.values()),
         duplicates=duplicates,
         replacing=replacing,
-        replacing_companions=again,
-        variants=sum(v["source_id"] == reading.source_id for v in settled.variants),
+        replacing_companions=settled.again_of[reading.source_id],
+        variants=settled.variants_of[reading.source_id],
         rejects=dict(reading.rejects),
         kept_rejects=_kept(reading),
         ignored=dict(reading.ignored),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -112,6 +115,19 @@ class Settled:
     companions: Counter[tuple[str, str]] = field(default_factory=Counter)
     again: Counter[tuple[str, str]] = field(default_factory=Counter)
 
+    @cached_property
+    def variants_of(self) -> Counter[str]:
+        """How many variants each source told."""
+        return Counter(row["source_id"] for row in self.variants)
+
+    @cached_property
+    def again_of(self) -> Counter[str]:
+        """How much of what came again each source told."""
+        total: Counter[str] = Counter()
+        for (source, _), count in self.again.items():
+            total[source] += count
+        return total
+
 
 def repeats(folder: Path, fresh: Sequence[Staged]) -> bool:
     """Whether any identity may occur twice among staged events."""
@@ -123,7 +139,14 @@ def repeats(folder: Path, fresh: Sequence[Staged]) -> bool:
     with engine(folder) as con:
         over(con, "fresh", files)
         found = con.sql(sql_text("lake/identities")).to_arrow_table()
-    hashes = np.sort(found["identity"].to_numpy())
+    hashes = found["identity"].to_numpy()
+    is_odd = (hashes & 1).astype(bool)
+    with ThreadPoolExecutor() as pool:  # numpy sorts in one thread
+        return any(pool.map(_repeats, (hashes[is_odd], hashes[~is_odd])))
+
+
+def _repeats(hashes: npt.NDArray[np.uint64]) -> bool:
+    hashes = np.sort(hashes)
     return bool((hashes[1:] == hashes[:-1]).any())
 
 
