@@ -65,10 +65,11 @@ in_order as (
     select
         job_id,
         broken,
-        list_sort(told_steps) as steps,
-        -- almost all lie in order: to see that is quicker than to sort them
+        -- almost all lie in order, if there are any
+        coalesce(is_in_order(told_steps), true) as is_sorted,
+        if(is_sorted, told_steps, list_sort(told_steps)) as steps,
         case
-            when steps is not distinct from told_steps then told_losses
+            when is_sorted then told_losses
             else list_transform(list_sort(list_zip(told_steps, told_losses)), lambda one: one[2])
         end as losses
     from told

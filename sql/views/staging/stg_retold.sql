@@ -31,12 +31,12 @@ with jobs as (
     group by job_id
 ),
 
--- lists, for almost all are in order as they lie, and this is then seen sooner than by a sort
+-- lists, for almost all are in order as they lie, and that is soon seen
 in_time as (
     select
         *,
         case
-            when list_sort(times) is not distinct from times then steps
+            when is_in_order(times) then steps
             else list_transform(list_sort(list_zip(times, steps)), lambda one: one[2])
         end as ordered
     from jobs
@@ -52,7 +52,7 @@ suspects as (
     from (
         select
             *,
-            list_sort(ordered) is distinct from ordered as falls,
+            not is_in_order(ordered) as falls,
             if(falls, [], list_filter(ordered, lambda one, i: one = ordered[i - 1])) as again
         from in_time
     )

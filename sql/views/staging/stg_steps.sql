@@ -5,6 +5,12 @@
 -- Caveat: of stg_told the little that tells restarts, as every event is asked for it. spoken is
 --   false where a payload gives a metric of training, true where a message does, else NULL. Rows
 --   of result files have no time.
+
+-- Whether a list without NULLs lies in order: a sort takes three times as long to tell. (NULLs make
+-- it untold, and so false.)
+create or replace macro is_in_order(items) as
+len(list_filter(items, lambda one, place: coalesce(one < items[place - 1], place > 1))) = 0;
+
 create or replace view stg_steps as
 select
     job_id,
