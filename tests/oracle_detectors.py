@@ -110,17 +110,22 @@ def divergences(events: list[Event]) -> list[Row]:
         for point in points[9:]:
             least = min(least, point["smoothed"])
             limit = max(2 * least, least + 0.25 * abs(points[9]["smoothed"]))
-            if point["smoothed"] > limit:
+            if beyond(point["smoothed"], limit):
                 runs[-1].append((point, limit))
             elif runs[-1]:
                 runs.append([])
         for run in runs:
             limit = min((limit for _, limit in run), default=0)
-            if len(run) >= 15 and median(point["value"] for point, _ in run) > limit:
+            if len(run) >= 15 and beyond(median(point["value"] for point, _ in run), limit):
                 steps = [point["step"] for point, _ in run]
                 worst = max(point["smoothed"] for point, _ in run)
                 rows.append(finding(job, "rising", "train_loss", steps, worst, limit))
     return rows
+
+
+def beyond(value: float, limit: float) -> bool:
+    """Whether a value is above a limit by more than rounding does."""
+    return value > limit + 1e-9 * abs(limit)
 
 
 def finding(

@@ -131,6 +131,34 @@ def test_planted_faults_are_found(con: duckdb.DuckDBPyConnection) -> None:
     assert alarms(con, curve(late={50: 4000})) == {("stalls", "ftjob-x")}
 
 
+@pytest.mark.parametrize("least", [1.0, 0.5, 2.5])
+def test_twice_the_least_is_not_above_it(con: duckdb.DuckDBPyConnection, least: float) -> None:
+    """Losses of exactly the threshold do not diverge, whichever way their average is rounded."""
+    losses = [least] * 21 + [5 * least] * 6 + [2 * least] * 30
+    told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
+    assert ("divergences", "ftjob-x") not in alarms(con, told)
+    told[27:] = [metrics_event("x", n, n, train_loss=2.001 * least) for n in range(28, 58)]
+    assert ("divergences", "ftjob-x") in alarms(con, told)
+
+
+def test_a_rise_to_the_end_needs_its_length(con: duckdb.DuckDBPyConnection) -> None:
+    """Fifteen high points up to the last are a divergence, fourteen are none."""
+    for count in (14, 15):
+        losses = [1.0] * 40 + [12.0] * count
+        told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
+        assert (("divergences", "ftjob-x") in alarms(con, told)) == (count == 15)
+
+
+def test_a_long_curve_is_judged_as_a_short_one(con: duckdb.DuckDBPyConnection) -> None:
+    """A curve too long to be walked along with others diverges where it does."""
+    losses = [1 + 0.1 * math.sin(n) for n in range(5_000)] + [3.0] * 40
+    told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
+    con.register("given_events", table(told))
+    (found,) = rows(con, "from divergences")
+    assert (found["kind"], found["last_step"]) == ("rising", 5_040)
+    assert found["first_step"] in range(5_005, 5_015)
+
+
 def test_tiny_losses_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
     """Losses learnt by heart, far below what matters, may leap by any ratio and rise tenfold."""
     tiny = {step: 2.0**-20 * (3 + step * 7 % 6) for step in range(40, 120)}

@@ -4,8 +4,9 @@
 -- Reads: stg_events
 -- Caveat: told has every event of a step, step -1 where it names none; first_events(told) those
 --   that tell of another step than the one before, for an evaluation may be told apart from its
---   training, and the last of all. What tells events of one moment and step apart is not asked:
---   between them is no gap. Lists, for windows sort every job for each thing that is asked.
+--   training, and the last of all. Of one moment and step those with a true time come first; what
+--   else tells them apart is not asked, for between them is no gap. Lists, for windows sort every
+--   job for each thing that is asked.
 create or replace macro first_events(told) as
 list_filter(
     told, lambda one, place: one.step is distinct from told[place - 1].step or place = len(told)
