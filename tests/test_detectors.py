@@ -180,11 +180,14 @@ def test_thresholds_are_read_from_their_view(con: duckdb.DuckDBPyConnection) -> 
     events = curve(losses={60: 2.2})
     assert alarms(con, events) == set()
     con.execute("create or replace table defaults as from thresholds")
-    con.execute(
-        "create or replace view thresholds as select * replace (case threshold "
-        "when 'least_rise' then 0.1 when 'deviations' then 2 else value end as value) from defaults"
+    given = (
+        "create or replace view thresholds as "
+        "select * replace (case threshold {} else value end as value) from defaults"
     )
     try:
+        con.execute(given.format("when 'least_rise' then 0.1 when 'deviations' then 2"))
         assert ("loss_spikes", "ftjob-x") in alarms(con, events)
+        con.execute(given.format("when 'warm_up' then 20.5 when 'deviations' then 2"))
+        assert alarms(con, curve(losses={60: 1.9})) == set(), "half a point more tells the start"
     finally:
         con.execute("create or replace view thresholds as from defaults")

@@ -44,7 +44,7 @@ points as (
 jobs as (
     select
         points.job_id,
-        max(points.usual) filter (where points.n = limits.warm_up + 1) as start_loss,
+        arg_min(points.usual, points.n) filter (where points.n > limits.warm_up) as start_loss,
         abs(median(points.train_loss)) as level,
         quantile_cont((points.train_loss - points.usual) / abs(points.usual), [0.1, 0.5, 0.9])
             filter (where points.usual <> 0) as deciles,
