@@ -527,6 +527,8 @@ MUTANTS = (
     Mutant("detectors", "losses are walked along as they lie", MARTS + "divergences.sql",
            "when is_in_order(steps) then losses", "when true then losses",
            "tests/test_detectors.py"),
+    Mutant("detectors", "noise makes a loss rise", MARTS + "divergences.sql",
+           "limits.noise_multiple * averages.noise", "0", "tests/test_detectors.py"),
     Mutant("detectors", "rounding makes a loss rise", MARTS + "divergences.sql",
            " + 1e-9 * abs(min(threshold))", "", "tests/test_detectors.py"),
     Mutant("detectors", "long curves are not judged", MARTS + "divergences.sql",

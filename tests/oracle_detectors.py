@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from datetime import UTC, datetime
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 
 from oracle import Event
 from oracle_curves import Row, by_job, loss_curves
@@ -106,10 +106,11 @@ def divergences(events: list[Event]) -> list[Row]:
             curves[row["job_id"]].append(row)
     for job, points in curves.items():
         runs: list[list[tuple[Row, float]]] = [[]]
-        least = math.inf
+        least, noise = math.inf, usual_noise([point["value"] for point in points])
         for point in points[9:]:
             least = min(least, point["smoothed"])
-            limit = max(2 * least, least + 0.25 * abs(points[9]["smoothed"]))
+            rise = max(0.25 * abs(points[9]["smoothed"]), 2 * noise * abs(least))
+            limit = max(2 * least, least + rise)
             if beyond(point["smoothed"], limit):
                 runs[-1].append((point, limit))
             elif runs[-1]:
@@ -121,6 +122,12 @@ def divergences(events: list[Event]) -> list[Row]:
                 worst = max(point["smoothed"] for point, _ in run)
                 rows.append(finding(job, "rising", "train_loss", steps, worst, limit))
     return rows
+
+
+def usual_noise(values: list[float]) -> float:
+    """Standard deviation of the noise relative to the values, by differences of neighbours."""
+    ratios = [0 if a == b else 2 * abs(a - b) / (abs(a) + abs(b)) for a, b in pairwise(values)]
+    return math.sqrt(math.pi) / 2 * fmean(ratios) if ratios else 0.0
 
 
 def beyond(value: float, limit: float) -> bool:
@@ -159,8 +166,7 @@ def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
     losses = [loss for _, loss in points]
     span = max(3, min(6, math.floor(0.33 * len(losses))))
-    ratios = [2 * abs(b - a) / (abs(a) + abs(b)) if a != b else 0.0 for a, b in pairwise(losses)]
-    noise = math.sqrt(math.pi) / 2 * abs(median(losses)) * sum(ratios) / len(ratios)
+    noise = abs(median(losses)) * usual_noise(losses)
     middles = [median(losses[n - 2 : n + 1]) for n in range(2, len(losses))]
     best, best_step = math.inf, 0
     excesses: list[float | None] = []

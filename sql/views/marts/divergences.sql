@@ -6,7 +6,8 @@
 --   last few steps of a curve is not seen. A spike is no divergence: half the points of a run have
 --   to be above the threshold themselves, not only their average. What is above by less than nine
 --   digits show is not above.
--- Source: a heuristic: smoothed loss above a multiple of its minimum so far. Smoothed as in
+-- Source: a heuristic: smoothed loss above a multiple of its minimum so far, and by more than the
+--   noise, told as in overfitting by the differences of neighbours. Smoothed as in
 --   loss_curves_smoothed, whose formula is written out here for the one metric that is wanted.
 create or replace view divergences as
 with limits as (
@@ -17,6 +18,7 @@ with limits as (
         max(value) filter (where threshold = 'warm_up') as warm_up,
         max(value) filter (where threshold = 'ratio') as ratio,
         max(value) filter (where threshold = 'least_rise') as least_rise,
+        max(value) filter (where threshold = 'noise_multiple') as noise_multiple,
         max(value) filter (where threshold = 'persistence') as persistence
     from thresholds
     where detector = 'divergences'
@@ -145,11 +147,13 @@ points as (
 numbered as (
     select
         points.*,
-        row_number() over (partition by job_id, kind, metric order by step) - 1 as n,
+        row_number() over along - 1 as n,
+        lag(points.value) over along as value_before,
         limits.s,
         limits.block
     from points
     cross join limits
+    window along as (partition by job_id, kind, metric order by step)
 ),
 
 summed as (
@@ -157,6 +161,11 @@ summed as (
         *,
         n + 1 as point,
         n % block as place,
+        sqrt(pi()) / 2 * avg(if(
+            value = value_before,
+            0,
+            2 * abs(value - value_before) / (abs(value) + abs(value_before))
+        )) over (partition by job_id, kind, metric) as noise,
         sum(value * pow(s, -(n % block))) over (
             partition by job_id, kind, metric
             order by n
@@ -178,6 +187,7 @@ averages as (
         point,
         step,
         value,
+        noise,
         (1 - s) / (1 - pow(s, point)) * (
             own_block * pow(s, place) + coalesce(block_before * pow(s, place + block), 0)
         ) as smoothed
@@ -191,7 +201,8 @@ smoothed as (
         min(averages.smoothed) over from_warm_up as least,
         greatest(
             limits.ratio * least,
-            least + limits.least_rise * abs(first_value(averages.smoothed) over from_warm_up)
+            least + limits.least_rise * abs(first_value(averages.smoothed) over from_warm_up),
+            least + limits.noise_multiple * averages.noise * abs(least)
         ) as threshold
     from averages
     cross join limits

@@ -50,6 +50,8 @@ from (
         'twice the least smoothed loss so far'),
     ('divergences', 'least_rise', 0.25, '1', 0, null,
         'share of the loss at the start by which it has to rise, too: tiny losses'),
+    ('divergences', 'noise_multiple', 2, '1', 0, null,
+        'standard deviations of the noise above that least, too: it may be low by chance'),
     ('divergences', 'persistence', 15, 'point', 1, null,
         'a spike is over sooner; noise of batches of one lasts for 10'),
     ('loss_spikes', 'window', loss_spikes_window(), 'point', 1, null,
