@@ -253,8 +253,7 @@ def answer(request: Request, out: Any) -> None:
     checked(connection, request.query, names(connection, request))
     try:
         rows = connection.sql(request.query, params=request.params)
-    except Exception:
-        # Relations forget where the mistake is; this way fails at the same one and tells.
+    except Exception:  # relations forget where the mistake is: this way tells, at the same one
         connection.execute(request.query, request.params)
         raise
     reader = rows.to_arrow_reader(BATCH_ROWS)

@@ -49,14 +49,8 @@ told as (
 
 in_order as (
     select
-        job_id,
-        broken,
-        steps,
-        losses,
-        case
-            when is_in_order(steps) then losses
-            else list_transform(list_sort(list_zip(steps, losses)), lambda one: one[2])
-        end as walk
+        *,
+        in_order_of(steps, losses) as walk
     from told
 ),
 

@@ -31,14 +31,10 @@ with jobs as (
     group by job_id
 ),
 
--- lists, for almost all are in order as they lie, and that is soon seen
 in_time as (
     select
         *,
-        case
-            when is_in_order(times) then steps
-            else list_transform(list_sort(list_zip(times, steps)), lambda one: one[2])
-        end as ordered
+        in_order_of(times, steps) as ordered
     from jobs
 ),
 

@@ -11,6 +11,13 @@
 create or replace macro is_in_order(items) as
 len(list_filter(items, lambda one, place: coalesce(one < items[place - 1], place > 1))) = 0;
 
+-- A list in the order of another. Almost all lie in order, and that is soon seen.
+create or replace macro in_order_of(keys, items) as
+case
+    when is_in_order(keys) then items
+    else list_transform(list_sort(list_zip(keys, items)), lambda one: one[2])
+end;
+
 create or replace view stg_steps as
 select
     job_id,
