@@ -256,7 +256,7 @@ def test_findings_are_the_verdicts_that_tripped(told: Facts) -> None:
     tripped = told.frames["verdicts"].filter(verdict="tripped").select("job_id", "rule").rows()
     rules = {(job, one.rule) for job, ones in found.items() for one in ones}
     assert set(tripped) == {pair for pair in rules if pair[1] != "restart"}
-    assert found[RESTARTED][0].words == "started over at step 23 after step 28, 6 steps back"
+    assert found[RESTARTED][0].words == "started over at step 23 after step 28, 6 steps lost"
     (failed,) = found["ftjob-Q2j9p6iuRrM7Xpft8XlwmwhY"]
     assert failed.weight == words.GRAVE and "must have at least 10 examples" in failed.words
 

@@ -296,6 +296,9 @@ def test_attempts_marks_and_phases_are_shown(open_page: Open, samples: Path) -> 
     assert "spike" not in legend
     assert shown.locator(".chart svg text", has_text="best").count()
     assert shown.locator(".chart svg text", has_text="restart").count() == 2
+    edges = shown.locator(".chart svg .mark-rule line[stroke='var(--warn)']")
+    heights = [box["height"] for edge in edges.all() if (box := edge.bounding_box())]
+    assert [height > 100 for height in sorted(heights)[-2:]] == [True, True]
     assert shown.locator(".bar.phases span").count() == 5
     assert shown.locator("h2", has_text="Attempts").count() == 1
 

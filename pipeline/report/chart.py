@@ -57,19 +57,19 @@ def _curve(scale: Literal["linear", "log"]) -> dict[str, Any]:
     colour = alt.Color("s:N", legend=None, scale=alt.Scale(domain=names, range=list(colours)))
     dash = alt.StrokeDash("s:N", legend=None, scale=alt.Scale(domain=names, range=list(dashes)))
     shape = alt.Shape("s:N", legend=None, scale=alt.Scale(domain=names, range=list(shapes)))
-    band = alt.Chart(alt.NamedData("bands")).encode(x=x, x2="x2:Q")
+    bands = alt.Chart(alt.NamedData("bands")).encode(x=x)
+    edge = bands.mark_rule(stroke="var(--warn)", strokeDash=[2, 2])
     layers = [
-        band.mark_rect(fill="var(--warn)", opacity=0.13),
-        band.mark_rule(stroke="var(--warn)", strokeDash=[2, 2]).encode(y=alt.value(0)),
-        alt.Chart(alt.NamedData("bands"))
-        .mark_text(
+        bands.mark_rect(fill="var(--warn)", opacity=0.13).encode(x2="x2:Q"),
+        edge.encode(x2="x2:Q", y=alt.value(0)),
+        edge,  # all there is to see of a single step, as a restart is
+        bands.mark_text(
             align=alt.ExprRef(f"{_AT_THE_END} ? 'right' : 'left'"),
             baseline="top",
             dx=alt.ExprRef(f"{_AT_THE_END} ? -4 : 4"),
             dy=alt.ExprRef("4 + 13 * datum.row"),
             fill="var(--warn-ink)",
-        )
-        .encode(x=x, y=alt.value(0), text="text:N"),
+        ).encode(y=alt.value(0), text="text:N"),
         _line("earlier", x, y, colour, detail="d:N", strokeDash=[3, 3], opacity=0.45),
         _line("raw", x, y, colour, strokeWidth=1, opacity=0.3),
         _line("lines", x, y, colour, strokeWidth=1.8).encode(strokeDash=dash),

@@ -84,8 +84,8 @@ def _weight(rule: str, fail_on: Collection[str]) -> int:
 def _restarts(attempts: Sequence[Row]) -> Iterator[Finding]:
     for row in attempts[1:]:
         lost = row["steps_lost"]
-        back = f", {count(lost, 'step')} back" if lost else ""
-        words = f"started over at step {row['first_step']} after step {row['after_step']}{back}"
+        gone = f", {count(lost, 'step')} lost" if lost else ""
+        words = f"started over at step {row['first_step']} after step {row['after_step']}{gone}"
         yield Finding("restart", NOTE, words)
 
 

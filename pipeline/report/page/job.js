@@ -173,7 +173,7 @@ function markLegend(job, series) {
     kinds.has("advised") && [shape("advised", "M8 2l6.500 12h-13z"), "checkpoint to use"],
     kinds.has("spike") && [shape("spike", "M8 14L1.500 2h13z"), "spike"],
     job.details.earlier.some(({ metric }) => metrics.has(metric)) && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("path", { class: "thrown", d: "M0 6h28" })), "earlier attempt, thrown away"],
-    bandsOf(job).length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("rect", { class: "band", width: 28, height: 12 })), "stretch named in it"],
+    bandsOf(job).length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("rect", { class: "band", width: 28, height: 12 })), "step or stretch named in it"],
   ].filter(Boolean);
 }
 
@@ -221,7 +221,7 @@ function tableSections(job) {
     sections.push(el("section", {}, el("h2", {}, "Attempts"), table("Attempts", [
       { head: "Attempt", right: true, cell: (a) => count(a.attempt) },
       { head: "Steps", right: true, cell: (a) => `${count(a.first_step)} to ${count(a.last_step)}` },
-      { head: "Fell back by", right: true, cell: (a) => (a.steps_lost ? counted(a.steps_lost, "step") : "–") },
+      { head: "Steps lost", right: true, cell: (a) => (a.steps_lost ? counted(a.steps_lost, "step") : "–") },
       { head: "Began", right: true, cell: (a) => time(a.started_at, true) },
     ], attempts)));
   }

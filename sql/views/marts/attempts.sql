@@ -51,7 +51,7 @@ comment on column attempts.last_step is 'greatest step it reached [step]';
 comment on column attempts.after_step is
     'greatest step of the attempt before, NULL for the first [step]';
 comment on column attempts.steps_lost is
-    'how far it fell back behind the end of the attempt before, both included [step]';
+    'steps of the attempt before that it lost: from its own first to that one''s last [step]';
 comment on column attempts.steps is 'different steps with metrics in it [step]';
 comment on column attempts.events is 'metrics events in it [event]';
 comment on column attempts.is_last is 'true for the last attempt of the job [bool]';
