@@ -304,17 +304,17 @@ CHOICE = {
         (
             {},
             "Use the checkpoint of step 80 instead of the last, of step 120."
-            " Its smoothed validation loss is 0.5000, not 1.000, 50 % lower.",
+            " Its validation loss (mean of three) is 0.5000, not 1.000, 50 % lower.",
         ),
         (
             {"step": 90, "value": 0.625, "value_step": 88},
             "Use the checkpoint of step 90 instead of the last, of step 120."
-            " Its smoothed validation loss (of step 88) is 0.6250, not 1.000, 50 % lower."
+            " Its validation loss (mean of three, of step 88) is 0.6250, not 1.000, 50 % lower."
             " The best of all steps, step 80 (0.5000), has no checkpoint to use.",
         ),
         (
             {"last_step": 80, "last_value": 0.5, "gain": 0.0, "gain_share": 0.0},
-            "Use the last checkpoint, of step 80: smoothed validation loss 0.5000,"
+            "Use the last checkpoint, of step 80: validation loss (mean of three) 0.5000,"
             " and none is better.",
         ),
         ({"step": None}, "Use none: a usage policy check blocked every checkpoint."),
@@ -331,7 +331,7 @@ def test_advice_without_a_checkpoint_names_the_best_step() -> None:
     """A job without checkpoints still has a best step; one without validation has no advice."""
     advice = words.advice(BEST, None)
     assert advice and advice.words == (
-        "The best step was 80: smoothed validation loss 0.5000, 1.000 at the last, step 120."
+        "The best step was 80: validation loss (mean of three) 0.5000, 1.000 at the last, step 120."
         " No event tells of a checkpoint."
     )
     assert words.advice(None, None) is None

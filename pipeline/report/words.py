@@ -118,15 +118,23 @@ def advice(best: Row | None, choice: Row | None) -> Advice | None:
     """
     if best is None:
         return None
-    metric = ("smoothed " if best["is_smoothed"] else "") + METRICS[best["metric"]]
+    metric, how = METRICS[best["metric"]], ["mean of three"] * best["is_smoothed"]
     if choice is None:
-        told = f"The best step was {best['best_step']}: {metric} {significant(best['best_value'])}"
+        told = f"The best step was {best['best_step']}: {_noted(metric, how)}"
+        told += f" {significant(best['best_value'])}"
         if best["regret"]:
             told += f", {significant(best['last_value'])} at the last, step {best['last_step']}"
         return Advice(f"{told}. No event tells of a checkpoint.")
     if choice["step"] is None:
         return Advice("Use none: a usage policy check blocked every checkpoint.")
-    return Advice(_choice(choice, metric), choice["model_id"], choice["step"], _gains(choice))
+    if choice["value_step"] not in (None, choice["step"]):
+        how.append(f"of step {choice['value_step']}")
+    words = _choice(choice, _noted(metric, how))
+    return Advice(words, choice["model_id"], choice["step"], _gains(choice))
+
+
+def _noted(text: str, notes: Sequence[str]) -> str:
+    return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def _differ(one: float | None, other: float | None) -> bool:
@@ -142,8 +150,6 @@ def _gains(choice: Row) -> bool:
 
 def _choice(choice: Row, metric: str) -> str:
     step, last, value = choice["step"], choice["last_step"], choice["value"]
-    if choice["value_step"] not in (None, step):
-        metric += f" (of step {choice['value_step']})"
     if step == last:
         words = f"Use the last checkpoint, of step {step}"
         words += f": {metric} {significant(value)}" if value is not None else ""
