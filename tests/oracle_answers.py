@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from oracle import Event
-from oracle_companions import Told, newest, of_kind, states
+from oracle_companions import Told, checkpoint_objects, newest, of_kind, states
 from oracle_curves import Row, by_job, checkpoints, loss_curves
 from oracle_marts import moderation
 from oracle_training import loss_curves_smoothed
@@ -24,11 +24,9 @@ Points = list[tuple[int, float | None, float]]
 def judged(events: list[Event], beside: Sequence[Told] = ()) -> dict[str, tuple[str, Points]]:
     """The metric by which each job is judged, and its evaluations."""
     found: dict[str, dict[str, Points]] = {}
-    for row in sorted(loss_curves_smoothed(events, beside=beside), key=lambda row: row["step"]):
-        if row["metric"] in METRICS:
-            value = row["value"] if math.isfinite(row["value"]) else None
-            point = (row["step"], value, row["value"])
-            found.setdefault(row["job_id"], {}).setdefault(row["metric"], []).append(point)
+    for (job, metric, step), raw in sorted(evaluated(events, beside).items()):
+        value = raw if math.isfinite(raw) else None
+        found.setdefault(job, {}).setdefault(metric, []).append((step, value, raw))
     for metrics in found.values():
         metrics |= {name: by_neighbours(metrics[name]) for name in SAMPLED if name in metrics}
     chosen = {}
@@ -39,6 +37,28 @@ def judged(events: list[Event], beside: Sequence[Told] = ()) -> dict[str, tuple[
                 if job not in chosen and sum(value is not None for _, value, _ in points) >= needed:
                     chosen[job] = (metric, points)
     return chosen
+
+
+def evaluated(
+    events: list[Event], beside: Sequence[Told] = ()
+) -> dict[tuple[str, str, int], float]:
+    """The metrics of evaluations by job, metric and step, the curve's before those of objects."""
+    found = {
+        (row["job_id"], row["metric"], row["step"]): row["value"]
+        for row in loss_curves_smoothed(events, beside=beside)
+        if row["metric"] in METRICS
+    }
+    for one in sorted(checkpoint_objects(beside), key=age, reverse=True):
+        for metric in set(METRICS) - {"valid_mean_reward"}:
+            if one.get(metric) is not None and one["step"] is not None:
+                found.setdefault((one["job_id"], metric, one["step"]), float(one[metric]))
+    return found
+
+
+def age(checkpoint: Row) -> tuple[bool, Any, str]:
+    """The place of a checkpoint object in time."""
+    made = checkpoint["created_at"]
+    return made is not None, made or 0, checkpoint["checkpoint_id"]
 
 
 def by_neighbours(points: Points) -> Points:

@@ -131,10 +131,23 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
             words += f", above {row['threshold']:.4g}"
             step, value = row["risen_since_step"], row["last_loss"]
             add("overfit", row, words, step, value, row["threshold"], "1", 0, 1)
-    for row in oracle_detectors.loss_spikes(events):
+    spikes = oracle_detectors.loss_spikes(events)
+    ends = {row["job_id"]: row["last_step"] for row in jobs(events)}
+    for row in spikes:
         words = f"training loss leapt to {row['peak_loss']:.4g} at step {row['peak_step']} from a "
-        words += f"usual {row['usual_loss']:.4g}, above {row['threshold']:.4g}, and "
-        words += "came back" if row["is_recovered"] else "did not come back at once"
+        words += f"usual {row['usual_loss']:.4g}, above {row['threshold']:.4g}"
+        if row["points"] > 1:
+            words += f", for {row['points']} points"
+        if row["peak_step"] > row["first_step"]:
+            words += f" from step {row['first_step']} on"
+        if row["is_recovered"]:
+            words += ", and came back"
+        elif row["last_step"] == ends[row["job_id"]]:
+            words += ", to the end"
+        else:
+            words += ", and did not come back at once"
+        count = sum(other["job_id"] == row["job_id"] for other in spikes)
+        words += f", one of {count}" if count > 1 else ""
         step, value = row["first_step"], row["peak_loss"]
         add("spike", row, words, step, value, row["threshold"], "1", step, 1)
     stops = oracle_detectors.stalls(events)

@@ -5,6 +5,7 @@
 -- Caveat: by the validation metric of stg_evaluations: full_valid_loss, else smoothed valid_loss,
 --   else full_valid_mean_reward, else smoothed valid_mean_reward, smoothed by the mean of a value
 --   and its two neighbours; of which two finite values are needed as long as any metric has them.
+--   What the curve lacks is taken from checkpoint objects.
 --   A job that was never validated has no row. NaN and infinities never win: where the last value
 --   is one, the regret is NULL. The earliest step wins among equals, which are equal to nine
 --   digits. last_step is the last evaluation, which need not be the last step.

@@ -73,6 +73,8 @@ spikes as (
         count(*) as spikes,
         min({
             'step': first_step,
+            'last_step': last_step,
+            'points': points,
             'peak_step': peak_step,
             'peak_loss': peak_loss,
             'usual_loss': usual_loss,
@@ -206,10 +208,21 @@ ruled as (
                     printf(' from a usual %.4g', spikes.spike.usual_loss),
                     printf(', above %.4g', spikes.spike.threshold),
                     if(
-                        spikes.spike.is_recovered,
-                        ', and came back',
-                        ', and did not come back at once'
-                    )
+                        spikes.spike.points > 1,
+                        printf(', for %d points', spikes.spike.points),
+                        ''
+                    ),
+                    if(
+                        spikes.spike.peak_step > spikes.spike.step,
+                        printf(' from step %d on', spikes.spike.step),
+                        ''
+                    ),
+                    case
+                        when spikes.spike.is_recovered then ', and came back'
+                        when spikes.spike.last_step = curves.last_step then ', to the end'
+                        else ', and did not come back at once'
+                    end,
+                    if(spikes.spikes > 1, printf(', one of %d', spikes.spikes), '')
                 )
             },
             {

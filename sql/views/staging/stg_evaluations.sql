@@ -1,15 +1,17 @@
 -- By which metric is each job judged, and what was it at every evaluation?
 --
 -- Grain: job_id, step
--- Reads: loss_curves
+-- Reads: loss_curves, stg_checkpoint_objects
 -- Caveat: the first of full_valid_loss, valid_loss, full_valid_mean_reward and valid_mean_reward
 --   with two finite values at least, else with one: OpenAI often gives full_valid_loss at the last
 --   step only, and one value has no better. What is taken from a sample of the validation set is
 --   judged by its mean with the finite values before and after it: a mean of those before it only,
---   as loss_curves_smoothed has it, would lag behind and find the best step too late.
+--   as loss_curves_smoothed has it, would lag behind and find the best step too late. What the
+--   curve lacks at the step of a checkpoint is that of its object, the newest of several: OpenAI
+--   often tells the losses of earlier checkpoints on the whole validation set by these alone.
 -- Source: running mean of three (Tukey, Exploratory Data Analysis, 1977).
 create or replace view stg_evaluations as
-with points as (
+with given as (
     unpivot (
         select
             job_id,
@@ -17,11 +19,37 @@ with points as (
             full_valid_loss,
             valid_loss,
             full_valid_mean_reward,
-            valid_mean_reward
+            valid_mean_reward,
+            null as checkpoint
         from loss_curves
+
+        union all by name
+
+        select
+            job_id,
+            step,
+            full_valid_loss,
+            valid_loss,
+            full_valid_mean_reward,
+            {
+                'a': coalesce(created_at, '-infinity'::timestamptz),
+                'b': checkpoint_id
+            } as checkpoint
+        from stg_checkpoint_objects
+        where step is not null
     )
-    on columns(* exclude (job_id, step))
+    on columns(* exclude (job_id, step, checkpoint))
     into name metric value value
+),
+
+points as (
+    select *
+    from given
+    qualify
+        lag(true) over (
+            partition by job_id, metric, step
+            order by checkpoint desc nulls first
+        ) is null
 ),
 
 weighed as (
