@@ -73,6 +73,19 @@ def test_every_rule_named_counts(lake: Path, capsys: pytest.CaptureFixture[str])
     assert "'none' beside 1" in told(capsys, lake, "check", *both, code=ExitCode.USAGE)
 
 
+def test_who_named_the_rules_is_told(
+    lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Settings are named for the rules where these are theirs, else for the thresholds."""
+    config = tmp_path / "tunelog.toml"
+    config.write_text('[check]\nfail_on = ["gap"]\n', encoding="utf-8")
+    named = ["--lake", str(lake), "--config", str(config)]
+    assert run(["check", *named]) == ExitCode.OK
+    assert f"it fails on gap ({config})\n" in capsys.readouterr().err
+    assert run(["check", *named, "--fail-on", "none"]) == ExitCode.OK
+    assert f"it fails on nothing (thresholds: {config})\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "option"),
     list(single_values()),

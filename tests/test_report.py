@@ -196,6 +196,12 @@ def test_steps_are_packed_without_loss(steps: list[int]) -> None:
     assert packed == steps
 
 
+def test_odd_values_of_tables_are_named_as_the_page_reads_them() -> None:
+    """JavaScript's Number takes them for what they are."""
+    values = map(details.finite, (1.5, float("inf"), float("-inf"), float("nan")))
+    assert list(values) == [1.5, "Infinity", "-Infinity", "nan"]
+
+
 def test_numbers_that_json_lacks_are_named() -> None:
     """NaN and infinities go by their names, other numbers by five significant digits."""
     given = pl.Series([math.nan, math.inf, -math.inf, None, 2.0, 1.23456789, 123456.7, 1.5e-7])
@@ -317,6 +323,16 @@ CHOICE = {
             "Use the last checkpoint, of step 80: validation loss (mean of three) 0.5000,"
             " and none is better.",
         ),
+        (
+            {"last_value": None, "gain": None, "gain_share": None, "value_step": 80},
+            "Use the checkpoint of step 80 instead of the last, of step 120."
+            " Its validation loss (mean of three) is 0.5000, that of the last is no number.",
+        ),
+        (
+            {"last_value": 0.50001, "gain": 1e-5, "gain_share": 2e-3},
+            "Use the checkpoint of step 80 instead of the last, of step 120."
+            " Its validation loss (mean of three) is 0.5000, and so is that of the last.",
+        ),
         ({"step": None}, "Use none: a usage policy check blocked every checkpoint."),
     ],
 )
@@ -335,6 +351,24 @@ def test_advice_without_a_checkpoint_names_the_best_step() -> None:
         " No event tells of a checkpoint."
     )
     assert words.advice(None, None) is None
+
+
+def test_what_could_not_be_judged_says_for_want_of_what(told: Facts) -> None:
+    """Rules that one thing lacks for stand together; one that kept or tripped is not among them."""
+    verdict = "not applicable"
+    rows: list[words.Row] = [
+        {"rule": "spike", "verdict": verdict, "evidence": "no training losses"},
+        {"rule": "nan", "verdict": "ok", "evidence": "nothing in 9 steps with a loss or reward"},
+        {"rule": "overfit", "verdict": verdict, "evidence": "3 validation losses, 5 needed"},
+        {"rule": "divergence", "verdict": verdict, "evidence": "no training losses"},
+    ]
+    assert words.unjudged(rows) == [
+        (["spike", "divergence"], "no training losses"),
+        (["overfit"], "3 validation losses, 5 needed"),
+    ]
+    pages = [page for page, _ in details.details(told, details.all_findings(told))]
+    assert {rule for page in pages for rule in page["kept"]} > {"error", "nan", "gap"}
+    assert any("no true times" in why for page in pages for _, why in page["unjudged"])
 
 
 def test_stretches_of_steps_are_named_once_in_order() -> None:
@@ -385,6 +419,23 @@ def test_markdown_of_the_samples_lists_jobs_findings_and_kinds(told: Facts) -> N
         and "### Why jobs failed" in text
     )
     assert len(text) < 12_000
+
+
+def test_markdown_judges_jobs_as_the_page_does(told: Facts) -> None:
+    """Best and last value, and by what they go, are those of the page's list of jobs."""
+    jobs = details.overview(told, {})["jobs"]
+    rows = [row.split("|") for row in lines(told) if row.startswith("| ftjob-")]
+    assert len(rows) == 20
+    for i, row in enumerate(rows):
+        _, job, _, took, by, final, best, *_ = (cell.strip() for cell in row)
+        assert job == jobs["job_id"][i]
+        assert took.startswith("≥") == (jobs["is_part"][i] and jobs["seconds"][i] is not None)
+        assert ("mean of three" in by) == jobs["smoothed"][i]
+        if jobs["measure"][i]:
+            value, step = best.strip("`").split(" @")  # the page holds five digits
+            assert float(final) == pytest.approx(float(jobs["final"][i]), rel=1e-3)
+            assert float(value) == pytest.approx(float(jobs["best"][i]), rel=1e-3)
+            assert int(step) == jobs["best_step"][i]
 
 
 def test_an_empty_lake_has_a_report(tmp_path: Path) -> None:

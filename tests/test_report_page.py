@@ -32,6 +32,7 @@ pytestmark = pytest.mark.skipif(
 
 FAILED = "ftjob-Q2j9p6iuRrM7Xpft8XlwmwhY"
 RUNNING = "ftjob-x81iZxukTgozWc9BGTwvQbto"
+MEASURED = "ftjob-Z5ufhHixoe8BAZSBFiTiZUtk"
 REINFORCED = "ftjob-uPFPa77cN0hjIaIBGGbiuS7h"
 MOST_BYTES = 10_000_000
 PATIENCE = 20_000
@@ -264,6 +265,49 @@ def test_the_page_smooths_as_the_view_does(open_page: Open, samples: Path) -> No
         assert [y for y in got if y == y] == pytest.approx(
             [y for y, v in zip(expected, values, strict=True) if v == v], rel=1e-9
         )
+
+
+def test_few_evaluations_are_drawn_as_they_were_measured(open_page: Open, samples: Path) -> None:
+    """Smoothing moves the training loss alone: validation, told every tenth step, is a mean."""
+    shown = open_page(samples, job=MEASURED)
+    drawn(shown)
+    thick = shown.locator(".chart path[stroke-width='1.8']")
+
+    def paths() -> list[str]:
+        return [str(path.get_attribute("d")) for path in thick.all()]
+
+    before = paths()
+    shown.locator("#smoothing").focus()
+    shown.keyboard.press("Home")
+    changed(shown, before[0])
+    after = paths()
+    assert len(before) == len(after) >= 2
+    assert before[0] != after[0] and before[1:] == after[1:]
+
+
+def test_names_of_steps_have_room(open_page: Open, samples: Path) -> None:
+    """Of many restarts near each other those are named whose name covers no other."""
+    shown = open_page(samples)
+    script = (Path(samples).read_text(encoding="utf-8")).rpartition("<script>")[2]
+    source = script[script.index("const NAME_ROWS") :]
+    source = source[: source.index("\n}\n") + 2]
+    spans = [["restart", 3 * n, 3 * n] for n in range(100)]
+    named = shown.evaluate(
+        f"(spans) => {{ {source}; return bandsOf({{ details: {{ spans }} }}, [0, 297], 320); }}",
+        spans,
+    )
+    assert [band["x"] for band in named] == [3 * n for n in range(100)]
+    for row in range(3):
+        left = [band["x"] / 297 * 320 for band in named if band["text"] and band["row"] == row]
+        left = [at - 53 if at > 320 - 90 else at for at in left]
+        assert len(left) >= 4 and all(b - a > 50 for a, b in pairwise(left))
+
+
+def test_a_time_that_events_do_not_bound_is_marked(open_page: Open, samples: Path) -> None:
+    """Where nothing tells begin and end, it took at least as long as its events span."""
+    shown = open_page(samples, job=RUNNING)
+    facts_told = shown.locator("dl.facts div", has_text="Took").inner_text()
+    assert facts_told.split("\n")[-1].startswith("≥ ")
 
 
 def test_what_was_logged_near_a_step_is_shown(open_page: Open, samples: Path) -> None:

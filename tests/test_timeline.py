@@ -84,6 +84,7 @@ def test_event_text_is_inert(lake: Lake, capsys: pytest.CaptureFixture[str]) -> 
         (["nobody"], "nobody: no job of that name or beginning", ExitCode.USAGE),
         (["evil", "--kind", "evil"], "'evil' is not one of", ExitCode.USAGE),
         (["evil", "--window", "-1"], "-1 is not in the range", ExitCode.USAGE),
+        (["evil", "--window", "5"], "--window without --around: add", ExitCode.USAGE),
     ],
 )
 def test_usage_errors(

@@ -94,7 +94,7 @@ def check(
             out.writelines(f"{line}\n" for line in _by_job(rows, terminal_width(out)))
     else:
         write_rows(rows.to_reader(), format, output)
-    for line in _told(found, asked):
+    for line in _told(found, asked, given=bool(fail_on)):
         note(line)
     return ExitCode.DATA if found.failing else ExitCode.OK
 
@@ -119,12 +119,13 @@ def _by_job(rows: pa.Table, width: int | None) -> Iterator[str]:
             head = " " * len(head)
 
 
-def _told(found: Checked, asked: Settings) -> list[str]:
+def _told(found: Checked, asked: Settings, *, given: bool) -> list[str]:
     """What the verdicts come to, and by which rules."""
     counts = ", ".join(f"{rule} {n:,}" for rule, n in found.tripped.items())
     odd = f"{found.odd:,} tripped a rule ({counts})" if counts else "nothing tripped"
     lines = [f"{count(found.jobs, 'job')} checked: {odd}"]
     named = ", ".join(asked.fail_on) or "nothing"
     verdict = f"failed in {found.failing:,}" if found.failing else "passed"
-    by = f" ({asked.path})" if asked.path else ""
+    part = "thresholds: " if given else ""  # the rules are then the command's own
+    by = f" ({part}{asked.path})" if asked.path else ""
     return [*lines, f"check {verdict}: it fails on {named}{by}"]

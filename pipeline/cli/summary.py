@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
@@ -138,23 +138,47 @@ def summary_lines(
             yield f"and {len(kinds) - KINDS:,} more kinds: tunelog show error_timeline"
 
 
-def job_columns(jobs: Sequence[dict[str, Any]]) -> list[Column]:
-    """The jobs as columns of text: outcome, duration, steps, final and best, counts."""
+class Measured(NamedTuple):
+    """By what a job is told to be good, its last and its best value, and the best one's step."""
+
+    by: str
+    final: float
+    best: float
+    best_step: int
+
+
+def _measured(job: dict[str, Any]) -> Measured | None:
+    name = next((m for m in _MEASURES if job[f"final_{m}"] is not None), None)
+    if name is None:
+        return None
+    return Measured(
+        _MEASURES[name], job[f"final_{name}"], job[f"best_{name}"], job[f"best_{name}_step"]
+    )
+
+
+def job_columns(
+    jobs: Sequence[dict[str, Any]], measured: Sequence[Measured | None] | None = None
+) -> list[Column]:
+    """The jobs as columns of text: outcome, duration, steps, final and best, counts.
+
+    Args:
+        jobs: Rows of the view `jobs`.
+        measured: What is told of each one's losses or rewards; by default its single values.
+    """
     from pipeline.cli.table import Column
 
     rows = []
-    for job in jobs:
-        measure = next((m for m in _MEASURES if job[f"final_{m}"] is not None), None)
+    for job, told in zip(jobs, measured or map(_measured, jobs), strict=True):
         final = best = ""
-        if measure:
-            final = significant(job[f"final_{measure}"])
-            best = f"{significant(job[f'best_{measure}'])} @{job[f'best_{measure}_step']}"
+        if told:
+            final = significant(told.final)
+            best = f"{significant(told.best)} @{told.best_step}"
         rows.append(
             (
                 inert(job["job_id"]),
                 inert(job["status"]),
                 _took(job),
-                _MEASURES.get(measure or "", ""),
+                told.by if told else "",
                 final,
                 best,
                 str(job["warnings"]),

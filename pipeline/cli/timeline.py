@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 from pipeline.cli.options import lake_option, open_existing, output_options, whole_job
 from pipeline.cli.output import write_rows
@@ -40,7 +41,9 @@ _STEPS = "select min(step), max(step) from timeline where job_id = $1"
 )
 @lake_option
 @output_options()
+@click.pass_context
 def timeline(
+    ctx: click.Context,
     job: str,
     around: int | None,
     window: int,
@@ -62,6 +65,9 @@ def timeline(
       tunelog timeline ftjob-abc123 --kind error --kind warning --format json
       tunelog timeline ftjob-abc123 --format markdown -o timeline.md
     """
+    given = ctx.get_parameter_source("window") == ParameterSource.COMMANDLINE
+    if given and around is None:
+        raise click.UsageError("--window without --around: add --around STEP", ctx)
     import pyarrow as pa
     import pyarrow.compute as pc
 

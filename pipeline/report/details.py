@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline.report.curves import curves, earlier, numbers, spark
 from pipeline.report.gather import Facts
-from pipeline.report.words import Advice, Finding, Row, advice, findings, spans
+from pipeline.report.words import Advice, Finding, Row, advice, findings, spans, unjudged
 
 _LISTED = (
     "job_id", "status", "method", "dialect", "steps", "last_step", "total_steps",
@@ -39,10 +39,12 @@ _TABLES = {
     "job_phases": ("phase", "seconds", "is_last"),
     "leaderboard": ("rank", "jobs", "metric"),
     "reward_gaps": (
-        "step", "train_reward", "valid_reward", "gap", "reasoning_growth", "valid_grader_error",
-        "valid_parse_error",
+        "step", "train_reward", "valid_reward", "gap", "reasoning_growth", "train_grader_error",
+        "valid_grader_error", "train_parse_error", "valid_parse_error", "unresponsive_rewards",
     ),
-    "throughput": ("seconds_per_step", "steps_left", "done_at", "seconds_left"),
+    "throughput": (
+        "seconds_per_step", "median_seconds_per_step", "steps_left", "done_at", "seconds_left",
+    ),
 }  # fmt: skip
 """Views whose rows a job's own page shows as they are, and their columns."""
 
@@ -52,12 +54,15 @@ def overview(facts: Facts, found: Mapping[str, Sequence[Finding]]) -> dict[str, 
     rows = facts.jobs.to_dicts()
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in _LISTED}
     columns["began_at"] = [_first(row, "created_at", "first_event_at", "ended_at") for row in rows]
+    whole = [_first(row, "total_seconds", "run_seconds") for row in rows]
+    columns["is_part"] = [seconds is None for seconds in whole]
     columns["seconds"] = [
-        _first(row, "total_seconds", "run_seconds", "seen_seconds") for row in rows
+        row["seen_seconds"] if seconds is None else seconds
+        for row, seconds in zip(rows, whole, strict=True)
     ]
     columns["found"] = [_counted(found.get(row["job_id"], ())) for row in rows]
     bests = {row["job_id"]: row for row in facts.frames["best_steps"].to_dicts()}
-    measured = [_best(row, bests.get(row["job_id"])) for row in rows]
+    measured = [measured_by(row, bests.get(row["job_id"])) for row in rows]
     names = ("measure", "best", "best_step", "final", "smoothed")
     columns |= {name: [one[i] for one in measured] for i, name in enumerate(names)}
     for name in ("seconds", "final", "best"):
@@ -76,10 +81,14 @@ def _first(row: Row, *names: str) -> Any:
     return next((row[name] for name in names if row[name] is not None), None)
 
 
-def _best(job: Row, best: Row | None) -> tuple[Any, ...]:
+def measured_by(job: Row, best: Row | None) -> tuple[Any, ...]:
     """By what a job is judged, its best value, that one's step, the last, and whether smoothed.
 
     Its validation, as `best_steps` has it; the training loss or reward where it has none.
+
+    Args:
+        job: its row of `jobs`.
+        best: its row of `best_steps`, None where it was never validated.
     """
     if best is not None:
         return (
@@ -148,9 +157,10 @@ def details(
         told["earlier"] = thrown_away.get(job, [])
         told["found"] = [asdict(finding) for finding in found[job]]
         told["advice"] = asdict(advised[job]) if job in advised else None
-        told["rules"] = {v["rule"]: v["verdict"] for v in verdicts.get(job, [])}
+        told["kept"] = [v["rule"] for v in verdicts.get(job, []) if v["verdict"] == "ok"]
+        told["unjudged"] = unjudged(verdicts.get(job, []))
         told["spans"] = spanned[job]
-        told["spikes"] = [[s["peak_step"], _finite(s["peak_loss"])] for s in spikes.get(job, [])]
+        told["spikes"] = [[s["peak_step"], finite(s["peak_loss"])] for s in spikes.get(job, [])]
         told["messages"] = _columns(messages.get((job,)))
         told |= {view: list(map(_told, table.get(job, []))) for view, table in tables.items()}
         yield told, _spark(told["curves"])
@@ -186,11 +196,12 @@ def _by_job(frame: pl.DataFrame) -> dict[str, list[Row]]:
 def _told(row: Row) -> dict[str, Any]:
     """A row without its job and without what is not there; floats that JSON does not have named."""
     plain = {k: v for k, v in row.items() if k != "job_id" and v is not None}
-    return {k: _finite(v) if isinstance(v, float) else v for k, v in plain.items()}
+    return {k: finite(v) if isinstance(v, float) else v for k, v in plain.items()}
 
 
-def _finite(value: float) -> float | str:
-    return value if abs(value) < float("inf") else str(value)
+def finite(value: float) -> float | str:
+    """A float as JSON has it, or its name as JavaScript's Number reads it."""
+    return value if abs(value) < float("inf") else str(value).replace("inf", "Infinity")
 
 
 def _columns(messages: pl.DataFrame | None) -> dict[str, Any]:

@@ -89,6 +89,19 @@ def _restarts(attempts: Sequence[Row]) -> Iterator[Finding]:
         yield Finding("restart", NOTE, words)
 
 
+def unjudged(verdicts: Sequence[Row]) -> list[tuple[list[str], str]]:
+    """Rules that could not be judged, and for want of what; those of one reason together.
+
+    Args:
+        verdicts: rows of the view `verdicts` of one job.
+    """
+    rules: dict[str, list[str]] = {}
+    for row in verdicts:
+        if row["verdict"] == "not applicable":
+            rules.setdefault(row["evidence"], []).append(row["rule"])
+    return [(names, reason) for reason, names in rules.items()]
+
+
 def spans(of: Mapping[str, Sequence[Row]]) -> list[tuple[str, int, int]]:
     """What holds for a stretch of steps: its name, first and last step, in order.
 
@@ -144,8 +157,11 @@ def _differ(one: float | None, other: float | None) -> bool:
 
 
 def _gains(choice: Row) -> bool:
-    gain, value = choice["gain"], choice["value"]
-    return gain is not None and value is not None and gain > _EQUAL * abs(value)
+    """Whether it is better than the last by as much as can be seen, or that one has no number."""
+    value, last = choice["value"], choice["last_value"]
+    if value is None or choice["step"] == choice["last_step"]:
+        return False
+    return last is None or significant(value) != significant(last)
 
 
 def _choice(choice: Row, metric: str) -> str:
@@ -156,14 +172,18 @@ def _choice(choice: Row, metric: str) -> str:
         words += ", and none is better." if choice["checkpoints"] > 1 else "; it is the only one."
     else:
         words = f"Use the checkpoint of step {step} instead of the last, of step {last}."
-        if _gains(choice):
+        if value is None:
+            pass
+        elif choice["last_value"] is None:
+            words += f" Its {metric} is {significant(value)}, that of the last is no number."
+        elif _gains(choice):
             share = choice["gain_share"]
             less = "higher" if choice["higher_is_better"] else "lower"
             much = f", {share:.0f} % {less}" if share is not None and share >= 1 else ""
             words += f" Its {metric} is {significant(value)}, not"
             words += f" {significant(choice['last_value'])}{much}."
-        elif value is not None:
-            words += f" Its {metric} is {significant(value)}, and the last is no better."
+        else:
+            words += f" Its {metric} is {significant(value)}, and so is that of the last."
     if _differ(choice["best_value"], value):
         at = f"step {choice['best_step']} ({significant(choice['best_value'])})"
         words += f" The best of all steps, {at}, has no checkpoint to use."

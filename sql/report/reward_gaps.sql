@@ -8,8 +8,11 @@ select
     valid_reward,
     gap,
     reasoning_growth,
+    train_grader_error,
     valid_grader_error,
-    valid_parse_error
+    train_parse_error,
+    valid_parse_error,
+    unresponsive_rewards
 from reward_gaps
 where gap is not null and list_contains(getvariable('report_jobs'), job_id)
 qualify row_number() over (partition by job_id order by step desc) <= 30

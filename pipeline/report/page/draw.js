@@ -20,16 +20,24 @@ function stepsOf(series) {
   return [...new Set(series.flatMap(({ curve }) => curve.x))].sort((a, b) => a - b);
 }
 
+/** Whether a curve has noise to smooth: evaluations are few, and means already. */
+function isDense(curve, series) {
+  const points = ({ of, x }) => of ?? x.length;
+  return 3 * points(curve) >= Math.max(...series.map((other) => points(other.curve)));
+}
+
 /** The data sets of the chart. */
 function chartData(job, group, { hidden, smoothing, log }) {
-  const shown = seriesOf(job, group).filter(({ metric }) => !hidden.has(metric));
+  const series = seriesOf(job, group);
+  const shown = series.filter(({ metric }) => !hidden.has(metric));
   const drawable = (y) => (Number.isFinite(y) && (!log || y > 0) ? y : null);
   const rows = (x, ys, role, d) => x.map((step, i) => ({ x: step, y: drawable(ys[i]), s: role, d }));
-  const data = { bands: bandsOf(job), earlier: [], raw: [], lines: [], points: [], marks: [] };
+  const data = { earlier: [], raw: [], lines: [], points: [], marks: [] };
   for (const { metric, role, curve } of shown) {
     const raw = rows(curve.x, curve.y, role);
-    if (smoothing > 0) data.raw.push(...raw);
-    data.lines.push(...(smoothing > 0 ? rows(curve.x, smoothCurve(curve, smoothing), role) : raw));
+    const smooth = smoothing > 0 && isDense(curve, series);
+    if (smooth) data.raw.push(...raw);
+    data.lines.push(...(smooth ? rows(curve.x, smoothCurve(curve, smoothing), role) : raw));
     if (curve.x.length <= FEW) data.points.push(...raw);
     for (const thrown of job.details.earlier.filter((e) => e.metric === metric))
       data.earlier.push(...rows(thrown.x, thrown.y, role, `${metric} ${thrown.attempt}`));
@@ -38,8 +46,21 @@ function chartData(job, group, { hidden, smoothing, log }) {
   return data;
 }
 
-function bandsOf(job) {
-  return job.details.spans.map(([text, x, x2], i) => ({ x, x2, text, row: i % 3 }));
+const NAME_ROWS = 3; // of names one below another
+const LETTER = 6.2; // of a name, on average [pixel]
+
+/** Steps and stretches that are named in a chart of some width; where no name has room, none. */
+function bandsOf(job, steps, width) {
+  const [first, last] = [steps[0], steps[steps.length - 1]];
+  const taken = Array(NAME_ROWS).fill(-Infinity);
+  return job.details.spans.map(([text, x, x2]) => {
+    const at = last > first ? ((x - first) / (last - first)) * width : 0;
+    const long = LETTER * text.length + 10;
+    const left = at > width - 90 ? at - long : at; // as chart.py turns it
+    const row = taken.findIndex((end) => end <= left);
+    if (row >= 0) taken[row] = left + long;
+    return { x, x2, text: row < 0 ? "" : text, row: Math.max(row, 0) };
+  });
 }
 
 /** What is marked on the curves: the best step, checkpoints, the peaks of spikes. */

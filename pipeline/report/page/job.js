@@ -26,13 +26,15 @@ function jobHead(job) {
   };
   const d = job.details;
   const pace = d.throughput[0] ?? {};
+  const stalled = d.found.some(({ rule }) => rule === "stall");
   const facts = [
     ["Method", job.method], ["Base model", d.base_model], ["Dialect", job.dialect],
     ["Epochs", d.n_epochs], ["Batch size", d.batch_size],
     ["Learning rate multiplier", d.learning_rate_multiplier],
     ["Created", time(d.created_at)], ["Waited", duration(d.wait_seconds)],
-    ["Trained", duration(d.run_seconds)], ["Took", duration(job.seconds)],
-    ["Steps", stepWords(job)], ["A step takes", duration(pace.seconds_per_step)],
+    ["Trained", duration(d.run_seconds)], ["Took", tookWords(job.number)],
+    ["Steps", stepWords(job)],
+    ["A step takes", duration(stalled ? pace.median_seconds_per_step : pace.seconds_per_step)],
     ["Due, at its pace", dueWords(pace)], ["Rank", rankWords(d.leaderboard[0])],
     ["Tokens", count(d.trained_tokens ?? d.billed_tokens)],
     ["Training file", d.training_file], ["Validation file", d.validation_file],
@@ -66,15 +68,17 @@ function rankWords(place) {
 
 /** Advice and findings, the gravest first. */
 function verdicts(job) {
-  const { found, advice, rules } = job.details;
-  const having = (verdict) => Object.keys(rules).filter((rule) => rules[rule] === verdict).map((rule) => RULES[rule]);
-  const [kept, unjudged] = [having("ok"), having("not applicable")];
+  const { found, advice, kept, unjudged } = job.details;
+  const names = (rules) => rules.map((rule) => RULES[rule]).join(", ");
   return el("section", { class: "verdicts", "aria-label": "Verdicts" },
     advice ? el("p", { class: "advice" }, advice.words, advice.model_id ? [el("br"), el("code", {}, said(advice.model_id))] : null) : null,
     el("ul", {}, found.map((one) => el("li", {},
       el("span", { class: `word ${WEIGHTS[one.weight]}` }, sign(WEIGHTS[one.weight]), RULES[one.rule] ?? one.rule), " ", said(one.words)))),
-    kept.length ? el("p", { class: "kept" }, sign("succeeded"), ` None of: ${kept.join(", ")}.`) : null,
-    unjudged.length ? el("p", { class: "kept" }, sign("cancelled"), ` Too little to judge: ${unjudged.join(", ")}.`) : null);
+    kept.length ? el("p", { class: "kept" }, sign("succeeded"), ` None of: ${names(kept)}.`) : null,
+    unjudged.length
+      ? el("p", { class: "kept" }, sign("cancelled"),
+        ` Not judged: ${unjudged.map(([rules, why]) => `${names(rules)} (${why})`).join("; ")}.`)
+      : null);
 }
 
 function curveSection(job) {
@@ -106,8 +110,7 @@ function curveSection(job) {
     state.smoothing = all[Number(slider.value)];
     amount.textContent = state.smoothing ? state.smoothing.toFixed(2) : "none";
     slider.setAttribute("aria-valuetext", amount.textContent);
-    const { bands, ...sets } = chartData(job, state.group, state);
-    state.picture?.give(sets);
+    state.picture?.give(chartData(job, state.group, state));
   }
 
   function choose(group) {
@@ -141,7 +144,8 @@ function curveSection(job) {
     state.picture = null;
     smooth();
     const label = `${state.group} by step: ${seriesOf(job, state.group).map(({ metric }) => METRICS[metric]).join(", ")}`;
-    const picture = await draw(box, state.log, chartData(job, state.group, state), label);
+    const bands = bandsOf(job, stepsOf(seriesOf(job, state.group)), box.clientWidth);
+    const picture = await draw(box, state.log, { bands, ...chartData(job, state.group, state) }, label);
     if (turn !== state.turn) return picture.finalize();
     state.picture = picture;
     around.pick(around.step());
@@ -173,7 +177,7 @@ function markLegend(job, series) {
     kinds.has("advised") && [shape("advised", "M8 2l6.500 12h-13z"), "checkpoint to use"],
     kinds.has("spike") && [shape("spike", "M8 14L1.500 2h13z"), "spike"],
     job.details.earlier.some(({ metric }) => metrics.has(metric)) && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("path", { class: "thrown", d: "M0 6h28" })), "earlier attempt, thrown away"],
-    bandsOf(job).length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("rect", { class: "band", width: 28, height: 12 })), "step or stretch named in it"],
+    job.details.spans.length && [svg("svg", { class: "swatch", viewBox: "0 0 28 12", "aria-hidden": "true" }, svg("rect", { class: "band", width: 28, height: 12 })), "step or stretch named in it"],
   ].filter(Boolean);
 }
 
@@ -191,6 +195,12 @@ function phaseSection(job) {
       is_last && job.status === "running" ? " so far" : ""));
   return el("section", {}, el("h2", {}, "Phases"), bar, el("ul", { class: "keys" }, words));
 }
+
+const ERRORS = [
+  ["train_grader_error", "Grader errors, training"], ["valid_grader_error", "Grader errors, validation"],
+  ["train_parse_error", "Not parsed, training"], ["valid_parse_error", "Not parsed, validation"],
+  ["unresponsive_rewards", "Unanswered"],
+];
 
 function tableSections(job) {
   const { attempts, checkpoints, reward_gaps: gaps } = job.details;
@@ -213,8 +223,8 @@ function tableSections(job) {
       { head: "Validation", right: true, cell: (g) => number(g.valid_reward) },
       { head: "Gap", right: true, cell: (g) => number(g.gap) },
       { head: "Reasoning tokens", right: true, cell: (g) => percent(g.reasoning_growth) },
-      { head: "Grader errors", right: true, cell: (g) => number(g.valid_grader_error) || "–" },
-      { head: "Not parsed", right: true, cell: (g) => number(g.valid_parse_error) || "–" },
+      ...ERRORS.filter(([name]) => gaps.some((row) => row[name] !== undefined))
+        .map(([name, head]) => ({ head, right: true, cell: (g) => number(g[name]) || "–" })),
     ], gaps)));
   }
   if (attempts.length > 1) {

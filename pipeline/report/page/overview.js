@@ -180,9 +180,15 @@ function jobRow(i) {
     cell("best", true, measure ? [number(JOBS.best[i]), el("small", {}, `${measure}, step ${count(JOBS.best_step[i])}`)] : "–"),
     cell("final", true, measure ? number(JOBS.final[i]) : "–"),
     cell("last_step", true, count(JOBS.last_step[i]) || "–", stepsLeft(i)),
-    cell("seconds", true, duration(JOBS.seconds[i])),
+    cell("seconds", true, tookWords(i)),
     cell("problems", true, problemWords(i)),
     cell("began_at", true, beganAt(JOBS.began_at[i])));
+}
+
+/** How long a job took; where nothing tells its begin and end, at least as long as its events span. */
+function tookWords(i) {
+  const words = duration(JOBS.seconds[i]);
+  return words && JOBS.is_part[i] ? `≥ ${words}` : words;
 }
 
 function beganAt(seconds) {
