@@ -70,8 +70,8 @@ class Companions:
 def found_in(value: Any) -> list[Companion | Nothing]:
     """The companions in a JSON value that holds no events, with what lies among them.
 
-    Empty where there is no companion. Pages and recorded bodies are looked into, and objects that
-    do not say what they are; of objects that do, only these.
+    Empty where there is no companion. Pages and recorded bodies are looked into, objects that do
+    not say what they are, and companions, as a job's checkpoints may lie in it; nothing else.
     """
     found = list(_within(value))
     return found if any(isinstance(item, Companion) for item in found) else []
@@ -108,6 +108,7 @@ def _within(value: Any) -> Iterator[Companion | Nothing]:
             kind = item.get("object")
             if read := _READERS.get(kind) if isinstance(kind, str) else None:
                 yield read(item) or Nothing(str(kind))
+                stack.extend(v for v in reversed(item.values()) if isinstance(v, list | dict))
             elif kind is None and (outcome := _outcome(item)):
                 yield outcome
             elif kind == "list" or not (name := foreign(item)):

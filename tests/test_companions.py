@@ -51,6 +51,14 @@ def places() -> list[list[Any]]:
     found.append([{"job": one(), "events": a_page(1, 2)}])
     found.append([{"jobs": {"object": "list", "data": [one()]}, "events": a_page(3)}])
     found.append([{"run": {"job": one(), "token": KEY}}])
+    found.append([one() | {"events": a_page(5)["data"]}])
+    found.append([[one() | {"events": a_page(6)}]])
+    found.append([{"object": "list", "data": [one() | {"events": a_page(7)}]}])
+    found.append([an_exchange(A, one() | {"events": a_page(8)["data"]})])
+    found.append([{"jobs": {A: one()}, "events": {A: a_page(9)["data"]}}])
+    found.append([{"account": {"fetched": [{"job": one()}]}, "events": a_page(10)}])
+    found.append([{"jobs": [{"raw": one()}], "events": a_page(11)}])
+    found.append([{"response": {"body": json.dumps(one())}, "events": a_page(12)}])
     found.append([[an_exchange(A, one()), an_exchange(A, a_page(4))]])
     return found
 
@@ -75,6 +83,31 @@ def test_wherever_it_lies(tmp_path: Path) -> None:
             assert KEY.encode() not in file.read_bytes()
             if file.suffix == ".parquet":
                 assert KEY not in repr(pq.read_table(file).to_pylist())
+
+
+def test_what_lies_in_a_job_object_is_found_beside_it(tmp_path: Path) -> None:
+    """A job saved with its checkpoints and events in it loses none of them, nor itself."""
+    made = {"object": "fine_tuning.job.checkpoint", "id": "ftckpt_1", "step_number": 2}
+    made |= {"fine_tuning_job_id": A, "metrics": {"full_valid_loss": 0.5}}
+    whole = job(A, status="failed", error={"message": "no"})
+    kept = {
+        "all.json": whole | {"checkpoints": [made], "events": a_page(1, 2)},
+        "page.json": whole | {"checkpoints": {"object": "list", "data": [made]}},
+        "made.json": made | {"events": a_page(1)["data"]},
+    }
+    for name, value in kept.items():
+        (tmp_path / name).write_text(json.dumps(value))
+    for order in (list(kept), list(kept)[::-1]):
+        with open_lake(tmp_path / f"lake-{order[0]}") as lake:
+            report = lake.ingest([tmp_path / name for name in order])
+            assert report.reject_count == 0
+            for source in report.sources:
+                told = source.events + source.duplicates + sum(source.companions.values())
+                assert source.records == told
+            assert kinds(lake) == [(A, "checkpoint"), (A, "job")]
+            assert lake.sql("select status, events from jobs").rows() == [("failed", 2)]
+            assert lake.sql("select full_valid_loss from checkpoints").rows() == [(0.5,)]
+            assert lake.verify().findings == []
 
 
 @pytest.mark.parametrize(

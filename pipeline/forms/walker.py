@@ -7,12 +7,14 @@ the size limit. Arrays of events are read element by element and may have any si
 from __future__ import annotations
 
 import io
+import json
 from array import array
 from collections.abc import Generator, Iterator
 from typing import Any
 
 from pipeline import exact, shapes
 from pipeline.companions import found_in
+from pipeline.contract import CHECKPOINT_OBJECT, JOB_OBJECT
 from pipeline.forms.block import Block
 from pipeline.forms.evidence import ArrayScope, ObjectScope, RootScope, Scope
 from pipeline.forms.runs import run_of_events
@@ -224,10 +226,14 @@ class Walker:
         at += 1
         event = shapes.is_event(members)
         found = waiting.events > events
-        if begin < window.base:
+        at_hand = begin >= window.base
+        if at_hand and found and shapes.foreign(members):
+            members = shapes.loads(window.cut(begin, at).decode("utf-8", "surrogateescape"))
+            found = shapes.holds_events(members)  # looser shapes do not count in another thing
+        if found and not event and (own := _without_parts(members)):
+            waiting.add(at - 1, at, scope, own)
+        if not at_hand:
             return at, found
-        if found and shapes.foreign(members):  # looser shapes do not count in another thing
-            found = shapes.holds_events(shapes.loads(window.cut(begin, at).decode("latin-1")))
         if event or not found:
             waiting.keep(first)
             waiting.add(begin, at, parent)
@@ -274,9 +280,18 @@ class Walker:
 
 
 def _labelled(value: Any) -> bool:
-    """Whether a value is an object of its own, as the API labels them, or a page of companions."""
-    return isinstance(value, dict) and (
-        bool(found_in(value))
-        if value.get("object") == "list"
-        else isinstance(value.get("object"), str)
-    )
+    """Whether a value is an object of its own, as the API labels them, or holds companions."""
+    kind = value.get("object") if isinstance(value, dict) else None
+    return (isinstance(kind, str) and kind != "list") or bool(found_in(value))
+
+
+def _without_parts(value: dict[str, Any]) -> bytes:
+    """A companion without the events and companions inside it, which are records of their own.
+
+    Empty where the object is none, or tells no more than they do.
+    """
+    if value.get("object") not in (JOB_OBJECT, CHECKPOINT_OBJECT):
+        return b""
+    parts = {k for k, v in value.items() if shapes.holds_events(v) or found_in(v)}
+    rest = {k: v for k, v in value.items() if k not in parts}
+    return json.dumps(rest).encode() if found_in(rest) else b""
