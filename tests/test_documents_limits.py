@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
 import xxhash
-from dumps import A, a_page, an_event, records_of
+from dumps import A, a_page, an_event, an_exchange, records_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import examples
 
 from pipeline import shapes
 from pipeline.contract import REJECT_PREFIX_BYTES
@@ -45,15 +47,16 @@ def test_cut_anywhere(frame: Any, indent: int | None) -> None:
         ("[E E]", ["Event", "malformed_json"]),
         ("[E, E,]", ["Event", "Event", "malformed_json"]),
         ("[E] ]", ["Event", "malformed_json"]),
-        ("[E], [E]", ["Event", "malformed_json"]),
-        ("E, E", ["Event", "malformed_json"]),
+        ("[E], E] E", ["Event", "Event", "malformed_json"]),
+        ("E,, E", ["Event", "malformed_json"]),
         ("[E, undefined]", ["Event", "malformed_json"]),
         ("[E, 'x']", ["Event", "malformed_json"]),
         ('{"data": [E] "has_more": 1}', ["Event", "malformed_json"]),
         ('{"data": [E], has_more: 1}', ["Event", "malformed_json"]),
         ('{"data" [E]}', ["malformed_json"]),
         ('{"a": 1} garbage', ["unknown_object", "malformed_json"]),
-        ("[E\nE", ["Event", "Event", "malformed_json"]),
+        ("[E\n E", ["Event", "Event", "malformed_json"]),
+        ("[E,\n{1},\nE\n]", ["Event", "malformed_json", "Event", "malformed_json"]),
         ("{1: [E]}", ["malformed_json"]),
     ],
 )
@@ -66,6 +69,57 @@ def test_malformed(text: str, kinds: list[str]) -> None:
         if records.raws[-1] != b"[":
             assert raw.endswith(records.raws[-1])
             assert records.offsets[-1] == len(raw) - len(records.raws[-1])
+
+
+GARBAGE = ("curl: (28) timed out", "502 {bad", "</html>", "---", "# page 2", "]", '"', "\xff", "}{")
+
+
+@examples(60)
+@given(
+    documents=st.lists(
+        st.tuples(st.sampled_from(["page", "array", "event", "body"]), st.sampled_from([None, 2])),
+        min_size=1,
+        max_size=4,
+    ),
+    between=st.lists(st.lists(st.sampled_from(GARBAGE), max_size=2), min_size=5, max_size=5),
+    block_bytes=st.sampled_from([1, 100, 4 << 20]),
+    joint=st.sampled_from(["\n", ",\n", "\r\n"]),
+)
+def test_what_lies_between_documents_stops_none(
+    documents: list[tuple[str, int | None]], between: list[list[str]], block_bytes: int, joint: str
+) -> None:
+    """Lines that are no JSON are rejects by themselves: every document around them is read."""
+    makers = {
+        "page": lambda n: a_page(n, n + 1),
+        "array": lambda n: [an_event(n), an_event(n + 1)],
+        "event": an_event,
+        "body": lambda n: an_exchange(A, a_page(n)),
+    }
+    pieces, wanted = [], 0
+    for number, ((kind, indent), garbage) in enumerate(zip(documents, between, strict=False)):
+        pieces.append(json.dumps(makers[kind](10 * number), indent=indent) + joint)
+        pieces.extend(f"{line}\n" for line in garbage)
+        wanted += 2 if kind in ("page", "array") else 1
+    records = records_of("".join(pieces).encode("latin-1"), block_bytes=block_bytes)
+    assert records.kinds.count("Event") == wanted
+    lost = [raw for raw, kind in zip(records.raws, records.kinds, strict=True) if kind != "Event"]
+    told = "".join(line for garbage in between[: len(documents)] for line in garbage)
+    assert re.sub(r"[\s,]", "", b"".join(lost).decode("latin-1")) == re.sub(r"[\s,]", "", told)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_document_cut_off_hides_no_other(indent: int | None) -> None:
+    """Cut off anywhere, a document takes nothing of the one that begins on the next line."""
+    raw = json.dumps(a_page(1, 2), indent=indent).encode()
+    whole = records_of(raw)
+    ends = [o + len(r.rstrip()) for o, r in zip(whole.offsets, whole.raws, strict=True)]
+    behind = b"\n" + json.dumps(a_page(3, 4), indent=indent).encode()
+    for size in range(1, len(raw)):
+        for block_bytes in (17, 4 << 20):
+            records = records_of(raw[:size] + behind, block_bytes=block_bytes)
+            events = sum(end <= size for end in ends) + 2
+            assert records.kinds.count("Event") == events, raw[:size]
+            assert len(records.kinds) > events, raw[:size]
 
 
 def test_damage_keeps_evidence() -> None:
@@ -91,8 +145,8 @@ def test_deep() -> None:
         assert records_of("[" * depth).kinds in (["cut_off"], ["too_deep"])
 
 
-@given(st.binary(max_size=200) | st.text('[]{},:"\\ \ne1tE', max_size=60))
-@settings(max_examples=300)
+@given(st.binary(max_size=200) | st.text('[]{},:"\\ \n\n\ne1tE', max_size=60))
+@settings(max_examples=600)
 def test_any_bytes(raw: bytes | str) -> None:
     """Any bytes end in records, never in a crash, and whatever the size of blocks in the same."""
     if isinstance(raw, str):

@@ -39,8 +39,8 @@ from pipeline.forms.recognise import Unrecognised, recognise
         (json.dumps(a_page(1, 2), indent=2)[:-2], "documents"),
         (json.dumps(a_page(1, 2), indent=2)[:300], "documents"),
         ("[]", "documents"),
-        (json.dumps(json.dumps(a_page(1, 2), indent=2)), "lines"),
-        (json.dumps(json.dumps([an_event()])) + "\r\n" + json.dumps(json.dumps([])), "lines"),
+        (json.dumps(json.dumps(a_page(1, 2), indent=2)), "documents"),
+        (json.dumps(json.dumps([an_event()])) + "\r\n" + json.dumps(json.dumps([])), "documents"),
         ('{"job": 1, "events": []}', "lines"),
     ],
 )
@@ -60,7 +60,7 @@ def test_recognise_part() -> None:
         assert recognise(lines[:size], False) == "lines"
     for size in range(40, 3_000, 7):
         assert recognise(one_line[:size], False) == "documents"
-        assert recognise(quoted[:size], False) == "lines"
+        assert recognise(quoted[:size], False) == "documents"
 
 
 @pytest.mark.parametrize(

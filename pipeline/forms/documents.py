@@ -16,8 +16,9 @@ def document_blocks(
     """Cut a stream of JSON documents into records, block by block.
 
     Records are the events and the objects beside them; of a document without events, the whole;
-    of one that breaks off, the events before the break and the rest of the stream as one record.
-    One array, page or recorded body is one stream; bare events are a run.
+    of one that breaks off, the events before the break, and as one record what stands from there to
+    the next line that begins with a bracket. One array, page or recorded body is one stream; bare
+    events are a run. A comma between documents is passed over.
 
     Memory stays near `max_record_bytes`, however long the documents are. Where that is less than
     the source, what names a job after its events may come too late.

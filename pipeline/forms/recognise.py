@@ -129,7 +129,9 @@ def recognise(head: bytes, whole: bool) -> str:
             return "lines"
         _refuse_text(text, bracketed=True)
         return "documents"
-    if alone or _string_of_events(text, whole):
+    if _string_of_events(text, whole):
+        return "documents"
+    if alone:
         return "lines"
     if is_results(head):
         return "results"

@@ -48,6 +48,7 @@ class Walker:
         window, waiting, root = self._window, self._waiting, RootScope()
         begin = at = window.base
         bare = False
+        openings = b'{["' if window.char(self._beginning(at)) == '"' else b"{["
         while opening := window.char(at := self._beginning(at)):
             first, events, start = waiting.next, waiting.events, at
             try:
@@ -55,9 +56,13 @@ class Walker:
             except Broken as broken:
                 if waiting.events == events:
                     waiting.keep(first)
-                yield from self._break(start, opening, waiting.next > first, broken.cut, root)
-                return
-            bare = waiting.events - events == waiting.next - first == 1
+                begun, cut = waiting.next > first, broken.cut
+                at = yield from self._break(start, opening, begun, cut, root, openings)
+                bare = False
+            else:
+                bare = waiting.events - events == waiting.next - first == 1
+                at = window.space(at)  # what was cut out of an array has commas in between
+                at += window.char(at) == ","
             large = at - begin > self._limit
             if large and at - window.base > self._block_bytes:
                 yield from self._flush(at)
@@ -76,21 +81,38 @@ class Walker:
         self._window.drop(at)
 
     def _break(
-        self, start: int, opening: str, begun: bool, cut: bool, scope: Scope
-    ) -> Iterator[Block]:
-        """What was not taken of a broken document, and all that follows it."""
-        window, waiting, at = self._window, self._waiting, start
+        self, start: int, opening: str, begun: bool, cut: bool, scope: Scope, openings: bytes
+    ) -> Generator[Block, None, int]:
+        """What was not taken of a broken document, up to a line that begins as another one.
+
+        Returns:
+            Where that line is, or the end.
+        """
+        window, waiting, at, over = self._window, self._waiting, start, False
         if begun:
             scope = waiting.scopes[-1][1] if waiting.scopes else scope
             at = window.space(waiting.taken)
-            at = window.space(at + 1) if window.char(at) == "," else at
-        yield from self._flush(at)
-        raw, length, digest = window.rest(at)
-        if raw:
-            yield waiting.lone(at, raw, length, digest, scope, cut=cut)
+            if window.char(at) == ",":
+                at = window.space(at + 1)
+            else:
+                over = window.begins_line(at, openings)
+        end = at if over else window.line(at, openings)
+        if end is None:
+            yield from self._flush(at)
+            raw, length, digest = window.rest(at, openings)
+            if raw:
+                yield waiting.lone(at, raw, length, digest, scope, cut=cut)
+            end = window.base
+        else:
+            raw = window.cut(at, end).rstrip(b" \t\r\n")
+            length = len(raw)
+            if raw:
+                waiting.add(at, at + length, scope)
         if length <= self._limit and not isinstance(exact.read(raw), exact.Reject):
             # All is read, yet the document is not whole: its bracket that never closes tells.
+            yield from self._flush(end)
             yield waiting.lone(start, opening.encode(), 1, "", scope, cut=cut)
+        return end
 
     def _element(self, at: int, scope: Scope, *, lazy: bool = False, among: bool = False) -> _Walk:
         """A document, or an element of an array.

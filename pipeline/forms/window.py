@@ -197,18 +197,38 @@ class Window:
         """
         return self._take(at, _Brackets())
 
-    def rest(self, at: int) -> tuple[bytes, int, str]:
-        """Everything from a place on, as `skip` returns it, without white space at the end."""
-        return self._take(at, None)
+    def begins_line(self, at: int, openings: bytes) -> bool:
+        """Whether one of some characters stands at a place, and a line break before it."""
+        before, found = self.cut(at - 1, at), self.cut(at, at + 1)
+        return before == b"\n" and found != b"" and found in openings
 
-    def _take(self, at: int, brackets: _Brackets | None) -> tuple[bytes, int, str]:
+    def line(self, at: int, openings: bytes) -> int | None:
+        """The next line that begins with one of some characters; None if it is far, or none is."""
+        line, index = _line(openings), at - self.base
+        while True:
+            if found := line.search(self.text, index):
+                return self.base + found.start() + 1
+            if self.ended or len(self.text) - (at - self.base) > self._limit:
+                return None
+            index = max(index, len(self.text) - 1)
+            self.more()
+
+    def rest(self, at: int, openings: bytes) -> tuple[bytes, int, str]:
+        """What stands before the next line that begins with one of some characters, or the end.
+
+        Returns:
+            As `skip`, without white space at the end.
+        """
+        return self._take(at, _NextLine(openings))
+
+    def _take(self, at: int, border: _Brackets | _NextLine) -> tuple[bytes, int, str]:
         self.drop(at)
         digest, kept, length, blank = xxhash.xxh3_128(), bytearray(), 0, b""
         while True:
-            end = brackets.end(self.text) if brackets else None
+            end = border.end(self.text)
             piece = bytes(self.text[:end])
             self.drop(self.base + len(piece))
-            if brackets is None:
+            if isinstance(border, _NextLine):
                 piece, body = blank + piece, (blank + piece).rstrip(b" \t\r\n")
                 piece, blank = body, piece[len(body) :]
             digest.update(piece)
@@ -246,4 +266,24 @@ class _Brackets:
                 self._depth += 1 if mark in b"[{" else -1
             if not self._in_string and self._depth <= 0:
                 return at
+        return None
+
+
+def _line(openings: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"\n[" + re.escape(openings) + rb"]")
+
+
+class _NextLine:
+    """Finds a line that begins with one of some characters, behind the one that is begun."""
+
+    def __init__(self, openings: bytes) -> None:
+        self._line, self._openings, self._last = _line(openings), openings, b""
+
+    def end(self, text: bytes | bytearray) -> int | None:
+        """Where the line begins in this piece; None where the piece has none."""
+        if self._last == b"\n" and text[:1] and text[0] in self._openings:
+            return 0
+        if found := self._line.search(text):
+            return found.start() + 1
+        self._last = bytes(text[-1:]) or self._last
         return None
