@@ -42,6 +42,8 @@ from pipeline.forms.recognise import Unrecognised, recognise
         (json.dumps(json.dumps(a_page(1, 2), indent=2)), "documents"),
         (json.dumps(json.dumps([an_event()])) + "\r\n" + json.dumps(json.dumps([])), "documents"),
         ('{"job": 1, "events": []}', "lines"),
+        ("HTTP/2 200\ndate: now\n\n" + json.dumps(a_page(1, 2), indent=2), "documents"),
+        ("$ curl https://a/events\n" + json.dumps([an_event()], indent=2), "documents"),
     ],
 )
 def test_recognise(head: str, form: str) -> None:
@@ -93,7 +95,15 @@ def test_recognise_part() -> None:
         (b"2024-01-01 00:00:00 | INFO | waiting\n", "log lines"),
         (b"<!DOCTYPE html><html></html>", "an HTML page"),
         (b"interactions:\n- request: {}\n", "a YAML cassette"),
+        (b"id,created_at,level,message\nftevent-1,1,info,Step 1/2: train\n", "a table of events"),
+        (b'a/b.jsonl:3:{"object": "fine_tuning.job.event"}\n', "lines with the name of their file"),
+        (b'const page = {\n  "data": [{"message": "Step 1/2: train"}]}\n', "JavaScript"),
+        (b'callback({"object": "list"})', "JavaScript"),
+        (b'\x1e{"object": "list"}\n', "a JSON text sequence"),
+        (b'[worker] {"object": "fine_tuning.job.event"}\n', "log lines"),
         (b"to be, or not to be\n", "a text without JSON"),
+        (b"null\n", "a JSON value without events"),
+        (b'"Step 1"', "a JSON value without events"),
     ],
 )
 def test_unrecognised(head: bytes, name: str) -> None:

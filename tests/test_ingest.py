@@ -282,3 +282,13 @@ def test_json_in_a_string(tmp_path: Path, content: Any) -> None:
             assert source.status == "new", source.problem
             kept.append(lake.sql("select job_id, event_id, message, data from events order by all"))
     assert len(kept[0]) and kept[0].equals(kept[1])
+
+
+def test_events_in_strings_are_a_run(tmp_path: Path) -> None:
+    """Events that were encoded twice, one a line, are of the job whose creation is among them."""
+    told = [event(0, message=f"Created fine-tuning job: {JOB}"), event(1), event(2)]
+    lines = (json.dumps(json.dumps(one)) + "\n" for one in told)
+    (tmp_path / "twice.jsonl").write_text("".join(lines))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "twice.jsonl"])
+        assert lake.sql("select job_id, events from jobs").rows() == [(JOB, 3)]

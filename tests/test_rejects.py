@@ -129,6 +129,23 @@ def test_a_cut_off_document(tmp_path: Path, body: Any, indent: int | None) -> No
         assert all(text.endswith(raw) for raw in kept) and kept
 
 
+def test_what_lies_between_pages(tmp_path: Path) -> None:
+    """What is no page among pages is a reject by itself, byte for byte; all pages are read."""
+    pages = [json.dumps(page(n), indent=2).encode() for n in range(3)]
+    lost = [b"HTTP/2 200\ndate: now", b"curl: (28) timed out", b"404"]
+    parts = [lost[0], pages[0], lost[1], pages[1], lost[2], pages[2]]
+    content = b"\n".join(parts) + b"\n"
+    (tmp_path / "polls.log").write_bytes(content)
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([tmp_path / "polls.log"], job_id=JOB).sources
+        assert (source.events, source.records) == (3, 6)
+        assert source.rejects == {"malformed_json": 2, "not_an_object": 1}
+        kept = sorted((row["byte_offset"], row["raw"]) for row in rejects(lake))
+        assert kept == [(content.index(raw + b"\n"), raw) for raw in lost]
+        assert all(row["byte_length"] == len(row["raw"]) for row in rejects(lake))
+        assert lake.verify().findings == []
+
+
 def test_job_conflict(tmp_path: Path) -> None:
     """A stream whose evidence names two jobs is rejected whole, never merged."""
     other = job_name(7)

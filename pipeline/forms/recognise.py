@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any
 
 from pipeline import exact
@@ -47,6 +48,7 @@ _BRACKETED = (
     ),
     (r"\[\d{10}\]", f"polling log lines, {_LATER}"),
     (r"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d", f"log lines, {_LATER}"),
+    (r"\[[A-Za-z][\w .:/-]*\] ", f"log lines, {_LATER}"),
 )
 _TEXTS = (
     *_BRACKETED,
@@ -55,6 +57,13 @@ _TEXTS = (
     (r"<(?:!doctype|html)", "an HTML page"),
     (r"<\?xml", "an XML document"),
     (r"(?:---\s)?(?:interactions|http_interactions):\s", f"a YAML cassette, {_LATER}"),
+    (
+        r"""["']?(?:id|object|created_at|level|message|type)["']?[,;\t]""",
+        f"a table of events, {_LATER}",
+    ),
+    (r"[\w./-]+:(?:\d+:)?\s*[{\"\[]", "lines with the name of their file (grep -h leaves it out)"),
+    (r"(?:(?:var|let|const) )?[\w.$]+ ?[=(]\s*[{\[]", "JavaScript: cut the JSON out of it"),
+    (r"\x1e", "a JSON text sequence: delete its separators (tr -d '\\036')"),
     (
         r"(?:.*\n){0,20}?.*(?:Step \d+(?:/\d+)? ?[:,] ?train|Created fine-tun|Fine-tuning job )",
         f"polling log lines, {_LATER}",
@@ -68,6 +77,7 @@ _PAGE = re.compile(
     r'(?:\{\s*(?:"object"\s*:\s*"list"\s*,\s*|"has_more"\s*:\s*(?:true|false)\s*,\s*)*'
     r'"data"\s*:\s*)?\[\s*(?=\{)'
 )
+_OPENING = re.compile(r"^[\[{]", re.MULTILINE)
 _LIST_FIRST = re.compile(rf'\{{(?:{_NAME}(?:"[^"\\]*"|[^\s"{{\[,]+)\s*,)*{_NAME}\[')
 
 
@@ -135,10 +145,14 @@ def recognise(head: bytes, whole: bool) -> str:
         return "lines"
     if is_results(head):
         return "results"
+    if _begins_later(text, whole):
+        return "documents"  # behind headers of a response, a prompt, a progress bar
     _refuse_text(text, bracketed=False)
     if any(_is_object(line) for line in text.split("\n")[_LINES_LOOKED_AT:]):
         return "lines"  # behind the rest of something else
-    raise Unrecognised("a text without JSON")
+    if whole and _value(text) is None and text.strip(_SPACE) != "null":
+        raise Unrecognised("a text without JSON")
+    raise Unrecognised("a JSON value without events")
 
 
 def _is_page(line: str) -> bool:
@@ -197,6 +211,24 @@ def _begins_document(text: str, whole: bool) -> bool:
     except (ValueError, RecursionError):
         return True
     return "\n" in text[:end] or not whole
+
+
+def _begins_later(text: str, whole: bool) -> bool:
+    """Whether a later line of a text begins a JSON value of several lines with events inside."""
+    for match in islice(_OPENING.finditer(text), _LINES_LOOKED_AT):
+        rest = text[match.start() :]
+        try:
+            value, end = scan(rest, 0)
+        except json.JSONDecodeError as error:
+            told = any(name in rest for name in EVENT_OBJECTS)
+            if not whole and told and is_cut(rest, error.msg, error.pos):
+                return True
+        except (StopIteration, ValueError, RecursionError):
+            continue
+        else:
+            if "\n" in rest[:end] and holds_events(value):
+                return True
+    return False
 
 
 def _container(line: str, value: Any | None = None) -> bool | None:

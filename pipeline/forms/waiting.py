@@ -15,7 +15,7 @@ from pipeline.forms.block import Block, Mark, Oversize
 from pipeline.forms.evidence import RootScope, Scope
 from pipeline.forms.window import Window
 
-_SPACE = 0x20
+_BREAK = 0x0A
 
 
 class Waiting:
@@ -149,14 +149,14 @@ class Waiting:
 
 
 def _in_place(text: bytes, starts: Ints, ends: Ints) -> Block | None:
-    """Records where they stand, and white space in between; None if little of a text is records."""
+    """Records where they stand, and line breaks in between; None if little of a text is records."""
     gaps = starts[1:] - ends[:-1]
     between = int(gaps.sum())
     if 2 * between > len(text):
         return None
     buffer = bytearray(text)
     data = np.frombuffer(buffer, dtype=np.uint8)
-    data[np.repeat(ends[:-1] - np.cumsum(gaps) + gaps, gaps) + np.arange(between)] = _SPACE
+    data[np.repeat(ends[:-1] - np.cumsum(gaps) + gaps, gaps) + np.arange(between)] = _BREAK
     return Block(data, np.append(starts, len(data)), 0, starts, buffer=buffer)
 
 

@@ -267,7 +267,7 @@ class OddRecords:
         streams = self._shared.streams
         self.tally[record.source, "rejects", reject.reason] += 1
         over = self._shared.oversize.get((record.source, record.position))
-        raw = record.raw.removesuffix(b"\n")
+        raw = record.raw.rstrip(b"\n")
         if over:
             raw = raw[:REJECT_PREFIX_BYTES]
         code = streams.codes[record.stream]
