@@ -29,6 +29,7 @@ class Mutant:
 BESIDE = "tests/test_companions.py::test_"
 LAWS = "tests/test_laws.py::test_"
 STRUCTURE = "tests/test_structure.py::test_"
+LIMITS = "tests/test_documents_limits.py::test_"
 PLACES = "tests/test_rejects.py::test_reason_place_and_bytes"
 READERS = "tests/test_normalise.py::test_"
 JOBS = "tests/test_attribution.py::test_"
@@ -174,7 +175,7 @@ MUTANTS = (
            "case when null_payload then 'null' else payload end", "payload",
            READERS + "common_events_take_the_quick_way"),
     Mutant("lossless", "rejected bytes are stripped", ODD,
-           'raw = record.raw.removesuffix(b"\\n")', 'raw = record.raw.rstrip(b"}\\n")',
+           'raw = record.raw.rstrip(b"\\n")', 'raw = record.raw.rstrip(b"}\\n")',
            LAWS + "lossless"),
     Mutant("lossless", "unknown fields are not kept", EXACT,
            "    if odd:\n        event.extra", "    if False:\n        event.extra",
@@ -392,15 +393,38 @@ MUTANTS = (
     Mutant("fuzz", "any text is the status of a job", "pipeline/companions.py",
            '"word": _word,', '"word": _text,', FUZZ + "any_records"),
     Mutant("fuzz", "a page in a string is no form", "pipeline/forms/recognise.py",
-           "if alone or _string_of_events(text, whole):", "if alone:",
+           "if _string_of_events(text, whole):", "if False:",
            "tests/test_ingest.py::test_json_in_a_string"),
     Mutant("fuzz", "gzip data is read by the piece only", "pipeline/forms/compression.py",
            "                yield from _before_damage(before, data)\n", "",
            FUZZ + "mutated_records"),
     Mutant("fuzz", "a broken document gives nothing", "pipeline/forms/walker.py",
            "                if waiting.events == events:\n                    waiting.keep(first)\n"
-           "                yield from", "                waiting.keep(first)\n"
-           "                yield from", FUZZ + "mutated_records"),
+           "                begun", "                waiting.keep(first)\n"
+           "                begun", FUZZ + "mutated_records"),
+    Mutant("fuzz", "a broken document ends the reading", "pipeline/forms/walker.py",
+           "                bare = False\n", "                return\n",
+           LIMITS + "what_lies_between_documents_stops_none"),
+    Mutant("fuzz", "a line begins behind a bracket anywhere", "pipeline/forms/window.py",
+           'rb"\\n["', 'rb"["', LIMITS + "what_lies_between_documents_stops_none"),
+    Mutant("fuzz", "a document that is cut off takes the next one", "pipeline/forms/walker.py",
+           "over = window.begins_line(at, openings)", "over = False",
+           LIMITS + "a_document_cut_off_hides_no_other"),
+    Mutant("fuzz", "commas between documents break them", "pipeline/forms/walker.py",
+           'at += window.char(at) == ","', "at += 0",
+           LIMITS + "what_lies_between_documents_stops_none"),
+    Mutant("fuzz", "what stands before a document hides it", "pipeline/forms/recognise.py",
+           "if _begins_later(text, whole):", "if False:",
+           "tests/test_forms.py::test_recognise"),
+    Mutant("companions", "a job around its events is none", "pipeline/forms/walker.py",
+           "if found and not event and (own := _without_parts(members)):",
+           "if False and (own := _without_parts(members)):", BESIDE + "wherever_it_lies"),
+    Mutant("companions", "what lies in a job is passed over", "pipeline/companions.py",
+           "stack.extend(v for v in reversed(item.values()) if isinstance(v, list | dict))",
+           "pass", BESIDE + "what_lies_in_a_job_object_is_found_beside_it"),
+    Mutant("growth", "what an older reader read stays", "pipeline/lake/growth.py",
+           'old["byte_count"] <= reading.size', 'old["byte_count"] < reading.size',
+           "tests/test_regrowth.py::test_a_newer_reader_takes_its_place"),
     Mutant("fuzz", "every backslash escapes what follows it", "pipeline/forms/structure.py",
            "backslashes[nth % 2 == 0] + 1", "backslashes + 1", STRUCTURE + "inside_strings"),
     Mutant("fuzz", "what follows the last event is taken for an object",
@@ -422,7 +446,7 @@ MUTANTS = (
            "                        break\n",
            "tests/test_documents_limits.py::test_what_stands_behind_a_large_array"),
     Mutant("fuzz", "records keep what stands between them", "pipeline/forms/waiting.py",
-           "+ np.arange(between)] = _SPACE", "+ np.arange(between)] += 0",
+           "+ np.arange(between)] = _BREAK", "+ np.arange(between)] += 0",
            "tests/test_documents.py::test_page"),
     Mutant("fuzz", "offsets are of the file without its mark", "pipeline/lake/reading.py",
            "max_record_bytes, offset=skipped)", "max_record_bytes, offset=0)",

@@ -122,6 +122,17 @@ def test_a_document_cut_off_hides_no_other(indent: int | None) -> None:
             assert len(records.kinds) > events, raw[:size]
 
 
+def test_what_is_too_long_between_documents() -> None:
+    """Over the limit, what is no JSON is kept by its beginning and hash; what follows is read."""
+    page, long = json.dumps(a_page(1)).encode(), b"x" * 9_000
+    for block_bytes in (17, 4 << 20):
+        records = records_of(b"\n".join([page, long, page]), 4_000, block_bytes=block_bytes)
+        assert records.kinds == ["Event", "malformed_json", "Event"]
+        assert records.offsets[1] == len(page) + 1
+        (over,) = records.oversize.values()
+        assert (over.length, over.hash) == (len(long), xxhash.xxh3_128_hexdigest(long))
+
+
 def test_damage_keeps_evidence() -> None:
     """A broken document's events keep what named their job before the break."""
     records = records_of(json.dumps({"job": A, "events": [an_event(1), an_event(2)]})[:-150])
