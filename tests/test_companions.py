@@ -97,6 +97,9 @@ def test_what_lies_in_a_job_object_is_found_beside_it(tmp_path: Path) -> None:
     }
     for name, value in kept.items():
         (tmp_path / name).write_text(json.dumps(value))
+    with open_lake(tmp_path / "lake-page") as lake:
+        lake.ingest([tmp_path / "page.json"])
+        assert kinds(lake) == [(A, "checkpoint"), (A, "job")]
     for order in (list(kept), list(kept)[::-1]):
         with open_lake(tmp_path / f"lake-{order[0]}") as lake:
             report = lake.ingest([tmp_path / name for name in order])

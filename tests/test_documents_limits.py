@@ -56,6 +56,7 @@ def test_cut_anywhere(frame: Any, indent: int | None) -> None:
         ('{"data" [E]}', ["malformed_json"]),
         ('{"a": 1} garbage', ["unknown_object", "malformed_json"]),
         ("[E\n E", ["Event", "Event", "malformed_json"]),
+        ('E {"data": [E, E}', ["Event", "Event", "Event", "malformed_json"]),
         ("[E,\n{1},\nE\n]", ["Event", "malformed_json", "Event", "malformed_json"]),
         ("{1: [E]}", ["malformed_json"]),
     ],

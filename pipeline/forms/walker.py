@@ -54,6 +54,9 @@ class Walker:
             try:
                 at, _ = yield from self._element(at, root, lazy=not bare, among=bare)
             except Broken as broken:
+                if bare:  # among events it was read as one: member by member, it may hold some
+                    bare = False
+                    continue
                 if waiting.events == events:
                     waiting.keep(first)
                 begun, cut = waiting.next > first, broken.cut

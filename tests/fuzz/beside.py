@@ -168,9 +168,15 @@ def named(value: dict[str, Any]) -> bool:
     return isinstance(kind, str) and kind in KEPT
 
 
-def anywhere(value: Any) -> set[Told]:
-    """Whatever objects anywhere in a value tell."""
-    everything = parts(value, lambda _: False, deep=True)
+def anywhere(value: Any, holds: Callable[[Any], bool]) -> set[Told]:
+    """Whatever objects anywhere in a value tell, whole or without the members with events inside.
+
+    Args:
+        value: JSON.
+        holds: whether a value holds events.
+    """
+    everything = list(parts(value, lambda _: False, deep=True))
+    everything += [{k: v for k, v in item.items() if not holds(v)} for item in everything]
     return {told for item in everything if (told := of_object(item))}
 
 
@@ -183,9 +189,11 @@ def parts(
         item = stack.pop()
         if isinstance(item, dict):
             yield item
-            known = not deep and (named(item) or of_object(item))
-            if not known and (item.get("object") == "list" or not another(item)):
-                stack.extend(item.values())
+            if named(item) and not deep:  # a job may hold its checkpoints
+                stack.extend(one for one in item.values() if isinstance(one, dict | list))
+            elif deep or not of_object(item):
+                if item.get("object") == "list" or not another(item):
+                    stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
         elif isinstance(item, str) and JOB in item and item.lstrip(" \t\r\n\ufeff")[:1] in "{[":

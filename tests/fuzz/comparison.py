@@ -10,10 +10,10 @@ from typing import Any
 import beside
 import oracle
 from beside import Told
-from dumps_of import Fuzzed, Place
+from dumps_of import MARK, Fuzzed, Place
 from engine import asked
 from strategies import comparable, weight
-from verdicts import LEGACY, Verdict, own_job, parsed, same, spelled
+from verdicts import LEGACY, Verdict, events_in, own_job, parsed, same, spelled
 
 from pipeline.lake.lake import Lake
 
@@ -85,7 +85,8 @@ class Comparison:
         inside, _ = file.document_events()
         events = [v for v in inside if v.kind == "event"]
         events += [p.verdict for p in file.lines() if p.verdict.kind == "event"]
-        if events and "does not read yet" not in told:
+        begun = file.content.removeprefix(MARK).lstrip()[:1] in (b"{", b"[")  # else a text is named
+        if events and begun and "does not read yet" not in told:
             self._note(file, f"{len(events)} events, refused: {told}: {file.content[:2_000]!r}")
 
     def _by_lines(self, file: Fuzzed, source: dict[str, Any]) -> None:
@@ -169,7 +170,7 @@ class Comparison:
         held = self._beside[source["source_id"]][place.position]
         wanted = set(verdict.told)
         if verdict.kind == "container":
-            more = held - beside.anywhere(verdict.value)
+            more = held - beside.anywhere(verdict.value, lambda part: any(events_in(part)))
             return f"told beside events, though it is not there: {more}" if more else ""
         if held - wanted or wanted - self._told:
             return f"beside events it tells {wanted}, not {held}"

@@ -185,20 +185,37 @@ FOUL = "\uf8f7"
 codecs.register_error("foul", lambda error: (FOUL, error.end))  # type: ignore[attr-defined]
 
 
+class Found(list[Verdict]):
+    """Events in their order; behind which place of a text the next ones are looked for."""
+
+    taken = 0
+
+
 def document_events(content: bytes) -> tuple[list[Verdict], bool]:
-    """The events of JSON documents one after another, up to where they break."""
+    """The events of JSON documents one after another, broken ones among them; are all whole?"""
     text = content.decode("utf-8", "foul")
-    found: list[Verdict] = []
-    at = 0
+    found, at, all_whole = Found(), _space(text, 0), True
+    opening = re.compile(r'\n(?=[{\["])' if text[at : at + 1] == '"' else r"\n(?=[{\[])")
     while True:
         at = _space(text, at)
         while text.startswith("\ufeff", at):
             at = _space(text, at + 1)
         if at >= len(text):
-            return found, True
+            return found, all_whole
+        known, start = len(found), at
         at, whole = _value(text, at, found, loose=True, whole_document=True)
-        if not whole:
-            return found, False
+        at = _space(text, at)
+        if whole:
+            at += text[at : at + 1] == ","
+            continue
+        all_whole = False
+        at = _space(text, found.taken) if len(found) > known else start
+        if len(found) > known and text[at : at + 1] == ",":
+            at = _space(text, at + 1)
+        elif len(found) > known and opening.match(text, at - 1):
+            continue
+        following = opening.search(text, at)
+        at = following.end() if following else len(text)
 
 
 _DECODER = json.JSONDecoder(parse_int=float)
@@ -211,7 +228,7 @@ def _space(text: str, at: int) -> int:
 
 
 def _value(
-    text: str, at: int, found: list[Verdict], *, loose: bool, whole_document: bool = False
+    text: str, at: int, found: Found, *, loose: bool, whole_document: bool = False
 ) -> tuple[int, bool]:
     """Read the value at a place, its events into `found`: where it ends, whether it is whole."""
     try:
@@ -221,14 +238,17 @@ def _value(
         if text[at : at + 1] == "[" or (whole_document and text[at : at + 1] == "{"):
             _members(text, at, found, loose=loose)
         return at, False
-    for verdict in events_in(parsed(text[at:end]), loose=loose):
+    value = parsed(text[at:end])
+    for verdict in events_in(value, loose=loose):
         if FOUL in json.dumps(verdict.value, ensure_ascii=False):
             verdict = Verdict("reject", {"invalid_utf8"}, value=verdict.value)
         found.append(verdict)
+        # of something with events inside, what follows the last of them is not taken
+        found.taken = end if value is verdict.value or isinstance(value, str) else end - 1
     return end, True
 
 
-def _members(text: str, at: int, found: list[Verdict], *, loose: bool) -> None:
+def _members(text: str, at: int, found: Found, *, loose: bool) -> None:
     """The events in an object or array that breaks off."""
     keyed, keys = text[at] == "{", dict[Any, Any]()
     at = _space(text, at + 1)
