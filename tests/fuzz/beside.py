@@ -191,9 +191,10 @@ def parts(
             yield item
             if named(item) and not deep:  # a job may hold its checkpoints
                 stack.extend(one for one in item.values() if isinstance(one, dict | list))
-            elif deep or not of_object(item):
-                if item.get("object") == "list" or not another(item):
-                    stack.extend(item.values())
+            elif deep or (
+                not of_object(item) and (item.get("object") == "list" or not another(item))
+            ):
+                stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
         elif isinstance(item, str) and JOB in item and item.lstrip(" \t\r\n\ufeff")[:1] in "{[":
