@@ -100,6 +100,18 @@ def test_a_changed_line_is_found(api: Api, out: Path) -> None:
     assert {"manifest_is_whole"} <= {fault.rule for fault in faults(out)}
 
 
+@pytest.mark.parametrize("name", ["bytes", "sha256", "stored"])
+def test_lines_that_name_one_file_must_agree(api: Api, out: Path, name: str) -> None:
+    """The last line, which no other line proves, may tell again of a file that is there."""
+    said = [{k: v for k, v in line.items() if k != "prev"} for line in lines(out)]
+    again = next(line for line in said if line["kind"] == "content")
+    (out / NAME).write_bytes(encode([*said, again], "")[0])
+    assert faults(out) == []
+    changed = again | {name: "0" * 64 if name == "sha256" else again[name] + 1}
+    (out / NAME).write_bytes(encode([*said, changed], "")[0])
+    assert {"manifest_is_whole"} == {fault.rule for fault in faults(out)}
+
+
 @pytest.mark.parametrize(
     "change", [{"has_more": False}, {"last": "ftevent-x"}, {"first": "ftevent-x"}, {"count": 2}]
 )
