@@ -1,8 +1,7 @@
 -- Which checkpoint of each job should be deployed, and what does it gain over the last one?
 --
 -- Grain: job_id
--- Reads: stg_bests, stg_checkpoints, moderation, stg_milestones, stg_job_objects, stg_steps,
---   stg_retold
+-- Reads: stg_bests, stg_checkpoints, moderation, stg_milestones, stg_job_objects, stg_last_steps
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
 --   equals, or where none has a finite value, the one nearest to the best step. The model that the
@@ -46,26 +45,6 @@ finished as (
     full join named on made.job_id = named.job_id
 ),
 
--- of the curve, without making it
-reruns as (
-    select
-        job_id,
-        list(distinct {'step': step, 'begun_at': begun_at}) as rerun
-    from stg_retold
-    where begun_at is not null
-    group by job_id
-),
-
-last_steps as (
-    select
-        steps.job_id,
-        max(steps.step) as step
-    from stg_steps as steps
-    left join reruns on steps.job_id = reruns.job_id
-    where not thrown_away(reruns.rerun, steps.created_at, steps.step)
-    group by steps.job_id
-),
-
 told as (
     select
         job_id,
@@ -80,12 +59,12 @@ told as (
 
     select
         finished.job_id,
-        last_steps.step,
+        steps.last_step as step,
         finished.model_id,
         null as told_at,
         true as is_final
     from finished
-    inner join last_steps on finished.job_id = last_steps.job_id
+    inner join stg_last_steps as steps on finished.job_id = steps.job_id
 ),
 
 candidates as (

@@ -2,7 +2,7 @@
 --
 -- Grain: job_id
 -- Order: method, metric, rank, job_id
--- Reads: jobs, best_steps
+-- Reads: stg_job_states, stg_methods, stg_last_steps, best_steps
 -- Caveat: ranked within method and metric by the best value of best_steps; equal values share a
 --   rank. Jobs over different data are ranked all the same, since events do not tell the data. A
 --   job that trained but was never validated has no rank. The best is not what was deployed:
@@ -11,7 +11,7 @@ create or replace view leaderboard as
 with trained as (
     select
         jobs.job_id,
-        jobs.method,
+        coalesce(jobs.method, methods.method) as method,
         bests.metric,
         bests.higher_is_better,
         bests.best_value,
@@ -20,13 +20,14 @@ with trained as (
         bests.regret,
         case when bests.higher_is_better then -bests.best_value else bests.best_value end as loss,
         jobs.status,
-        jobs.last_step,
-        jobs.run_seconds,
+        steps.last_step,
+        epoch(jobs.ended_at) - epoch(jobs.started_at) as run_seconds,
         jobs.started_at,
         jobs.model_id
-    from jobs
+    from stg_job_states as jobs
+    inner join stg_last_steps as steps on jobs.job_id = steps.job_id
+    left join stg_methods as methods on jobs.job_id = methods.job_id
     left join best_steps as bests on jobs.job_id = bests.job_id
-    where jobs.steps > 0
 )
 
 select
