@@ -909,7 +909,7 @@ MUTANTS = (
            "                and first_step <= prior.last_but_one\n", "",
            "tests/test_golden.py::test_golden[loss_curves-two_late_steps_throw_nothing_away]"),
     Mutant("restarts", "the model is of a step that was thrown away",
-           MARTS + "checkpoint_advice.sql",
+           "sql/views/staging/stg_last_steps.sql",
            "where not thrown_away(reruns.rerun, steps.created_at, steps.step)", "",
            "tests/test_golden.py::test_golden[checkpoint_advice-a_shorter_attempt_is_the_last]"),
     Mutant("restarts", "steps lie in order whatever they are", "sql/views/staging/stg_steps.sql",
