@@ -403,8 +403,7 @@ MUTANTS = (
            "                begun", "                waiting.keep(first)\n"
            "                begun", FUZZ + "mutated_records"),
     Mutant("fuzz", "a broken document ends the reading", "pipeline/forms/walker.py",
-           "                bare = False\n            else",
-           "                return\n            else",
+           "openings if patience > 0 else", "openings if patience > 10 else",
            LIMITS + "what_lies_between_documents_stops_none"),
     Mutant("fuzz", "a line begins behind a bracket anywhere", "pipeline/forms/window.py",
            'rb"\\n["', 'rb"["', LIMITS + "what_lies_between_documents_stops_none"),

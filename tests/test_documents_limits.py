@@ -123,6 +123,13 @@ def test_a_document_cut_off_hides_no_other(indent: int | None) -> None:
             assert len(records.kinds) > events, raw[:size]
 
 
+@pytest.mark.parametrize("opening", ["[", '{"a":', '{"object": "list", "data": [\nE,', "[1,\n[2,"])
+def test_documents_that_all_break_take_no_square_of_time(opening: str) -> None:
+    """Each swallows all that follow: they are read again some times, and then no more."""
+    records = records_of(f"{opening}\n".replace("E", json.dumps(an_event())) * 2_000)
+    assert 0 < len(records.kinds) - records.kinds.count("Event") < 40
+
+
 def test_what_is_too_long_between_documents() -> None:
     """Over the limit, what is no JSON is kept by its beginning and hash; what follows is read."""
     page, long = json.dumps(a_page(1)).encode(), b"x" * 9_000

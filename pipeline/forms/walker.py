@@ -23,6 +23,9 @@ from pipeline.forms.window import Broken, TooLong, Window, string_content
 from pipeline.shapes import MAX_NESTING
 
 _BOM = "\xef\xbb\xbf"
+_REREADS = 10
+"""So often what a broken document had swallowed is read again; what follows is one reject then."""
+_REREAD_BYTES = 1 << 20  # more at once counts as often as this goes into it
 
 _Walk = Generator[Block, None, tuple[int, bool]]
 """Yields blocks that cannot wait; returns where a value ends, and whether it held events."""
@@ -48,6 +51,7 @@ class Walker:
         window, waiting, root = self._window, self._waiting, RootScope()
         begin = at = window.base
         bare = False
+        patience = _REREADS
         openings = b'{["' if window.char(self._beginning(at)) == '"' else b"{["
         while opening := window.char(at := self._beginning(at)):
             first, events, start = waiting.next, waiting.events, at
@@ -59,9 +63,11 @@ class Walker:
                     continue
                 if waiting.events == events:
                     waiting.keep(first)
-                begun, cut = waiting.next > first, broken.cut
+                begun, cut, reached = waiting.next > first, broken.cut, window.reached
                 at = yield from self._break(start, opening, begun, cut, root, openings)
                 bare = False
+                patience -= (reached > at) + max(reached - at, 0) // _REREAD_BYTES
+                openings = openings if patience > 0 else b""
             else:
                 bare = waiting.events - events == waiting.next - first == 1
                 at = window.space(at)  # what was cut out of an array has commas in between

@@ -60,7 +60,7 @@ class Window:
             chunk: the least to read at once [byte].
         """
         self.text = bytearray()
-        self.base = offset
+        self.base = self.reached = offset
         self.ended = False
         self._stream, self._limit, self._chunk = stream, limit, chunk
 
@@ -87,6 +87,7 @@ class Window:
             end = _SPACE.match(self.text, at - self.base).end()  # type: ignore[union-attr]
             at = self.base + end
             if end < len(self.text) or self.ended:
+                self.reached = at  # how far the text was understood, when it turns out broken
                 return at
             self.more()
 
@@ -112,8 +113,10 @@ class Window:
             try:
                 value, end = scanner(text, 0)
             except StopIteration as stop:
+                self.reached = at + stop.value
                 self._failed("Expecting value", text, stop.value, ended=whole and self.ended)
             except json.JSONDecodeError as error:
+                self.reached = at + error.pos
                 self._failed(error.msg, text, error.pos, ended=whole and self.ended)
             except ValueError:  # an integer of thousands of digits
                 scanner = scan_any
@@ -270,7 +273,7 @@ class _Brackets:
 
 
 def _line(openings: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"\n[" + re.escape(openings) + rb"]")
+    return re.compile(rb"\n[" + re.escape(openings) + rb"]" if openings else rb"(?!)")
 
 
 class _NextLine:
