@@ -12,7 +12,7 @@ import pyarrow as pa
 LAKE_VERSION = 4
 """Layout of the lake on disk: greater ones are refused, smaller ones brought up to date."""
 
-READER_VERSION = 3
+READER_VERSION = 2
 """Raised when the same bytes would be read differently: known sources are then read again."""
 
 DEFAULT_MAX_RECORD_BYTES = 64 << 20

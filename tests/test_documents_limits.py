@@ -57,6 +57,8 @@ def test_cut_anywhere(frame: Any, indent: int | None) -> None:
         ('{"a": 1} garbage', ["unknown_object", "malformed_json"]),
         ("[E\n E", ["Event", "Event", "malformed_json"]),
         ('E {"data": [E, E}', ["Event", "Event", "Event", "malformed_json"]),
+        ("E [E, E, x", ["Event", "Event", "Event", "malformed_json"]),
+        ('[E] [[1, {"a": 2}, x', ["Event", "malformed_json"]),
         ("[E,\n{1},\nE\n]", ["Event", "malformed_json", "Event", "malformed_json"]),
         ("{1: [E]}", ["malformed_json"]),
     ],
@@ -128,6 +130,15 @@ def test_documents_that_all_break_take_no_square_of_time(opening: str) -> None:
     """Each swallows all that follow: they are read again some times, and then no more."""
     records = records_of(f"{opening}\n".replace("E", json.dumps(an_event())) * 2_000)
     assert 0 < len(records.kinds) - records.kinds.count("Event") < 40
+
+
+def test_parts_of_a_broken_document_name_nobody() -> None:
+    """What follows a broken document may be a part of it: it tells no page whose it is."""
+    job = json.dumps({"object": "fine_tuning.job", "id": A, "status": "failed"})
+    for text in (f"E\n[1, 2\n{job}\nE", f"[E]\nno JSON\n{job}\n[E]"):
+        records = records_of(text.replace("E", json.dumps(an_event())))
+        assert records.kinds.count("Event") == 2
+        assert all(A not in jobs for _, jobs, _ in records.streams)
 
 
 def test_what_is_too_long_between_documents() -> None:

@@ -19,7 +19,6 @@ from test_laws import sound, workplace
 
 from pipeline import open_lake
 from pipeline.errors import LakeError
-from pipeline.lake import ledger, questions, reading
 from pipeline.lake.lake import Lake
 
 if sys.version_info >= (3, 14):
@@ -182,26 +181,6 @@ def test_what_is_still_damaged(tmp_path: Path) -> None:
         assert source.rejects["corrupt_compression"] == 1 and not source.kept_rejects
         assert lake.view("rejects")["reason"].to_list().count("corrupt_compression") == 1
         assert lake.view("sources")["rejects"].sum() == sum(source.rejects.values())
-        sound(lake)
-
-
-@pytest.mark.parametrize("form", ["page", "gzip", "results", "lines, named late"])
-def test_a_newer_reader_takes_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
-) -> None:
-    """What an older version of the reader read is read again, once, and nothing is there twice."""
-    name, content = FORMS[form]
-    (tmp_path / name).write_bytes(content)
-    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "new") as new:
-        with monkeypatch.context() as older:
-            for module in (questions, ledger, reading):
-                older.setattr(module, "READER_VERSION", reading.READER_VERSION - 1)
-            lake.ingest([tmp_path / name])
-        assert lake.ingest([tmp_path / name]).sources[0].status == "grown"
-        new.ingest([tmp_path / name])
-        assert answers(lake) == answers(new)
-        assert len(lake.view("sources")) == 1
-        assert lake.ingest([tmp_path / name]).sources[0].status == "known"
         sound(lake)
 
 

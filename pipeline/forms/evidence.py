@@ -111,6 +111,14 @@ class RootScope(Scope):
         return jobs if len(jobs) == 1 else ()
 
 
+class BrokenScope(RootScope):
+    """What follows a broken document, maybe parts of it: they tell each other nothing."""
+
+    def own(self) -> tuple[str, ...]:
+        """Whose parts they are is not known."""
+        return ()
+
+
 def job_ids(value: Any) -> Iterator[tuple[str, bool]]:
     """Job ids that a JSON value names, and whether a job or checkpoint object names them."""
     stack = [value]

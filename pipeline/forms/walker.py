@@ -16,7 +16,7 @@ from pipeline import exact, shapes
 from pipeline.companions import found_in
 from pipeline.contract import CHECKPOINT_OBJECT, JOB_OBJECT
 from pipeline.forms.block import Block
-from pipeline.forms.evidence import ArrayScope, ObjectScope, RootScope, Scope
+from pipeline.forms.evidence import ArrayScope, BrokenScope, ObjectScope, RootScope, Scope
 from pipeline.forms.runs import run_of_events
 from pipeline.forms.waiting import Waiting
 from pipeline.forms.window import Broken, TooLong, Window, string_content
@@ -58,14 +58,14 @@ class Walker:
             try:
                 at, _ = yield from self._element(at, root, lazy=not bare, among=bare)
             except Broken as broken:
-                if bare:  # among events it was read as one: member by member, it may hold some
+                if bare and opening == "{":  # read as one of them: by members, it may hold some
                     bare = False
                     continue
                 if waiting.events == events:
                     waiting.keep(first)
                 begun, cut, reached = waiting.next > first, broken.cut, window.reached
                 at = yield from self._break(start, opening, begun, cut, root, openings)
-                bare = False
+                bare, root = False, BrokenScope()
                 patience -= (reached > at) + max(reached - at, 0) // _REREAD_BYTES
                 openings = openings if patience > 0 else b""
             else:
@@ -261,7 +261,7 @@ class Walker:
         if at_hand and found and shapes.foreign(members):
             members = shapes.loads(window.cut(begin, at).decode("utf-8", "surrogateescape"))
             found = shapes.holds_events(members)  # looser shapes do not count in another thing
-        if found and not event and (own := _without_parts(members)):
+        if at_hand and found and not event and (own := _without_parts(members)):
             waiting.add(at - 1, at, scope, own)
         if not at_hand:
             return at, found

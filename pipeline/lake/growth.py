@@ -35,13 +35,12 @@ def recognise_growth(store: Store, reading: Reading) -> None:
     """Mark a reading as grown if an earlier, shorter self of the file is known.
 
     The old content must be the new one's beginning. Of JSON lines without compression only the
-    rest is read, and a last line that was cut off then; its reject goes. A file that an older
-    version of the reader read is such a self, too, if it is no shorter.
+    rest is read, and a last line that was cut off then; its reject goes.
     """
     old = store.ledger.source_at(*_spellings(reading.stored_path))
     if (
         old is None
-        or not 0 < old["byte_count"] <= reading.size
+        or not 0 < old["byte_count"] < reading.size
         or (old["job_hint"] or "") != reading.hint
         or reading.source.file is None
     ):
@@ -63,9 +62,8 @@ def recognise_growth(store: Store, reading: Reading) -> None:
         return
     reading.status = "grown"
     plain = (old["form"], old["compression"]) == ("lines", "none") and reading.form != "results"
-    same = old["byte_count"] == reading.size
     # Where a whole record went on, what it was is not what it is.
-    if same or not plain or not (ended or _is_reject(store, old["source_id"], lines)):
+    if not plain or not (ended or _is_reject(store, old["source_id"], lines)):
         reading.replaces = dict(old)
         return
     reading.grown_from = dict(old)
