@@ -416,7 +416,7 @@ MUTANTS = (
            "if _begins_later(text, whole):", "if False:",
            "tests/test_forms.py::test_recognise"),
     Mutant("companions", "a job around its events is none", "pipeline/forms/walker.py",
-           "if at_hand and found and not event and (own := _without_parts(members)):",
+           "if found and not event and (own := _without_parts(members)):",
            "if False and (own := _without_parts(members)):", BESIDE + "wherever_it_lies"),
     Mutant("companions", "what lies in a job is passed over", "pipeline/companions.py",
            "stack.extend(v for v in reversed(item.values()) if isinstance(v, list | dict))",

@@ -149,7 +149,7 @@ class _Verifier:
         done, total = 0, sum(lines[0]["stored"] for lines in self._lines.values())
         for name, lines in self._lines.items():
             if len({(line["bytes"], line["sha256"], line["stored"]) for line in lines}) > 1:
-                self._fault("manifest_is_whole", name, "lines on it differ", self._advice(name))
+                self._fault("manifest_is_whole", name, "manifest lines differ", self._advice(name))
             body = self._body(name, lines[0])
             if body is None:
                 self._pages[name] = None

@@ -257,14 +257,13 @@ class Walker:
         at += 1
         event = shapes.is_event(members)
         found = waiting.events > events
-        at_hand = begin >= window.base
-        if at_hand and found and shapes.foreign(members):
+        if begin < window.base:
+            return at, found
+        if found and shapes.foreign(members):
             members = shapes.loads(window.cut(begin, at).decode("utf-8", "surrogateescape"))
             found = shapes.holds_events(members)  # looser shapes do not count in another thing
-        if at_hand and found and not event and (own := _without_parts(members)):
+        if found and not event and (own := _without_parts(members)):
             waiting.add(at - 1, at, scope, own)
-        if not at_hand:
-            return at, found
         if event or not found:
             waiting.keep(first)
             waiting.add(begin, at, parent)
