@@ -48,6 +48,7 @@ _MEMBER = re.compile(r'\s*,?\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*')
 _AZURE_ID = re.compile(r"ftevent-[0-9a-f]{32}")
 _LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 _INT64 = 2**63
+_HOLDING = (float, int, dict, list)  # numbers, and what may hold some
 _WANTED = {"id": "a string", "created_at": "whole seconds", "level": "a string",
            "message": "a string"}  # fmt: skip
 
@@ -281,12 +282,11 @@ def _leaves(value: Any, path: str, found: dict[str, float]) -> None:
     if kind is float:
         found[path] = value
     elif kind is int:
-        number = _number(value)
-        assert number is not None
-        found[path] = number
+        found[path] = _number(value) or 0.0
     elif kind is dict:
         for key, inner in value.items():
-            _leaves(inner, f"{path}/{_escape(key)}", found)
+            if type(inner) in _HOLDING:
+                _leaves(inner, f"{path}/{_escape(key)}", found)
     elif kind is list:
         counts: dict[str, int] = {}  # name -> how often so far; a list of equal names is no loop
         for index, inner in enumerate(value):

@@ -23,7 +23,7 @@ from pipeline import open_lake
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.forms.lines import line_blocks
-from pipeline.lake import reading
+from pipeline.lake import reading, version
 from pipeline.lake.lake import Lake
 
 A, B, C = (f"ftjob-{letter * 24}" for letter in "ABC")
@@ -680,7 +680,7 @@ PLACED = ("events", "lake_streams")
 
 def all_are_large(patch: pytest.MonkeyPatch, block_bytes: int) -> None:
     """Let every file be too large to be kept, and be cut into blocks of so many bytes."""
-    patch.setattr(reading, "_SMALL_BYTES", 1)
+    patch.setattr(version, "SMALL_BYTES", 1)
     patch.setitem(reading._CUT, "lines", partial(line_blocks, block_bytes=block_bytes))
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.companions import Companion
@@ -122,10 +122,10 @@ def _take_out(store: Store, commit: Commit, gone: set[str]) -> pa.Table:
     out = [COMPANIONS.empty_table()]
     for file in store.live("companions") if gone else ():
         table = pq.read_table(file)
-        leaves = pa.array([source in gone for source in table["source_id"].to_pylist()], pa.bool_())
-        if leaves.true_count:
-            out.append(table.filter(leaves).cast(COMPANIONS))
-            commit.replace(file, "companions", table.filter(pc.invert(leaves)))
+        leaves = np.array([source in gone for source in table["source_id"].to_pylist()], bool)
+        if leaves.any():
+            out.append(table.filter(pa.array(leaves)).cast(COMPANIONS))
+            commit.replace(file, "companions", table.filter(pa.array(~leaves)))
     return pa.concat_tables(out)
 
 

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
 from pipeline.contract import READER_VERSION, UNATTRIBUTED_PREFIX
 from pipeline.sqlfiles import sql_text
@@ -118,19 +117,18 @@ class Questions:
         query = f"select * from sources where source_id = ?1 or path = ?1 or {end}"
         return self._db.execute(query, (wanted,)).fetchall()
 
-    def snapshot(self, table: str, commit_id: int | None = None) -> list[dict[str, Any]]:
+    def snapshot(self, table: str, commit_id: int | None = None) -> list[sqlite3.Row]:
         """The rows of `sources`, `streams` or `commits`: all, or those that a commit brought."""
         if commit_id is None:
             return [row for rows in self.batches(table) for row in rows]
-        query = _BROUGHT[table]
-        return [dict(row) for row in self._db.execute(query, (commit_id,))]
+        return self._db.execute(_BROUGHT[table], (commit_id,)).fetchall()
 
-    def batches(self, table: str) -> Iterator[list[dict[str, Any]]]:
+    def batches(self, table: str) -> Iterator[list[sqlite3.Row]]:
         """The rows of `sources`, `streams`, `commits` or `segment_jobs`, some at a time."""
         assert table in (*_SNAPSHOTS, "segment_jobs")
         cursor = self._db.execute(f"select * from {table} order by 1")
         while rows := cursor.fetchmany(_BATCH_ROWS):
-            yield [dict(row) for row in rows]
+            yield rows
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,14 +23,10 @@ from pipeline.forms.lines import line_blocks, lines_of
 from pipeline.forms.recognise import Empty, Unrecognised, recognise
 from pipeline.forms.results import Broken64, result_blocks
 from pipeline.lake.guard import MARK, Guard
-from pipeline.lake.version import Refused, Version, open_regular
+from pipeline.lake.version import Refused, Version, hashed, open_regular
 from pipeline.sources import Source, shown
 
 _HEAD_BYTES = 1 << 20
-_SMALL_BYTES = 4 << 20
-"""Sources up to this size are read once and kept [byte]."""
-_CACHED_BYTES = 1 << 18
-"""Larger ones are hashed in pieces that the processor's cache holds [byte]."""
 _KEPT_BYTES = 32 << 20
 """Of compressed ones, if their content is no longer than this [byte]."""
 
@@ -127,28 +122,11 @@ class Reading:
 
     def fingerprint(self, spool: Path) -> None:
         """Hash the content; stdin is copied below `spool` first."""
-        digest = xxhash.xxh3_128()
         if self.source.file is None:
-            copy = spool / "stdin"
-            with copy.open("wb") as file:
-                while piece := sys.stdin.buffer.read(1 << 20):
-                    digest.update(piece)
-                    self.size += file.write(piece)
-            self.source.file = copy
-        else:
-            with open_regular(self.source.file) as file:
-                wanted = min(os.fstat(file.fileno()).st_size + 1, _SMALL_BYTES)
-                while piece := file.read(wanted):
-                    digest.update(piece)
-                    self.size += len(piece)
-                    if len(piece) < wanted:
-                        break
-                    wanted = _CACHED_BYTES
-                if piece is None:  # a file of the kernel's, that would be waited for
-                    raise BlockingIOError(errno.EAGAIN, "no file that ends", self.source.path)
-            if self.size == len(piece) < _SMALL_BYTES:
-                self._content = piece
-        self.content_hash = digest.hexdigest()
+            self.source.file = spool / "stdin"
+            with self.source.file.open("wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+        self.content_hash, self.size, self._content = hashed(self.source.file)
         self.source_id = self._new_id()
 
     def start_afresh(self) -> None:

@@ -133,7 +133,7 @@ def repeats(folder: Path, fresh: Sequence[Staged]) -> bool:
     """Whether any identity may occur twice among staged events."""
     files = [staged.path for staged in fresh]
     if sum(staged.rows for staged in fresh) <= _FEW:
-        tables = [pq.read_table(file, columns=["job_id", "event_id"]) for file in files]
+        tables = [_identities(file) for file in files]
         rows = [row for t in tables for row in zip(*map(_texts, t.columns), strict=True)]
         return len(set(rows)) < len(rows)
     with engine(folder) as con:
@@ -148,6 +148,11 @@ def repeats(folder: Path, fresh: Sequence[Staged]) -> bool:
 def _repeats(hashes: npt.NDArray[np.uint64]) -> bool:
     hashes = np.sort(hashes)
     return bool((hashes[1:] == hashes[:-1]).any())
+
+
+def _identities(path: Path) -> pa.Table:
+    with pq.ParquetFile(path) as file:  # `pq.read_table` imports more than it takes to read this
+        return file.read(["job_id", "event_id"])
 
 
 def _texts(column: pa.ChunkedArray) -> list[str]:

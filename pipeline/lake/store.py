@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -248,30 +249,36 @@ class Commit:
             sync_folder(folder)
 
     def _snapshot(self, table: str, commit_id: int | None) -> Staged | None:
-        rows = [from_ledger(row) for row in self.ledger.snapshot(table, commit_id)]
+        rows = self.ledger.snapshot(table, commit_id)
         if not rows:
             return None
         path = self._folder / f"{table}-{self.id}.parquet"
-        content = pa.Table.from_pylist(rows, schema=TABLES[table])
+        content = from_ledger(rows, TABLES[table])
         with path.open("wb", buffering=1 << 20) as file:
             pq.write_table(content, file, compression="zstd", store_schema=False)
         return Staged(path, table, len(rows))
 
 
-def from_ledger(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the ledger under the contract's names and types."""
-    values = dict(row)
-    for name in ("ingested_at", "committed_at", "last_event_at"):
-        if values.get(name) is not None:
-            try:
-                values[name] = datetime.fromisoformat(values[name])
-            except ValueError:
-                raise LakeError(
-                    f"ledger.db: damaged ({name} is {values[name]!r}, no time): bring it back from"
-                    " a copy"
-                ) from None
-    if "byte_count" in values:
-        values["bytes"] = values.pop("byte_count")
-    if "newest_first" in values:
-        values["newest_first"] = bool(values["newest_first"])
-    return values
+def from_ledger(rows: Sequence[sqlite3.Row], schema: pa.Schema) -> pa.Table:
+    """Rows of the ledger, one at least, under the names and types of a schema."""
+    columns = dict(zip(rows[0].keys(), zip(*rows, strict=True), strict=True))
+    if "byte_count" in columns:
+        columns["bytes"] = columns.pop("byte_count")
+    arrays = []
+    for field in schema:
+        values: Sequence[Any] = columns[field.name]
+        if pa.types.is_timestamp(field.type):
+            values = [_moment(field.name, value) for value in values]
+        elif pa.types.is_boolean(field.type):
+            values = [value != 0 for value in values]
+        arrays.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _moment(name: str, told: str | None) -> datetime | None:
+    try:
+        return None if told is None else datetime.fromisoformat(told)
+    except ValueError:
+        raise LakeError(
+            f"ledger.db: damaged ({name} is {told!r}, no time): bring it back from a copy"
+        ) from None

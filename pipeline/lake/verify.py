@@ -148,7 +148,7 @@ class _Verifier:
             con.register("batch", schema.empty_table())
             con.execute(f"create temp table {name} as from batch")
             for rows in self._store.ledger.batches(table):
-                con.register("batch", pa.Table.from_pylist(list(map(from_ledger, rows)), schema))
+                con.register("batch", from_ledger(rows, schema))
                 con.execute(f"insert into {name} from batch")
             con.unregister("batch")
 

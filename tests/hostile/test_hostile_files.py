@@ -172,12 +172,12 @@ SIZE = 20_000
 
 @pytest.fixture
 def when_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[], None]], None]:
-    """Do something just before a file is opened to be hashed, recognised, scouted or read."""
+    """Do something just before a hashed file is opened to be recognised, scouted or read."""
     opens = [0]
     plain = version.open_regular
 
     def arrange(moment: str, act: Callable[[], None]) -> None:
-        number = {"form": 2, "on sight": 3, "scout": 3, "read": 4}[moment]
+        number = {"form": 1, "on sight": 2, "scout": 2, "read": 3}[moment]
         if moment in ("scout", "read"):  # else a large file is not scouted first
             monkeypatch.setattr(reading.Reading, "is_large", False)
 
