@@ -146,6 +146,20 @@ def test_what_lies_between_pages(tmp_path: Path) -> None:
         assert lake.verify().findings == []
 
 
+@pytest.mark.parametrize("first", ["error", "broken page", "prompt, error"])
+def test_a_line_of_json_among_pages(tmp_path: Path, first: str) -> None:
+    """Pages of many lines are read, whatever objects lie on lines of their own before them."""
+    error = '{"error": {"code": 429, "message": "Too many requests"}}'
+    before = {"error": error, "broken page": json.dumps(page(7), indent=2)[:200] + "\n" + error}
+    pages = [json.dumps(page(2 * n, 2 * n + 1), indent=2) for n in range(3)]
+    parts = [before.get(first, f"$ curl $URL\n{error}"), pages[0], error, *pages[1:]]
+    (tmp_path / "polls.json").write_text("\n".join(parts))
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([tmp_path / "polls.json"], job_id=JOB).sources
+        wanted = {"unknown_object": 2} | ({} if first == "error" else {"malformed_json": 1})
+        assert (source.events, source.rejects) == (6, wanted)
+
+
 def test_job_conflict(tmp_path: Path) -> None:
     """A stream whose evidence names two jobs is rejected whole, never merged."""
     other = job_name(7)

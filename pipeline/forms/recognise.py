@@ -126,7 +126,7 @@ def recognise(head: bytes, whole: bool) -> str:
         if container:
             return "documents"
         if container is not None:
-            return "documents" if text[0] == "[" else "lines"
+            return "documents" if text[0] == "[" or _begins_later(text, whole) else "lines"
         if len(lines) == 1 and not whole:
             return "documents" if text[0] == "[" or _LIST_FIRST.match(text) else "lines"
     complete = lines if whole and len(lines) <= _LINES_LOOKED_AT else lines[:-1]
@@ -135,18 +135,18 @@ def recognise(head: bytes, whole: bool) -> str:
     if text[0] in "{[":
         if _begins_document(text, whole):
             return "documents"
-        if alone > followed:
+        if alone > followed and not _begins_later(text, whole):
             return "lines"
         _refuse_text(text, bracketed=True)
         return "documents"
     if _string_of_events(text, whole):
         return "documents"
+    if _begins_later(text, whole):
+        return "documents"  # behind headers of a response, a prompt, a progress bar
     if alone:
         return "lines"
     if is_results(head):
         return "results"
-    if _begins_later(text, whole):
-        return "documents"  # behind headers of a response, a prompt, a progress bar
     _refuse_text(text, bracketed=False)
     if any(_is_object(line) for line in text.split("\n")[_LINES_LOOKED_AT:]):
         return "lines"  # behind the rest of something else
@@ -216,17 +216,17 @@ def _begins_document(text: str, whole: bool) -> bool:
 def _begins_later(text: str, whole: bool) -> bool:
     """Whether a later line of a text begins a JSON value of several lines with events inside."""
     for match in islice(_OPENING.finditer(text), _LINES_LOOKED_AT):
-        rest = text[match.start() :]
+        start = match.start()
         try:
-            value, end = scan(rest, 0)
+            value, end = scan(text, start)
         except json.JSONDecodeError as error:
-            told = any(name in rest for name in EVENT_OBJECTS)
-            if not whole and told and is_cut(rest, error.msg, error.pos):
+            told = any(text.find(name, start) >= 0 for name in EVENT_OBJECTS)
+            if not whole and told and is_cut(text, error.msg, error.pos):
                 return True
         except (StopIteration, ValueError, RecursionError):
             continue
         else:
-            if "\n" in rest[:end] and holds_events(value):
+            if text.find("\n", start, end) >= 0 and holds_events(value):
                 return True
     return False
 
