@@ -129,6 +129,17 @@ def test_a_cut_off_document(tmp_path: Path, body: Any, indent: int | None) -> No
         assert all(text.endswith(raw) for raw in kept) and kept
 
 
+def test_too_large_before_a_crlf(tmp_path: Path) -> None:
+    """Of a line that is too long, the \\r of its end is neither counted nor kept."""
+    lines = [json.dumps(event(n, message="x" * 200 * n)).encode() for n in range(2)]
+    (tmp_path / "dump.jsonl").write_bytes(b"".join(line + b"\r\n" for line in lines))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "dump.jsonl"], job_id=JOB, max_record_bytes=len(lines[0]) + 5)
+        (row,) = rejects(lake)
+        assert (row["raw"], row["byte_length"]) == (lines[1], len(lines[1]))
+        assert lake.verify().findings == []
+
+
 def test_what_lies_between_pages(tmp_path: Path) -> None:
     """What is no page among pages is a reject by itself, byte for byte; all pages are read."""
     pages = [json.dumps(page(n), indent=2).encode() for n in range(3)]

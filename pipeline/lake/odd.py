@@ -269,7 +269,7 @@ class OddRecords:
         over = self._shared.oversize.get((record.source, record.position))
         raw = record.raw.rstrip(b"\n")
         if over:
-            raw = raw[:REJECT_PREFIX_BYTES]
+            raw = raw[: min(over.length, REJECT_PREFIX_BYTES)]  # without the \r of its end
         code = streams.codes[record.stream]
         self._rejects.append(
             {
