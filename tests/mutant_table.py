@@ -581,6 +581,9 @@ MUTANTS = (
            "        self.ledger.end_commit(self.id, self.last_event_at)\n"
            "        self.ledger._db.execute('commit')\n"
            "        self.ledger._db.execute('begin immediate')\n", CRASH + "killed_and_refused"),
+    Mutant("store", "tiny segments stay", "pipeline/lake/compact.py",
+           "if len(tiny) > MOST_TINY", "if False",
+           STORE + "tiny_segments_are_merged_soon"),
     Mutant("crash", "nothing is merged by itself", "pipeline/lake/compact.py",
            "return 0\n    return compact(store, waiting=waiting)", "return 0\n    return 0",
            CRASH + "polls"),

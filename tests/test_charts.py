@@ -83,7 +83,8 @@ def test_a_chart_holds_the_curve_of_the_view(lake: Lake, supervised: dict[str, A
     checkpoints = {("checkpoint", SUPERVISED, step) for step in steps}
     assert marks_of(chart) == {("best step", SUPERVISED, best)} | checkpoints
     assert chart["title"]["text"] == SUPERVISED
-    assert "succeeded · step 149 of 149 · best valid_loss (mean of three)" in chart["title"]["subtitle"]
+    told = "succeeded · step 149 of 149 · best valid_loss (mean of three)"
+    assert told in chart["title"]["subtitle"]
 
 
 def test_colour_is_never_alone(supervised: dict[str, Any]) -> None:

@@ -389,6 +389,23 @@ def test_compaction_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert len(lake.view("events")) == 60
 
 
+def test_tiny_segments_are_merged_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few tiny segments are merged long before there are many; a larger one stays as it is."""
+    monkeypatch.setattr(compact, "MOST_TINY", 4)
+    large = tmp_path / "large.jsonl"
+    large.write_text("".join(json.dumps(event(n)) + "\n" for n in range(1_000, 4_000)))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([large], job_id=JOB)
+        (first,) = lake._store.live("events")
+        monkeypatch.setattr(compact, "_TINY_BYTES", first.stat().st_size)
+        for number in range(12):
+            lake.ingest([dump(tmp_path, number)])
+            live = lake._store.live("events")
+            assert len(live) <= 5 and first in live
+        sound(lake)
+        assert len(lake.view("events")) == 3_060
+
+
 def test_old_files_are_collected_after_a_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 from pipeline.contract import DATA_TABLES
 from pipeline.lake import settle
@@ -14,11 +13,14 @@ from pipeline.sqlfiles import sql_text
 _SORTED = {"events": "lake/compacted", "companions": "lake/compacted_companions"}
 MOST_SEGMENTS = 64
 """More live segments of a table than these are merged."""
+MOST_TINY = 16
+"""More tiny ones than these are: that takes a moment, and each file costs every question some."""
+_TINY_BYTES = 1 << 20
 
 
 def compact_if_worth(store: Store, waiting: Callable[[str], None] | None = None) -> int:
     """Merge small segments where a table has too many; how many were merged."""
-    if all(len(store.ledger.live(kind)) <= MOST_SEGMENTS for kind in DATA_TABLES):
+    if not any(map(_small, _sized(store).values())):
         return 0
     return compact(store, waiting=waiting)
 
@@ -45,11 +47,11 @@ def compact(
         settle.engine(folder) as con,
     ):
         commit = Commit(store, folder, "compact")
-        for kind in DATA_TABLES:
-            files = store.live(kind)
-            chosen = files if everything else _small(files)
-            if len(chosen) < 2:
+        for kind, sized in _sized(store).items():
+            names = [name for _, name in sized] if everything else _small(sized)
+            if len(names) < 2:
                 continue
+            chosen = [store.folder(kind) / name for name in names]
             con.read_parquet([str(file) for file in chosen]).create_view("merging", replace=True)
             query = sql_text(_SORTED[kind]) if kind in _SORTED else "from merging"
             commit.add(settle.rewrite(con, folder, kind, query))
@@ -62,19 +64,28 @@ def compact(
     return merged
 
 
-def _small(files: list[Path]) -> list[Path]:
+def _sized(store: Store) -> dict[str, list[tuple[int, str]]]:
+    """Table -> its live segments by size [byte], the smallest first."""
+    found: dict[str, list[tuple[int, str]]] = {kind: [] for kind in DATA_TABLES}
+    for segment in store.ledger.live_segments():
+        if segment["kind"] in found:
+            found[segment["kind"]].append((segment["byte_count"], segment["name"]))
+    return {kind: sorted(sized) for kind, sized in found.items()}
+
+
+def _small(sized: list[tuple[int, str]]) -> list[str]:
     """The segments to merge: the smallest, as long as one is no more than twice all before it.
 
     Each row is then rewritten a number of times that grows with the logarithm of the lake.
     """
-    if len(files) <= MOST_SEGMENTS:
-        return []
-    sized = sorted((file.stat().st_size, file) for file in files)
+    if len(sized) <= MOST_SEGMENTS:
+        tiny = [name for size, name in sized if size < _TINY_BYTES]
+        return tiny if len(tiny) > MOST_TINY else []
     total = 0
-    chosen: list[Path] = []
-    for size, file in sized:
+    chosen: list[str] = []
+    for size, name in sized:
         if len(chosen) >= MOST_SEGMENTS // 2 and size > 2 * total:
             break
-        chosen.append(file)
+        chosen.append(name)
         total += size
     return chosen
