@@ -506,9 +506,11 @@ MUTANTS = (
     Mutant("small commits", "every snapshot is written whole", "pipeline/lake/store.py",
            "anew = whole or", "anew = True or", MANY + "snapshots_grow_with_what_is_new"),
     Mutant("small commits", "changed rows are not written anew", "pipeline/lake/store.py",
-           "table in self.ledger.rewritten or", "", MANY + "rows_that_change_are_written_anew"),
-    Mutant("small commits", "snapshots pile up", "pipeline/lake/store.py",
-           " or len(parts) >= MOST_PARTS", "", MANY + "many_small_ingests"),
+           " or table in self.ledger.rewritten", "", MANY + "rows_that_change_are_written_anew"),
+    Mutant("small commits", "snapshots pile up", "pipeline/lake/compact.py",
+           "                names = _small(sized)\n",
+           "                names = _small(sized) if kind in DATA_TABLES else []\n",
+           MANY + "many_small_ingests"),
     Mutant("small commits", "replaced files stay although nobody wants them",
            "pipeline/lake/store.py", "removed_before(now() - keep)", "removed_before(moment)",
            MANY + "keep_nothing"),
@@ -581,7 +583,7 @@ MUTANTS = (
            "        self.ledger.end_commit(self.id, self.last_event_at)\n"
            "        self.ledger._db.execute('commit')\n"
            "        self.ledger._db.execute('begin immediate')\n", CRASH + "killed_and_refused"),
-    Mutant("store", "tiny segments stay", "pipeline/lake/compact.py",
+    Mutant("small commits", "tiny segments stay", "pipeline/lake/compact.py",
            "if len(tiny) > MOST_TINY", "if False",
            STORE + "tiny_segments_are_merged_soon"),
     Mutant("crash", "nothing is merged by itself", "pipeline/lake/compact.py",

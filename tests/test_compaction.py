@@ -22,7 +22,6 @@ FEW = 6
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than a few files are many."""
     monkeypatch.setattr(compact, "MOST_SEGMENTS", FEW)
-    monkeypatch.setattr(store, "MOST_PARTS", FEW)
 
 
 def a_page(folder: Path, number: int) -> Path:

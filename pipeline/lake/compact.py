@@ -48,7 +48,10 @@ def compact(
     ):
         commit = Commit(store, folder, "compact")
         for kind, sized in _sized(store).items():
-            names = [name for _, name in sized] if everything else _small(sized)
+            if everything:  # snapshots are written whole in the end
+                names = [name for _, name in sized] if kind in DATA_TABLES else []
+            else:
+                names = _small(sized)
             if len(names) < 2:
                 continue
             chosen = [store.folder(kind) / name for name in names]
@@ -66,10 +69,9 @@ def compact(
 
 def _sized(store: Store) -> dict[str, list[tuple[int, str]]]:
     """Table -> its live segments by size [byte], the smallest first."""
-    found: dict[str, list[tuple[int, str]]] = {kind: [] for kind in DATA_TABLES}
+    found: dict[str, list[tuple[int, str]]] = {}
     for segment in store.ledger.live_segments():
-        if segment["kind"] in found:
-            found[segment["kind"]].append((segment["byte_count"], segment["name"]))
+        found.setdefault(segment["kind"], []).append((segment["byte_count"], segment["name"]))
     return {kind: sorted(sized) for kind, sized in found.items()}
 
 

@@ -29,8 +29,6 @@ _FOLDERS = (*DATA_TABLES, "ledger", "tmp")
 _SNAPSHOTS = ("sources", "streams", "commits")
 _KEPT = timedelta(hours=24)
 """How long a file stays after it was replaced: readers may have it open."""
-MOST_PARTS = 64
-"""A snapshot of more files than these is written whole."""
 _UNFIT = re.compile(r"[*?\[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SCRIPT_END = "-- whole, as of commit "
 
@@ -231,18 +229,17 @@ class Commit:
     def finish(self, *, whole: bool = False) -> None:
         """Complete the counts, write the ledger's snapshots, make the names durable.
 
-        A snapshot is a file for each commit with the rows it brought, as long as earlier rows are
-        what they were and there are not too many files: a whole one each time would make the work,
-        and the room, of many small commits grow with their square.
+        A snapshot is a file for each commit with the rows it brought, until a commit changes
+        earlier rows: a whole one each time would make the work, and the room, of many small commits
+        grow with their square. Compaction merges the files.
 
         Args:
             whole: write the snapshots whole.
         """
         self.ledger.end_commit(self.id, self.last_event_at)
         for table in _SNAPSHOTS:
-            parts = self._store.live(table)
-            anew = whole or table in self.ledger.rewritten or len(parts) >= MOST_PARTS
-            for part in parts if anew else ():
+            anew = whole or table in self.ledger.rewritten
+            for part in self._store.live(table) if anew else ():
                 self.remove(part)
             self.add(self._snapshot(table, None if anew else self.id))
         for folder in self._touched:

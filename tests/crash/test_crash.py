@@ -23,7 +23,7 @@ from races import races
 from sweep import ERRORS, KILL, Sweep
 
 from pipeline import open_lake
-from pipeline.lake import compact, store
+from pipeline.lake import compact
 
 needs_strace = pytest.mark.skipif(
     not shutil.which("strace"), reason="faults at system calls are injected by strace: install it"
@@ -89,8 +89,7 @@ def test_races(tmp_path: Path) -> None:
 
 def test_polls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lake that grows by a page at a time has few files and all events; its reader goes on."""
-    for module, name in ((compact, "MOST_SEGMENTS"), (store, "MOST_PARTS")):
-        monkeypatch.setattr(module, name, 6)
+    monkeypatch.setattr(compact, "MOST_SEGMENTS", 6)
     done = polls(tmp_path, pages=18)
     assert not done.wrong
     assert done.pages == 18 and done.events == 4 * 2 + 18 * 8 and done.answers
