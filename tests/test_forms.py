@@ -51,6 +51,22 @@ def test_recognise(head: str, form: str) -> None:
     assert recognise(head.encode(), True) == form
 
 
+JOB_LINE = '{"object": "fine_tuning.job", "id": "ftjob-AbCdEfGhIjKlMnOpQrStUvWx"}\n'
+
+
+@pytest.mark.parametrize("first", [JOB_LINE, "[2024-05-01 10:00:00] INFO polling\n", "polling\n"])
+@pytest.mark.parametrize("size", [10, 20_000])
+@pytest.mark.parametrize("page", ["", json.dumps(an_event(1), indent=2) + "\n"])
+def test_lines_stay_lines(first: str, size: int, page: str) -> None:
+    """Events on lines are lines behind a job object or a log line, however long, and before a page.
+
+    What they say of jobs is said for lines; a file that grows must not change what it is.
+    """
+    events = "".join(json.dumps({**an_event(n), "message": "x" * size}) + "\n" for n in range(80))
+    head = (first + events + page).encode()
+    assert recognise(head[: 1 << 20], whole=len(head) <= 1 << 20) == "lines"
+
+
 def test_recognise_part() -> None:
     """The first bytes are enough, wherever they end."""
     page = json.dumps(a_page(*range(20)), indent=2).encode()

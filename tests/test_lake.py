@@ -427,6 +427,15 @@ def test_old_files_are_collected_after_a_day(
         sound(lake)
 
 
+def test_garbage_that_vanishes(tmp_path: Path) -> None:
+    """A file that another process takes away while garbage is looked for stops nothing."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([dump(tmp_path, 1)])
+        (lake.path / "tmp" / "open.sql").symlink_to(tmp_path / "gone")  # has no status
+        lake._store.collect_garbage()
+        sound(lake)
+
+
 def test_connections_are_snapshots(tmp_path: Path) -> None:
     """A connection shows the lake of its moment, whatever is committed, mended or compacted."""
     with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:

@@ -126,22 +126,24 @@ def recognise(head: bytes, whole: bool) -> str:
         if container:
             return "documents"
         if container is not None:
-            return "documents" if text[0] == "[" or _begins_later(text, whole) else "lines"
+            return "documents" if text[0] == "[" or _pages(text, lines, whole) else "lines"
         if len(lines) == 1 and not whole:
             return "documents" if text[0] == "[" or _LIST_FIRST.match(text) else "lines"
     complete = lines if whole and len(lines) <= _LINES_LOOKED_AT else lines[:-1]
     alone = sum(_is_object(line) for line in complete[1:])
-    followed = sum(_is_object(line.rstrip(_SPACE)[:-1]) for line in complete if _comma_ends(line))
+    followed = _followed(complete)
     if text[0] in "{[":
         if _begins_document(text, whole):
             return "documents"
-        if alone > followed and not _begins_later(text, whole):
+        if _pages(text, complete, whole):
+            return "documents"
+        if alone > followed:
             return "lines"
         _refuse_text(text, bracketed=True)
         return "documents"
     if _string_of_events(text, whole):
         return "documents"
-    if _begins_later(text, whole):
+    if _pages(text, complete, whole):
         return "documents"  # behind headers of a response, a prompt, a progress bar
     if alone:
         return "lines"
@@ -213,6 +215,20 @@ def _begins_document(text: str, whole: bool) -> bool:
     return "\n" in text[:end] or not whole
 
 
+def _pages(text: str, lines: list[str], whole: bool) -> bool:
+    """Whether JSON values of several lines hold events, and hardly one lies on a line of its own.
+
+    Lines go on being lines when a page is appended: what they say of jobs is for lines.
+    """
+    events = sum(isinstance(value := _value(line), dict) and is_event(value) for line in lines)
+    return events <= _followed(lines) and _begins_later(text, whole)
+
+
+def _followed(lines: list[str]) -> int:
+    """How many lines are an object and a comma, as an array has them."""
+    return sum(_is_object(line.rstrip(_SPACE)[:-1]) for line in lines if _comma_ends(line))
+
+
 def _begins_later(text: str, whole: bool) -> bool:
     """Whether a later line of a text begins a JSON value of several lines with events inside."""
     for match in islice(_OPENING.finditer(text), _LINES_LOOKED_AT):
@@ -221,7 +237,8 @@ def _begins_later(text: str, whole: bool) -> bool:
             value, end = scan(text, start)
         except json.JSONDecodeError as error:
             told = any(text.find(name, start) >= 0 for name in EVENT_OBJECTS)
-            if not whole and told and is_cut(text, error.msg, error.pos):
+            cut = not whole and is_cut(text, error.msg, error.pos)
+            if told and cut and text.find("\n", start) >= 0:  # else it is a line
                 return True
         except (StopIteration, ValueError, RecursionError):
             continue
