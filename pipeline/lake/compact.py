@@ -20,7 +20,7 @@ _TINY_BYTES = 1 << 20
 
 def compact_if_worth(store: Store, waiting: Callable[[str], None] | None = None) -> int:
     """Merge small segments where a table has too many; how many were merged."""
-    if not any(map(_small, _sized(store).values())):
+    if not any(_small(sized, MOST_TINY) for sized in _sized(store).values()):
         return 0
     return compact(store, waiting=waiting)
 
@@ -51,7 +51,7 @@ def compact(
             if everything:  # snapshots are written whole in the end
                 names = [name for _, name in sized] if kind in DATA_TABLES else []
             else:
-                names = _small(sized)
+                names = _small(sized, MOST_TINY // 2)  # or other tables have their turn soon
             if len(names) < 2:
                 continue
             chosen = [store.folder(kind) / name for name in names]
@@ -75,14 +75,14 @@ def _sized(store: Store) -> dict[str, list[tuple[int, str]]]:
     return {kind: sorted(sized) for kind, sized in found.items()}
 
 
-def _small(sized: list[tuple[int, str]]) -> list[str]:
+def _small(sized: list[tuple[int, str]], most_tiny: int) -> list[str]:
     """The segments to merge: the smallest, as long as one is no more than twice all before it.
 
     Each row is then rewritten a number of times that grows with the logarithm of the lake.
     """
     if len(sized) <= MOST_SEGMENTS:
         tiny = [name for size, name in sized if size < _TINY_BYTES]
-        return tiny if len(tiny) > MOST_TINY else []
+        return tiny if len(tiny) > most_tiny else []
     total = 0
     chosen: list[str] = []
     for size, name in sized:
