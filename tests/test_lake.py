@@ -427,6 +427,23 @@ def test_old_files_are_collected_after_a_day(
         sound(lake)
 
 
+def test_a_merge_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where segments cannot be merged after an ingest, that says what it did not lose."""
+    monkeypatch.setattr(compact, "MOST_TINY", 2)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([dump(tmp_path, 1)])
+        (lost,) = lake._store.live("events")
+        lost.rename(tmp_path / "lost")
+        lake.ingest([dump(tmp_path, 2)])
+        with pytest.raises(LakeError, match=r"verify.*all that was read is in the lake"):
+            lake.ingest([dump(tmp_path, 3)])
+        (tmp_path / "lost").rename(lost)
+        assert len(lake.view("events")) == 15
+        lake.ingest([dump(tmp_path, 4)])
+        assert len(lake.view("events")) == 20
+        sound(lake)
+
+
 def test_garbage_that_vanishes(tmp_path: Path) -> None:
     """A file that another process takes away while garbage is looked for stops nothing."""
     with open_lake(tmp_path / "lake") as lake:

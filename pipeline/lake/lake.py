@@ -224,8 +224,13 @@ class Lake(Drawn):
                 max_record_bytes=max_record_bytes, max_expansion=max_expansion,
                 progress=progress, waiting=waiting,
             )  # fmt: skip
-            compact_if_worth(self._store, waiting)
-        self._forget()
+        try:
+            with told_of(self.path, self._damage):
+                compact_if_worth(self._store, waiting)
+        except LakeError as error:
+            raise LakeError(f"{error} (all that was read is in the lake)") from error
+        finally:
+            self._forget()
         return report
 
     def assign(
