@@ -185,9 +185,10 @@ class Store:
             named = self.ledger.named_segments() | {self.empty(kind).name for kind in TABLES}
             lying = [path for name in _FOLDERS for path in (self.path / name).iterdir()]
             for path in lying:
+                if path.name in named:
+                    continue
                 with suppress(FileNotFoundError):  # another process has given it its name
-                    touched = datetime.fromtimestamp(path.stat().st_mtime, tz=moment.tzinfo)
-                    if path.name not in named and touched < moment:
+                    if datetime.fromtimestamp(path.stat().st_mtime, tz=moment.tzinfo) < moment:
                         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
                         gone.append(path.name)
         return len(gone)
