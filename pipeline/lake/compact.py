@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,12 +16,12 @@ MOST_SEGMENTS = 64
 """More live segments of a table than these are merged."""
 MOST_TINY = 16
 """More tiny ones than these are: that takes a moment, and each file costs every question some."""
-_TINY_BYTES = 1 << 20
+_TINY_BYTES, _TINY_ROWS = 1 << 20, 10_000
 
 
 def compact_if_worth(store: Store, waiting: Callable[[str], None] | None = None) -> int:
     """Merge small segments where a table has too many; how many were merged."""
-    if not any(_small(sized, MOST_TINY) for sized in _sized(store).values()):
+    if not any(_small(segments, MOST_TINY) for segments in _by_size(store).values()):
         return 0
     return compact(store, waiting=waiting)
 
@@ -47,11 +48,11 @@ def compact(
         settle.engine(folder) as con,
     ):
         commit = Commit(store, folder, "compact")
-        for kind, sized in _sized(store).items():
+        for kind, segments in _by_size(store).items():
             if everything:  # snapshots are written whole in the end
-                names = [name for _, name in sized] if kind in DATA_TABLES else []
+                names = [s["name"] for s in segments] if kind in DATA_TABLES else []
             else:
-                names = _small(sized, MOST_TINY // 2)  # or other tables have their turn soon
+                names = _small(segments, MOST_TINY // 2)  # or other tables have their turn soon
             if len(names) < 2:
                 continue
             chosen = [store.folder(kind) / name for name in names]
@@ -67,27 +68,32 @@ def compact(
     return merged
 
 
-def _sized(store: Store) -> dict[str, list[tuple[int, str]]]:
-    """Table -> its live segments by size [byte], the smallest first."""
-    found: dict[str, list[tuple[int, str]]] = {}
-    for segment in store.ledger.live_segments():
-        found.setdefault(segment["kind"], []).append((segment["byte_count"], segment["name"]))
-    return {kind: sorted(sized) for kind, sized in found.items()}
+def _by_size(store: Store) -> dict[str, list[sqlite3.Row]]:
+    """Table -> its live segments, the smallest first."""
+    found: dict[str, list[sqlite3.Row]] = {}
+    for segment in sorted(store.ledger.live_segments(), key=lambda s: (s["byte_count"], s["name"])):
+        found.setdefault(segment["kind"], []).append(segment)
+    return found
 
 
-def _small(sized: list[tuple[int, str]], most_tiny: int) -> list[str]:
+def _small(segments: list[sqlite3.Row], most_tiny: int) -> list[str]:
     """The segments to merge: the smallest, as long as one is no more than twice all before it.
 
     Each row is then rewritten a number of times that grows with the logarithm of the lake.
     """
-    if len(sized) <= MOST_SEGMENTS:
-        tiny = [name for size, name in sized if size < _TINY_BYTES]
+    if len(segments) <= MOST_SEGMENTS:
+        tiny = [s["name"] for s in segments if _is_tiny(s)]
         return tiny if len(tiny) > most_tiny else []
     total = 0
     chosen: list[str] = []
-    for size, name in sized:
-        if len(chosen) >= MOST_SEGMENTS // 2 and size > 2 * total:
+    for segment in segments:
+        if len(chosen) >= MOST_SEGMENTS // 2 and segment["byte_count"] > 2 * total:
             break
-        chosen.append(name)
-        total += size
+        chosen.append(segment["name"])
+        total += segment["byte_count"]
     return chosen
+
+
+def _is_tiny(segment: sqlite3.Row) -> bool:
+    # In rows, too: to merge what compresses well takes memory all the same.
+    return bool(segment["byte_count"] < _TINY_BYTES and segment["row_count"] < _TINY_ROWS)
