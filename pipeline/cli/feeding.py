@@ -150,8 +150,10 @@ class Feeder:
         self._thread.join()
         files = self._files()
         if self._process is not None:
-            while (left := files[self._taken :]) and self._give(left[:AT_ONCE]):
-                pass
+            while left := files[self._taken :]:
+                few = len(left) < 1.5 * AT_ONCE  # not a commit more for a handful
+                if not self._give(left if few else left[:AT_ONCE]):
+                    break
         if left := files[self._taken :]:
             from pipeline import open_lake
 
