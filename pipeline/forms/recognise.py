@@ -133,9 +133,7 @@ def recognise(head: bytes, whole: bool) -> str:
     alone = sum(_is_object(line) for line in complete[1:])
     followed = _followed(complete)
     if text[0] in "{[":
-        if _begins_document(text, whole):
-            return "documents"
-        if _pages(text, complete, whole):
+        if _begins_document(text, whole) or _pages(text, complete, whole):
             return "documents"
         if alone > followed:
             return "lines"
