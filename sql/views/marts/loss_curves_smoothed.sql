@@ -18,19 +18,21 @@ with weights as (
     from (select smoothing::double as s)
 ),
 
+told as (
+    select
+        job_id,
+        step,
+        train_loss,
+        valid_loss,
+        full_valid_loss,
+        train_mean_reward,
+        valid_mean_reward,
+        full_valid_mean_reward
+    from loss_curves
+),
+
 points as (
-    unpivot (
-        select
-            job_id,
-            step,
-            train_loss,
-            valid_loss,
-            full_valid_loss,
-            train_mean_reward,
-            valid_mean_reward,
-            full_valid_mean_reward
-        from loss_curves
-    )
+    unpivot told
     on columns(* exclude (job_id, step))
     into name metric value value
 ),

@@ -11,33 +11,36 @@
 --   often tells the losses of earlier checkpoints on the whole validation set by these alone.
 -- Source: running mean of three (Tukey, Exploratory Data Analysis, 1977).
 create or replace view stg_evaluations as
-with given as (
-    unpivot (
-        select
-            job_id,
-            step,
-            full_valid_loss,
-            valid_loss,
-            full_valid_mean_reward,
-            valid_mean_reward,
-            null as checkpoint
-        from loss_curves
+with told as (
+    select
+        job_id,
+        step,
+        full_valid_loss,
+        valid_loss,
+        full_valid_mean_reward,
+        valid_mean_reward,
+        null as checkpoint
+    from loss_curves
 
-        union all by name
+    union all by name
 
-        select
-            job_id,
-            step,
-            full_valid_loss,
-            valid_loss,
-            full_valid_mean_reward,
-            {
-                'a': coalesce(created_at, '-infinity'::timestamptz),
-                'b': checkpoint_id
-            } as checkpoint
-        from stg_checkpoint_objects
-        where step is not null
-    )
+    select
+        job_id,
+        step,
+        full_valid_loss,
+        valid_loss,
+        full_valid_mean_reward,
+        {
+            'a': coalesce(created_at, '-infinity'::timestamptz),
+            'b': checkpoint_id
+        } as checkpoint
+    from stg_checkpoint_objects
+    where step is not null
+),
+
+-- by name: of what stands inside an unpivot the engine makes a plan twice
+given as (
+    unpivot told
     on columns(* exclude (job_id, step, checkpoint))
     into name metric value value
 ),
