@@ -7,60 +7,37 @@
 --   0.005. All these events have one lifecycle rank, so (created_at, ordinal, event_id) is the
 --   order in time among the events of a step.
 create or replace view stg_metrics as
-with told as (
-    select
-        job_id,
-        event_id,
-        created_at,
-        ordinal,
-        step,
-        total_steps,
-        train_loss,
-        train_mean_token_accuracy,
-        valid_loss,
-        valid_mean_token_accuracy,
-        full_valid_loss,
-        full_valid_mean_token_accuracy,
-        train_mean_reward,
-        valid_mean_reward,
-        full_valid_mean_reward,
-        full_valid_mean_parse_error,
-        reasoning_tokens_mean,
-        valid_reasoning_tokens_mean,
-        completion_tokens_mean,
-        mean_unresponsive_rewards,
-        false as from_message
-    from lake_events
-    -- two columns, so that the scan leaves it: with a condition it would not take another later, as
-    -- that on the job for loss_curves, which holds what it asks for twice
-    where (step <= ordinal) is not null
+select
+    job_id,
+    event_id,
+    created_at,
+    ordinal,
+    step,
+    total_steps,
+    train_loss,
+    train_mean_token_accuracy,
+    valid_loss,
+    valid_mean_token_accuracy,
+    full_valid_loss,
+    full_valid_mean_token_accuracy,
+    train_mean_reward,
+    valid_mean_reward,
+    full_valid_mean_reward,
+    full_valid_mean_parse_error,
+    reasoning_tokens_mean,
+    valid_reasoning_tokens_mean,
+    completion_tokens_mean,
+    mean_unresponsive_rewards,
+    false as from_message
+from lake_events
+-- two columns, so that the scan leaves it: with a condition it would not take another later, as
+-- that on the job for loss_curves, which holds what it asks for twice
+where (step <= ordinal) is not null
 
-    union all by name
-
-    select
-        *,
-        true as from_message
-    from stg_spoken
-)
+union all by name
 
 select
     *,
-    -- a bit for each metric given, those of messages apart from those of payloads
-    (
-        (train_loss is not null)::bigint
-        | ((train_mean_token_accuracy is not null)::bigint << 1)
-        | ((valid_loss is not null)::bigint << 2)
-        | ((valid_mean_token_accuracy is not null)::bigint << 3)
-        | ((full_valid_loss is not null)::bigint << 4)
-        | ((full_valid_mean_token_accuracy is not null)::bigint << 5)
-        | ((train_mean_reward is not null)::bigint << 6)
-        | ((valid_mean_reward is not null)::bigint << 7)
-        | ((full_valid_mean_reward is not null)::bigint << 8)
-        | ((full_valid_mean_parse_error is not null)::bigint << 9)
-        | ((reasoning_tokens_mean is not null)::bigint << 10)
-        | ((valid_reasoning_tokens_mean is not null)::bigint << 11)
-        | ((completion_tokens_mean is not null)::bigint << 12)
-        | ((mean_unresponsive_rewards is not null)::bigint << 13)
-    ) << (14 * from_message::bigint) as metrics_given
-from told
+    true as from_message
+from stg_spoken
 ;

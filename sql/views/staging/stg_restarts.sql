@@ -12,14 +12,40 @@ create or replace macro attempt_at(places, place) as
 ;
 
 create or replace view stg_restarts as
-with
+with given as (
+    select
+        job_id,
+        event_id,
+        created_at,
+        ordinal,
+        step,
+        -- a bit for each metric given, those of messages apart from those of payloads
+        (
+            (train_loss is not null)::bigint
+            | ((train_mean_token_accuracy is not null)::bigint << 1)
+            | ((valid_loss is not null)::bigint << 2)
+            | ((valid_mean_token_accuracy is not null)::bigint << 3)
+            | ((full_valid_loss is not null)::bigint << 4)
+            | ((full_valid_mean_token_accuracy is not null)::bigint << 5)
+            | ((train_mean_reward is not null)::bigint << 6)
+            | ((valid_mean_reward is not null)::bigint << 7)
+            | ((full_valid_mean_reward is not null)::bigint << 8)
+            | ((full_valid_mean_parse_error is not null)::bigint << 9)
+            | ((reasoning_tokens_mean is not null)::bigint << 10)
+            | ((valid_reasoning_tokens_mean is not null)::bigint << 11)
+            | ((completion_tokens_mean is not null)::bigint << 12)
+            | ((mean_unresponsive_rewards is not null)::bigint << 13)
+        ) << (14 * from_message::bigint) as metrics_given
+    from stg_metrics
+),
+
 -- in the order of time as far as it tells steps apart: sorting by all of it is twice as slow
 neighbours as (
     select
         *,
         lag(step) over in_time as step_before,
         lead(step) over in_time as step_after
-    from stg_metrics
+    from given
     window in_time as (partition by job_id order by created_at, step)
 ),
 

@@ -27,7 +27,6 @@ select
     completion_tokens_mean,
     mean_unresponsive_rewards,
     from_message,
-    metrics_given,
     false as from_result_file,
     case when from_message then 0 else 2 end as told_rank
 from stg_metrics
