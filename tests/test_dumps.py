@@ -269,3 +269,21 @@ def test_a_known_file_costs_one_question(tmp_path: Path) -> None:
             counts.append(sum("from contents" in s or "update sources" in s for s in asked))
         assert counts == [2 + 1, 12 + 1]
         assert seen(lake).count(4) == 11
+
+
+def test_the_last_event_of_a_lake(tmp_path: Path) -> None:
+    """As its commits note it, which needs no look at events; else that of its events."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([written(tmp_path / "a", EARLY)])
+        lake.ingest([written(tmp_path / "b", LATE)])
+        for noted in (True, False):
+            with lake.connect() as con:
+                if not noted:
+                    con.execute("create table commits as from lake_commits")
+                    con.execute("update commits set last_event_at = null")
+                    con.execute("create or replace view lake_commits as from commits")
+                assert con.sql("from stg_last_event").fetchall() == [(at(LATE[-1]),)]
+        with lake.connect() as con:
+            con.execute("create table none as from lake_events limit 0")
+            con.execute("create or replace view lake_events as from none")
+            assert con.sql("from stg_last_event").fetchall() == [(at(LATE[-1]),)]

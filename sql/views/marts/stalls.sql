@@ -1,7 +1,7 @@
 -- Where did a job stand still, in the midst of its steps or at the end of the dump?
 --
 -- Grain: job_id, after_step_at
--- Reads: stg_step_times, stg_milestones, stg_dumps, lake_events, thresholds
+-- Reads: stg_step_times, stg_milestones, stg_dumps, stg_last_event, thresholds
 -- Caveat: by the times between neighbouring steps of the job, against their median. A job that no
 --   message ends and whose training is not complete is silent when the last event of its last dump
 --   (stg_dumps) is that much later than its own; silent for very long means that it was dumped no
@@ -16,11 +16,6 @@ with limits as (
         max(value) filter (where threshold = 'abandoned_seconds') as abandoned_seconds
     from thresholds
     where detector = 'stalls'
-),
-
-clock as (
-    select max(created_at) as last_event_at
-    from lake_events
 ),
 
 told as (
@@ -84,12 +79,12 @@ ends as (
 silences as (
     select
         jobs.*,
-        coalesce(dumps.ended_at, clock.last_event_at) as last_event_at,
+        coalesce(dumps.ended_at, last_event.created_at) as last_event_at,
         ends.last_message_at,
         ends.is_ended,
         unnest(jobs.long) as step
     from jobs
-    cross join clock
+    cross join stg_last_event as last_event
     left join stg_dumps as dumps on jobs.job_id = dumps.job_id
     left join ends on jobs.job_id = ends.job_id
 ),

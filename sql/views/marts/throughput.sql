@@ -1,7 +1,7 @@
 -- How fast does each job train, and when will those still running be done?
 --
 -- Grain: job_id
--- Reads: stg_job_states, stg_step_times, stg_dumps, loss_curves, lake_events
+-- Reads: stg_job_states, stg_step_times, stg_dumps, stg_last_event, loss_curves
 -- Caveat: by the times between the first events of neighbouring logged steps where the step rises,
 --   so that a restart counts as none; pauses count. Time stamps have whole seconds: the median is
 --   rough where steps are quick. recent is over the last tenth of these, ten at least. The end is
@@ -9,12 +9,7 @@
 --   job's last dump (stg_dumps), never the clock. Azure's step times are synthetic
 --   (has_synthetic_times): nothing is told by them.
 create or replace view throughput as
-with clock as (
-    select max(created_at) as last_event_at
-    from lake_events
-),
-
-told as (
+with told as (
     select
         job_id,
         list_filter(told, lambda one: one.step >= 0) as told
@@ -97,7 +92,7 @@ select
                 paces.last_step_at
                 + to_microseconds((1e6 * steps_left * paces.recent_seconds_per_step)::bigint)
     end as done_at,
-    (epoch_us(done_at) - epoch_us(coalesce(dumps.ended_at, clock.last_event_at))) / 1e6
+    (epoch_us(done_at) - epoch_us(coalesce(dumps.ended_at, last_event.created_at))) / 1e6
         as seconds_left,
     jobs.billed_tokens,
     jobs.billed_tokens / nullif(epoch(jobs.ended_at) - epoch(jobs.started_at), 0)
@@ -108,7 +103,7 @@ from paces
 inner join stg_job_states as jobs on paces.job_id = jobs.job_id
 left join curves on paces.job_id = curves.job_id
 left join stg_dumps as dumps on paces.job_id = dumps.job_id
-cross join clock
+cross join stg_last_event as last_event
 ;
 
 comment on view throughput is
