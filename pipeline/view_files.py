@@ -19,10 +19,13 @@ SPOKEN = "spoken"
 """The segments of events in which a message may tell a step that no payload gives (few lakes have
 any), beside the tables: views read them as `lake_spoken`."""
 
+NO_ROWS = "no-{}.parquet"
+"""Name of the file that stands for a table without rows."""
+
 DEFERRED = " with (defer_binding)"
 """What lets an engine plan a view when it is first asked; DuckDB knows it from 2.0 on."""
 
-_FIELD = re.compile(r"^(Grain|Order|Reads|Parameters|Caveat|Source): *(.*)$")
+_FIELD = re.compile(r"^(Grain|Order|Reads|Columns|Parameters|Caveat|Source): *(.*)$")
 _COMMENT = re.compile(r"^comment on column \w+\.\"?(\w+)\"? is\s+'((?:[^']|'')*)'", re.M)
 _WINDOW = r" as \(\s*(?:partition|order) by\b"
 _VIEW = re.compile(r"^(create or replace view \w+) as$", re.M)
@@ -53,6 +56,18 @@ class ViewFile:
             return sql
         name = rf"\b(?:{'|'.join(sorted(windows))})\b"
         return re.sub(rf"(?<=\bover ){name}|{name}(?={_WINDOW})", rf"\g<0>_of_{self.name}", sql)
+
+    @property
+    def is_optional(self) -> bool:
+        """It reads tables that many lakes have no rows of, and tells its columns for that case."""
+        return "Columns" in self.fields
+
+    def empty(self, deferred: str = "") -> str:
+        """The view where its tables have no rows: what reads it is planned in less time."""
+        columns = [column.split(" ", 1) for column in _names(self.fields["Columns"])]
+        listed = ",\n    ".join(f"null::{kind} as {name}" for name, kind in columns)
+        query = f"select\n    {listed}\nwhere false"
+        return f"create or replace view {self.name}{deferred} as\n{query};\n"
 
     @property
     def comments(self) -> dict[str, str]:

@@ -10,11 +10,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.contract import TABLES
 from pipeline.errors import LakeError
-from pipeline.view_files import DEFERRED, PREFIX, SPOKEN, ViewFile, view_files
+from pipeline.view_files import DEFERRED, NO_ROWS, PREFIX, SPOKEN, ViewFile, view_files
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -99,7 +100,8 @@ def script(
     Args:
         files: table of `contract.TABLES` -> absolute paths of its Parquet files, at least one each;
             `SPOKEN` -> those of events that it is made of, or none; all where it is not given.
-        only: views to make, with those they read; all where None.
+        only: views to make, with those they read; all where None. Those that are optional are made
+            with the tables, as it depends on these what they are.
         known: views that are made already.
         quick: make them in a tenth of the time, for the engine that tunelog brings along: each is
             planned when it is first asked, and has no comments, which need its plan.
@@ -121,10 +123,20 @@ def script(
     else:  # an engine that knows that there are no rows leaves out what would be made of them
         condition = " where false" if SPOKEN in files else ""
         parts.append(_table(SPOKEN, f"select * from {PREFIX}events{condition}", deferred))
+    bare = {PREFIX + table for table in (*TABLES, SPOKEN) if _has_no_rows(table, files)}
     for file in view_files():
-        if file.name in wanted:
+        if file.is_optional and bare.issuperset(file.reads):
+            parts.append(file.empty(deferred))
+        elif file.is_optional or file.name in wanted:
             parts.append(file.quick if quick else file.portable)
     return "\n".join(parts)
+
+
+def _has_no_rows(table: str, files: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the names of a table's files tell that it has none."""
+    if table == SPOKEN:
+        return SPOKEN in files and not files[SPOKEN]
+    return [Path(path).name for path in files[table]] == [NO_ROWS.format(table)]
 
 
 def _table(name: str, query: str, deferred: str) -> str:

@@ -34,7 +34,7 @@ from pipeline import view_reference, views
 from pipeline.contract import METRICS, TABLES
 from pipeline.errors import LakeError
 from pipeline.sqlfiles import sql_root
-from pipeline.view_files import SPOKEN, view_files
+from pipeline.view_files import NO_ROWS, SPOKEN, view_files
 
 ROOT = Path(__file__).parents[1]
 
@@ -248,14 +248,33 @@ def test_script_names_files_exactly(tmp_path: Path, name: str) -> None:
         assert con.execute("select job_id from jobs").fetchall() == [("ftjob-a",)]
 
 
+def test_optional_views_have_their_columns_without_rows(tmp_path: Path) -> None:
+    """Where their tables have none: the same names and types, and nothing to plan."""
+    none = {
+        name: [str(Path(path).rename(tmp_path / NO_ROWS.format(name)))]
+        for name, (path,) in files(tmp_path).items()
+    }
+    some = files(tmp_path)
+    optional = [file.name for file in view_files() if file.is_optional]
+    assert {"stg_spoken", "stg_results"} <= set(optional)
+    told = []
+    for paths, scans in ((some, True), (none | {SPOKEN: []}, False)):
+        with duckdb.connect() as con:
+            views.create(con, paths, only=[])
+            told.append([con.execute(f"describe {name}").fetchall() for name in optional])
+            plans = [con.execute(f"explain from {name}").fetchall()[0][1] for name in optional]
+            assert [("READ_PARQUET" in plan) for plan in plans] == [scans] * len(optional)
+    assert told[0] == told[1]
+
+
 def test_create_makes_only_what_is_asked(tmp_path: Path) -> None:
     """With `only`, the views named and those they read are made, and no other."""
     with duckdb.connect() as con:
         views.create(con, files(tmp_path), only=["errors"])
         made = con.execute("select view_name from duckdb_views() where not internal").fetchall()
-    assert {name for (name,) in made} == {"errors", "stg_events"} | {
-        f"lake_{name}" for name in (*TABLES, SPOKEN)
-    }
+    tables = {f"lake_{name}" for name in (*TABLES, SPOKEN)}
+    optional = {file.name for file in view_files() if file.is_optional}
+    assert {name for (name,) in made} == {"errors", "stg_events"} | tables | optional
 
 
 def test_script_refuses_what_is_missing(tmp_path: Path) -> None:

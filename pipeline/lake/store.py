@@ -23,7 +23,7 @@ from pipeline.errors import LakeError
 from pipeline.lake.ledger import Ledger, now
 from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
 from pipeline.lake.upgrade import upgrade
-from pipeline.view_files import SPOKEN
+from pipeline.view_files import NO_ROWS, SPOKEN
 
 _FOLDERS = (*DATA_TABLES, "ledger", "tmp")
 _SNAPSHOTS = ("sources", "streams", "commits")
@@ -99,7 +99,7 @@ class Store:
 
     def empty(self, kind: str) -> Path:
         """The file that stands for a table without rows."""
-        return self.path / "ledger" / f"no-{kind}.parquet"
+        return self.path / "ledger" / NO_ROWS.format(kind)
 
     def folder(self, kind: str) -> Path:
         """Where the files of a table lie."""

@@ -2,6 +2,11 @@
 --
 -- Grain: job_id
 -- Reads: lake_companions
+-- Columns: job_id varchar, status varchar, status_rank integer, created_at timestamptz, finished_at
+--   timestamptz, base_model varchar, model_id varchar, method varchar, n_epochs double, batch_size
+--   double, learning_rate_multiplier double, hyperparameters varchar, training_file varchar,
+--   validation_file varchar, result_file varchar, trained_tokens bigint, seed bigint, suffix
+--   varchar, error_code varchar, error_param varchar, error_message varchar
 -- Caveat: an object is a job in one state; dumps hold several. Each column is that of the newest
 --   state that has it: the further status (a final one before running before queued before
 --   validating), then the later end, the more fields, the greater text, so that the order of

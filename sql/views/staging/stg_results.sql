@@ -2,6 +2,12 @@
 --
 -- Grain: job_id, step
 -- Reads: lake_companions
+-- Columns: job_id varchar, step bigint, train_loss double, train_mean_token_accuracy double,
+--   valid_loss double, valid_mean_token_accuracy double, full_valid_loss double,
+--   full_valid_mean_token_accuracy double, train_mean_reward double, valid_mean_reward double,
+--   full_valid_mean_reward double, full_valid_mean_parse_error double, reasoning_tokens_mean
+--   double, valid_reasoning_tokens_mean double, completion_tokens_mean double,
+--   mean_unresponsive_rewards double
 -- Caveat: of several rows of a step the one with more numbers counts, then that of the longer text
 --   (a file caught half-written ends within a number), then of the greater, each metric by the best
 --   row that has it. Values are rounded to 5 decimals.

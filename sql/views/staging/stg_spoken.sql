@@ -2,6 +2,10 @@
 --
 -- Grain: job_id, event_id
 -- Reads: lake_spoken
+-- Columns: job_id varchar, event_id varchar, created_at timestamptz, ordinal bigint, step bigint,
+--   total_steps bigint, train_loss double, valid_loss double, full_valid_loss double,
+--   train_mean_reward double, valid_mean_reward double, full_valid_mean_reward double,
+--   full_valid_mean_parse_error double
 -- Caveat: only where the payload is absent, null or {}. The numbers are rounded, OpenAI's to 2
 --   decimals: a loss of 0.00 is one under 0.005.
 create or replace view stg_spoken as
