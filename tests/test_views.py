@@ -53,7 +53,7 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCon
 
 HELD = (
     *("stg_checkpoint_objects", "stg_job_objects", "stg_outcomes", "stg_results"),
-    *("stg_events", "stg_metrics", "stg_milestones", "loss_curves", "stg_attempts"),
+    *("stg_events", "stg_metrics", "stg_milestones", "stg_restarts", "loss_curves"),
     *("stg_methods", "stg_step_gaps", "stg_problems", "stg_job_states", "attempts", "jobs"),
 )
 """Views that others read, each behind those it reads."""

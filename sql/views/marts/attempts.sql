@@ -1,12 +1,25 @@
 -- Where did training fall back and start over, and how far did each attempt come?
 --
 -- Grain: job_id, attempt
--- Reads: stg_attempts
+-- Reads: stg_metrics, stg_restarts
 -- Caveat: told by the steps alone: an attempt begins where, in order of time, the step falls or a
 --   metric is given again for a step that has it. A restart that goes on at the next step leaves
 --   no trace. Events of one second are taken in the order of their steps, so ties begin nothing.
 create or replace view attempts as
-with spans as (
+with told as (
+    select
+        metrics.job_id,
+        metrics.step,
+        metrics.created_at,
+        attempt_at(
+            restarts.places, metrics.created_at, metrics.step, metrics.ordinal, metrics.event_id
+        ) as attempt,
+        coalesce(restarts.began_by[attempt - 1], 'start') as began_by
+    from stg_metrics as metrics
+    left join stg_restarts as restarts on metrics.job_id = restarts.job_id
+),
+
+spans as (
     select
         job_id,
         attempt,
@@ -17,7 +30,7 @@ with spans as (
         max(step) as last_step,
         count(distinct step) as steps,
         count(*) as events
-    from stg_attempts
+    from told
     group by job_id, attempt
 )
 

@@ -1,7 +1,7 @@
 -- How did each attempt at a job go, step by step, those included that a restart threw away?
 --
 -- Grain: job_id, attempt, step
--- Reads: stg_attempts, stg_retold
+-- Reads: stg_metrics, stg_restarts, stg_retold
 -- Caveat: like loss_curves, but nothing is dropped: a step that was given by several attempts has a
 --   row for each. is_canonical marks one row of each step of loss_curves: of the last attempt that
 --   gave the step, unless a later one owns the curve from it on (stg_retold). Metrics of a step
@@ -12,6 +12,21 @@ with
 -- most steps are told once: to join only the others is three times as quick
 retold as materialized (
     from stg_retold
+),
+
+-- asked for twice: to find them takes as long as all the rest
+restarts as materialized (
+    from stg_restarts
+),
+
+attempts as not materialized (
+    select
+        metrics.*,
+        attempt_at(
+            restarts.places, metrics.created_at, metrics.step, metrics.ordinal, metrics.event_id
+        ) as attempt
+    from stg_metrics as metrics
+    left join restarts on metrics.job_id = restarts.job_id
 ),
 
 repeated as (
@@ -63,7 +78,7 @@ joined as (
             as mean_unresponsive_rewards,
         bool_or(told.from_message) over so_far as from_message,
         count(*) over so_far as events
-    from stg_attempts as told
+    from attempts as told
     inner join repeated on told.job_id = repeated.job_id and told.step = repeated.step
     window
         so_far as (
@@ -106,7 +121,7 @@ select
     coalesce(joined.from_message, told.from_message) as from_message,
     coalesce(joined.events, 1) as events,
     coalesce(joined.first_created_at, told.created_at) as first_created_at
-from stg_attempts as told
+from attempts as told
 left join joined
     on
         told.job_id = joined.job_id

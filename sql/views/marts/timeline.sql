@@ -24,12 +24,10 @@ with told as (
             when metrics_step is not null
                 then attempt_at(
                     restarts.places,
-                    {
-                        'created_at': events.created_at,
-                        'step': coalesce(events.step, spoken.step),
-                        'ordinal': events.ordinal,
-                        'event_id': events.event_id
-                    }
+                    events.created_at,
+                    coalesce(events.step, spoken.step),
+                    events.ordinal,
+                    events.event_id
                 )
         end as attempt,
         if(events.step is null, spoken.train_loss, events.train_loss) as train_loss,

@@ -5,10 +5,18 @@
 -- Caveat: jobs that never start over have no row. An attempt begins where, in order of time, the
 --   step falls, or where a metric is given again for a step that has it in this attempt. Events of
 --   one step that give different metrics (training and validation apart) are one attempt, and so
---   are a payload and a message that tell the same. attempt_at(places, place) is the number of the
---   attempt that an event at {created_at, step, ordinal, event_id} belongs to.
-create or replace macro attempt_at(places, place) as
-1 + coalesce(len(list_filter(places, lambda begun: begun <= place)), 0)
+--   are a payload and a message that tell the same. attempt_at(places, ...) is the number of
+--   the attempt that an event belongs to.
+create or replace macro attempt_at(places, at_time, at_step, at_ordinal, at_event) as
+1 + coalesce(
+    len(list_filter(places, lambda begun: begun <= {
+        'created_at': at_time,
+        'step': at_step,
+        'ordinal': at_ordinal,
+        'event_id': at_event
+    })),
+    0
+)
 ;
 
 create or replace view stg_restarts as
