@@ -7,7 +7,7 @@
 --   of a job's training, the last values up to there, so that runs of other lengths compare. A
 --   job's training is as long as it plans, else as its last step. As a view, b is the job with the
 --   latest event and a the one before it of the same method: is this run worse than the last?
-create or replace macro compare(job_a, job_b) as table
+create or replace macro compare_of(curves, job_a, job_b) as table
 with sides as (
     select
         'a' as side,
@@ -28,7 +28,7 @@ points as (
         curves.step,
         curves.value,
         curves.smoothed
-    from (from loss_curves_smoothed where job_id in (job_a, job_b)) as curves
+    from smoothed_of(curves, 0.6) as curves
     inner join sides on curves.job_id = sides.job_id
 ),
 
@@ -37,8 +37,7 @@ lengths as (
         job_id,
         greatest(max(step), max(total_steps)) as steps,
         max(step) as last_step
-    from loss_curves
-    where job_id in (job_a, job_b)
+    from query_table(curves)
     group by job_id
 ),
 
@@ -109,6 +108,21 @@ select
 from pairs
 ;
 
+-- each by its own id: of two the engine would look for one table's rows alone
+create or replace macro compare(job_a, job_b) as table
+with chosen as materialized (
+    from loss_curves
+    where job_id = job_a
+
+    union all
+
+    from loss_curves
+    where job_id = job_b and job_a <> job_b
+)
+
+from compare_of('chosen', job_a, job_b)
+;
+
 create or replace view compare as
 with latest as (
     select
@@ -137,9 +151,14 @@ pairs as (
             as job_a
     from ranked
     cross join (select method as latest_method from ranked where recency = 1)
+),
+
+chosen as materialized (
+    from loss_curves
+    where job_id in (select unnest([job_a, job_b]) from pairs)
 )
 
-from compare((select job_a from pairs), (select job_b from pairs))
+from compare_of('chosen', (select job_a from pairs), (select job_b from pairs))
 ;
 
 comment on view compare is

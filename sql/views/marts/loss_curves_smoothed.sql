@@ -9,7 +9,7 @@
 -- Source: TensorBoard's debiased exponential moving average (vz_line_chart2/line-chart.ts):
 --   last = s * last + (1 - s) * y; smoothed = last / (1 - s^n) at the n-th finite point. Equal to
 --   polars.Expr.ewm_mean(alpha=1 - s, adjust=True, ignore_nulls=True).
-create or replace macro loss_curves_smoothed(smoothing := 0.6) as table
+create or replace macro smoothed_of(curves, smoothing) as table
 with weights as (
     select
         s,
@@ -28,7 +28,7 @@ told as (
         train_mean_reward,
         valid_mean_reward,
         full_valid_mean_reward
-    from loss_curves
+    from query_table(curves)
 ),
 
 points as (
@@ -88,6 +88,10 @@ select
     end as smoothed,
     case when is_finite then n + 1 end as point
 from summed
+;
+
+create or replace macro loss_curves_smoothed(smoothing := 0.6) as table
+from smoothed_of('loss_curves', smoothing)
 ;
 
 create or replace view loss_curves_smoothed as
