@@ -11,12 +11,10 @@ from statistics import median
 import duckdb
 
 from pipeline import open_lake
-from pipeline.views import catalogue
+from pipeline.views import OF_ALL, catalogue
 
 JOBS = 7
 MEMORY = "2GB"
-OF_ALL = ("leaderboard",)
-"""Views whose rows tell a job's place among all: none of them is about one job."""
 _SOME = "select job_id from lake_events group by job_id order by hash(job_id) limit ?"
 
 

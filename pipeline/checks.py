@@ -65,10 +65,18 @@ def check(
         DataError: there is no such job, or none at all: what was not judged has not passed.
     """
     settings = settings or Settings()
-    jobs = [job_id] if isinstance(job_id, str) else sorted(set(job_id or ()))
-    # one by one: what of a job is asked for by its id alone is read alone
-    told = [_verdicts(lake, settings, job) for job in jobs] or [_verdicts(lake, settings)]
-    rows = pa.concat_tables(told)
+    jobs = {job_id} if isinstance(job_id, str) else set(job_id or ())
+    with lake.connect(["verdicts"], jobs=jobs) as con:
+        set_thresholds(con, settings)
+        if not jobs:
+            con.execute(sql_text("verdicts/whole"))
+        con.execute(sql_text("verdicts/held"))
+        asked = {"rules": list(RULES), "fail_on": list(settings.fail_on)}
+        rows = con.sql(sql_text("verdicts/told"), params=asked).to_arrow_table()
+    unknown = sorted(jobs.difference(rows["job_id"].to_pylist()))
+    if unknown or not rows.num_rows:
+        what = f"no job {unknown[0]} in it" if unknown else "no jobs in it"
+        raise DataError(f"{lake.path}: {what}: nothing was checked: ingest its events first")
     found = rows.filter(pc.equal(rows["verdict"], "tripped"))
     tripped = Counter(found["rule"].to_pylist())
     return Checked(
@@ -79,20 +87,3 @@ def check(
         tripped={rule: tripped[rule] for rule in RULES if tripped[rule]},
         failing=pc.count_distinct(rows.filter(rows["fails"])["job_id"]).as_py(),
     )
-
-
-def _verdicts(lake: Lake, settings: Settings, job: str | None = None) -> pa.Table:
-    """The verdicts on one job, or on all."""
-    with lake.connect(["verdicts"]) as con:
-        set_thresholds(con, settings)
-        if job is None:
-            con.execute(sql_text("verdicts/whole"))
-        else:
-            con.execute("set variable checked_job = $1", [job])
-        con.execute(sql_text("verdicts/held"))
-        asked = {"rules": list(RULES), "fail_on": list(settings.fail_on)}
-        rows = con.sql(sql_text("verdicts/told"), params=asked).to_arrow_table()
-    if not rows.num_rows:
-        what = f"no job {job} in it" if job else "no jobs in it"
-        raise DataError(f"{lake.path}: {what}: nothing was checked: ingest its events first")
-    return rows

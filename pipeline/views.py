@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.contract import TABLES
 from pipeline.errors import LakeError
+from pipeline.sqlfiles import sql_text
 from pipeline.view_files import DEFERRED, NO_ROWS, PREFIX, SPOKEN, ViewFile, view_files
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ _USAGE = """\
 _COLUMNS = "select table_name, column_name, data_type from duckdb_columns() order by column_index"
 
 _LISTED = re.compile(rf"view {PREFIX}(\w+) as\nselect \* from read_parquet\(\[\n(.*?)\n\]\)", re.S)
+
+OF_ALL = ("leaderboard",)
+"""Views whose rows tell a job's place among all: none of them is about one job."""
 
 _CATALOGUE = ("duckdb_", "information_schema", "pg_", "sqlite_", "show", "describe")
 
@@ -90,6 +94,7 @@ def script(
     *,
     only: Iterable[str] | None = None,
     known: Collection[str] = (),
+    jobs: Collection[str] = (),
     quick: bool = False,
 ) -> str:
     """The text of `open.sql`: every table of the lake and every view over it.
@@ -103,6 +108,7 @@ def script(
         only: views to make, with those they read; all where None. Those that are optional are made
             with the tables, as it depends on these what they are.
         known: views that are made already.
+        jobs: ids of the jobs that the views tell of, see `focus`; all where none is given.
         quick: make them in a tenth of the time, for the engine that tunelog brings along: each is
             planned when it is first asked, and has no comments, which need its plan.
 
@@ -123,6 +129,8 @@ def script(
     else:  # an engine that knows that there are no rows leaves out what would be made of them
         condition = " where false" if SPOKEN in files else ""
         parts.append(_table(SPOKEN, f"select * from {PREFIX}events{condition}", deferred))
+    if jobs:
+        parts.append(focus(jobs))
     bare = {PREFIX + table for table in (*TABLES, SPOKEN) if _has_no_rows(table, files)}
     for file in view_files():
         if file.is_optional and bare.issuperset(file.reads):
@@ -130,6 +138,14 @@ def script(
         elif file.is_optional or file.name in wanted:
             parts.append(file.quick if quick else file.portable)
     return "\n".join(parts)
+
+
+def focus(jobs: Iterable[str]) -> str:
+    """What lets all views over the tables of a lake tell of some jobs alone, as quickly as of one.
+
+    Not for views whose rows say how a job stands among all (`OF_ALL`).
+    """
+    return sql_text("query/focus").replace("{jobs}", ", ".join(map(_text, jobs)))
 
 
 def _has_no_rows(table: str, files: Mapping[str, Sequence[str]]) -> bool:
@@ -189,8 +205,11 @@ def literals(paths: Iterable[str]) -> set[str]:
 
 def _literal(path: str) -> str:
     """A path as a SQL literal that names this file only, whatever characters are in it."""
-    exact = re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", path)
-    return "'" + exact.replace("'", "''") + "'"
+    return _text(re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", path))
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def create(
@@ -199,6 +218,7 @@ def create(
     *,
     only: Iterable[str] | None = None,
     known: Collection[str] = (),
+    jobs: Collection[str] = (),
 ) -> None:
     """Make the tables and views of the lake in a connection.
 
@@ -207,11 +227,12 @@ def create(
         files: as in `script`.
         only: as in `script`.
         known: as in `script`.
+        jobs: as in `script`.
 
     Raises:
         LakeError: as `script`.
     """
-    con.execute(script(files, only=only, known=known, quick=True))
+    con.execute(script(files, only=only, known=known, jobs=jobs, quick=True))
 
 
 @cache

@@ -34,6 +34,7 @@ PLACES = "tests/test_rejects.py::test_reason_place_and_bytes"
 READERS = "tests/test_normalise.py::test_"
 JOBS = "tests/test_attribution.py::test_"
 DUMPS = "tests/test_dumps.py::test_"
+FOCUS = "tests/test_focus.py::test_"
 STORE = "tests/test_lake.py::test_"
 ODD = "pipeline/lake/odd.py"
 REGULAR = "sql/normalise/regular.sql"
@@ -113,7 +114,7 @@ MUTANTS = (
            "pipeline/cli/__init__.py", "if times > 1 and single", "if False and single",
            REPEATED + "no_repetition_is_passed_over"),
     Mutant("repeated options", "of several jobs the last is judged", "pipeline/checks.py",
-           "sorted(set(job_id or ()))", "sorted(set(job_id or ()))[-1:]",
+           "else set(job_id or ())", "else set(sorted(job_id or ())[-1:])",
            REPEATED + "every_job_named_counts"),
     Mutant("repeated options", "of several --fail-on the last counts", "pipeline/cli/check.py",
            '",".join(fail_on)', "fail_on[-1]", REPEATED + "every_rule_named_counts"),
@@ -572,10 +573,29 @@ MUTANTS = (
     Mutant("detectors", "the window of spikes cannot be set", "pipeline/checks.py",
            'loss_spikes_window() as {window:.0f}', 'loss_spikes_window() as 30',
            "tests/test_check.py::test_the_window_of_spikes_is_a_setting"),
-    Mutant("detectors", "checks hold the curve of one job for all", "sql/verdicts/held.sql",
-           "from loss_curves\nwhere getvariable('checked_job') is null or job_id",
-           "from loss_curves\nwhere job_id",
+    Mutant("detectors", "checks hold a part of the curves", "sql/verdicts/held.sql",
+           "from loss_curves\n;", "from loss_curves\nwhere step > 2\n;",
            "tests/test_check.py::test_what_is_held_changes_no_verdict"),
+    Mutant("some jobs", "rankings are among them", "pipeline/cli/ask.py",
+           "() if view in OF_ALL else params.values()", "params.values()",
+           FOCUS + "a_ranking_is_among_all"),
+    Mutant("some jobs", "a query inside a condition sees no others", "pipeline/cli/ask.py",
+           '_ASKS_MORE.search(where or "")', "None", FOCUS + "a_condition_may_ask_for_other_jobs"),
+    Mutant("some jobs", "what was read of others is told", "sql/query/focus.sql",
+           "from all_events\nwhere job_id in ({jobs})", "from all_events",
+           FOCUS + "views_tell_of_chosen_jobs_what_they_tell_of_all"),
+    Mutant("some jobs", "what lies beside events is left out", "sql/query/focus.sql",
+           "from all_companions\nwhere job_id in ({jobs})", "from all_companions\nwhere false",
+           FOCUS + "views_tell_of_chosen_jobs_what_they_tell_of_all"),
+    Mutant("some jobs", "steps that messages tell are left out", "sql/query/focus.sql",
+           "from all_spoken\nwhere job_id in ({jobs})", "from all_spoken\nwhere false",
+           FOCUS + "views_tell_of_chosen_jobs_what_they_tell_of_all"),
+    Mutant("some jobs", "a job is compared with itself twice over", "sql/views/marts/compare.sql",
+           "where job_id = job_b and job_a <> job_b", "where job_id = job_b",
+           FOCUS + "two_jobs_are_compared_by_what_they_are"),
+    Mutant("some jobs", "a chosen job is ranked among the chosen", "pipeline/report/gather.py",
+           "    if jobs is None:\n        frames", "    if True:\n        frames",
+           "tests/test_report.py::test_a_report_of_chosen_jobs_tells_of_no_other"),
     Mutant("detectors", "a rule that fails does not fail the check", "pipeline/cli/check.py",
            "ExitCode.DATA if found.failing", "ExitCode.OK if found.failing",
            "tests/test_check.py::test_exit_codes"),

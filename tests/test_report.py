@@ -246,10 +246,13 @@ def test_a_report_of_chosen_jobs_tells_of_no_other(samples: Lake, told: Facts) -
     job = told.jobs["job_id"][3]
     with samples.connect(reads()) as con:
         chosen = facts(con, [job])
-        with pytest.raises(UsageError, match="no job of that name"):
-            facts(con, ["ftjob-nobody"])
+    with samples.connect(reads()) as con, pytest.raises(UsageError, match="no job of that name"):
+        facts(con, ["ftjob-nobody"])
     assert chosen.jobs["job_id"].to_list() == [job]
     assert {j for frame in chosen.frames.values() for j in frame["job_id"]} == {job}
+    assert all(
+        frame.equals(told.frames[name].filter(job_id=job)) for name, frame in chosen.frames.items()
+    )
     text = "".join(page(chosen))
     assert [other for other in told.jobs["job_id"] if other in text] == [job]
 

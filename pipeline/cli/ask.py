@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
@@ -28,6 +28,8 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
+_ASKS_MORE = re.compile(r"\b(?:select|from|table|values)\b", re.IGNORECASE)
+"""A condition with a query in it may ask for other jobs, too."""
 _JOB = re.compile(r"'(ft[A-Za-z0-9_-]+)'")
 
 
@@ -155,7 +157,15 @@ def show(
     )
     lake = open_existing(lake_dir)
     params = {name: whole_job(lake, job) for name, job in params.items()}
-    ask(lake, query, params, memory, timeout, format, output)
+    focus = () if _ASKS_MORE.search(where or "") else focus_of(view, params)
+    ask(lake, query, params, memory, timeout, format, output, jobs=focus)
+
+
+def focus_of(view: str, params: Mapping[str, str]) -> Collection[str]:
+    """The jobs that the query of `view_query` is about, where it needs to look at no other."""
+    from pipeline.views import OF_ALL
+
+    return () if view in OF_ALL else params.values()
 
 
 def view_query(
@@ -204,8 +214,20 @@ def ask(
     timeout: float,
     format: str,
     output: str | None,
+    *,
+    jobs: Collection[str] = (),
 ) -> int:
     """Run a query in the locked-down process and write the answer as it comes.
+
+    Args:
+        lake: the lake.
+        query: the query.
+        params: what stands for its parameters.
+        memory: as ``--memory``.
+        timeout: as ``--timeout`` [s].
+        format: as ``--format``.
+        output: as ``--output``.
+        jobs: the jobs that the views tell of; all where none is given.
 
     Returns:
         The number of rows written.
@@ -213,7 +235,7 @@ def ask(
     from pipeline.query import stream
     from pipeline.views import named
 
-    script, files = lake.snapshot(named(query))
+    script, files = lake.snapshot(named(query), jobs=jobs)
     given = params or None
     with stream(script, files, query, params=given, memory=memory, timeout=timeout) as answer:
         return write_rows(answer, format, output)

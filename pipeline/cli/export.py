@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.ask import ask, limits, view_query
+from pipeline.cli.ask import ask, focus_of, limits, view_query
 from pipeline.cli.options import (
     jobs_option,
     known_view,
@@ -50,10 +50,11 @@ def export(
       tunelog export jobs --format csv
     """
     if view is not None or format != "jsonl":
-        query, params = view_query(known_view(view or "events"), jobs=jobs)
+        view = known_view(view or "events")
+        query, params = view_query(view, jobs=jobs)
         lake = open_existing(lake_dir)
         params = {name: whole_job(lake, job) for name, job in params.items()}
-        ask(lake, query, params, memory, timeout, format, output)
+        ask(lake, query, params, memory, timeout, format, output, jobs=focus_of(view, params))
         return
     lake = open_existing(lake_dir)
     wanted: list[str | None] = [*sorted(whole_jobs(lake, jobs))] or [None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,17 +73,21 @@ class Lake(Drawn):
 
     # -- asking ---------------------------------------------------------------------------------
 
-    def connect(self, only: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
+    def connect(
+        self, only: Iterable[str] | None = None, *, jobs: Collection[str] = ()
+    ) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with the views over what the lake holds now.
 
         Args:
             only: views to make, with those they read; all where None.
+            jobs: ids of the jobs that the views tell of, as quickly as of one; all where none is
+                given. `leaderboard` then ranks these.
 
         Raises:
             LakeError: a view of `only` does not exist.
         """
         con = _engine()
-        views.create(con, self._store.files(), only=only)
+        views.create(con, self._store.files(), only=only, jobs=jobs)
         return con
 
     def sql(self, query: str, **params: Any) -> pl.DataFrame:
@@ -127,16 +131,19 @@ class Lake(Drawn):
     def _forget(self) -> None:
         self._files = {}
 
-    def snapshot(self, only: Iterable[str] | None = None) -> tuple[str, list[str]]:
+    def snapshot(
+        self, only: Iterable[str] | None = None, *, jobs: Collection[str] = ()
+    ) -> tuple[str, list[str]]:
         """The text of `open.sql` over what the lake holds now, and the live files that it reads.
 
         They are of one moment: a commit in between would part them.
 
         Args:
             only: views to make, with those they read, quickly and without comments; all where None.
+            jobs: as in `connect`.
         """
         files = self._store.files()
-        text = views.script(files, only=only, quick=only is not None)
+        text = views.script(files, only=only, jobs=jobs, quick=only is not None)
         return text, [file for paths in files.values() for file in paths]
 
     def telling_damage(self) -> AbstractContextManager[None]:

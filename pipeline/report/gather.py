@@ -10,7 +10,7 @@ from pipeline.checks import set_thresholds
 from pipeline.errors import UsageError
 from pipeline.settings import RULES, Settings
 from pipeline.sqlfiles import sql_text
-from pipeline.views import named
+from pipeline.views import focus, named
 
 if TYPE_CHECKING:
     import duckdb
@@ -90,19 +90,21 @@ def facts(
     Args:
         con: a connection that has them, as `Lake.connect` gives, for no other use: what they
             answered is held in it.
-        jobs: ids of the jobs to tell of, all by default.
+        jobs: ids of the jobs to tell of; all where none is given.
         settings: which rules are grave, and the detectors' thresholds; the defaults where None.
 
     Raises:
         UsageError: the lake has no job of that id.
     """
-    settings = settings or Settings()
+    settings, jobs = settings or Settings(), jobs or None
     set_thresholds(con, settings)
-    if jobs is not None:
+    frames = {}
+    if jobs:
         _set(con, "report_jobs", list(jobs))
-    where = "" if jobs is None else f"where {_OF_JOBS}"
+        frames["leaderboard"] = _view(con, "leaderboard")  # ranks them among all jobs
+        con.execute(focus(jobs))
     con.execute(sql_text("report/hold_jobs"))
-    listed = _rows(con, f"from jobs {where} order by {_NEWEST_FIRST}")
+    listed = _rows(con, f"from jobs order by {_NEWEST_FIRST}")
     for job in set(jobs or ()) - set(listed["job_id"]):
         raise UsageError(f"--job {job}: no job of that name: see `tunelog show jobs`")
     detailed = listed["job_id"].to_list()[:DETAILED]
@@ -110,11 +112,14 @@ def facts(
     _set(con, "report_rules", list(RULES))
     _set(con, "report_messages", max(40, min(400, MESSAGES // max(1, len(detailed)))))
     _set(con, "report_message_length", MESSAGE_LENGTH)
-    frames = {"leaderboard": _view(con, "leaderboard")}  # ranks them among all jobs
+    kinds = _rows(con, sql_text("report/kinds"))
+    if jobs is None:
+        frames["leaderboard"] = _view(con, "leaderboard")
+        if len(listed) > len(detailed):
+            con.execute(focus(detailed))
     con.execute(sql_text("report/hold_curves"))
     frames |= {view: _view(con, view) for view in _VIEWS if view not in frames}
     frames |= {name: _rows(con, sql_text(f"report/{name}")) for name in _FILES}
-    kinds = _rows(con, sql_text("report/kinds"))
     return Facts(
         jobs=listed,
         detailed=detailed,

@@ -1,5 +1,4 @@
--- Holds in a connection what several rules ask for: it is made only once. Where the variable
--- checked_job names a job, only what is of it: no question comes for another.
+-- Holds in a connection what several rules ask for: it is made only once.
 create or replace table held_curves as
 select
     job_id,
@@ -14,7 +13,6 @@ select
     events,
     first_created_at
 from loss_curves
-where getvariable('checked_job') is null or job_id = getvariable('checked_job')
 ;
 
 create or replace view loss_curves as
@@ -23,7 +21,6 @@ from held_curves
 
 create or replace table held_milestones as
 from stg_milestones
-where getvariable('checked_job') is null or job_id = getvariable('checked_job')
 ;
 
 create or replace view stg_milestones as

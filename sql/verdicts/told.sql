@@ -1,5 +1,4 @@
--- The verdicts, in the order of `$rules`; of one job where the variable checked_job names it. A
--- check fails by what tripped of `$fail_on`.
+-- The verdicts, in the order of `$rules`. A check fails by what tripped of `$fail_on`.
 select
     job_id::varchar as job_id,
     rule,
@@ -12,6 +11,5 @@ select
     findings,
     evidence
 from verdicts
-where getvariable('checked_job') is null or job_id = getvariable('checked_job')
 order by job_id, list_position($rules, rule)
 ;

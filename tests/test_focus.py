@@ -1,0 +1,128 @@
+"""What is asked for some jobs is what all is asked for and cut down to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from dumps import A, an_event
+from oracle_lake import plain
+
+from pipeline import open_lake, views
+from pipeline.cli import run
+from pipeline.lake.lake import Lake
+
+ROOT = Path(__file__).parents[1]
+JOINED = "job_id in (select unnest($1::varchar[]))"
+OF_JOBS = [
+    view.name
+    for view in views.catalogue()
+    if view.layer == "marts"
+    and view.name not in views.OF_ALL
+    and "job_id" in {column.name for column in view.columns}
+]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """A lake of the samples, a job that only an object tells of, and one whose messages do."""
+    folder = tmp_path_factory.mktemp("lake")
+    alone = {"object": "fine_tuning.job", "id": "ftjob-it's alone", "status": "failed"}
+    (folder / "job.json").write_text(json.dumps(alone))
+    told = [an_event(n, message=f"Step {n}/9: training loss=0.{n}") for n in range(1, 5)]
+    lines = [json.dumps(event | {"data": {}, "type": "message"}) for event in told]
+    (folder / f"{A}.jsonl").write_text("\n".join(lines))
+    with open_lake(folder / "lake") as made:
+        made.ingest([ROOT / "data" / "samples", folder / "job.json", folder / f"{A}.jsonl"])
+        yield made
+
+
+@pytest.fixture(scope="module")
+def jobs(lake: Lake) -> list[str]:
+    """The jobs of that lake."""
+    return lake.sql("select job_id from jobs order by job_id")["job_id"].to_list()
+
+
+@pytest.mark.parametrize("first", range(2))
+def test_views_tell_of_chosen_jobs_what_they_tell_of_all(
+    lake: Lake, jobs: list[str], first: int
+) -> None:
+    """Every view but rankings, for every third job, those that share nothing with it included."""
+    chosen = jobs[first::3]
+    with lake.connect() as con, lake.connect(jobs=chosen) as focused:
+        for name in OF_JOBS:
+            asked = f"from {name} where {JOINED}"
+            wanted, found = (
+                sorted(
+                    repr(list(map(plain, row))) for row in each.execute(asked, [chosen]).fetchall()
+                )
+                for each in (con, focused)
+            )
+            assert found == wanted, name
+        told = focused.sql("select distinct job_id from lake_events").fetchall()
+        assert {job for (job,) in told} <= set(chosen)
+
+
+def test_a_ranking_is_among_all(
+    lake: Lake, jobs: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`show leaderboard --job` tells the rank that the whole view tells."""
+    last = lake.sql("from leaderboard where rank > 1 order by rank desc, job_id limit 1")
+    job = last["job_id"][0]
+    assert run(["show", "leaderboard", "--job", job, *_of(lake)]) == 0
+    (row,) = json.loads(capfd.readouterr().out)
+    assert row["rank"] == last["rank"][0] > 1
+
+
+@pytest.mark.parametrize("view", ["jobs", "loss_curves", "verdicts", "sources"])
+def test_show_and_export_of_jobs(
+    lake: Lake, jobs: list[str], view: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Print what a condition on the whole view prints, in its order."""
+    if view == "sources":
+        assert run(["show", view, "--job", jobs[0], *_of(lake)]) == 2
+        return
+    chosen = jobs[1:6:2]
+    listed = ", ".join("'" + job.replace("'", "''") + "'" for job in chosen)
+    assert run(["show", view, "--where", f"job_id in ({listed})", *_of(lake)]) == 0
+    wanted = capfd.readouterr().out
+    given = [word for job in chosen for word in ("--job", job)]
+    for command in ("show", "export"):
+        assert run([command, view, *given, *_of(lake)]) == 0
+        assert capfd.readouterr().out == wanted
+    assert len(json.loads(wanted)) >= len(chosen)
+
+
+def test_a_condition_may_ask_for_other_jobs(
+    lake: Lake, jobs: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A query inside --where sees all of them."""
+    job = lake.sql("from jobs where events < (select max(events) from jobs)")["job_id"][0]
+    for query in ("(SELECT max(events) FROM jobs)", "(from(select max(events) from jobs))"):
+        assert run(["show", "jobs", "--job", job, "--where", f"events < {query}", *_of(lake)]) == 0
+        assert [row["job_id"] for row in json.loads(capfd.readouterr().out)] == [job]
+
+
+def test_two_jobs_are_compared_by_what_they_are(lake: Lake) -> None:
+    """By name, as the view compares the last two, and a job with itself: no other job matters."""
+    pair = lake.sql("select any_value(job_a) as a, any_value(job_b) as b from compare").row(0)
+    whole = lake.view("compare")
+    named = lake.sql("from compare($a, $b) order by axis, metric, position", a=pair[0], b=pair[1])
+    assert named.equals(whole) and len(whole) > 100
+    same = lake.sql("from compare($a, $a)", a=pair[0])
+    assert same["difference"].drop_nulls().unique().to_list() == [0.0]
+    assert same["value_a"].equals(same["value_b"])
+    smoothed = lake.sql("from loss_curves_smoothed where job_id = $a", a=pair[0])
+    total = same.filter(axis="step")["smoothed_a"].sum()
+    assert total == pytest.approx(smoothed["smoothed"].sum(), rel=1e-9)
+    curve = lake.sql("from loss_curves where job_id = $a", a=pair[0])
+    points = named.filter(axis="step").select(pl.col("value_a").count()).item()
+    names = sorted(set(named["metric"]))
+    assert points == sum(curve[name].count() for name in names)
+
+
+def _of(lake: Lake) -> list[str]:
+    return ["--lake", str(lake.path), "--format", "json"]
