@@ -106,6 +106,16 @@ def test_a_condition_may_ask_for_other_jobs(
         assert [row["job_id"] for row in json.loads(capfd.readouterr().out)] == [job]
 
 
+def test_sql_of_jobs(lake: Lake, jobs: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """With --job, by a beginning of its id too, the views tell of these jobs alone."""
+    given = ["--job", jobs[0], "--job", jobs[3][:-2]]
+    query = "select job_id from jobs order by job_id"
+    assert run(["sql", query, *given, *_of(lake)]) == 0
+    assert [row["job_id"] for row in json.loads(capfd.readouterr().out)] == [jobs[0], jobs[3]]
+    assert run(["sql", query, "--job", "ftjob-nobody", *_of(lake)]) == 2
+    assert "no job" in capfd.readouterr().err
+
+
 def test_two_jobs_are_compared_by_what_they_are(lake: Lake) -> None:
     """By name, as the view compares the last two, and a job with itself: no other job matters."""
     pair = lake.sql("select any_value(job_a) as a, any_value(job_b) as b from compare").row(0)

@@ -20,6 +20,7 @@ from pipeline.cli.options import (
     open_existing,
     output_options,
     whole_job,
+    whole_jobs,
 )
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
@@ -63,6 +64,7 @@ def limits(command: click.decorators.FC) -> click.decorators.FC:
     multiple=True,
     help="Value of $NAME in the query, as text; may be repeated.",
 )
+@jobs_option
 @lake_option
 @limits
 @output_options()
@@ -70,6 +72,7 @@ def sql(
     query: str | None,
     file: IO[str] | None,
     params: tuple[tuple[str, str], ...],
+    jobs: tuple[str, ...],
     lake_dir: str,
     memory: str,
     timeout: float,
@@ -81,12 +84,16 @@ def sql(
     The query is QUERY, or the file of -f, or standard input (also as -). It reads the lake's views
     and nothing else, and changes nothing. `tunelog views` lists what can be asked.
 
+    With --job the views tell of these jobs alone, at once in a large lake too. For conditions other
+    than job_id = '...' the engine looks through all jobs.
+
     \b
     Examples:
       tunelog sql "select status, count(*) from jobs group by all"
       tunelog sql -f question.sql --format csv -o answer.csv
       echo "from errors" | tunelog sql --format json
       tunelog sql "select * from loss_curves where job_id = \\$job" -p job ftjob-abc123
+      tunelog sql "from verdicts where verdict = 'tripped'" --job ftjob-abc123
     """
     if query is not None and file is not None:
         raise UsageError("tunelog sql: both QUERY and --file are given: leave one out")
@@ -100,7 +107,8 @@ def sql(
         if times > 1:
             raise UsageError(f"tunelog sql: -p {name} is given {times} times: give it once")
     lake = open_existing(lake_dir)
-    if not ask(lake, str(query), dict(params), memory, timeout, format, output):
+    whole = whole_jobs(lake, jobs)
+    if not ask(lake, str(query), dict(params), memory, timeout, format, output, jobs=whole):
         _tell_beginnings(lake, [*_JOB.findall(str(query)), *(value for _, value in params)])
 
 
