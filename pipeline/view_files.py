@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from pipeline.contract import TABLES
 from pipeline.errors import LakeError
-from pipeline.sqlfiles import sql_root
+from pipeline.sqlfiles import sql_root, sql_text
 
 PREFIX = "lake_"
 """Of the tables of a lake, in SQL."""
@@ -63,11 +63,18 @@ class ViewFile:
         return "Columns" in self.fields
 
     def empty(self, deferred: str = "") -> str:
-        """The view where its tables have no rows: what reads it is planned in less time."""
-        columns = [column.split(" ", 1) for column in _names(self.fields["Columns"])]
-        listed = ",\n    ".join(f"null::{kind} as {name}" for name, kind in columns)
-        query = f"select\n    {listed}\nwhere false"
-        return f"create or replace view {self.name}{deferred} as\n{query};\n"
+        """The view where its tables have no rows."""
+        columns = [column.partition(" ") for column in _names(self.fields["Columns"])]
+        parts = {
+            "name": self.name,
+            "deferred": deferred,
+            "columns": ",\n    ".join(
+                f"null::{kind} as {name}" if kind else f"no_job() as {name}"
+                for name, _, kind in columns
+            ),
+        }
+        text = sql_text("query/no_rows").format(**parts)
+        return text[text.index("create ") :]
 
     @property
     def comments(self) -> dict[str, str]:

@@ -131,6 +131,7 @@ def script(
         parts.append(_table(SPOKEN, f"select * from {PREFIX}events{condition}", deferred))
     if jobs:
         parts.append(focus(jobs))
+    parts.append("create or replace macro no_job() as null::varchar;\n")
     bare = {PREFIX + table for table in (*TABLES, SPOKEN) if _has_no_rows(table, files)}
     for file in view_files():
         if file.is_optional and bare.issuperset(file.reads):

@@ -30,3 +30,6 @@ create or replace view lake_companions as
 select * replace (job_id::held_job as job_id)
 from written_companions
 ;
+
+create or replace macro no_job() as null::held_job
+;

@@ -2,7 +2,7 @@
 --
 -- Grain: job_id, checkpoint_id
 -- Reads: lake_companions
--- Columns: job_id varchar, checkpoint_id varchar, step bigint, created_at timestamptz, model_id
+-- Columns: job_id, checkpoint_id varchar, step bigint, created_at timestamptz, model_id
 --   varchar, train_loss double, train_mean_token_accuracy double, valid_loss double,
 --   valid_mean_token_accuracy double, full_valid_loss double, full_valid_mean_token_accuracy
 --   double, train_mean_reward double, full_valid_mean_reward double

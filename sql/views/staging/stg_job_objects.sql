@@ -2,7 +2,7 @@
 --
 -- Grain: job_id
 -- Reads: lake_companions
--- Columns: job_id varchar, status varchar, status_rank integer, created_at timestamptz, finished_at
+-- Columns: job_id, status varchar, status_rank integer, created_at timestamptz, finished_at
 --   timestamptz, base_model varchar, model_id varchar, method varchar, n_epochs double, batch_size
 --   double, learning_rate_multiplier double, hyperparameters varchar, training_file varchar,
 --   validation_file varchar, result_file varchar, trained_tokens bigint, seed bigint, suffix

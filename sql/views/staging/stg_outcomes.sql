@@ -2,7 +2,7 @@
 --
 -- Grain: job_id
 -- Reads: lake_companions
--- Columns: job_id varchar, status varchar, ended_at timestamptz
+-- Columns: job_id, status varchar, ended_at timestamptz
 -- Caveat: of several the latest counts. The time is that of the webhook's event, some seconds after
 --   the end; a body without one counts as the earliest.
 -- Source: OpenAI API reference, webhook events fine_tuning.job.succeeded, .failed and .cancelled.

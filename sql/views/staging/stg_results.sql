@@ -2,7 +2,7 @@
 --
 -- Grain: job_id, step
 -- Reads: lake_companions
--- Columns: job_id varchar, step bigint, train_loss double, train_mean_token_accuracy double,
+-- Columns: job_id, step bigint, train_loss double, train_mean_token_accuracy double,
 --   valid_loss double, valid_mean_token_accuracy double, full_valid_loss double,
 --   full_valid_mean_token_accuracy double, train_mean_reward double, valid_mean_reward double,
 --   full_valid_mean_reward double, full_valid_mean_parse_error double, reasoning_tokens_mean

@@ -2,7 +2,7 @@
 --
 -- Grain: job_id, event_id
 -- Reads: lake_spoken
--- Columns: job_id varchar, event_id varchar, created_at timestamptz, ordinal bigint, step bigint,
+-- Columns: job_id, event_id varchar, created_at timestamptz, ordinal bigint, step bigint,
 --   total_steps bigint, train_loss double, valid_loss double, full_valid_loss double,
 --   train_mean_reward double, valid_mean_reward double, full_valid_mean_reward double,
 --   full_valid_mean_parse_error double
