@@ -228,17 +228,18 @@ def open_engine(request: Request) -> duckdb.DuckDBPyConnection:
 
 def names(connection: duckdb.DuckDBPyConnection, request: Request) -> Lists:
     """What the script made, beside the engine's functions on the lists."""
-    tables = "select table_name from information_schema.tables"
-    made = connection.execute(tables).fetchall()
+    query = "select table_name from information_schema.tables"
+    tables = frozenset(name.lower() for (name,) in connection.execute(query).fetchall())
     macros: list[tuple[str, str]] = []
     if "macro" in request.script.lower():  # the question costs more than most answers
         kinds = "select function_name, function_type from duckdb_functions() where not internal"
         macros = connection.execute(kinds).fetchall()
     own = {wanted: {name.lower() for name, kind in macros if kind == wanted} for wanted in _MACROS}
     return request.lists | {
-        "tables": frozenset(name.lower() for (name,) in made),
+        "tables": tables,
         "functions": request.lists["functions"] | own["macro"],
-        "table_functions": request.lists["table_functions"] | own["table_macro"],
+        # a view with parameters is both; a macro that only views use may read what it is told
+        "table_functions": request.lists["table_functions"] | (own["table_macro"] & tables),
     }
 
 

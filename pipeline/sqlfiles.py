@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -18,3 +19,9 @@ def sql_root() -> Path:
 def sql_text(name: str) -> str:
     """The text of one SQL file, as in ``sql_text("normalise/regular")``."""
     return (sql_root() / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def statements(name: str) -> str:
+    """The text of one SQL file without its header, in which marks stand for what is filled in."""
+    text = sql_text(name)
+    return text[re.match(r"(?:--.*\n)*", text).end() :]  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from pipeline.contract import TABLES
 from pipeline.errors import LakeError
-from pipeline.sqlfiles import sql_root, sql_text
+from pipeline.sqlfiles import sql_root, statements
 
 PREFIX = "lake_"
 """Of the tables of a lake, in SQL."""
@@ -69,12 +69,10 @@ class ViewFile:
             "name": self.name,
             "deferred": deferred,
             "columns": ",\n    ".join(
-                f"null::{kind} as {name}" if kind else f"no_job() as {name}"
-                for name, _, kind in columns
+                f"null::{kind} as {name}" if kind else name for name, _, kind in columns
             ),
         }
-        text = sql_text("query/no_rows").format(**parts)
-        return text[text.index("create ") :]
+        return statements("query/no_rows").format(**parts)
 
     @property
     def comments(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.contract import TABLES
 from pipeline.errors import LakeError
-from pipeline.sqlfiles import sql_text
+from pipeline.sqlfiles import statements
 from pipeline.view_files import DEFERRED, NO_ROWS, PREFIX, SPOKEN, ViewFile, view_files
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def script(
         parts.append(_table(SPOKEN, f"select * from {PREFIX}events{condition}", deferred))
     if jobs:
         parts.append(focus(jobs))
-    parts.append("create or replace macro no_job() as null::varchar;\n")
+    parts.append(_table("no_jobs", "select null::varchar as job_id where false", deferred))
     bare = {PREFIX + table for table in (*TABLES, SPOKEN) if _has_no_rows(table, files)}
     for file in view_files():
         if file.is_optional and bare.issuperset(file.reads):
@@ -144,9 +144,10 @@ def script(
 def focus(jobs: Iterable[str]) -> str:
     """What lets all views over the tables of a lake tell of some jobs alone, as quickly as of one.
 
-    Not for views whose rows say how a job stands among all (`OF_ALL`).
+    `sources`, `history` and the dumps that jobs are in stay those of the whole lake. Views whose
+    rows say how a job stands among all (`OF_ALL`) then say how it stands among these.
     """
-    return sql_text("query/focus").replace("{jobs}", ", ".join(map(_text, jobs)))
+    return statements("query/focus").format(jobs=", ".join(map(_text, sorted(set(jobs)))))
 
 
 def _has_no_rows(table: str, files: Mapping[str, Sequence[str]]) -> bool:

@@ -287,3 +287,26 @@ def test_the_last_event_of_a_lake(tmp_path: Path) -> None:
             con.execute("create table none as from lake_events limit 0")
             con.execute("create or replace view lake_events as from none")
             assert con.sql("from stg_last_event").fetchall() == [(at(LATE[-1]),)]
+
+
+def test_what_brings_events_notes_the_last_of_them(tmp_path: Path) -> None:
+    """Rejects that pass, and older commits, of which an upgrade notes it, like any ingest."""
+    first, last = training(C, 2, START - 99 * HOUR), training(A, 41, START)
+    for way in ("replay", "upgrade"):
+        with open_lake(tmp_path / way) as lake:
+            if way == "replay":
+                lake.ingest([written(tmp_path / "first", first)])
+                lake.ingest([written(tmp_path / "last", last)], max_record_bytes=99)
+                lake.replay_rejects()
+            else:
+                lake.ingest([written(tmp_path / "last", last)])
+                lake._store.ledger._db.execute("update commits set last_event_at = null")
+                made_older(lake)
+        with open_lake(tmp_path / way) as lake:
+            if way == "upgrade":
+                lake.ingest([written(tmp_path / "first", first)])
+            assert sorted(lake.sql("select distinct job_id from events")["job_id"]) == [A, C]
+            assert lake.sql("from stg_last_event")["created_at"].to_list() == [at(last[-1])]
+            with lake.connect(jobs=[C]) as con:
+                assert con.sql("from stg_last_event").fetchall() == [(at(last[-1]),)]
+            assert lake.verify().findings == []

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 from dumps import A, an_event
@@ -16,6 +17,7 @@ from pipeline.cli import run
 from pipeline.lake.lake import Lake
 
 ROOT = Path(__file__).parents[1]
+ODD = "ftjob-it's\n$$alone$$; {jobs} {0} --"
 JOINED = "job_id in (select unnest($1::varchar[]))"
 OF_JOBS = [
     view.name
@@ -30,7 +32,7 @@ OF_JOBS = [
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """A lake of the samples, a job that only an object tells of, and one whose messages do."""
     folder = tmp_path_factory.mktemp("lake")
-    alone = {"object": "fine_tuning.job", "id": "ftjob-it's alone", "status": "failed"}
+    alone = {"object": "fine_tuning.job", "id": ODD, "status": "failed"}
     (folder / "job.json").write_text(json.dumps(alone))
     told = [an_event(n, message=f"Step {n}/9: training loss=0.{n}") for n in range(1, 5)]
     lines = [json.dumps(event | {"data": {}, "type": "message"}) for event in told]
@@ -62,8 +64,24 @@ def test_views_tell_of_chosen_jobs_what_they_tell_of_all(
                 for each in (con, focused)
             )
             assert found == wanted, name
+            others = focused.execute(f"from {name} where not {JOINED}", [chosen]).fetchall()
+            assert others == [], name
         told = focused.sql("select distinct job_id from lake_events").fetchall()
         assert {job for (job,) in told} <= set(chosen)
+
+
+@pytest.mark.parametrize("job", [ODD, "ftjob-a\ncopy (select 1) to $$x$$; --", "a\0b'\\'", "{"])
+def test_ids_are_no_sql(job: str) -> None:
+    """Whatever an id holds: each statement is one of the file's."""
+    told = duckdb.extract_statements(views.focus([job, "ftjob-b"]))
+    assert len(told) == 10 == len(duckdb.extract_statements(views.focus(["ftjob-b"])))
+
+
+def test_one_id_is_one_job(lake: Lake) -> None:
+    """And not its letters; a job that is not there has no rows."""
+    for given, wanted in ((ODD, [(ODD,)]), ([ODD], [(ODD,)]), (["ftjob-nobody"], [])):
+        with lake.connect(["jobs"], jobs=given) as con:
+            assert con.sql("select job_id from jobs").fetchall() == wanted
 
 
 def test_a_ranking_is_among_all(
@@ -100,9 +118,14 @@ def test_a_condition_may_ask_for_other_jobs(
     lake: Lake, jobs: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A query inside --where sees all of them."""
-    job = lake.sql("from jobs where events < (select max(events) from jobs)")["job_id"][0]
-    for query in ("(SELECT max(events) FROM jobs)", "(from(select max(events) from jobs))"):
-        assert run(["show", "jobs", "--job", job, "--where", f"events < {query}", *_of(lake)]) == 0
+    fewer = "events < (select max(events) from jobs)"
+    job = lake.sql(f"from jobs where errors = 0 and events > 0 and {fewer}")["job_id"][0]
+    queries = (
+        "events < (SELECT max(events) FROM jobs)",
+        "events < (from(select max(events) from jobs))",
+    )
+    for query in (*queries, "exists (unpivot errors on message into name n value v)"):
+        assert run(["show", "jobs", "--job", job, "--where", query, *_of(lake)]) == 0
         assert [row["job_id"] for row in json.loads(capfd.readouterr().out)] == [job]
 
 
@@ -128,6 +151,8 @@ def test_two_jobs_are_compared_by_what_they_are(lake: Lake) -> None:
     smoothed = lake.sql("from loss_curves_smoothed where job_id = $a", a=pair[0])
     total = same.filter(axis="step")["smoothed_a"].sum()
     assert total == pytest.approx(smoothed["smoothed"].sum(), rel=1e-9)
+    sides = "from compare($a, $b) where step_a is not null or step_b is not null"
+    assert len(lake.sql(sides, a=None, b=pair[0])) == len(lake.sql(sides, a=pair[0], b=None)) > 0
     curve = lake.sql("from loss_curves where job_id = $a", a=pair[0])
     points = named.filter(axis="step").select(pl.col("value_a").count()).item()
     names = sorted(set(named["metric"]))

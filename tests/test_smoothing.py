@@ -100,3 +100,6 @@ def test_macro_is_called_in_ad_hoc_sql(tmp_path: Path) -> None:
     assert none < 1e-9 < 0.01 < some
     with pytest.raises(QueryError, match="table function glob is not allowed"):
         run(script, files, "from glob('*')")
+    for table in (files[0], "lake_events", "duckdb_settings"):  # views use it, nobody else may
+        with pytest.raises(QueryError, match="table function smoothed_of is not allowed"):
+            run(script, files, f"from smoothed_of('{table}', 0.5)")

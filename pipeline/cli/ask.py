@@ -29,7 +29,9 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
-_ASKS_MORE = re.compile(r"\b(?:select|from|table|values)\b", re.IGNORECASE)
+_ASKS_MORE = re.compile(
+    r"\b(?:select|from|with|table|values|(?:un)?pivot\w*|desc\w*|show|summarize)\b", re.IGNORECASE
+)
 """A condition with a query in it may ask for other jobs, too."""
 _JOB = re.compile(r"'(ft[A-Za-z0-9_-]+)'")
 
@@ -84,8 +86,8 @@ def sql(
     The query is QUERY, or the file of -f, or standard input (also as -). It reads the lake's views
     and nothing else, and changes nothing. `tunelog views` lists what can be asked.
 
-    With --job the views tell of these jobs alone, at once in a large lake too. For conditions other
-    than job_id = '...' the engine looks through all jobs.
+    With --job the views tell of these jobs alone (a ranking ranks these; sources and history stay
+    whole), at once in a large lake, too, where a condition like `job_id in (...)` takes seconds.
 
     \b
     Examples:

@@ -80,13 +80,14 @@ class Lake(Drawn):
 
         Args:
             only: views to make, with those they read; all where None.
-            jobs: ids of the jobs that the views tell of, as quickly as of one; all where none is
-                given. `leaderboard` then ranks these.
+            jobs: ids of the jobs that the views tell of, as quickly as of one, or one; all where
+                none is given. `leaderboard` then ranks these; `sources` and `history` stay whole.
 
         Raises:
             LakeError: a view of `only` does not exist.
         """
         con = _engine()
+        jobs = [jobs] if isinstance(jobs, str) else jobs
         views.create(con, self._store.files(), only=only, jobs=jobs)
         return con
 

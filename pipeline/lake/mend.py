@@ -22,7 +22,7 @@ from pipeline.lake.identity import event_row
 from pipeline.lake.intake import Taken
 from pipeline.lake.naming import check_job_id
 from pipeline.lake.oversize import whole
-from pipeline.lake.segments import stage_table
+from pipeline.lake.segments import last_event_at, stage_table
 from pipeline.lake.store import Commit, Store
 from pipeline.sources import shown
 from pipeline.sqlfiles import sql_text
@@ -158,6 +158,7 @@ def replay(
                 pending=[s for s in [stage_table(folder, "events", pending)] if s],
                 companions=[s for s in [stage_table(folder, "companions", beside)] if s],
             )
+            commit.last_event_at = last_event_at(s.path for s in (*taken.events, *taken.pending))
             settled, names = Change(store, folder, commit).bring(taken)
             Change(store, folder, commit).recount(settled, set())
             store.ledger.rename_jobs(names.streams, "shared")

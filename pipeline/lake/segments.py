@@ -6,7 +6,7 @@ import hashlib
 import os
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -127,11 +127,11 @@ def stage_table(folder: Path, kind: str, rows: list[dict[str, object]]) -> Stage
     return writer.finish()
 
 
-def last_event_at(staged: Sequence[Staged]) -> datetime | None:
-    """When the last event of staged files happened, as their footers tell."""
+def last_event_at(files: Iterable[Path]) -> datetime | None:
+    """When the last event of some segments happened, as their footers tell."""
     times: list[datetime] = []
-    for file in staged:
-        footer = pq.read_metadata(file.path)
+    for file in files:
+        footer = pq.read_metadata(file)
         place = footer.schema.names.index("created_at")
         groups = (footer.row_group(number).column(place) for number in range(footer.num_row_groups))
         times.extend(group.statistics.max for group in groups if group.statistics)

@@ -22,6 +22,7 @@ def upgrade(store: Store) -> None:
     Raises:
         LakeError: it is older and cannot be written.
     """
+    from pipeline.lake.segments import last_event_at
     from pipeline.lake.store import Commit
 
     if store.ledger.lake_version() == LAKE_VERSION:
@@ -36,4 +37,5 @@ def upgrade(store: Store) -> None:
             store.make_empties(anew=True)
             store.ledger.upgrade()
             commit = Commit(store, folder, "upgrade")
+            commit.last_event_at = last_event_at(store.live("events"))
             commit.finish(whole=True)

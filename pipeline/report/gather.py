@@ -89,7 +89,7 @@ def facts(
 
     Args:
         con: a connection that has them, as `Lake.connect` gives, for no other use: what they
-            answered is held in it.
+            answered is held in it, and in the end they tell of the jobs of the page alone.
         jobs: ids of the jobs to tell of; all where none is given.
         settings: which rules are grave, and the detectors' thresholds; the defaults where None.
 
@@ -112,7 +112,7 @@ def facts(
     _set(con, "report_rules", list(RULES))
     _set(con, "report_messages", max(40, min(400, MESSAGES // max(1, len(detailed)))))
     _set(con, "report_message_length", MESSAGE_LENGTH)
-    kinds = _rows(con, sql_text("report/kinds"))
+    kinds = _rows(con, sql_text("report/kinds"))  # of a page of chosen jobs only the columns
     if jobs is None:
         frames["leaderboard"] = _view(con, "leaderboard")
         if len(listed) > len(detailed):

@@ -1,7 +1,8 @@
 -- Makes an optional view over tables without rows: what reads it is planned in less time. Its
--- columns are those that its header names; no_job is of the type of ids, which a check changes.
+-- columns are those that its header names. Ids are of the type that a check gives them.
 create or replace view {name}{deferred} as
 select
     {columns}
+from lake_no_jobs
 where false
 ;

@@ -1,7 +1,7 @@
 -- The losses and rewards that a restart threw away, a row per attempt, metric and step.
 --
 -- Reads: loss_curve_attempts
-unpivot (
+with earlier as (
     select
         job_id,
         attempt,
@@ -15,6 +15,10 @@ unpivot (
     from loss_curve_attempts
     where not is_canonical and list_contains(getvariable('report_jobs'), job_id)
 )
-on columns(* exclude (job_id, attempt, step))
-into name metric value value
+
+from (
+    unpivot earlier
+    on columns(* exclude (job_id, attempt, step))
+    into name metric value value
+)
 order by job_id, attempt, metric, step

@@ -2,28 +2,30 @@
 -- by which a job is judged those of checkpoint objects, too, so that its best step is on the curve.
 --
 -- Reads: loss_curves, stg_evaluations
-with points as (
-    unpivot (
-        select
-            job_id,
-            step,
-            train_loss,
-            valid_loss,
-            full_valid_loss,
-            train_mean_token_accuracy,
-            valid_mean_token_accuracy,
-            full_valid_mean_token_accuracy,
-            train_mean_reward,
-            valid_mean_reward,
-            full_valid_mean_reward,
-            completion_tokens_mean,
-            reasoning_tokens_mean,
-            valid_reasoning_tokens_mean,
-            mean_unresponsive_rewards,
-            full_valid_mean_parse_error
-        from loss_curves
-        where list_contains(getvariable('report_jobs'), job_id)
-    )
+with curves as (
+    select
+        job_id,
+        step,
+        train_loss,
+        valid_loss,
+        full_valid_loss,
+        train_mean_token_accuracy,
+        valid_mean_token_accuracy,
+        full_valid_mean_token_accuracy,
+        train_mean_reward,
+        valid_mean_reward,
+        full_valid_mean_reward,
+        completion_tokens_mean,
+        reasoning_tokens_mean,
+        valid_reasoning_tokens_mean,
+        mean_unresponsive_rewards,
+        full_valid_mean_parse_error
+    from loss_curves
+    where list_contains(getvariable('report_jobs'), job_id)
+),
+
+points as (
+    unpivot curves
     on columns(* exclude (job_id, step))
     into name metric value value
 )

@@ -61,7 +61,8 @@ class Place:
         self.script += "create view events as select * from lake_events;"
         self.script += "comment on view events is 'what happened';"
         self.script += "create macro ema(x) as x / 2;"
-        self.script += "create macro curve(s) as table (from events where step = s)"
+        self.script += "create macro curve(s) as table (from events where step = s);\n"
+        self.script += "create view curve as from curve(1)"
         self.files = [str(self.segment)]
 
     def run(self, query: str, **options: object) -> pa.Table:

@@ -117,7 +117,7 @@ with chosen as materialized (
     union all
 
     from loss_curves
-    where job_id = job_b and job_a <> job_b
+    where job_id = job_b and job_a is distinct from job_b
 )
 
 from compare_of('chosen', job_a, job_b)

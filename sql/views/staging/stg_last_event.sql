@@ -2,9 +2,8 @@
 --
 -- Grain: created_at
 -- Reads: lake_commits, lake_events
--- Caveat: one row, as commits note it. All events are asked only in a lake none of whose commits
---   does, made before it was noted: to read their times takes longer than the rest of a question
---   about one job.
+-- Caveat: one row, as commits note it: each that brought events does, and an upgrade does for those
+--   before it. Events are asked only where none does.
 create or replace view stg_last_event as
 with noted as (
     select max(last_event_at) as noted_at
