@@ -229,7 +229,10 @@ def open_engine(request: Request) -> duckdb.DuckDBPyConnection:
 def names(connection: duckdb.DuckDBPyConnection, request: Request) -> Lists:
     """What the script made, beside the engine's functions on the lists."""
     query = "select table_name from information_schema.tables"
-    tables = frozenset(name.lower() for (name,) in connection.execute(query).fetchall())
+    made = {name.lower() for (name,) in connection.execute(query).fetchall()}
+    # what only views read: tables with the rows of other jobs, and one without any
+    hidden = {f"all_{name[5:]}" for name in made if name.startswith("lake_")} | {"lake_no_jobs"}
+    tables = frozenset(made - hidden)
     macros: list[tuple[str, str]] = []
     if "macro" in request.script.lower():  # the question costs more than most answers
         kinds = "select function_name, function_type from duckdb_functions() where not internal"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.contract import TABLES
-from pipeline.errors import LakeError
+from pipeline.errors import LakeError, UsageError
 from pipeline.sqlfiles import statements
 from pipeline.view_files import DEFERRED, NO_ROWS, PREFIX, SPOKEN, ViewFile, view_files
 
@@ -36,7 +36,7 @@ _COLUMNS = "select table_name, column_name, data_type from duckdb_columns() orde
 _LISTED = re.compile(rf"view {PREFIX}(\w+) as\nselect \* from read_parquet\(\[\n(.*?)\n\]\)", re.S)
 
 OF_ALL = ("leaderboard",)
-"""Views whose rows tell a job's place among all: none of them is about one job."""
+"""Views whose rows tell a job's place among all, or among those that are asked for."""
 
 _CATALOGUE = ("duckdb_", "information_schema", "pg_", "sqlite_", "show", "describe")
 
@@ -141,12 +141,18 @@ def script(
     return "\n".join(parts)
 
 
-def focus(jobs: Iterable[str]) -> str:
-    """What lets all views over the tables of a lake tell of some jobs alone, as quickly as of one.
+def focus(jobs: Collection[str]) -> str:
+    """What lets all views over the tables of a lake tell of some jobs alone, some hundreds at most.
 
     `sources`, `history` and the dumps that jobs are in stay those of the whole lake. Views whose
     rows say how a job stands among all (`OF_ALL`) then say how it stands among these.
+
+    Raises:
+        UsageError: an id is no text that could be stored.
     """
+    for job in jobs:
+        if re.search(r"[\ud800-\udfff]", job):
+            raise UsageError(f"{job!r}: no job of that name: see `tunelog show jobs`")
     return statements("query/focus").format(jobs=", ".join(map(_text, sorted(set(jobs)))))
 
 

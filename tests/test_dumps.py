@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 from dumps import A, B, C, an_event, before_commit
 
 from pipeline import open_lake
@@ -310,3 +311,19 @@ def test_what_brings_events_notes_the_last_of_them(tmp_path: Path) -> None:
             with lake.connect(jobs=[C]) as con:
                 assert con.sql("from stg_last_event").fetchall() == [(at(last[-1]),)]
             assert lake.verify().findings == []
+
+
+@pytest.mark.parametrize("fault", [Path.unlink, lambda file: file.write_bytes(b"PAR1")])
+def test_an_older_lake_with_a_broken_segment_is_opened(
+    tmp_path: Path, fault: Callable[[Path], object]
+) -> None:
+    """Whatever of it can be read is; `verify` names the segment."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([written(tmp_path / "a", EARLY)])
+        (segment,) = lake._store.live("events")
+        made_older(lake)
+    segment.chmod(0o600)
+    fault(segment)
+    with open_lake(tmp_path / "lake") as lake:
+        assert len(lake.view("sources")) == 1
+        assert "segments_are_whole" in {finding.rule for finding in lake.verify().findings}

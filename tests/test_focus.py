@@ -14,6 +14,7 @@ from oracle_lake import plain
 
 from pipeline import open_lake, views
 from pipeline.cli import run
+from pipeline.errors import UsageError
 from pipeline.lake.lake import Lake
 
 ROOT = Path(__file__).parents[1]
@@ -79,7 +80,9 @@ def test_ids_are_no_sql(job: str) -> None:
 
 def test_one_id_is_one_job(lake: Lake) -> None:
     """And not its letters; a job that is not there has no rows."""
-    for given, wanted in ((ODD, [(ODD,)]), ([ODD], [(ODD,)]), (["ftjob-nobody"], [])):
+    with pytest.raises(UsageError, match="no job of that name"):
+        lake.connect(jobs=["a\ud800"])
+    for given, wanted in ((ODD, [(ODD,)]), (iter([ODD]), [(ODD,)]), (["ftjob-nobody"], [])):
         with lake.connect(["jobs"], jobs=given) as con:
             assert con.sql("select job_id from jobs").fetchall() == wanted
 
@@ -135,6 +138,8 @@ def test_sql_of_jobs(lake: Lake, jobs: list[str], capfd: pytest.CaptureFixture[s
     query = "select job_id from jobs order by job_id"
     assert run(["sql", query, *given, *_of(lake)]) == 0
     assert [row["job_id"] for row in json.loads(capfd.readouterr().out)] == [jobs[0], jobs[3]]
+    assert run(["sql", "from all_events", *given, *_of(lake)]) == 2
+    assert "all_events" in capfd.readouterr().err
     assert run(["sql", query, "--job", "ftjob-nobody", *_of(lake)]) == 2
     assert "no job" in capfd.readouterr().err
 

@@ -86,8 +86,9 @@ def sql(
     The query is QUERY, or the file of -f, or standard input (also as -). It reads the lake's views
     and nothing else, and changes nothing. `tunelog views` lists what can be asked.
 
-    With --job the views tell of these jobs alone (a ranking ranks these; sources and history stay
-    whole), at once in a large lake, too, where a condition like `job_id in (...)` takes seconds.
+    With --job the views tell of these jobs alone: rankings rank these, and `compare` needs both of
+    its jobs among them; `sources` and `history` stay whole. That is quick in a large lake, where a
+    condition like `job_id in (...)` takes seconds.
 
     \b
     Examples:

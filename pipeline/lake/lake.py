@@ -74,20 +74,21 @@ class Lake(Drawn):
     # -- asking ---------------------------------------------------------------------------------
 
     def connect(
-        self, only: Iterable[str] | None = None, *, jobs: Collection[str] = ()
+        self, only: Iterable[str] | None = None, *, jobs: Iterable[str] = ()
     ) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with the views over what the lake holds now.
 
         Args:
             only: views to make, with those they read; all where None.
-            jobs: ids of the jobs that the views tell of, as quickly as of one, or one; all where
+            jobs: ids of the jobs that the views tell of, some hundreds at most, or one; all where
                 none is given. `leaderboard` then ranks these; `sources` and `history` stay whole.
 
         Raises:
             LakeError: a view of `only` does not exist.
+            UsageError: an id is no text.
         """
         con = _engine()
-        jobs = [jobs] if isinstance(jobs, str) else jobs
+        jobs = [jobs] if isinstance(jobs, str) else list(jobs)
         views.create(con, self._store.files(), only=only, jobs=jobs)
         return con
 

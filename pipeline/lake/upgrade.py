@@ -7,6 +7,7 @@ Version 4: which later commit passed over a source.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pipeline.contract import LAKE_VERSION
@@ -22,6 +23,8 @@ def upgrade(store: Store) -> None:
     Raises:
         LakeError: it is older and cannot be written.
     """
+    from pyarrow import ArrowInvalid
+
     from pipeline.lake.segments import last_event_at
     from pipeline.lake.store import Commit
 
@@ -37,5 +40,6 @@ def upgrade(store: Store) -> None:
             store.make_empties(anew=True)
             store.ledger.upgrade()
             commit = Commit(store, folder, "upgrade")
-            commit.last_event_at = last_event_at(store.live("events"))
+            with suppress(OSError, ArrowInvalid):  # a broken segment: views ask the events then
+                commit.last_event_at = last_event_at(store.live("events"))
             commit.finish(whole=True)

@@ -88,19 +88,19 @@ def facts(
     """Ask the views.
 
     Args:
-        con: a connection that has them, as `Lake.connect` gives, for no other use: what they
-            answered is held in it, and in the end they tell of the jobs of the page alone.
+        con: a connection that has them, of all jobs, as `Lake.connect` gives, for no other use:
+            what they answered is held in it, and in the end they tell of the page's jobs alone.
         jobs: ids of the jobs to tell of; all where none is given.
         settings: which rules are grave, and the detectors' thresholds; the defaults where None.
 
     Raises:
         UsageError: the lake has no job of that id.
     """
-    settings, jobs = settings or Settings(), jobs or None
+    settings, jobs = settings or Settings(), list(jobs or ()) or None
     set_thresholds(con, settings)
     frames = {}
     if jobs:
-        _set(con, "report_jobs", list(jobs))
+        _set(con, "report_jobs", jobs)
         frames["leaderboard"] = _view(con, "leaderboard")  # ranks them among all jobs
         con.execute(focus(jobs))
     con.execute(sql_text("report/hold_jobs"))
