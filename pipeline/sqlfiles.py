@@ -23,5 +23,4 @@ def sql_text(name: str) -> str:
 
 def statements(name: str) -> str:
     """The text of one SQL file without its header, in which marks stand for what is filled in."""
-    text = sql_text(name)
-    return text[re.match(r"(?:--.*\n)*", text).end() :]  # type: ignore[union-attr]
+    return re.sub(r"\A(?:--.*\n)*", "", sql_text(name))
