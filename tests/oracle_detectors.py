@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import fmean, median
@@ -89,7 +90,7 @@ def above(usual: float | None, start: float | None, noise: float | None, level: 
 
 
 def divergences(events: list[Event]) -> list[Row]:
-    """One row per metric that is no number somewhere, and per run of risen losses."""
+    """One row per metric that is no number somewhere, and per run far worse than the best."""
     rows = []
     odd: dict[tuple[str, str], Points] = defaultdict(list)
     for row in sorted(loss_curves(events), key=lambda row: row["step"]):
@@ -100,28 +101,43 @@ def divergences(events: list[Event]) -> list[Row]:
         rows.append(
             finding(job, "non_finite", metric, [step for step, _ in found], found[0][1], None)
         )
-    curves: dict[str, list[Row]] = defaultdict(list)
+    curves: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in loss_curves_smoothed(events, 0.9):
-        if row["metric"] == "train_loss" and row["smoothed"] is not None:
-            curves[row["job_id"]].append(row)
-    for job, points in curves.items():
-        runs: list[list[tuple[Row, float]]] = [[]]
-        least, noise = math.inf, usual_noise([point["value"] for point in points])
-        for point in points[9:]:
-            least = min(least, point["smoothed"])
-            rise = max(0.25 * abs(points[9]["smoothed"]), 2 * noise * abs(least))
-            limit = max(2 * least, least + rise)
-            if beyond(point["smoothed"], limit):
-                runs[-1].append((point, limit))
-            elif runs[-1]:
-                runs.append([])
-        for run in runs:
-            limit = min((limit for _, limit in run), default=0)
-            if len(run) >= 15 and beyond(median(point["value"] for point, _ in run), limit):
-                steps = [point["step"] for point, _ in run]
-                worst = max(point["smoothed"] for point, _ in run)
+        if row["smoothed"] is not None:
+            curves[row["job_id"]][row["metric"]].append(row)
+    for job, told in curves.items():
+        if points := told["train_loss"]:
+            noise = usual_noise([point["value"] for point in points])
+            for steps, worst, limit in runs(points, max(1, 2 * noise), 0):
                 rows.append(finding(job, "rising", "train_loss", steps, worst, limit))
+        elif points := told["train_mean_reward"]:
+            lost = [{**point, **{k: -point[k] for k in ("value", "smoothed")}} for point in points]
+            changes = [abs(a["value"] - b["value"]) for a, b in pairwise(points)]
+            noise = math.sqrt(math.pi) / 2 * fmean(changes or [0.0])
+            for steps, worst, limit in runs(lost, 0.5, 2 * noise):
+                rows.append(finding(job, "falling", "train_mean_reward", steps, -worst, -limit))
     return rows
+
+
+def runs(points: list[Row], share: float, rise: float) -> Iterator[tuple[list[int], float, float]]:
+    """Steps, worst and least threshold of each long run of points that are worse than the best.
+
+    By a share of the best, and by `rise`.
+    """
+    found: list[list[tuple[Row, float]]] = [[]]
+    least = math.inf
+    for point in points[9:]:
+        least = min(least, point["smoothed"])
+        limit = least + max(share * abs(least), rise, 0.25 * abs(points[9]["smoothed"]))
+        if beyond(point["smoothed"], limit):
+            found[-1].append((point, limit))
+        elif found[-1]:
+            found.append([])
+    for run in found:
+        limit = min((limit for _, limit in run), default=0)
+        if len(run) >= 15 and beyond(median(point["value"] for point, _ in run), limit):
+            steps = [point["step"] for point, _ in run]
+            yield steps, max(point["smoothed"] for point, _ in run), limit
 
 
 def usual_noise(values: list[float]) -> float:

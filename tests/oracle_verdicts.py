@@ -61,7 +61,9 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
     return {
         "error": (job["events"], 1, "events"),
         "nan": (numbers, 1, "steps with a loss or reward"),
-        "divergence": (finite("train_loss"), 24, "training losses"),
+        "divergence": (finite("train_loss"), 24, "training losses")
+        if finite("train_loss") or not finite("train_mean_reward")
+        else (finite("train_mean_reward"), 24, "training rewards"),
         "overfit": (evaluations, 5, "validation losses"),
         "spike": (finite("train_loss"), 21, "training losses"),
         "stall": (times, 11, "true times of steps"),
@@ -117,9 +119,13 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         order = (row["first_step"], row["metric"])
         add("nan", row, words, row["first_step"], count, 0, "point", order, row["points"])
     for row in oracle_detectors.divergences(events):
-        if row["kind"] == "rising":
+        what = {
+            "rising": "smoothed training loss rose above",
+            "falling": "smoothed mean training reward fell below",
+        }
+        if row["kind"] in what:
             step, worst, limit = row["first_step"], row["worst"], row["threshold"]
-            words = f"smoothed training loss rose above {limit:.4g} at step {step}, "
+            words = f"{what[row['kind']]} {limit:.4g} at step {step}, "
             words += f"to {worst:.4g}, for {row['points']} points"
             add("divergence", row, words, step, worst, limit, "1", step, 1)
     for row in oracle_detectors.overfitting(events):

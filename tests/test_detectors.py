@@ -49,7 +49,10 @@ FAULTS = st.sampled_from([1.0] * 30 + [2.5, 6.0, 40.0, 1e-5, math.nan, math.inf]
 
 @st.composite
 def curves(draw: st.DrawFn) -> list[oracle.Event]:
-    """A few jobs whose losses fall with noise, leap, rise for good, or are no numbers."""
+    """A few jobs whose losses fall with noise, leap, rise for good, or are no numbers.
+
+    Some give rewards, beside their losses or in their place, which go the other way.
+    """
     events = []
     for job in draw(st.sampled_from(["a", "ab"])):
         start, length = draw(st.floats(0.01, 5)), draw(st.integers(8, 70))
@@ -57,10 +60,14 @@ def curves(draw: st.DrawFn) -> list[oracle.Event]:
         noise = draw(st.lists(FACTORS, min_size=length, max_size=length))
         faults = draw(st.lists(FAULTS, min_size=length, max_size=length))
         gap, time, every = draw(st.integers(0, 30)), 0, draw(st.sampled_from([1, 2, 7]))
+        gives = draw(st.sampled_from(["losses", "rewards", "both"]))
         for step in range(1, length + 1):
             time += gap if draw(st.integers(0, 20)) else 100 * gap
             usual = start / (1 + step / 10) * (1 + growth * max(0, step - turn))
-            numbers = {"train_loss": usual * noise[step - 1] * faults[step - 1]}
+            loss = usual * noise[step - 1] * faults[step - 1]
+            numbers = {} if gives == "rewards" else {"train_loss": loss}
+            if gives != "losses":
+                numbers["train_mean_reward"] = 1 - loss
             if step % every == 0:
                 numbers["valid_loss"] = usual * noise[-step]
             if step % (2 * every) == 0:
@@ -130,6 +137,36 @@ def test_planted_faults_are_found(con: duckdb.DuckDBPyConnection) -> None:
     rising = curve(valid=lambda step: 1 + max(0, step - 60) / 60)
     assert alarms(con, rising) == {("overfitting", "ftjob-x")}
     assert alarms(con, curve(late={50: 4000})) == {("stalls", "ftjob-x")}
+
+
+def rewarded(*rewards: float) -> list[oracle.Event]:
+    """A reinforcement job with these mean training rewards."""
+    return [metrics_event("x", n, n, train_mean_reward=y) for n, y in enumerate(rewards, start=1)]
+
+
+def test_a_reward_that_falls_and_stays_is_a_divergence(con: duckdb.DuckDBPyConnection) -> None:
+    """Half of the best lost for 15 points, whatever the sign; not less, nor for a moment."""
+    rise = [0.2 + n / 50 + 0.02 * (-1) ** n for n in range(30)]
+    for fallen, count, sign in ((0.1, 40, 1), (0.25, 50, 1), (-2.0, 40, -1)):
+        told = rewarded(*(y if sign > 0 else y - 1 for y in rise), *[fallen] * count)
+        assert ("divergences", "ftjob-x") in alarms(con, told)
+        assert ("divergences", "ftjob-x") in alarms(con, told[::-1]), "they lie newest first"
+    (found,) = rows(con, "from divergences")
+    assert (found["kind"], found["metric"]) == ("falling", "train_mean_reward")
+    assert found["worst"] < found["threshold"] < -0.2, "as rewards are, not turned about"
+    (verdict,) = rows(con, "from verdicts where rule = 'divergence'")
+    assert verdict["verdict"] == "tripped"
+    assert verdict["evidence"].startswith("smoothed mean training reward fell below -0.")
+    for calm in (
+        [*rise, *[0.6] * 40],  # the smoothed best is 0.67
+        [*rise, *[0.0] * 8, *rise[20:], *rise[20:]],
+        [0.0] * 60,
+        [(0.03 if n < 30 else -0.03) + 0.05 * (-1) ** n for n in range(70)],  # within the noise
+        [0.02 * (-1) ** n for n in range(60)],
+    ):
+        assert alarms(con, rewarded(*calm)) == set()
+    (verdict,) = rows(con, "from verdicts where rule = 'divergence'")
+    assert (verdict["verdict"], verdict["evidence"]) == ("ok", "nothing in 60 training rewards")
 
 
 @pytest.mark.parametrize("least", [1.0, 0.5, 2.5])

@@ -61,7 +61,8 @@ def check(
     \b
     error       the job failed, or an event tells an error
     nan         a loss or reward is NaN or infinite
-    divergence  the training loss rose far above its best and stayed there
+    divergence  the training loss rose far above its best, or the reward fell far below it,
+                and stayed there
     overfit     the validation loss ends well above its best
     spike       the training loss leapt far above what was usual
     stall       training stood still between two steps, or has been silent since

@@ -108,7 +108,7 @@ def spans(of: Mapping[str, Sequence[Row]]) -> list[tuple[str, int, int]]:
     Args:
         of: rows of one job, by the view: divergences, overfitting, stalls, attempts.
     """
-    names = {"non_finite": "no number", "rising": "divergence"}
+    names = {"non_finite": "no number", "rising": "divergence", "falling": "divergence"}
     found = [(names[row["kind"]], row["first_step"], row["last_step"]) for row in of["divergences"]]
     found += [
         ("overfitting", row["risen_since_step"], row["last_step"])

@@ -20,16 +20,17 @@ from planted.noise import Floats, draw
 CLOCK = 1_800_000_000
 """When the last event of the lake happens [s since 1970]."""
 
-KINDS = ("spike", "divergence", "overfit", "gap", "silent", "restart", "nan")
+KINDS = ("spike", "divergence", "overfit", "gap", "silent", "restart", "nan", "collapse")
 
-NOISE_SIGHT = {"spike": 10.0, "divergence": 4.0, "overfit": 5.0}
-"""Spreads of the noise, in the usual loss there, that a fault rises at least."""
+NOISE_SIGHT = {"spike": 10.0, "divergence": 4.0, "overfit": 5.0, "collapse": 4.0}
+"""Spreads of the noise, in the usual loss there, that a fault rises at least, or a reward falls."""
 
 AXIS_SIGHT = 0.35
-"""Share of an axis from zero to the greatest loss that a fault of the training loss rises."""
+"""Share of an axis from zero to the greatest value that a fault of the training loss rises, or a
+training reward falls."""
 
-RATIO_SIGHT = {"divergence": 1.5, "overfit": 0.6}
-"""How far above the best, as a ratio, the loss rises at least."""
+RATIO_SIGHT = {"divergence": 1.5, "overfit": 0.6, "collapse": 0.6}
+"""How far from the best, as a ratio, the loss rises or the reward falls at least."""
 
 STALL_SIGHT = (3600.0, 30.0)
 """A pause lasts at least so long [s], and so many usual steps [1]."""
@@ -58,7 +59,7 @@ class Job:
 
 @dataclass
 class Curve:
-    """Losses by step, before they become events; `stood` is the silence at the end [s]."""
+    """Losses or rewards by step, before they become events; `stood`: silence at the end [s]."""
 
     base: Floats
     train: Floats
@@ -66,6 +67,26 @@ class Curve:
     spread: float
     valid_spread: float
     stood: float = 0.0
+    is_reward: bool = False
+
+
+REWARD_SPREADS = (0.01, 0.15)
+"""Standard deviations of a mean reward: of many samples a step, and of half a dozen."""
+
+
+def rewarded(random: np.random.Generator, count: int, every: int) -> Curve:
+    """A mean reward that rises to a ceiling, or hardly, with noise that hangs together."""
+    low, high = sorted(random.uniform(0.05, 0.95, size=2))
+    pace = count * random.uniform(0.05, 0.5)
+    base: Floats = high - (high - low) / (1 + np.arange(count) / pace)
+    spread = math.exp(random.uniform(*np.log(REWARD_SPREADS)))
+    kept = random.uniform(0, 0.5)
+    draws = np.clip(random.standard_normal(count), -3.5, 3.5)
+    noise = np.zeros(count)
+    for n in range(count):
+        noise[n] = kept * noise[n - 1] + math.sqrt(1 - kept**2) * draws[n]
+    valid = {step: float(0.95 * base[step - 1]) for step in range(every, count + 1, every)}
+    return Curve(base, base + spread * noise, valid, spread, 0.0, is_reward=True)
 
 
 def curve(random: np.random.Generator, pools: Sequence[Floats], count: int, every: int) -> Curve:
@@ -95,7 +116,10 @@ def made(seed: int, number: int, kind: str | None, pools: Sequence[Floats]) -> J
     random = np.random.default_rng([seed, number])
     count = int(random.integers(60, 400))
     every = int(random.integers(1, max(2, min(20, count // 15))))
-    own = curve(random, pools, count, every)
+    if kind == "collapse" or (kind is None and random.random() < 0.3):
+        own = rewarded(random, count, every)
+    else:
+        own = curve(random, pools, count, every)
     visibility = math.exp(random.uniform(math.log(0.25), math.log(8)))
     job = Job(f"ftjob-{seed % 10**6:06d}{number:018d}", [], kind, visibility)
     pace = math.exp(random.uniform(0, math.log(60)))
@@ -126,6 +150,17 @@ def plant(job: Job, own: Curve, seconds: Floats, random: np.random.Generator) ->
         )
         rise = np.clip((np.arange(count) - at) / ramp, 0, 1)
         own.train *= 1 + rise * job.visibility * least / own.base
+        job.place, job.end = at + 1, count
+    elif job.kind == "collapse":
+        at, ramp = int(random.integers(20, count - 35)), int(random.integers(1, 15))
+        best = float(max(own.base[: at + 1]))
+        least = max(
+            RATIO_SIGHT["collapse"] * best,
+            NOISE_SIGHT["collapse"] * own.spread,
+            AXIS_SIGHT * axis,
+        )
+        fall = np.clip((np.arange(count) - at) / ramp, 0, 1)
+        own.train += fall * (best - own.base - job.visibility * least)
         job.place, job.end = at + 1, count
     elif job.kind == "overfit":
         steps = sorted(own.valid)
@@ -169,10 +204,17 @@ def write(job: Job, own: Curve, seconds: Floats, random: np.random.Generator) ->
     clock = begin
     for place, step in enumerate(order):
         clock += waits[place]
-        loss = float(own.train[step - 1])
-        data = {"step": step, "total_steps": total, "train_loss": loss}
-        words = f"Step {step}/{total}: training loss={loss:.2f}"
-        if step in own.valid:
+        value = float(own.train[step - 1])
+        data: Event = {"step": step, "total_steps": total}
+        if own.is_reward:
+            data["train_mean_reward"] = value
+            words = f"Step {step}/{total} , train mean reward={value:.2f}"
+        else:
+            data["train_loss"] = value
+            words = f"Step {step}/{total}: training loss={value:.2f}"
+        if step in own.valid and own.is_reward:
+            data["full_valid_mean_reward"] = own.valid[step]
+        elif step in own.valid:
             data["valid_loss"] = own.valid[step]
             words += f", validation loss={own.valid[step]:.2f}"
         events.append(told(job, place + 2, clock, words, data))

@@ -19,6 +19,8 @@ QUERIES = {
     "spike": "select job_id, first_step as begins, last_step as ends from loss_spikes",
     "divergence": "select job_id, first_step as begins, last_step as ends from divergences"
     " where kind = 'rising'",
+    "collapse": "select job_id, first_step as begins, last_step as ends from divergences"
+    " where kind = 'falling'",
     "overfit": "select job_id, risen_since_step as begins, last_step as ends from overfitting"
     " where is_overfit",
     "gap": "select job_id, after_step as begins, after_step as ends from stalls where kind = 'gap'",

@@ -1,14 +1,16 @@
--- Where did a loss or reward stop being a number, or a loss rise and stay far above its best?
+-- Where did a loss or reward stop being a number, or stay far worse than its best?
 --
 -- Grain: job_id, kind, metric, first_step
 -- Reads: loss_curves, thresholds
--- Caveat: rising is told of the training loss only, and needs a run of points: what begins in the
---   last few steps of a curve is not seen. A spike is no divergence: half the points of a run have
---   to be above the threshold themselves, not only their average. What is above by less than nine
---   digits show is not above.
--- Source: a heuristic: smoothed loss above a multiple of its minimum so far, and by more than the
---   noise, told as in overfitting by the differences of neighbours. Smoothed as in
---   loss_curves_smoothed, whose formula is written out here for the one metric that is wanted.
+-- Caveat: rising is told of the training loss, falling of the mean training reward where a job has
+--   no such loss. Either needs a run of points: what begins in the last few steps of a curve is not
+--   seen. A spike is no divergence: half the points of a run have to be beyond the threshold
+--   themselves, not only their average. What is beyond by less than nine digits show is not.
+-- Source: a heuristic: smoothed loss above its minimum so far, or reward below its maximum, by a
+--   share of that and by more than the noise, told by the differences of neighbours: of losses, as
+--   in overfitting, which grow with the loss; of rewards, as they are. Smoothed as in
+--   loss_curves_smoothed, whose formula is written out here for the one metric that is wanted. A
+--   reward is judged as the loss that it is with the other sign.
 create or replace view divergences as
 with limits as (
     select
@@ -16,7 +18,8 @@ with limits as (
         -- a point weighs s^-n in its block of points, which keeps that weight below 1e150
         greatest(1, floor(-150 / log10(greatest(s, 1e-150))))::bigint as block,
         max(value) filter (where threshold = 'warm_up') as warm_up,
-        max(value) filter (where threshold = 'ratio') as ratio,
+        max(value) filter (where threshold = 'ratio') - 1 as rise,
+        max(value) filter (where threshold = 'fall') as fall,
         max(value) filter (where threshold = 'least_rise') as least_rise,
         max(value) filter (where threshold = 'noise_multiple') as noise_multiple,
         max(value) filter (where threshold = 'persistence') as persistence
@@ -27,8 +30,10 @@ with limits as (
 told as (
     select
         job_id,
-        list(step) filter (where isfinite(train_loss)) as steps,
-        list(train_loss) filter (where isfinite(train_loss)) as losses,
+        list(step) filter (where isfinite(train_loss)) as loss_steps,
+        list(train_loss) filter (where isfinite(train_loss)) as train_losses,
+        list(step) filter (where isfinite(train_mean_reward)) as reward_steps,
+        list(-train_mean_reward) filter (where isfinite(train_mean_reward)) as lost_rewards,
         list_concat(
             list({'name': 'train_loss', 'step': step, 'value': train_loss})
                 filter (where not isfinite(train_loss)),
@@ -47,18 +52,26 @@ told as (
     group by job_id
 ),
 
-in_order as (
+judged as (
     select
-        *,
+        told.job_id,
+        told.broken,
+        told.train_losses is null as is_reward,
+        if(is_reward, 'falling', 'rising') as kind,
+        if(is_reward, 'train_mean_reward', 'train_loss') as metric,
+        if(is_reward, limits.fall, limits.rise) as share,
+        coalesce(told.loss_steps, told.reward_steps) as steps,
+        coalesce(told.train_losses, told.lost_rewards) as losses,
         in_order_of(steps, losses) as walk
     from told
+    cross join limits
 ),
 
 -- Most jobs have no run of points so high. All of them walk along their losses side by side, which
 -- tells it in a third of the time that windows take; a long curve would walk alone.
 walks as (
     select
-        in_order.*,
+        judged.*,
         limits.persistence,
         case
             when len(walk) between 1 and 4000
@@ -91,9 +104,8 @@ walks as (
                         end,
                         'run': case
                             when
-                                so_far.smoothed > greatest(
-                                    ratio * so_far.least,
-                                    so_far.least + least_rise * abs(so_far.start)
+                                so_far.smoothed > so_far.least + greatest(
+                                    share * abs(so_far.least), least_rise * abs(so_far.start)
                                 )
                                 then so_far.run + 1
                             else 0
@@ -102,13 +114,14 @@ walks as (
                     }
                 )
         end as walked
-    from in_order
+    from judged
     cross join limits
 ),
 
 points as (
     select
         job_id,
+        share,
         unnest(
             list_concat(
                 list_transform(
@@ -125,8 +138,8 @@ points as (
                         then list_transform(
                             list_zip(steps, losses),
                             lambda one: {
-                                'kind': 'rising',
-                                'metric': 'train_loss',
+                                'kind': kind,
+                                'metric': metric,
                                 'step': one[1],
                                 'value': one[2]
                             }
@@ -155,11 +168,11 @@ summed as (
         *,
         n + 1 as point,
         n % block as place,
-        sqrt(pi()) / 2 * avg(if(
-            value = value_before,
-            0,
-            2 * abs(value - value_before) / (abs(value) + abs(value_before))
-        )) over (partition by job_id, kind, metric) as noise,
+        sqrt(pi()) / 2 * avg(case
+            when value = value_before then 0
+            when kind = 'falling' then abs(value - value_before)
+            else 2 * abs(value - value_before) / (abs(value) + abs(value_before))
+        end) over (partition by job_id, kind, metric) as noise,
         sum(value * pow(s, -(n % block))) over (
             partition by job_id, kind, metric
             order by n
@@ -178,6 +191,7 @@ averages as (
         job_id,
         kind,
         metric,
+        share,
         point,
         step,
         value,
@@ -193,10 +207,10 @@ smoothed as (
         averages.*,
         limits.persistence,
         min(averages.smoothed) over from_warm_up as least,
-        greatest(
-            limits.ratio * least,
-            least + limits.least_rise * abs(first_value(averages.smoothed) over from_warm_up),
-            least + limits.noise_multiple * averages.noise * abs(least)
+        least + greatest(
+            averages.share * abs(least),
+            limits.least_rise * abs(first_value(averages.smoothed) over from_warm_up),
+            limits.noise_multiple * averages.noise * if(averages.kind = 'falling', 1, abs(least))
         ) as threshold
     from averages
     cross join limits
@@ -213,7 +227,7 @@ found as (
     select
         *,
         case
-            when kind = 'rising'
+            when kind <> 'non_finite'
                 then point - row_number() over (partition by job_id, kind order by point)
         end as run
     from smoothed
@@ -227,8 +241,15 @@ select
     min(step) as first_step,
     max(step) as last_step,
     count(*) as points,
-    if(kind = 'rising', max(smoothed), arg_min(value, step)) as worst,
-    if(kind = 'rising', min(threshold), null) as threshold
+    case kind
+        when 'rising' then max(smoothed)
+        when 'falling' then -max(smoothed)
+        else arg_min(value, step)
+    end as worst,
+    case kind
+        when 'rising' then min(threshold)
+        when 'falling' then -min(threshold)
+    end as threshold
 from found
 group by job_id, kind, metric, run
 having
@@ -240,15 +261,16 @@ having
 ;
 
 comment on view divergences is
-    'Where did a loss or reward stop being a number, or a loss rise and stay far above its best?';
+    'Where did a loss or reward stop being a number, or stay far worse than its best?';
 comment on column divergences.job_id is 'fine-tuning job [id]';
 comment on column divergences.kind is
-    'non_finite (NaN or infinite, a row for a metric) or rising (a row for a run) [text]';
-comment on column divergences.metric is 'a loss, or of non_finite also a mean reward [text]';
+    'non_finite (NaN or infinite, a row for a metric), rising or falling (a row for a run) [text]';
+comment on column divergences.metric is
+    'of rising train_loss, of falling train_mean_reward, else any loss or mean reward [text]';
 comment on column divergences.first_step is 'first step concerned [step]';
 comment on column divergences.last_step is 'last step concerned [step]';
 comment on column divergences.points is 'points concerned [point]';
 comment on column divergences.worst is
-    'greatest smoothed loss of the run, or the first value that is no number [1]';
+    'greatest smoothed loss or least smoothed reward of the run; the first that is no number [1]';
 comment on column divergences.threshold is
-    'smoothed loss above which it counted, NULL for non_finite [1]';
+    'smoothed loss above which, or reward below which it counted, NULL for non_finite [1]';

@@ -26,6 +26,7 @@ curves as (
         count(*) as steps,
         sum(events) as times,
         count(*) filter (where isfinite(train_loss)) as train_losses,
+        count(*) filter (where isfinite(train_mean_reward)) as train_rewards,
         greatest(
             count(*) filter (where isfinite(valid_loss)),
             count(*) filter (where isfinite(full_valid_loss))
@@ -60,9 +61,14 @@ trends as (
         sum(points) filter (where kind = 'non_finite') as numberless,
         min({'step': first_step, 'metric': metric, 'worst': worst})
             filter (where kind = 'non_finite') as numberless_first,
-        count(*) filter (where kind = 'rising') as rises,
-        min({'step': first_step, 'worst': worst, 'threshold': threshold, 'points': points})
-            filter (where kind = 'rising') as rise
+        count(*) filter (where kind <> 'non_finite') as runs,
+        min({
+            'step': first_step,
+            'kind': kind,
+            'worst': worst,
+            'threshold': threshold,
+            'points': points
+        }) filter (where kind <> 'non_finite') as run
     from divergences
     group by job_id
 ),
@@ -157,17 +163,26 @@ ruled as (
             },
             {
                 'rule': 'divergence',
-                'given': curves.train_losses,
+                'given': coalesce(nullif(curves.train_losses, 0), curves.train_rewards),
                 'needed': needs.divergence,
-                'what': 'training losses',
-                'findings': nullif(trends.rises, 0),
-                'step': trends.rise.step,
-                'value': trends.rise.worst,
-                'threshold': trends.rise.threshold,
+                'what': if(
+                    curves.train_losses = 0 and curves.train_rewards > 0,
+                    'training rewards',
+                    'training losses'
+                ),
+                'findings': nullif(trends.runs, 0),
+                'step': trends.run.step,
+                'value': trends.run.worst,
+                'threshold': trends.run.threshold,
                 'unit': '1',
-                'evidence': printf(
-                    'smoothed training loss rose above %.4g at step %d, to %.4g, for %d points',
-                    trends.rise.threshold, trends.rise.step, trends.rise.worst, trends.rise.points
+                'evidence': concat(
+                    if(
+                        trends.run.kind = 'rising',
+                        'smoothed training loss rose above',
+                        'smoothed mean training reward fell below'
+                    ),
+                    printf(' %.4g at step %d', trends.run.threshold, trends.run.step),
+                    printf(', to %.4g, for %d points', trends.run.worst, trends.run.points)
                 )
             },
             {
@@ -321,7 +336,8 @@ comment on column verdicts.step is
     'step of the first finding; of a stall, the step before it; of an error, the last step [step]';
 comment on column verdicts.value is
     'what was found there, NULL where nothing was [unit of the value]';
-comment on column verdicts.threshold is 'value above which the rule trips [unit of the value]';
+comment on column verdicts.threshold is
+    'value above which, of a reward below which, the rule trips [unit of the value]';
 comment on column verdicts.unit is
     'unit of value and threshold, 1 for losses; NULL where nothing was found [text]';
 comment on column verdicts.evidence is
