@@ -200,14 +200,10 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
 
 def verdicts(own: list[Event]) -> list[tuple[str | None, int | None, bool]]:
     """Of each checked model: its id, the step in it, whether the check blocked it."""
-    messages = {event.event_id: event.message for event in own}
     found = []
     for row in moderation(own):
         step = re.search(r":ckpt-step-([0-9]+)$", row["model_id"] or "")
-        blocked = row["blocked"]
-        if blocked is None:
-            blocked = bool(re.search(r"\b(failed|blocked)\b", messages[row["event_id"]]))
-        found.append((row["model_id"], int(step[1]) if step else None, blocked))
+        found.append((row["model_id"], int(step[1]) if step else None, bool(row["blocked"])))
     return found
 
 

@@ -208,7 +208,13 @@ def verdict(metric: str, points: Points) -> Row:
     is_overfit = error > limit and median(losses[-span:]) > limit and long
     return {
         "is_overfit": is_overfit,
-        "severity": "none" if not is_overfit else names[0] if names else "mild",
+        "severity": "none"
+        if not is_overfit
+        else names[0]
+        if names
+        else "mild"
+        if best
+        else "severe",
         "metric": metric,
         "evaluations": len(losses),
         "best_step": best_step,
@@ -235,7 +241,7 @@ def stalls(events: list[Event]) -> list[Row]:
     rows = []
     clock = max(event.time for event in events)
     for job, own in by_job(events).items():
-        steps = beginnings([e for e in own if e.lifecycle == "step" and not e.synthetic])
+        steps = beginnings([e for e in steps_of(own) if not e.synthetic])
         pairs = [(a, b) for a, b in pairwise(steps) if a.order_step != b.order_step]
         gaps = [after.time - before.time for before, after in pairs]
         if len(gaps) < 10:
@@ -246,7 +252,8 @@ def stalls(events: list[Event]) -> list[Row]:
         rows += [stall(job, "gap", a, b, gap, usual, limit) for a, b, gap in stops if gap > limit]
         told = [e for e in own if e.lifecycle not in ("step", "checkpoint", "other") or error(e)]
         ended = any(
-            is_error(e) or phase_of(e) in ("finalising", "ended") or e.lifecycle == "failed"
+            e.time >= steps[-1].time
+            and (is_error(e) or phase_of(e) in ("finalising", "ended") or e.lifecycle == "failed")
             for e in told
         )
         planned = max((total for e in steps if (total := told_steps(e)) is not None), default=None)
@@ -256,6 +263,18 @@ def stalls(events: list[Event]) -> list[Row]:
                 rows.append(stall(job, "silent", steps[-1], None, silent, usual, limit))
                 rows[-1]["until"] = datetime.fromtimestamp(clock, UTC)
     return rows
+
+
+def steps_of(own: list[Event]) -> list[Event]:
+    """Events of steps, but for those that give metrics of validation only."""
+    valid = {"valid_loss", "full_valid_loss", "valid_mean_reward", "full_valid_mean_reward"}
+    train = {"train_loss", "train_mean_token_accuracy", "train_mean_reward"}
+    return [
+        event
+        for event in own
+        if event.lifecycle == "step"
+        and (not valid & event.metrics.keys() or train & event.metrics.keys())
+    ]
 
 
 def beginnings(marks: list[Event]) -> list[Event]:

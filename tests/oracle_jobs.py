@@ -55,7 +55,9 @@ def outcome(own: list[Event]) -> tuple[str, Event | None]:
     broken = [
         index
         for index, event in enumerate(own)
-        if is_error(event) and event.lifecycle not in OUTCOMES
+        if is_error(event)
+        and event.lifecycle not in OUTCOMES
+        and (event.level.lower() == "error" or ":ckpt-step-" not in event.message)
     ]
     if broken:
         last = broken[-1]
@@ -102,11 +104,15 @@ def facts(job: str, own: list[Event], objects: list[Told], hooks: list[Told]) ->
             "ended_at": decided.time if decided else None,
             "outcome_message": decided.message if decided else None,
         }
+    elif end["status"] == "failed" == status and end["ended_at"] is None and decided:
+        end["ended_at"] = decided.time
     measured = [event.time for event in own if not event.synthetic]
     created = newest(found, "created_at")
     created = first(own, "created") if created is None else created
-    steps = [event.time for event in own if event.lifecycle == "step" and not event.synthetic]
-    started = first(own, "training") or first(own, "started") or (min(steps) if steps else None)
+    steps = [event for event in own if event.lifecycle == "step" and not event.synthetic]
+    whole = {"created", "validating", "queued"} & set(phases_of(own))
+    begun = [event.time for event in steps if whole or min(e.order_step for e in steps) <= 1]
+    started = first(own, "training") or first(own, "started") or min(begun, default=None)
     ended = end["ended_at"]
     return {
         "job_id": job,
@@ -125,10 +131,11 @@ def facts(job: str, own: list[Event], objects: list[Told], hooks: list[Told]) ->
         "errors": sum(is_error(event) is not None for event in own),
         **of_object(objects),
         "model_id": newest(found, "fine_tuned_model")
+        or spoken(own, ("model",), r"(?:model created|Uploaded model): *(\S+)")
         or spoken(
-            own,
-            ("model", "moderation"),
-            r"(?:model created|Uploaded model): *(\S+)|snapshot (\S*[A-Za-z0-9])",
+            [event for event in own if ":ckpt-step-" not in event.message],
+            ("moderation",),
+            r"snapshot (\S*[A-Za-z0-9])",
         ),
         "training_file": newest(found, "training_file")
         or spoken(own, None, r"training file: *([\w-]+)"),

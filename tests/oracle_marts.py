@@ -35,9 +35,18 @@ def is_error(event: Event) -> str | None:
         return "level"
     if event.lifecycle == "failed":
         return "message"
-    if event.lifecycle == "moderation" and event.get("blocked") is True:
+    if event.lifecycle == "moderation" and blocks(event):
         return "moderation"
     return None
+
+
+def blocks(event: Event) -> bool | None:
+    """Whether a moderation check blocked its model, by its payload or else by its words."""
+    said = event.get("blocked")
+    if isinstance(said, bool):
+        return said
+    words = re.search(r"\s(passed|failed|blocked)\b", event.message, re.ASCII)
+    return words[1] != "passed" if words else None
 
 
 def told_event(event: Event) -> Row:
@@ -161,9 +170,6 @@ def moderation(events: list[Event]) -> list[Row]:
             continue
         results = event.get("results")
         snapshot = re.search(r"snapshot (\S*[A-Za-z0-9])", event.message)
-        blocked = event.get("blocked")
-        if blocked is None and re.search(r"\bpassed\b", event.message):
-            blocked = False
         for number, result in enumerate(results or [{}], start=1 if results else 0):
             rows.append(
                 {
@@ -172,7 +178,7 @@ def moderation(events: list[Event]) -> list[Row]:
                     "result": number,
                     "model_id": event.get("finetuned_model_checkpoint_id")
                     or (snapshot[1] if snapshot else None),
-                    "blocked": blocked,
+                    "blocked": blocks(event),
                     "category": result.get("category"),
                     "flagged": result.get("flagged"),
                     "enforcement": result.get("enforcement"),

@@ -13,7 +13,7 @@ from typing import Any
 from oracle import Event
 from oracle_answers import apart, best_steps, cost
 from oracle_curves import Row, by_job, loss_curves
-from oracle_detectors import beginnings
+from oracle_detectors import beginnings, steps_of
 from oracle_jobs import jobs, spoken
 from oracle_training import loss_curves_smoothed
 
@@ -54,7 +54,7 @@ def throughput(events: list[Event]) -> list[Row]:
     curves = loss_curves(events)
     rows = []
     for job, own in by_job(events).items():
-        marks = [event for event in own if event.lifecycle == "step" and event.order_step >= 0]
+        marks = [event for event in steps_of(own) if event.order_step >= 0]
         if not marks:
             continue
         marks.sort(key=lambda e: (e.time, e.order_step, e.ordinal, e.event_id))

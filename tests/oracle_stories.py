@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -98,6 +99,8 @@ def failure_reasons(events: list[Event], beside: Sequence[Told] = ()) -> list[Ro
         told = {row["event_id"]: row for row in errors(own)}
         ordered = [told[event.event_id] for event in own if event.event_id in told]
         coded = [row for row in ordered if row["error_code"] is not None]
+        bare = re.compile(r"(the )?(fine-tuning )?job failed[.!]?", re.IGNORECASE)
+        ordered = [row for row in ordered if not bare.fullmatch(row["message"])] or ordered
         # stg_problems orders errors without their step: of one second and rank, the ordinal
         ranked = sorted(
             coded or ordered,
@@ -117,8 +120,7 @@ def failure_reasons(events: list[Event], beside: Sequence[Told] = ()) -> list[Ro
             row
             for row in phases
             if row["job_id"] == job["job_id"]
-            and job["ended_at"]
-            and row["started_at"] <= job["ended_at"].timestamp()
+            and (not job["ended_at"] or row["started_at"] <= job["ended_at"].timestamp())
         ]
         ranks = ["created", "validating", "queued", "running", "finalising"]
         died = max(

@@ -12,6 +12,16 @@ from oracle_curves import Row, begun_again, by_job, loss_curves, thrown_away, to
 
 Claim = tuple[Event, int, dict[str, float], bool]
 
+TRAINING = {
+    "train_loss",
+    "train_mean_token_accuracy",
+    "train_mean_reward",
+    "reasoning_tokens_mean",
+    "completion_tokens_mean",
+    "mean_unresponsive_rewards",
+}
+"""Metrics of training; all others are of validation, and alone begin no attempt."""
+
 
 def claims(own: list[Event]) -> list[Claim]:
     """What a job's events give for a step, in order of time: event, step, numbers, if spoken."""
@@ -34,8 +44,13 @@ def walks(events: list[Event]) -> dict[str, list[tuple[str, list[Claim]]]]:
         for claim in claims(own):
             _, step, numbers, spoken = claim
             given = {(name, spoken) for name in numbers}
-            if before is None:
+            if not attempts:
                 attempts.append(("start", []))
+            if numbers and not numbers.keys() & TRAINING:
+                attempts[-1][1].append(claim)
+                continue
+            if before is None:
+                pass
             elif step < before:
                 attempts.append(("fall", []))
             elif step == before and known & given:

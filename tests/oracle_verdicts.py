@@ -110,7 +110,7 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         words = row["status"] + place + ("" if failed else ", yet told an error") + several
         count = max(row["errors"], 1)
         words += f": {cut}" if cut else ""
-        add("error", row, words, step, row["errors"], 0, "event", 0, count)
+        add("error", row, words, step, count, 0, "event", 0, count)
     odd = [row for row in oracle_detectors.divergences(events) if row["kind"] == "non_finite"]
     for row in odd:
         count = sum(other["points"] for other in odd if other["job_id"] == row["job_id"])

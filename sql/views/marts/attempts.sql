@@ -3,8 +3,9 @@
 -- Grain: job_id, attempt
 -- Reads: stg_metrics, stg_restarts
 -- Caveat: told by the steps alone: an attempt begins where, in order of time, the step falls or a
---   metric is given again for a step that has it. A restart that goes on at the next step leaves
---   no trace. Events of one second are taken in the order of their steps, so ties begin nothing.
+--   metric is given again for a step that has it; metrics of validation alone begin none. A restart
+--   that goes on at the next step leaves no trace. Events of one second are taken in the order of
+--   their steps, so ties begin nothing.
 create or replace view attempts as
 with told as (
     select

@@ -15,7 +15,7 @@ with verdicts as (
         job_id,
         model_id,
         try_cast(regexp_extract(model_id, ':ckpt-step-([0-9]+)$', 1) as bigint) as step,
-        bool_or(coalesce(blocked, regexp_matches(message, '\b(failed|blocked)\b'))) as is_blocked
+        coalesce(bool_or(blocked), false) as is_blocked
     from moderation
     group by job_id, model_id
 ),

@@ -1,16 +1,28 @@
 -- Which kinds of errors and warnings occur, how often, in how many jobs, and since when?
 --
 -- Grain: severity, template
--- Reads: stg_problems, error_bursts, lake_events
+-- Reads: stg_problems, error_bursts, lake_events, lake_companions
 -- Caveat: kinds are told apart by template: the message with quoted text, model names, ids, paths
 --   and numbers masked by their shape (stg_problems). A burst goes on until its kind is silent for
 --   more than an hour (error_bursts). Shares are of all events and jobs in the lake.
 create or replace view error_timeline as
 with lake as (
     select
-        count(*) as events,
+        count(*) filter (where is_event) as events,
         count(distinct job_id) as jobs
-    from lake_events
+    from (
+        select
+            job_id,
+            true as is_event
+        from lake_events
+
+        union all
+
+        select
+            job_id,
+            false as is_event
+        from lake_companions
+    )
 ),
 
 bursts as (

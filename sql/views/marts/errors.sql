@@ -12,9 +12,7 @@ with candidates as (
         case
             when lower(level) = 'error' then 'level'
             when lifecycle = 'failed' then 'message'
-            when lifecycle = 'moderation'
-                and try_cast(try(json_extract_string(data, '$.blocked')) as boolean)
-                then 'moderation'
+            when lifecycle = 'moderation' and blocks(message, data) then 'moderation'
         end as told_by
     from stg_events
     where lower(level) = 'error' or lifecycle in ('failed', 'moderation')

@@ -3,8 +3,9 @@
 -- Grain: job_id
 -- Reads: stg_job_states, loss_curves, stg_problems, job_phases
 -- Caveat: of the errors of a job, the one that names an error_code says most and is taken, else the
---   last in time; the job object fills what no event tells. The phase is the last one entered
---   before the end; a dump without the messages of phases tells none.
+--   last in time that says more than that the job failed; the job object fills what no event tells.
+--   The phase is the last one entered before the end, which not all objects date; a dump without
+--   the messages of phases tells none.
 create or replace view failure_reasons as
 with failed as (
     select
@@ -35,6 +36,9 @@ reasons as (
             {
                 'is_event': event_id is not null,
                 'has_code': error_code is not null,
+                'tells_more': not regexp_full_match(
+                    message, '(the )?(fine-tuning )?job failed[.!]?', 'i'
+                ),
                 'created_at': created_at,
                 'lifecycle_rank': lifecycle_rank,
                 'ordinal': ordinal,
@@ -69,7 +73,7 @@ from failed
 left join curves on failed.job_id = curves.job_id
 left join reasons on failed.job_id = reasons.job_id
 left join job_phases as phases
-    on failed.job_id = phases.job_id and phases.started_at <= failed.ended_at
+    on failed.job_id = phases.job_id and coalesce(phases.started_at <= failed.ended_at, true)
 qualify
     row_number() over (
         partition by failed.job_id

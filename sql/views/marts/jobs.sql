@@ -45,7 +45,7 @@ select
     jobs.job_id,
     not starts_with(jobs.job_id, 'unattributed-') as is_attributed,
     jobs.dialect,
-    coalesce(jobs.method, methods.method) as method,
+    methods.method,
     jobs.status,
     jobs.outcome_message,
     jobs.created_at,
@@ -112,7 +112,8 @@ comment on column jobs.outcome_message is
     'the message, or the object''s error, that says how it ended; NULL while open [text]';
 comment on column jobs.created_at is
     'by its object, else the creation message; NULL where the dump lacks both [UTC]';
-comment on column jobs.started_at is 'start of training, else the first step [UTC]';
+comment on column jobs.started_at is
+    'start of training, else the first step; NULL where the dump begins later [UTC]';
 comment on column jobs.ended_at is
     'by its object, else the message or webhook that told it; NULL while open [UTC]';
 comment on column jobs.wait_seconds is 'from creation to start [s]';

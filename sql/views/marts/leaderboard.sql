@@ -11,7 +11,7 @@ create or replace view leaderboard as
 with trained as (
     select
         jobs.job_id,
-        coalesce(jobs.method, methods.method) as method,
+        methods.method,
         bests.metric,
         bests.higher_is_better,
         bests.best_value,

@@ -4,8 +4,8 @@
 -- Order: job_id, created_at, event_id, result
 -- Reads: stg_events
 -- Caveat: one row for every category that was checked; a check without listed results has one row
---   whose result is 0. Blocked is the verdict of the whole check; without a payload it is false
---   where the message says passed, else NULL. A flagged category that is non_blocking blocks
+--   whose result is 0. Blocked is the verdict of the whole check; without a payload it is what
+--   the message says: passed, failed or blocked. A flagged category that is non_blocking blocks
 --   nothing.
 create or replace view moderation as
 with checks as (
@@ -15,7 +15,7 @@ with checks as (
         created_at,
         message,
         try(json_extract_string(data, '$.finetuned_model_checkpoint_id')) as told_model,
-        try_cast(try(json_extract_string(data, '$.blocked')) as boolean) as told_blocked,
+        blocks(message, data) as blocked,
         coalesce(try(json_array_length(data, '$.results')), 0)::bigint as results,
         data
     from stg_events
@@ -54,10 +54,7 @@ select
         told_model,
         nullif(regexp_extract(message, 'snapshot ([^ ]*[A-Za-z0-9])', 1), '')
     ) as model_id,
-    coalesce(
-        told_blocked,
-        case when regexp_matches(message, '\bpassed\b') then false end
-    ) as blocked,
+    blocked,
     entry ->> '$.category' as category,
     try_cast(entry ->> '$.flagged' as boolean) as flagged,
     entry ->> '$.enforcement' as enforcement,

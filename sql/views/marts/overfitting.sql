@@ -165,7 +165,7 @@ select
     is_overfit,
     case
         when not is_overfit then 'none'
-        when generalisation_loss > severe_loss then 'severe'
+        when generalisation_loss > severe_loss or best_loss = 0 then 'severe'
         when generalisation_loss > marked_loss then 'marked'
         else 'mild'
     end as severity,

@@ -1,12 +1,13 @@
 -- Where did a job stand still, in the midst of its steps or at the end of the dump?
 --
 -- Grain: job_id, after_step_at
--- Reads: stg_step_times, stg_milestones, stg_dumps, stg_last_event, thresholds
--- Caveat: by the times between neighbouring steps of the job, against their median. A job that no
---   message ends and whose training is not complete is silent when the last event of its last dump
---   (stg_dumps) is that much later than its own; silent for very long means that it was dumped no
---   more. Azure's step times are synthetic: its jobs have no rows. The clock of this machine is not
---   asked.
+-- Reads: stg_step_times, stg_milestones, stg_job_objects, stg_outcomes, stg_dumps, stg_last_event,
+--   thresholds
+-- Caveat: by the times between neighbouring steps of the job, against their median. A job whose
+--   training is not complete, and that no message after its last step, job object or webhook ends
+--   (or, an object, pauses), is silent when the last event of its last dump (stg_dumps) is that
+--   much later than its own; silent for very long means that it was dumped no more. Azure's step
+--   times are synthetic: its jobs have no rows. The clock of this machine is not asked.
 create or replace view stalls as
 with limits as (
     select
@@ -68,11 +69,34 @@ ends as (
     select
         job_id,
         max(created_at) as last_message_at,
-        bool_or(
-            outcome in ('succeeded', 'failed', 'cancelled', 'error', 'blocked')
-            or phase = 'finalising'
-        ) as is_ended
+        max(created_at) filter (
+            where
+                outcome in ('succeeded', 'failed', 'cancelled', 'error', 'blocked')
+                or phase = 'finalising'
+        ) as ended_at
     from stg_milestones
+    group by job_id
+),
+
+-- of a job that is over, or paused, without an event that says so
+ends_beside as (
+    select
+        job_id,
+        max(ended_at) as ended_at
+    from (
+        select
+            job_id,
+            coalesce(ended_at, 'infinity'::timestamptz) as ended_at
+        from stg_outcomes
+
+        union all
+
+        select
+            job_id,
+            'infinity'::timestamptz as ended_at
+        from stg_job_objects
+        where status in ('succeeded', 'failed', 'cancelled', 'pausing', 'paused')
+    )
     group by job_id
 ),
 
@@ -81,12 +105,13 @@ silences as (
         jobs.*,
         coalesce(dumps.ended_at, last_event.created_at) as last_event_at,
         ends.last_message_at,
-        ends.is_ended,
+        greatest(ends.ended_at, ends_beside.ended_at) as ended_at,
         unnest(jobs.long) as step
     from jobs
     cross join stg_last_event as last_event
     left join stg_dumps as dumps on jobs.job_id = dumps.job_id
     left join ends on jobs.job_id = ends.job_id
+    left join ends_beside on jobs.job_id = ends_beside.job_id
 ),
 
 stood as (
@@ -95,7 +120,9 @@ stood as (
         step.next_at is null as is_last,
         case
             when not is_last then step.seconds
-            when not coalesce(is_ended, false) and coalesce(step.order_step < planned, true)
+            when
+                coalesce(ended_at < step.created_at, true)
+                and coalesce(step.order_step < planned, true)
                 then epoch(last_event_at) - epoch(greatest(step.created_at, last_message_at))
         end as seconds
     from silences

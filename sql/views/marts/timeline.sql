@@ -42,11 +42,7 @@ with told as (
         case
             when lower(events.level) = 'error' or events.lifecycle = 'failed' then 'error'
             when events.lifecycle = 'moderation'
-                then case
-                    when try_cast(try(json_extract_string(events.data, '$.blocked')) as boolean)
-                        then 'error'
-                    else 'moderation'
-                end
+                then if(blocks(events.message, events.data), 'error', 'moderation')
             when lower(events.level) in ('warn', 'warning') then 'warning'
             when events.lifecycle = 'checkpoint' then 'checkpoint'
             when metrics_step is not null then 'metrics'

@@ -126,7 +126,7 @@ ruled as (
                     when jobs.status = 'failed' or jobs.errors > 0 then greatest(jobs.errors, 1)
                 end,
                 'step': curves.last_step,
-                'value': jobs.errors::double,
+                'value': greatest(jobs.errors, 1)::double,
                 'threshold': 0::double,
                 'unit': 'event',
                 'evidence': concat(

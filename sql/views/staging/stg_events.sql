@@ -8,6 +8,18 @@
 --   before the order of the dump does. Messages are told by their beginnings; an unknown one
 --   ranks with the steps, an unknown error just before the outcome.
 -- Source: OpenAI API reference, FineTuningJobEvent; messages as seen in public dumps.
+-- Whether a moderation check blocked its model: by its payload, else by its words; NULL where
+-- neither tells.
+create or replace macro blocks(message, data) as
+coalesce(
+    try_cast(try(json_extract_string(data, '$.blocked')) as boolean),
+    case regexp_extract(message, '\s(passed|failed|blocked)\b', 1)
+        when 'passed' then false
+        when 'failed' then true
+        when 'blocked' then true
+    end
+);
+
 create or replace view stg_events as
 with told as (
     select

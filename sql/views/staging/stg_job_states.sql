@@ -8,7 +8,7 @@
 --   when is the latest. Without any, an error or a blocking moderation check after which nothing
 --   goes on is a failure; else the job counts as being in the last phase that events or object
 --   tell, also when the dump merely stops there. Times, model and files are the object's where
---   there is one; the method is told here by the object alone. The times of Azure's steps are
+--   there is one. The times of Azure's steps are
 --   synthetic and used for no duration.
 create or replace view stg_job_states as
 with seen as (
@@ -19,6 +19,7 @@ with seen as (
         level,
         created_at,
         lifecycle,
+        order_step,
         synthetic_time
     from stg_events
 
@@ -38,6 +39,7 @@ counts as (
         max(epoch(created_at)) filter (where not synthetic_time)
         - min(epoch(created_at)) filter (where not synthetic_time) as seen_seconds,
         min(created_at) filter (where lifecycle = 'step' and not synthetic_time) as first_step_at,
+        min(order_step) filter (where lifecycle = 'step' and not synthetic_time) as first_step,
         max(created_at) filter (where lifecycle = 'step' and not synthetic_time) as last_step_at,
         count(*) filter (where lifecycle = 'step') as step_events
     from seen
@@ -51,6 +53,7 @@ milestones as (
         min(created_at) filter (where lifecycle = 'created') as created_at,
         min(created_at) filter (where lifecycle = 'training') as training_at,
         min(created_at) filter (where lifecycle = 'started') as started_at,
+        bool_or(phase in ('created', 'validating', 'queued')) as is_from_start,
         arg_max(phase, place) filter (where phase is not null) as last_phase,
         max(place) filter (where phase in ('created', 'validating', 'queued', 'running'))
             as begun_at,
@@ -63,13 +66,15 @@ milestones as (
             as told_message,
         max(place) filter (where outcome in ('error', 'blocked')) as broken_at,
         arg_max(message, place) filter (where outcome in ('error', 'blocked')) as broken_message,
-        arg_max(
-            coalesce(
+        coalesce(
+            arg_max(
                 nullif(regexp_extract(message, '(?:model created|Uploaded model): *(\S+)', 1), ''),
-                nullif(regexp_extract(message, 'snapshot (\S*[A-Za-z0-9])', 1), '')
-            ),
-            place
-        ) filter (where lifecycle in ('model', 'moderation')) as model_id,
+                place
+            ) filter (where lifecycle = 'model'),
+            -- the checks of its checkpoints come last
+            arg_max(nullif(regexp_extract(message, 'snapshot (\S*[A-Za-z0-9])', 1), ''), place)
+                filter (where lifecycle = 'moderation' and not contains(message, ':ckpt-step-'))
+        ) as model_id,
         arg_max(nullif(regexp_extract(message, 'training file: *([A-Za-z0-9_-]+)', 1), ''), place)
             as training_file,
         arg_max(nullif(regexp_extract(message, 'validation file: *([A-Za-z0-9_-]+)', 1), ''), place)
@@ -91,7 +96,6 @@ facts as (
             result_file),
         objects.* exclude (job_id, status, created_at, method, model_id, training_file,
             validation_file, result_file),
-        objects.method,
         coalesce(objects.created_at, milestones.created_at) as created_at,
         coalesce(milestones.errors, 0) as errors,
         coalesce(objects.model_id, milestones.model_id) as model_id,
@@ -181,7 +185,6 @@ select
             else 'openai'
         end
     ) as dialect,
-    method,
     case
         when end_status is not null then end_status
         when coalesce(status_rank, 0) > seen_rank then object_status
@@ -201,13 +204,19 @@ select
         )
     end as outcome_message,
     created_at,
-    coalesce(training_at, started_at, first_step_at) as started_at,
+    coalesce(
+        training_at,
+        started_at,
+        -- the newest page of events begins anywhere
+        case when is_from_start or first_step <= 1 then first_step_at end
+    ) as started_at,
     case
         when end_status is null then case when is_broken then broken_at.a end
         else coalesce(
             case when is_object_final and object_status = end_status then finished_at end,
             case when is_told and told_outcome = end_status then told_at.a end,
-            case when hook_status = end_status then hook_at end
+            case when hook_status = end_status then hook_at end,
+            case when is_broken and end_status = 'failed' then broken_at.a end
         )
     end as ended_at,
     seen_seconds,

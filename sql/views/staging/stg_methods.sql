@@ -1,11 +1,11 @@
--- By which method was each job trained, told from the keys of its metrics?
+-- By which method was each job trained, told by its object, else from the keys of its metrics?
 --
 -- Grain: job_id
--- Reads: stg_metrics, lake_events
--- Caveat: only jobs whose keys tell it have a row. A key of a reward means reinforcement, one that
---   names the chosen or rejected answer of a pair (`rewards/chosen`, `logps/rejected`) preference,
---   a loss or a token accuracy alone supervised. OpenAI's and Azure's preference jobs (DPO) send
---   the keys of supervised ones and cannot be told from them: they count as supervised.
+-- Reads: stg_metrics, lake_events, stg_job_objects
+-- Caveat: only jobs of which that is told have a row. A key of a reward means reinforcement, one
+--   that names the chosen or rejected answer of a pair (`rewards/chosen`, `logps/rejected`)
+--   preference, a loss or a token accuracy alone supervised. OpenAI's and Azure's preference jobs
+--   (DPO) send the keys of supervised ones and cannot be told from them: they count as supervised.
 -- Source: OpenAI API reference, FineTuningJobEvent; TRL, DPOTrainer, logged metrics.
 create or replace view stg_methods as
 with named as (
@@ -65,8 +65,9 @@ methods as (
 )
 
 select
-    job_id,
-    method
+    coalesce(objects.job_id, methods.job_id) as job_id,
+    coalesce(objects.method, methods.method) as method
 from methods
-where method is not null
+full join stg_job_objects as objects on methods.job_id = objects.job_id
+where coalesce(objects.method, methods.method) is not null
 ;

@@ -19,12 +19,11 @@ with milestones as (
         dialect,
         lifecycle,
         lower(level) = 'error' as is_level_error,
+        case when lifecycle = 'moderation' then blocks(message, data) else false end as is_blocked,
         case
             when lifecycle in ('succeeded', 'failed', 'cancelled') then lifecycle
             when is_level_error then 'error'
-            when lifecycle = 'moderation'
-                and try_cast(try(json_extract_string(data, '$.blocked')) as boolean)
-                then 'blocked'
+            when is_blocked and not contains(message, ':ckpt-step-') then 'blocked'
         end as outcome,
         coalesce(bool_or(lifecycle in ('waiting', 'training')) over later, false) as is_to_train
     from stg_events
@@ -38,8 +37,8 @@ with milestones as (
 )
 
 select
-    * exclude (is_to_train),
-    is_level_error or coalesce(outcome in ('failed', 'blocked'), false) as is_error,
+    * exclude (is_to_train, is_blocked),
+    is_level_error or lifecycle = 'failed' or coalesce(is_blocked, false) as is_error,
     case
         when lifecycle in ('created', 'validating', 'queued') then lifecycle
         when lifecycle = 'waiting' or (lifecycle = 'started' and is_to_train) then 'queued'

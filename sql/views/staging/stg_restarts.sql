@@ -5,7 +5,8 @@
 -- Caveat: jobs that never start over have no row. An attempt begins where, in order of time, the
 --   step falls, or where a metric is given again for a step that has it in this attempt. Events of
 --   one step that give different metrics (training and validation apart) are one attempt, and so
---   are a payload and a message that tell the same. attempt_at(places, ...) is the number of
+--   are a payload and a message that tell the same. What gives metrics of validation only begins
+--   nothing: it may come after later steps. attempt_at(places, ...) is the number of
 --   the attempt that an event belongs to.
 create or replace macro attempt_at(places, at_time, at_step, at_ordinal, at_event) as
 1 + coalesce(
@@ -45,6 +46,25 @@ with given as (
             | ((mean_unresponsive_rewards is not null)::bigint << 13)
         ) << (14 * from_message::bigint) as metrics_given
     from stg_metrics
+    where
+        coalesce(
+            train_loss,
+            train_mean_token_accuracy,
+            train_mean_reward,
+            reasoning_tokens_mean,
+            completion_tokens_mean,
+            mean_unresponsive_rewards
+        ) is not null
+        or coalesce(
+            valid_loss,
+            valid_mean_token_accuracy,
+            full_valid_loss,
+            full_valid_mean_token_accuracy,
+            valid_mean_reward,
+            full_valid_mean_reward,
+            full_valid_mean_parse_error,
+            valid_reasoning_tokens_mean
+        ) is null
 ),
 
 -- in the order of time as far as it tells steps apart: sorting by all of it is twice as slow
