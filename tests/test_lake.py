@@ -512,7 +512,7 @@ def test_segments_are_read_only(tmp_path: Path) -> None:
 def test_growth_and_store_are_apart(tmp_path: Path) -> None:
     """A store opened on nothing known sees no growth in a new file."""
     store = Store(tmp_path / "lake", create=True)
-    assert store.ledger.source_at(str(dump(tmp_path, 1))) is None
+    assert store.ledger.sources_at(str(dump(tmp_path, 1))) == []
     assert growth.held_streams(store, []) == {}
     store.ledger.close()
 

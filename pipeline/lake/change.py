@@ -81,8 +81,7 @@ class Change:
             con.execute("create or replace temp table leaving (job_id varchar)")
             con.executemany("insert into leaving values (?)", [(job,) for job in jobs])
             query = "from one_file anti join leaving using (job_id)"
-            self._commit.add(settle.rewrite(con, self._folder, "events", query))
-            self._commit.remove(file)
+            self._commit.exchange([file], settle.rewrite(con, self._folder, "events", query))
         self._rename_variants(con, jobs)
         lost = companions.rename(self._store, con, self._folder, self._commit, jobs)
         ledger.recount({s: {"companions": -n, "duplicates": n} for s, n in lost.items()})
@@ -97,10 +96,8 @@ class Change:
         con.register("names", pa.table({"old": list(jobs), "new": list(jobs.values())}))
         con.read_parquet([str(file) for file in files]).create_view("variants", replace=True)
         query = sql_text("lake/renamed_variants")
-        self._commit.add(settle.rewrite(con, self._folder, "variants", query))
+        self._commit.exchange(files, settle.rewrite(con, self._folder, "variants", query))
         con.unregister("names")
-        for file in files:
-            self._commit.remove(file)
 
     def _has_events(self, source: str, settled: settle.Settled) -> bool:
         """Whether the lake holds events of a source, now that some of its rows are lost."""
@@ -132,8 +129,7 @@ class Change:
             for file in jobs_files:
                 staged = settle.without_losers(con, self._folder, file, held=True)
                 if staged is None or staged.rows < settle.rows_in(file):
-                    self._commit.add(staged)
-                    self._commit.remove(file)
+                    self._commit.exchange([file], staged)
         return settled, fresh
 
     def _new_variants(

@@ -58,9 +58,7 @@ def compact(
             chosen = [store.folder(kind) / name for name in names]
             con.read_parquet([str(file) for file in chosen]).create_view("merging", replace=True)
             query = sql_text(_SORTED[kind]) if kind in _SORTED else "from merging"
-            commit.add(settle.rewrite(con, folder, kind, query))
-            for file in chosen:
-                commit.remove(file)
+            commit.exchange(chosen, settle.rewrite(con, folder, kind, query))
             merged += len(chosen)
         commit.finish(whole=everything)
     store.write_script()

@@ -145,9 +145,7 @@ def rename(
         settle.over(con, "kept", [staged.path] if staged else [], "companions")
         for source, _, count in con.execute(sql_text("lake/companion_losses")).fetchall():
             lost[source] += count
-        commit.add(staged)
-        for file in files:
-            commit.remove(file)
+        commit.exchange(files, staged)
     con.unregister("names")
     return lost
 

@@ -7,6 +7,7 @@ not come again.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sqlite3
@@ -37,29 +38,21 @@ def recognise_growth(store: Store, reading: Reading) -> None:
     The old content must be the new one's beginning. Of JSON lines without compression only the
     rest is read, and a last line that was cut off then; its reject goes.
     """
-    old = store.ledger.source_at(*_spellings(reading.stored_path))
-    if (
-        old is None
-        or not 0 < old["byte_count"] < reading.size
-        or (old["job_hint"] or "") != reading.hint
-        or reading.source.file is None
-    ):
+    earlier = [
+        old
+        for old in store.ledger.sources_at(*_spellings(reading.stored_path))
+        if 0 < old["byte_count"] < reading.size and (old["job_hint"] or "") == reading.hint
+    ]
+    if not earlier or reading.source.file is None:
         return
     try:
-        earlier = open_regular(reading.source.file)
+        with open_regular(reading.source.file) as file:
+            known = _longest_known(file, earlier)
     except OSError:  # gone meanwhile: reading it will tell
         return
-    digest, lines = xxhash.xxh3_128(), 0
-    with earlier as file:
-        left = old["byte_count"]
-        while left and (piece := file.read(min(left, _PIECE))):
-            digest.update(piece)
-            lines += piece.count(b"\n")
-            left -= len(piece)
-        open_line = not piece.endswith(b"\n")
-        ended = not open_line or file.read(1) in (b"\n", b"\r")
-    if digest.hexdigest() != old["content_hash"]:
+    if known is None:
         return
+    old, lines, open_line, ended = known
     reading.status = "grown"
     plain = (old["form"], old["compression"]) == ("lines", "none") and reading.form != "results"
     # Where a whole record went on, what it was is not what it is.
@@ -71,6 +64,32 @@ def recognise_growth(store: Store, reading: Reading) -> None:
     reading.source_id = old["source_id"]
     # Lines, not records: a page on a line is as many records as it has events.
     reading.first = lines + (ended and open_line)
+
+
+def _longest_known(
+    file: io.FileIO, earlier: Sequence[sqlite3.Row]
+) -> tuple[sqlite3.Row, int, bool, bool] | None:
+    """The longest source that a file begins with, and how its last line stands there.
+
+    Files of several folders may be called alike, and one may have been replaced by another.
+
+    Returns:
+        It, its lines, whether its last line was open, and whether that line ends there.
+    """
+    digest, lines, piece, known = xxhash.xxh3_128(), 0, b"", None
+    for old in sorted(earlier, key=lambda old: old["byte_count"]):
+        while left := old["byte_count"] - file.tell():
+            if not (more := file.read(min(left, _PIECE))):
+                break
+            piece = more
+            digest.update(piece)
+            lines += piece.count(b"\n")
+        if digest.hexdigest() == old["content_hash"]:
+            known = old, lines, not piece.endswith(b"\n")
+    if known is None:
+        return None
+    file.seek(known[0]["byte_count"])
+    return *known, not known[2] or file.read(1) in (b"\n", b"\r")
 
 
 def _spellings(path: str) -> set[str]:

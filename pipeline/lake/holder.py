@@ -39,11 +39,20 @@ class Holder:
         try:
             note: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
             here = note["host"] == socket.gethostname()
-            if here:
-                os.kill(int(note["pid"]), 0)
+            if here and not lives(int(note["pid"])):
+                return None
             place = "" if here else f" on {note['host']}"
             return f"process {note['pid']}{place} ({note['task']}, since {note['since']})"
-        except PermissionError:  # it lives, under another user
-            return f"process {note['pid']} ({note['task']}, since {note['since']})"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
+
+
+def lives(process: int) -> bool:
+    """Whether a process of this machine is there."""
+    try:
+        os.kill(process, 0)
+    except PermissionError:  # it lives, under another user
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True

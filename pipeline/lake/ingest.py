@@ -93,7 +93,7 @@ def ingest(
             if homeless:
                 housing = Intake(folder, max_record_bytes)
                 named = intake.result_files()
-                withdrawn |= _house(store, folder, homeless, named, housing, max_record_bytes)
+                withdrawn |= _house(store, folder, homeless, named, housing, seen, max_record_bytes)
                 taken.add(housing.finish())
             return readings, without_sources(folder, taken, withdrawn) if withdrawn else taken
         except BaseException:
@@ -175,6 +175,7 @@ def _house(
     homeless: list[Reading],
     named: Mapping[str, set[str]],
     intake: Intake,
+    seen: set[str],
     max_record_bytes: int,
 ) -> set[str]:
     """Take in result files whose jobs only job objects can tell: these have been read now.
@@ -185,13 +186,13 @@ def _house(
         homeless: result files.
         named: result file -> jobs, as the objects read with them tell.
         intake: takes them in.
+        seen: sources that are taken in already.
         max_record_bytes: as of `Intake`.
 
     Returns:
         Sources that were staged and turned out to be no whole files.
     """
     held = result_files(store, folder)
-    seen: set[str] = set()
     withdrawn: set[str] = set()
     for reading in homeless:
         parts = Path(reading.stored_path).parts[-2:]

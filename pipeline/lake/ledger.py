@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from pipeline.contract import LAKE_VERSION, READER_VERSION, UNATTRIBUTED_PREFIX
@@ -19,6 +20,8 @@ from pipeline.sqlfiles import sql_text
 
 _COUNTS = ("records", "events", "companions", "duplicates", "rejects", "ignored")
 _WAIT_SECONDS = 3600
+_MAKING_SECONDS = 60
+"""How long another process may take to make a lake."""
 _NONE_HERE = "{}: no lake here: make one with `tunelog ingest`"
 
 
@@ -48,7 +51,7 @@ class Ledger(Questions):
             self._db.row_factory = sqlite3.Row
             self._db.execute("pragma foreign_keys = on")
             if writable:
-                self._db.execute("pragma journal_mode = wal")
+                self._write_ahead()
                 self._db.execute("pragma synchronous = full")
             if not self._has_schema():
                 self._refuse_lost()
@@ -60,6 +63,18 @@ class Ledger(Questions):
             raise LakeError(
                 f"{path}: {error}: is this a tunelog lake, readable and whole?"
             ) from error
+
+    def _write_ahead(self) -> None:
+        """Let readers go on beside a writer. To change the mode waits for nobody by itself."""
+        until = monotonic() + _MAKING_SECONDS
+        while True:
+            try:
+                self._db.execute("pragma journal_mode = wal")
+                return
+            except sqlite3.OperationalError as error:  # another process makes this lake, too
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > until:
+                    raise
+                sleep(0.01)
 
     def _refuse_lost(self) -> None:
         if is_lost(self._path.parent):

@@ -147,9 +147,8 @@ def replay(
                     }
                 ),
             )
-            commit.add(settle.rewrite(con, folder, "rejects", sql_text("lake/still_rejected")))
-            for file in files:
-                commit.remove(file)
+            left = settle.rewrite(con, folder, "rejects", sql_text("lake/still_rejected"))
+            commit.exchange(files, left)
             store.ledger.recount(counts)
             named = [r for r in rows if r["job_id"] != r["stream_id"]]
             pending = [r for r in rows if r["job_id"] == r["stream_id"]]

@@ -81,6 +81,7 @@ def name_streams(
     for earlier, job in ties:
         if earlier in without_name:
             links.join(earlier, job)
+    goes_on = dict(ties)
     alone: list[list[str]] = []
     for members in links.groups():
         known = [m for m in members if m not in without_name]
@@ -90,8 +91,12 @@ def name_streams(
         elif len(known) == 1:
             _call(names, nameless, known[0], old)
             names.shared.update(nameless)
-        else:  # several jobs share the id: no evidence at all
-            alone.extend([m] for m in nameless if m not in old)
+        else:  # several jobs share the id: no evidence at all, but that a stream goes on
+            for member in set(nameless) - old:
+                if goes_on.get(member) in old:
+                    _call(names, [member], goes_on[member], old)
+                else:
+                    alone.append([member])
     for nameless, first in zip(alone, _first_events(con, alone), strict=True):
         prefix = UNATTRIBUTED_PREFIX if mixed.isdisjoint(nameless) else MIXED_PREFIX
         _call(names, nameless, prefix + _digest(first), old)

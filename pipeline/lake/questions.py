@@ -93,12 +93,12 @@ class Questions:
             (content_hash, hint, READER_VERSION),
         ).fetchone()
 
-    def source_at(self, *paths: str) -> sqlite3.Row | None:
-        """The latest source read from a path; several are spellings of one."""
+    def sources_at(self, *paths: str) -> list[sqlite3.Row]:
+        """The sources read from a path, the earliest first; several are spellings of one."""
         places = ", ".join("?" * len(paths))
         return self._db.execute(
-            f"select * from sources where path in ({places}) order by commit_id desc limit 1", paths
-        ).fetchone()
+            f"select * from sources where path in ({places}) order by commit_id", paths
+        ).fetchall()
 
     def source(self, source_id: str) -> sqlite3.Row | None:
         """One source."""

@@ -20,6 +20,8 @@ from xxhash import xxh3_64_hexdigest
 from pipeline import views
 from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.errors import LakeError
+from pipeline.lake.damage import damage
+from pipeline.lake.holder import lives
 from pipeline.lake.ledger import Ledger, now
 from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
 from pipeline.lake.upgrade import upgrade
@@ -30,6 +32,7 @@ _SNAPSHOTS = ("sources", "streams", "commits")
 _KEPT = timedelta(hours=24)
 """How long a file stays after it was replaced: readers may have it open."""
 _UNFIT = re.compile(r"[*?\[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_WORKSPACE = re.compile(r"([0-9]+)-[0-9a-f]{8}")
 _SCRIPT_END = "-- whole, as of commit "
 
 
@@ -185,7 +188,8 @@ class Store:
             named = self.ledger.named_segments() | {self.empty(kind).name for kind in TABLES}
             lying = [path for name in _FOLDERS for path in (self.path / name).iterdir()]
             for path in lying:
-                if path.name in named:
+                worker = _WORKSPACE.fullmatch(path.name)
+                if path.name in named or (worker and lives(int(worker[1]))):
                     continue
                 with suppress(FileNotFoundError):  # another process has given it its name
                     if datetime.fromtimestamp(path.stat().st_mtime, tz=moment.tzinfo) < moment:
@@ -217,16 +221,23 @@ class Commit:
         self._touched.add(folder)
         self.ledger.add_segment(name, staged, size, self.id)
 
-    def remove(self, path: Path) -> None:
-        """Take a live file out."""
-        self.ledger.remove_segment(path.name)
+    def exchange(self, old: Sequence[Path], new: Staged | None) -> None:
+        """Put a staged file, or none, in place of live ones.
+
+        Raises:
+            LakeError: one of these is damaged: its rows would be taken for sound ones from now on.
+        """
+        if error := damage(path for path in old if path.parent.name in DATA_TABLES):
+            raise error
+        for path in old:  # first: what is put in their place may be equal to one of them
+            self.ledger.remove_segment(path.name)
+        self.add(new)
 
     def replace(self, path: Path, kind: str, table: pa.Table) -> None:
         """Put the rows that are left in place of a live file."""
         writer = SegmentWriter(self._folder, kind)
         writer.write(table.cast(TABLES[kind]))
-        self.add(writer.finish())
-        self.remove(path)
+        self.exchange([path], writer.finish())
 
     def finish(self, *, whole: bool = False) -> None:
         """Complete the counts, write the ledger's snapshots, make the names durable.
@@ -241,9 +252,8 @@ class Commit:
         self.ledger.end_commit(self.id, self.last_event_at)
         for table in _SNAPSHOTS:
             anew = whole or table in self.ledger.rewritten
-            for part in self._store.live(table) if anew else ():
-                self.remove(part)
-            self.add(self._snapshot(table, None if anew else self.id))
+            old = self._store.live(table) if anew else []
+            self.exchange(old, self._snapshot(table, None if anew else self.id))
         for folder in self._touched:
             sync_folder(folder)
 

@@ -241,7 +241,7 @@ class _Verifier:
         strays = self._unnamed()
         if strays and self._store.writable:
             # A commit publishes its files before it names them: ask again when none is under way.
-            with self._store.ledger.writing(self._waiting):
+            with self._store.ledger.writing(self._waiting, task="verify"):
                 strays = self._unnamed()
         for path in strays:
             if path.is_file() and path.suffix == ".parquet" and hash_of(path) == path.stem:
