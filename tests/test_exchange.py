@@ -121,6 +121,19 @@ def test_a_log_that_goes_on_is_one_job(tmp_path: Path) -> None:
         assert dict(lake.sql("select job_id, events from jobs").rows()) == jobs
 
 
+def test_a_log_goes_on_under_the_job_that_it_has(tmp_path: Path) -> None:
+    """It was told by ids that one job had; that another has them since takes nothing apart."""
+    steps = [an_event(n) for n in range(1, 9)]
+    log = tmp_path / "log.jsonl"
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([lines(tmp_path / "one.jsonl", *steps[:4])], job_id=A)
+        lake.ingest([lines(log, *steps[:5])])
+        lake.ingest([lines(tmp_path / "all.jsonl", *steps)], job_id=B)
+        lake.ingest([lines(log, *steps)])
+        assert dict(lake.sql("select job_id, events from jobs").rows()) == {A: 8, B: 8}
+        assert lake.verify().findings == []
+
+
 def test_many_make_one_lake(tmp_path: Path) -> None:
     """Who makes a lake while another does waits for it."""
     failed: list[BaseException] = []

@@ -93,7 +93,7 @@ def name_streams(
             names.shared.update(nameless)
         else:  # several jobs share the id: no evidence at all, but that a stream goes on
             for member in set(nameless) - old:
-                if goes_on.get(member) in old:
+                if member in goes_on:
                     _call(names, [member], goes_on[member], old)
                 else:
                     alone.append([member])
