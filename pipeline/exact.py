@@ -40,8 +40,6 @@ JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
 
 CONTENT_ID = "hash-"
 """How the ids of events begin that have none of their own."""
-CREATION = re.compile(r"Created fine-tun(?:ing job|e): (\S+)")
-"""The creation message, which names the job."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _MEMBER = re.compile(r'\s*,?\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*')

@@ -114,6 +114,40 @@ def test_beginnings_of_ids_are_told(lake: Path, capsys: pytest.CaptureFixture[st
     )
 
 
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["show", "jobs", "--job", ""], "'': no id of a job"),
+        (["check", "--job", ""], "'': no id of a job"),
+        (["assign", "", JOB], "'': no such source"),
+        (["timeline", JOB, "--around", "9" * 44], "is not in the range"),
+        (["export", "--timeout", "9"], "--timeout is for views"),
+        (["show", "jobs", "--where", "status ="], "--where 'status =': syntax error"),
+        (["show", "jobs", "--where", "stat = 1"], "--where 'stat = 1': Referenced column \"stat\""),
+        (["sql", "select '\udcff'"], "not UTF-8: give it in UTF-8"),
+        (["watch", "--every", "9999h"], "is longer than a week"),
+        (["archive", "--timeout", "nan"], "nan is no number to count with"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(
+    lake: Path, capsys: pytest.CaptureFixture[str], args: list[str], says: str
+) -> None:
+    """One line says which value of which option it is."""
+    line = told(capsys, lake, *args, code=ExitCode.USAGE)
+    assert says in line and line.count("\n") == 1
+
+
+def test_a_lake_without_a_name_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """A variable that is not set makes no lake in the folder where one is."""
+    assert run(["ingest", "dumps", "--lake", ""]) == ExitCode.USAGE
+    assert "'' is no folder: name one" in capsys.readouterr().err
+
+
+def test_steps_beyond_all_are_all(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A range may end beyond the greatest step that there can be."""
+    told(capsys, lake, "curve", OTHER, "--steps", f"1:{'9' * 30}")
+
+
 def test_no_parameter_of_a_query_is_passed_over(
     lake: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

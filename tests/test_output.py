@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -73,6 +74,32 @@ def test_json_values(tmp_path: Path) -> None:
     assert json.loads(written(table, "json", tmp_path)) == expected
     lines = written(table, "jsonl", tmp_path).splitlines()
     assert [json.loads(line) for line in lines] == expected
+
+
+def test_times_of_any_year_are_told() -> None:
+    """Beyond what Python's calendar has, before Christ, and without end, as the engine has them."""
+    far = [
+        "200000-02-29 01:02:03", "0044-03-15 (BC) 12:30:00.25", "9999-12-31 23:59:59.5",
+        "infinity", "-infinity",
+    ]  # fmt: skip
+    query = "select unnest($1::varchar[])::timestamptz as at"
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    found = con.sql(query, params=[far])
+    assert exact(found.to_arrow_table()["at"].combine_chunks()) == [
+        "200000-02-29T01:02:03Z", "-0043-03-15T12:30:00.25Z", "9999-12-31T23:59:59.5Z",
+        "infinity", "-infinity",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value", ["1::union(a int)", "['20000-01-01'::timestamptz]", "{'a': '20000-01-01'::date}"]
+)
+def test_what_cannot_be_written_is_told(tmp_path: Path, value: str) -> None:
+    """One line says so, and what to do, where another format may well take it."""
+    table = duckdb.connect().sql(f"select {value} as it").to_arrow_table()
+    with pytest.raises(UsageError, match=r"^sql: .*: cast (it|the column) to varchar$"):
+        write_rows(table.to_reader(), "table", str(tmp_path / "out.txt"))
 
 
 def test_times_are_told_in_utc() -> None:

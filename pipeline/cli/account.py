@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.cli.options import Finite
 from pipeline.errors import DataError, LakeError, TunelogError, UsageError
 from pipeline.interrupts import is_interrupt
 
@@ -23,7 +24,7 @@ def account_options(command: F) -> F:
     """Add the options that say whom to ask, and how patiently."""
     for option in (
         click.option(
-            "--timeout", type=click.FloatRange(min=0.1), default=60, show_default=True,
+            "--timeout", type=Finite(min=0.1, max=86_400), default=60.0, show_default=True,
             metavar="SECONDS", help="How long to wait for an answer.",
         ),
         click.option(
@@ -95,8 +96,8 @@ def guarded(account: Account) -> Iterator[None]:
         if is_interrupt(error):
             raise
         click.echo(account.redactor.text(traceback.format_exc()), err=True)
-        name = type(error).__name__
-        raise LakeError(f"tunelog archive: {name}: please report this as a bug") from None
+        command, name = click.get_current_context().command_path, type(error).__name__
+        raise LakeError(f"{command}: {name}: please report this as a bug") from None
 
 
 def refusal(failure: Failure) -> TunelogError:

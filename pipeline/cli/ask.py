@@ -24,7 +24,7 @@ from pipeline.cli.options import (
 )
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
-from pipeline.errors import UsageError
+from pipeline.errors import QueryError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -169,7 +169,14 @@ def show(
     lake = open_existing(lake_dir)
     params = {name: whole_job(lake, job) for name, job in params.items()}
     focus = () if _ASKS_MORE.search(where or "") else focus_of(view, params)
-    ask(lake, query, params, memory, timeout, format, output, jobs=focus)
+    try:
+        ask(lake, query, params, memory, timeout, format, output, jobs=focus)
+    except QueryError as error:
+        if where is None:
+            raise
+        told = re.sub(r"^sql(: line \d+, column \d+)?: ", "", str(error))
+        told = told.replace("write one SELECT", "write a condition")
+        raise QueryError(f"--where {where!r}: {told}") from None
 
 
 def focus_of(view: str, params: Mapping[str, str]) -> Collection[str]:
@@ -246,6 +253,7 @@ def ask(
     from pipeline.query import stream
     from pipeline.views import named
 
+    query.encode()  # what is no UTF-8 is told as it is of any argument
     script, files = lake.snapshot(named(query), jobs=jobs)
     given = params or None
     with stream(script, files, query, params=given, memory=memory, timeout=timeout) as answer:

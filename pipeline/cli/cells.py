@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -16,9 +17,16 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from pipeline.cli.terminal import inert, inert_json
+from pipeline.errors import UsageError
 from pipeline.figures import duration, significant
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_TURN = 146_097 * 86_400
+"""Four hundred years of the calendar [s]."""
+_FIRST, _END = -62_135_596_800, 253_402_300_800
+"""The years 1 to 9999 [s since 1970]."""
+_INFINITE = 2**63 - 1
 _DURATION = re.compile(r"(^|_)(seconds|duration|elapsed)$")
 
 
@@ -40,6 +48,16 @@ def exact(array: pa.Array) -> list[str | None]:
     they are in UTF-8; else ``\xaa`` stands for those that are none, and ``\x5c`` for a backslash.
     """
     array = _storage(array)
+    try:
+        return _exact(array)
+    except (OverflowError, ValueError, pa.ArrowException):
+        kind = re.sub(r"<.*", "", str(array.type))
+        raise UsageError(
+            f"sql: a {kind} holds a value that cannot be written: cast it to varchar"
+        ) from None
+
+
+def _exact(array: pa.Array) -> list[str | None]:
     kind = array.type
     if _is_string(kind):
         return list(array.to_pylist())
@@ -125,11 +143,30 @@ def _iso_times(array: pa.Array) -> pa.Array:
 
     kind = array.type
     zone = "Z" if kind.tz else ""
+    per_second = _PER_SECOND[kind.unit]
+    numbers = array.cast(pa.int64())
+    ends = pc.min_max(numbers)
+    if any(
+        end is not None and not _FIRST <= end // per_second < _END for end in ends.as_py().values()
+    ):
+        return pa.array([_far_time(v, per_second, zone) for v in numbers.to_pylist()], pa.string())
     if kind.tz:
         array = pc.cast(array, pa.timestamp(kind.unit, "UTC"))
     texts = pc.strftime(array, format="%Y-%m-%dT%H:%M:%S")
     texts = pc.replace_substring_regex(texts, r"(\.\d*?)0+$", r"\1")
     return pc.replace_substring_regex(texts, r"\.?$", zone)
+
+
+def _far_time(value: int | None, per_second: int, zone: str) -> str | None:
+    """A time as text, in any year; the calendar repeats itself after 400 of them."""
+    if value is None or abs(value) == _INFINITE:
+        return None if value is None else "infinity" if value > 0 else "-infinity"
+    seconds, rest = divmod(value, per_second)
+    turns, within = divmod(seconds, _TURN)
+    moment = datetime(1970, 1, 1) + timedelta(seconds=within)
+    part = f".{rest:0{len(str(per_second)) - 1}}".rstrip("0").rstrip(".") if rest else ""
+    year = moment.year + 400 * turns
+    return f"{'-' * (year < 0)}{abs(year):04}{moment:-%m-%dT%H:%M:%S}{part}{zone}"
 
 
 def _iso_interval(value: Any) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 80, 24
 """Size of the picture where there is no terminal [column, row]."""
 
+_FAR = 2**63 - 1
+"""The greatest step that an event can have."""
+
 _GLYPHS = "⣿┤•◆▲"
 
 
@@ -32,7 +35,7 @@ class Steps(click.ParamType[tuple[int, int]]):
         """The first and the last step."""
         begin, colon, end = str(value).partition(":")
         try:
-            first, last = int(begin or 0), int(end or 2**62)
+            first, last = (max(-_FAR, min(int(it), _FAR)) for it in (begin or 0, end or _FAR))
         except ValueError:
             first, last = 1, 0
         if not colon or first > last:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 from pipeline.cli.ask import ask, focus_of, limits, view_query
 from pipeline.cli.options import (
@@ -16,6 +17,7 @@ from pipeline.cli.options import (
 )
 from pipeline.cli.output import destination
 from pipeline.cli.terminal import inert_json
+from pipeline.errors import UsageError
 
 
 @click.command()
@@ -49,6 +51,11 @@ def export(
       tunelog export loss_curves -o curves.parquet
       tunelog export jobs --format csv
     """
+    context = click.get_current_context()
+    for name in ("memory", "timeout"):
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and view is None and format == "jsonl":
+            raise UsageError(f"--{name} is for views: leave it out, or name a view")
     if view is not None or format != "jsonl":
         view = known_view(view or "events")
         query, params = view_query(view, jobs=jobs)

@@ -161,7 +161,9 @@ class Feeder:
                 waiting = waiting_note(self._lake_dir)
                 found = ingested(lake, left, progress=progress, waiting=waiting)
             self._fed.add(Fed.of(found))
-        see = " or ".join(f"`tunelog {it} --lake {self._lake_dir}`" for it in ("summary", "report"))
+        see = " or ".join(
+            f"`tunelog {it} --lake {quote(self._lake_dir)}`" for it in ("summary", "report")
+        )
         note(f"{self._lake_dir}: {self._fed.events:,} new events; see {see}")
         return self._fed.verdict(self._lake_dir)
 

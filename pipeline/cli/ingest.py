@@ -119,10 +119,14 @@ def _verdict(report: IngestReport, lake_dir: str, allowed: int, *, seen: bool) -
         note(f"{lake_dir}: {of}" + (f", the first: {first}" if not seen else ""))
         code = ExitCode.DATA
     if report.reject_count > allowed:
+        rest = (
+            " the events are in the lake;"
+            if any(s.events or s.duplicates for s in report.sources)
+            else ""
+        )
         note(
-            f"{lake_dir}: {count(report.reject_count, 'reject')}, with {allowed:,} allowed:"
-            f" the events are in the lake; see `tunelog rejects --lake {quote(lake_dir)}`,"
-            " or raise --allow-rejects"
+            f"{lake_dir}: {count(report.reject_count, 'reject')}, with {allowed:,} allowed:{rest}"
+            f" see `tunelog rejects --lake {quote(lake_dir)}`, or raise --allow-rejects"
         )
         code = ExitCode.DATA
     nameless = {j for s in report.sources for j in s.jobs if j.startswith(UNATTRIBUTED_PREFIX)}

@@ -96,7 +96,7 @@ def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
       tunelog assign dumps/page-3.json ftjob-abc123
     """
     moved = open_existing(lake_dir).assign(source, job, force=force, waiting=waiting_note(lake_dir))
-    what = f"{count(moved, 'event')} moved" if moved else "no events to move: they belong"
+    what = f"{count(moved, 'event')} moved" if moved else "no events to move: it belongs"
     note(f"{source}: {what} to {job}")
 
 

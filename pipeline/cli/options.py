@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -25,6 +26,12 @@ _UNITS = {"": 0, "k": 10, "m": 20, "g": 30}
 
 def lake_option(command: F) -> F:
     """Add ``--lake DIR``."""
+
+    def named(ctx: click.Context, param: click.Parameter, value: str) -> str:
+        if not value:  # as of a variable that is not set
+            raise click.BadParameter("'' is no folder: name one.", ctx, param)
+        return value
+
     return click.option(
         "--lake",
         "lake_dir",
@@ -32,6 +39,7 @@ def lake_option(command: F) -> F:
         envvar="TUNELOG_LAKE",
         default="lake",
         show_default=True,
+        callback=named,
         help="Folder of the lake [env: TUNELOG_LAKE].",
     )(command)
 
@@ -146,9 +154,9 @@ def open_existing(directory: str) -> Lake:
     from pipeline.lake.ledger import is_lost
 
     if not (Path(directory) / "ledger.db").is_file() and not is_lost(Path(directory)):
+        make = f"tunelog ingest PATH --lake {quote(directory)}"
         raise UsageError(
-            f"{directory}: no lake here: make one with `tunelog ingest PATH --lake {directory}`,"
-            " or name another with --lake"
+            f"{directory}: no lake here: make one with `{make}`, or name another with --lake"
         )
     from pipeline import open_lake
 
@@ -172,6 +180,8 @@ def whole_job(lake: Lake, job: str) -> str:
     """
     from pipeline.charts.read import whole_job_id
 
+    if not job:  # as of a variable that is not set; every id begins so
+        raise UsageError("'': no id of a job: see `tunelog show jobs`")
     if lake.has_events_of(job):
         return job
     with lake.connect([]) as con:

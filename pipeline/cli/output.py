@@ -244,9 +244,14 @@ def _tell_hidden(names: list[str]) -> None:
 
 
 def _parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[bytes]) -> None:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+    try:
+        writer = pq.ParquetWriter(out, schema, compression="zstd")
+    except pa.ArrowNotImplementedError as error:
+        raise UsageError(f"sql: {error}: cast the column to varchar") from None
+    with writer:
         for batch in batches:
             writer.write_batch(batch)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from textwrap import wrap
 from typing import IO
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ import pyarrow as pa
 from pipeline.cli import markdown
 from pipeline.cli.cells import is_numeric, is_text, readable
 from pipeline.cli.terminal import inert
+from pipeline.errors import UsageError
 
 SAMPLE_ROWS = 1000
 """Rows that decide the column widths; those after them are printed as they stream in."""
@@ -27,6 +29,9 @@ WIDEST_HEAD = 32
 
 TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank", "ordinal")
 """Columns that trace or order rows rather than tell a person something."""
+
+JOBS = ("job_id", "job_a", "job_b")
+"""Columns that name a job, all of whose rows may be of one."""
 
 TELLING = ("message", "example", "detail", "evidence")
 """Columns that a person came for."""
@@ -71,7 +76,7 @@ class Column:
     def one_job(self) -> bool:
         """Whether all rows are of one job, so that the column can be told in a word."""
         several = len(self.cells) > 1 and not self.is_sample
-        return self.name == "job_id" and several and len(set(self.cells)) == 1
+        return self.name in JOBS and several and len(set(self.cells)) == 1
 
 
 def width_of(text: str) -> int:
@@ -167,7 +172,10 @@ def write_table(
     Returns:
         The names of the columns that did not fit, with their value where it is one for all.
     """
-    sample = [pa.RecordBatch.from_pylist([], schema)]
+    try:
+        sample = [pa.RecordBatch.from_pylist([], schema)]
+    except pa.ArrowNotImplementedError as error:
+        raise UsageError(f"sql: no table of {error}: cast the column to varchar") from None
     while sum(b.num_rows for b in sample) < SAMPLE_ROWS and (b := next(batches, None)) is not None:
         sample.append(b)
     more = next(batches, None)
@@ -185,14 +193,21 @@ def write_table(
 
 
 def _record(columns: Sequence[Column], width: int) -> Iterator[str]:
-    from rich.cells import chop_cells
-
     indent = max(width_of(c.name) for c in columns) + _GAP
     for column in columns:
         name = column.name
-        for piece in chop_cells(column.cells[0], max(width - indent, 20)) or [""]:
+        for piece in _wrapped(column.cells[0], max(width - indent, 20)) or [""]:
             yield f"{name:<{indent}}{piece}".rstrip()
             name = ""
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """A text in lines, between words where it has any."""
+    if text.isascii():
+        return wrap(text, width, break_on_hyphens=False, drop_whitespace=False)
+    from rich.cells import chop_cells
+
+    return chop_cells(text, width)
 
 
 def write_markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[str]) -> None:

@@ -16,6 +16,9 @@ _METRICS = (
     "train_mean_reward", "valid_mean_reward", "full_valid_mean_reward",
 )  # fmt: skip
 
+_FAR = 2**62 - 1
+"""Steps that far apart can still be added up."""
+
 _ALL = "from timeline where job_id = $1 order by place"
 _NEAR = "from timeline where job_id = $1 and step between $2 and $3 order by place"
 _STEPS = "select min(step), max(step) from timeline where job_id = $1"
@@ -23,11 +26,16 @@ _STEPS = "select min(step), max(step) from timeline where job_id = $1"
 
 @click.command()
 @click.argument("job")
-@click.option("--around", metavar="STEP", type=int, help="Only what was logged near this step.")
+@click.option(
+    "--around",
+    metavar="STEP",
+    type=click.IntRange(-_FAR, _FAR),
+    help="Only what was logged near this step.",
+)
 @click.option(
     "--window",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, _FAR),
     default=10,
     show_default=True,
     help="How many steps to either side.",

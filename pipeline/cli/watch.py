@@ -14,7 +14,7 @@ import click
 
 from pipeline.cli.account import account_options, connected, guarded, refusal
 from pipeline.cli.feeding import ingest_verdict, ingested
-from pipeline.cli.options import lake_option
+from pipeline.cli.options import lake_option, waiting_note
 from pipeline.cli.terminal import inert, inert_json, note
 from pipeline.errors import DataError, ExitCode
 
@@ -27,6 +27,9 @@ _GOOD = "succeeded"
 
 LEAST_SECONDS = 1.0
 """From one look to the next, so that no server is asked without a pause."""
+
+MOST_SECONDS = 604_800.0
+"""Longer than events that matter stay unseen: a slip of the keyboard."""
 
 
 class Duration(click.ParamType[float]):
@@ -43,6 +46,8 @@ class Duration(click.ParamType[float]):
             self.fail(f"{value!r} is no time span: write it as 15s, 2m or 1h.", param, ctx)
         if (span := float(match[1]) * _UNITS[match[2].lower()]) < LEAST_SECONDS:
             self.fail(f"{value!r} leaves the server no pause: give 1s or more.", param, ctx)
+        if span > MOST_SECONDS:
+            self.fail(f"{value!r} is longer than a week: give less.", param, ctx)
         return span
 
 
@@ -121,7 +126,7 @@ def watch(
                 taken = max(taken, _take_in(lake_dir, files, changed, watcher))
                 judged.update(changed)
             if watcher.over:
-                return max(taken, _ended(watcher, lake_dir))
+                return max(taken, _ended(watcher, lake_dir, folder))
             time.sleep(max(0.0, every - (time.monotonic() - begun)))
 
 
@@ -157,7 +162,8 @@ def _take_in(lake_dir: str, files: list[Path], jobs: list[str], watcher: Watcher
     from pipeline import open_lake
 
     with open_lake(lake_dir) as lake:
-        code = ingest_verdict(ingested(lake, files), lake_dir)
+        waiting = waiting_note(lake_dir)
+        code = ingest_verdict(ingested(lake, files, waiting=waiting), lake_dir)
         for job in jobs:
             now = _tripped(lake, job)
             before = watcher.tripped(job)
@@ -180,7 +186,7 @@ def _tripped(lake: Lake, job: str) -> dict[str, str]:
     return {row["rule"]: row["evidence"] for row in rows if row["verdict"] == "tripped"}
 
 
-def _ended(watcher: Watcher, lake_dir: str) -> ExitCode:
+def _ended(watcher: Watcher, lake_dir: str, archive: Path) -> ExitCode:
     outcomes = watcher.outcomes
     if not outcomes:
         note("no job runs: name one with --job, or see `tunelog archive`")
@@ -192,6 +198,7 @@ def _ended(watcher: Watcher, lake_dir: str) -> ExitCode:
         where = f"--job {quote(job)} --lake {quote(lake_dir)}"
         note(f"{job}: {status}; see `tunelog show loss_curves {where}`")
     for job in watcher.lacking:
-        note(f"{job}: not all of it could be had: run `tunelog archive --out` on its archive later")
+        again = f"`tunelog archive --out {quote(str(archive))}`"
+        note(f"{job}: not all of it could be had: run {again} later")
     good = all(status == _GOOD for status in outcomes.values()) and not watcher.lacking
     return ExitCode.OK if good else ExitCode.DATA

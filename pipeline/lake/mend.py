@@ -81,14 +81,17 @@ def assign(
 
 def _source_id(store: Store, named: str) -> str:
     """The id of the one source of this id or path: as given, else as the same file's other path."""
-    for name in (named, os.path.relpath(named), str(Path(named).absolute())):
+    paths = (os.path.relpath(named), str(Path(named).absolute())) if named else ()
+    for name in (named, *paths):
         found = store.ledger.find_sources(shown(name))
         if len(found) == 1:
             return str(found[0]["source_id"])
         if found:
             break
     what = "no such source" if not found else f"{len(found)} sources are called so"
-    raise UsageError(f"{named}: {what}: `tunelog show sources` lists their ids and paths")
+    raise UsageError(
+        f"{named or repr(named)}: {what}: `tunelog show sources` lists their ids and paths"
+    )
 
 
 def _move(store: Store, folder: Path, commit: Commit, old: set[str], job: str) -> int:

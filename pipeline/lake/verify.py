@@ -256,6 +256,7 @@ class _Verifier:
         return sorted(
             path
             for folder in (*DATA_TABLES, "ledger")
+            if (self._store.path / folder).is_dir()  # copies often lack those that were empty
             for path in (self._store.path / folder).iterdir()
             if (folder, path.name) not in named
             and path not in [self._store.empty(kind) for kind in TABLES]

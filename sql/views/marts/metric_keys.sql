@@ -53,7 +53,7 @@ group by metric
 comment on view metric_keys is
     'Which metric keys were ever seen, how often, in how many jobs, and since when?';
 comment on column metric_keys.metric is
-    'name of the metric, or path of the number in the payload [text]';
+    'name of the metric, or path of the number in the payload; in a part ~1 is a slash [text]';
 comment on column metric_keys.type is
     'number; mixed where some values were no number; other where none was [text]';
 comment on column metric_keys.known is
