@@ -81,7 +81,7 @@ def quantile(values: list[float], share: float) -> float:
 def above(usual: float | None, start: float | None, noise: float | None, level: float) -> float:
     """The loss above which a point is a spike."""
     assert usual is not None and start is not None
-    limits = [usual + 0.3 * abs(start)]
+    limits = [usual + max(0.3 * abs(start), 0.02)]
     if noise is not None:
         limits.append(usual + 7 * noise * max(abs(usual), level))
     if abs(usual) < 0.05 * abs(start):
@@ -108,7 +108,7 @@ def divergences(events: list[Event]) -> list[Row]:
     for job, told in curves.items():
         if points := told["train_loss"]:
             noise = usual_noise([point["value"] for point in points])
-            for steps, worst, limit in runs(points, max(1, 2 * noise), 0):
+            for steps, worst, limit in runs(points, max(1, 2 * noise), 0.02):
                 rows.append(finding(job, "rising", "train_loss", steps, worst, limit))
         elif points := told["train_mean_reward"]:
             lost = [{**point, **{k: -point[k] for k in ("value", "smoothed")}} for point in points]

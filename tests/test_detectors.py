@@ -214,6 +214,17 @@ def test_tiny_losses_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
     assert alarms(con, events) == set()
 
 
+def test_losses_told_as_zero_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
+    """Where messages round all losses to 0.00, a last digit now and then is neither."""
+    losses = [0.0] * 40 + [0.01, 0.02] * 20
+    told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
+    assert alarms(con, told) == set()
+    told[60] = metrics_event("x", 61, 61, train_loss=0.5)
+    assert alarms(con, told) == {("loss_spikes", "ftjob-x")}
+    told[60:] = [metrics_event("x", n, n, train_loss=0.5) for n in range(61, 81)]
+    assert ("divergences", "ftjob-x") in alarms(con, told)
+
+
 def test_synthetic_times_tell_no_stall(con: duckdb.DuckDBPyConnection) -> None:
     """Azure's step times are counted up: a gap in them is no stall."""
     late = curve(late={50: 90_000})

@@ -27,7 +27,8 @@ WIDEST = 200
 WIDEST_HEAD = 32
 """Of a longer name, as of a formula, a table shows no more for its own sake [column]."""
 
-TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank", "ordinal")
+TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank", "ordinal",
+           "dialect")  # fmt: skip
 """Columns that trace or order rows rather than tell a person something."""
 
 JOBS = ("job_id", "job_a", "job_b")
@@ -204,7 +205,7 @@ def _record(columns: Sequence[Column], width: int) -> Iterator[str]:
 def _wrapped(text: str, width: int) -> list[str]:
     """A text in lines, between words where it has any."""
     if text.isascii():
-        return wrap(text, width, break_on_hyphens=False, drop_whitespace=False)
+        return wrap(text, width, break_on_hyphens=False)
     from rich.cells import chop_cells
 
     return chop_cells(text, width)

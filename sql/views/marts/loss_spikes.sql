@@ -16,6 +16,7 @@ with limits as (
         max(value) filter (where threshold = 'warm_up') as warm_up,
         max(value) filter (where threshold = 'deviations') as deviations,
         max(value) filter (where threshold = 'least_rise') as least_rise,
+        max(value) filter (where threshold = 'floor') as least_loss,
         max(value) filter (where threshold = 'learnt') as learnt,
         max(value) filter (where threshold = 'merge') as merge
     from thresholds
@@ -72,7 +73,7 @@ outliers as (
         limits.merge,
         noise * greatest(abs(usual), level) as deviation,
         greatest(
-            usual + least_rise * abs(start_loss),
+            usual + greatest(least_rise * abs(start_loss), least_loss),
             usual + deviations * deviation,
             case when abs(usual) < learnt * abs(start_loss) then start_loss end
         ) as threshold

@@ -52,6 +52,8 @@ from (
         'share of the best smoothed reward so far by which it has to fall'),
     ('divergences', 'least_rise', 0.25, '1', 0, null,
         'share of the loss or reward at the start by which it has to change, too: tiny losses'),
+    ('divergences', 'floor', 0.02, '1', 0, null,
+        'a loss rises by more in any case: twice the last digit that messages tell'),
     ('divergences', 'noise_multiple', 2, '1', 0, null,
         'standard deviations of the noise beyond the best, too: it may be so by chance'),
     ('divergences', 'persistence', 15, 'point', 1, null,
@@ -64,6 +66,8 @@ from (
         'standard deviations above usual: real noise, with its long tail, reaches 6'),
     ('loss_spikes', 'least_rise', 0.3, '1', 0, null,
         'share of the loss at the start by which it has to rise, too: flat curves'),
+    ('loss_spikes', 'floor', 0.02, '1', 0, null,
+        'a loss rises by more in any case: twice the last digit that messages tell'),
     ('loss_spikes', 'learnt', 0.05, '1', 0, null,
         'usual loss, as a share of that at the start, under which it is learnt by heart: what is '
         || 'not learnt yet stands out then, and counts only above the loss at the start'),
