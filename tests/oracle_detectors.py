@@ -256,8 +256,8 @@ def stalls(events: list[Event]) -> list[Row]:
             and (is_error(e) or phase_of(e) in ("finalising", "ended") or e.lifecycle == "failed")
             for e in told
         )
-        planned = max((total for e in steps if (total := told_steps(e)) is not None), default=None)
-        if not ended and (planned is None or steps[-1].order_step < planned):
+        planned = [total for e in steps if (total := told_steps(e)) is not None]
+        if not ended and (not planned or steps[-1].order_step < planned[-1]):
             silent = clock - max(event.time for event in [steps[-1], *told])
             if limit < silent < 259_200:
                 rows.append(stall(job, "silent", steps[-1], None, silent, usual, limit))

@@ -186,15 +186,19 @@ def spoken(own: list[Event], lifecycles: tuple[str, ...] | None, pattern: str) -
     return None
 
 
+def planned(curve: list[Row]) -> int | None:
+    """The steps that a job plans, as told by the last step that tells it."""
+    told = [point for point in curve if point["total_steps"] is not None]
+    total: int | None = max(told, key=lambda point: point["step"], default={}).get("total_steps")
+    return total
+
+
 def losses(curve: list[Row]) -> Row:
     """Final and best values of a curve."""
     row: Row = {
         "steps": len(curve),
         "last_step": max((point["step"] for point in curve), default=None),
-        "total_steps": max(
-            (point["total_steps"] for point in curve if point["total_steps"] is not None),
-            default=None,
-        ),
+        "total_steps": planned(curve),
     }
     for name, (column, better) in CURVES.items():
         points: list[tuple[int, Any]] = sorted(

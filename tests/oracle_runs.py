@@ -14,7 +14,7 @@ from oracle import Event
 from oracle_answers import apart, best_steps, cost
 from oracle_curves import Row, by_job, loss_curves
 from oracle_detectors import beginnings, steps_of
-from oracle_jobs import jobs, spoken
+from oracle_jobs import jobs, planned, spoken
 from oracle_training import loss_curves_smoothed
 
 
@@ -191,8 +191,8 @@ def compared(events: list[Event], job_a: str | None, job_b: str | None) -> list[
     smoothed = loss_curves_smoothed(events)
     for side, job in sides.items():
         steps = [row for row in loss_curves(events) if row["job_id"] == job]
-        length = max((max(r["step"], r["total_steps"] or 0) for r in steps), default=0)
         reached = max((row["step"] for row in steps), default=0)
+        length = max(reached, planned(steps) or 0)
         points: dict[str, list[Row]] = defaultdict(list)
         for row in sorted(smoothed, key=lambda row: row["step"]):
             if row["job_id"] == job:

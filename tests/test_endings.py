@@ -166,6 +166,24 @@ def test_evaluations_told_late_are_no_restarts_and_no_pace(tmp_path: Path) -> No
         assert curve.filter(pl.col("full_valid_loss") == 0.6).height == 19
 
 
+def test_what_is_planned_is_told_by_the_attempt_that_counts(tmp_path: Path) -> None:
+    """A restart with a shorter plan has fewer steps left."""
+    first, second = (
+        [event | {"data": event["data"] | {"total_steps": total}} for event in steps(begin, end)]
+        for begin, end, total in ((1, 40, 100), (21, 40, 60))
+    )
+    again = [
+        event
+        | {
+            "id": f"{event['id'][:-3]}abc"[:30] + f"{n:02}",
+            "created_at": event["created_at"] + 1000,
+        }
+        for n, event in enumerate(second)
+    ]
+    question = "select total_steps, steps_left from throughput"
+    assert asked(tmp_path, question, [*first, *again]) == [(60, 20)]
+
+
 def test_an_object_tells_the_method_everywhere(tmp_path: Path) -> None:
     """A preference job sends the metrics of a supervised one: it is compared with none such."""
     paired = an_object(method={"type": "dpo", "dpo": {}}, status="running")

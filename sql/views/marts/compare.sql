@@ -35,7 +35,7 @@ points as (
 lengths as (
     select
         job_id,
-        greatest(max(step), max(total_steps)) as steps,
+        greatest(max(step), arg_max(total_steps, step)) as steps,
         max(step) as last_step
     from query_table(curves)
     group by job_id

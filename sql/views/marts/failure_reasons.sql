@@ -24,7 +24,7 @@ curves as (
     select
         job_id,
         max(step) as last_step,
-        max(total_steps) as total_steps
+        arg_max(total_steps, step) as total_steps
     from loss_curves
     group by job_id
 ),

@@ -3,22 +3,23 @@
 -- Grain: job_id
 -- Reads: stg_job_states, stg_methods, loss_curves
 -- Caveat: the outcome is told from the events, and from job objects and webhooks beside them: of
---   different ones the latest decides, of one moment the object's, then the webhook's; among
---   events the last message that tells one, unless the job starts again after it. Without any, an
---   error or a blocking moderation check after which nothing goes on is a failure; else the job
---   counts as being in the last phase that is told, also when the dump merely stops there. Times,
---   model, files and method are the object's where there is one. The method is else told by the
---   keys of the metrics: OpenAI's and Azure's preference jobs (DPO) send those of supervised ones
---   and count as such. Best and final values pass over NaN and infinities; final is the greatest
---   step that has the value, best the smallest step among equals. The times of Azure's steps are
---   synthetic and used for no duration.
+--   different ones the latest decides, of one moment the object's, then the webhook's; among events
+--   the last message that tells one, unless the job starts again after it. Without any, an error or
+--   a blocking moderation check after which nothing goes on is a failure; else the job counts as
+--   being in the last phase that is told, also when the dump merely stops there. Times, model,
+--   files and method are the object's where there is one. The method is else told by the keys of
+--   the metrics: OpenAI's and Azure's preference jobs (DPO) send those of supervised ones and count
+--   as such. Best and final values pass over NaN and infinities; final is the greatest step that
+--   has the value, best the smallest step among equals. The times of Azure's steps are synthetic
+--   and used for no duration. Objects have no time of their own: of several that tell no end, a
+--   paused one outweighs a running one.
 create or replace view jobs as
 with curves as (
     select
         job_id,
         count(*) as steps,
         max(step) as last_step,
-        max(total_steps) as total_steps,
+        arg_max(total_steps, step) as total_steps,
         arg_max(train_loss, step) filter (where isfinite(train_loss)) as final_train_loss,
         arg_max(valid_loss, step) filter (where isfinite(valid_loss)) as final_valid_loss,
         arg_max(full_valid_loss, step) filter (where isfinite(full_valid_loss))
@@ -125,7 +126,8 @@ comment on column jobs.last_event_at is 'latest event in the lake [UTC]';
 comment on column jobs.events is 'events in the lake [event]';
 comment on column jobs.steps is 'different steps with metrics [step]';
 comment on column jobs.last_step is 'greatest step with metrics [step]';
-comment on column jobs.total_steps is 'steps the job plans, NULL where never told [step]';
+comment on column jobs.total_steps is
+    'steps the job plans, by the greatest step that tells it; NULL where none does [step]';
 comment on column jobs.final_train_loss is 'training loss of the last step that has one [1]';
 comment on column jobs.best_train_loss is 'lowest training loss [1]';
 comment on column jobs.best_train_loss_step is 'step of the lowest training loss [step]';

@@ -36,7 +36,7 @@ begun as (
 steps as (
     select
         job_id,
-        list_max(list_transform(marks, lambda one: one.total_steps)) as planned,
+        list_filter(marks, lambda one: one.total_steps is not null)[-1].total_steps as planned,
         list_transform(marks, lambda one, place: {
             'created_at': one.created_at,
             'order_step': one.step,

@@ -59,7 +59,7 @@ curves as (
     select
         job_id,
         max(step) as last_step,
-        max(total_steps) as total_steps,
+        arg_max(total_steps, step) as total_steps,
         avg(reasoning_tokens_mean) filter (where isfinite(reasoning_tokens_mean))
             as reasoning_tokens,
         avg(completion_tokens_mean) filter (where isfinite(completion_tokens_mean))
