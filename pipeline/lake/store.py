@@ -9,7 +9,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -286,8 +286,8 @@ def from_ledger(rows: Sequence[sqlite3.Row], schema: pa.Schema) -> pa.Table:
 
 def _moment(name: str, told: str | None) -> datetime | None:
     try:
-        return None if told is None else datetime.fromisoformat(told)
-    except ValueError:
+        return None if told is None else datetime.fromisoformat(told).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise LakeError(
             f"ledger.db: damaged ({name} is {told!r}, no time): bring it back from a copy"
         ) from None
