@@ -89,7 +89,12 @@ def best_steps(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     for job, (metric, points) in judged(events, beside).items():
         finite = [(step, value) for step, value, _ in points if value is not None]
         least = min(cost(metric, value) for _, value in finite)
-        step, best = next((s, v) for s, v in finite if near(cost(metric, v), least))
+        equals = [
+            (cost(metric, raw) if metric in SAMPLED else 0, step, value)
+            for step, value, raw in points
+            if value is not None and near(cost(metric, value), least)
+        ]
+        _, step, best = min(equals)
         last_step, last, raw = points[-1]
         regret = None if last is None else apart(last, best)
         rows.append(
@@ -137,7 +142,10 @@ def checkpoint_advice(events: list[Event], beside: Sequence[Told] = ()) -> list[
             {name: best[name] for name in ("job_id", "metric", "higher_is_better")}
             | {name: best[name] for name in ("best_step", "best_value")}
             | {name: advised.get(name) for name in ("step", "model_id", "value", "value_step")}
-            | {f"last_{name}": last.get(name) for name in ("step", "model_id", "value")}
+            | {
+                f"last_{name}": last.get(name)
+                for name in ("step", "model_id", "value", "value_step")
+            }
             | {
                 "step_distance": abs(advised["step"] - best["best_step"]) if advised else None,
                 "gain": gain,

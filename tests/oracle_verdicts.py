@@ -24,6 +24,7 @@ def verdicts(events: list[Event]) -> list[Row]:
     rows = []
     for job in jobs(events):
         for rule, (given, needed, what) in bases(job, events).items():
+            counted = f"{given} {ONE[what] if given == 1 else what}"
             own = found.get((job["job_id"], rule), [])
             first: dict[str, Any] = min(own, key=lambda row: row["order"]) if own else {}
             tripped = [row["count"] for row in own]
@@ -31,9 +32,9 @@ def verdicts(events: list[Event]) -> list[Row]:
                 verdict, evidence = "tripped", first["evidence"]
             elif given < needed:
                 verdict = "not applicable"
-                evidence = f"{given} {what}, {needed} needed" if given else f"no {what}"
+                evidence = f"{counted}, {needed} needed" if given else f"no {what}"
             else:
-                verdict, evidence = "ok", f"nothing in {given} {what}"
+                verdict, evidence = "ok", f"nothing in {counted}"
             named = {name: first.get(name) for name in ("step", "value", "threshold", "unit")}
             rows.append(
                 {
@@ -46,6 +47,18 @@ def verdicts(events: list[Event]) -> list[Row]:
                 }
             )
     return rows
+
+
+ONE = {
+    "events": "event",
+    "steps with a loss or reward": "step with a loss or reward",
+    "training losses": "training loss",
+    "training rewards": "training reward",
+    "validation losses": "validation loss",
+    "true times of steps": "true time of a step",
+    "steps": "step",
+}
+"""What rules go by, where there is only one."""
 
 
 def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
@@ -105,7 +118,7 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         message = re.sub(r"\s+", " ", told[row["job_id"]] if message is None else message)
         step = row["last_step"]
         place = " before any step" if step is None else f" at step {step}"
-        several = f", one of {row['errors']}" if row["errors"] > 1 else ""
+        several = f", one of {row['errors']} errors" if row["errors"] > 1 else ""
         cut = message[:199] + "…" if len(message) > 200 else message
         words = row["status"] + place + ("" if failed else ", yet told an error") + several
         count = max(row["errors"], 1)

@@ -77,6 +77,25 @@ def test_answers_equal_the_oracle(
         assert found == wanted, view
 
 
+def test_of_two_evaluations_the_better_is_best(con: duckdb.DuckDBPyConnection) -> None:
+    """Their means with each other are the same: what they are themselves decides."""
+    for metric, values, best in (
+        ("valid_loss", (0.9, 0.3), 2), ("valid_loss", (0.3, 0.9), 1),
+        ("valid_mean_reward", (0.1, 0.8), 2), ("valid_mean_reward", (0.8, 0.1), 1),
+    ):  # fmt: skip
+        events = [
+            oracle.event(
+                {"id": f"ftevent-{step:024}", "created_at": 1_700_000_000 + step, "level": "info",
+                 "message": f"Step {step}", "data": {"step": step, metric: value}},
+                "ftjob-a", step,
+            )
+            for step, value in enumerate(values, start=1)
+        ]  # fmt: skip
+        con.register("given_events", table(events))
+        (found,) = rows(con, "select best_step, regret from best_steps")
+        assert found == {"best_step": best, "regret": 0}
+
+
 @examples(8)
 @given(events=jobs())
 def test_any_two_jobs_compare(con: duckdb.DuckDBPyConnection, events: list[oracle.Event]) -> None:

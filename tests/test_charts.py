@@ -36,7 +36,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     folder = tmp_path_factory.mktemp("charts")
     rows = [event(n, message=f"Step {n}", data=data) for n, data in enumerate(LONG, 1)]
     (folder / "long.jsonl").write_text(lines(*rows))
-    (folder / "none.jsonl").write_text(lines(event(1, message="hello", data={}, type="message")))
+    said = event(1, message="hel\0lo\n\u202eolleh", data={}, type="message")
+    (folder / "none.jsonl").write_text(lines(said))
     kinds = ("supervised", "reinforcement", "restart")
     with open_lake(folder / "lake") as made:
         made.ingest([folder / "long.jsonl"], job_id="long")
@@ -49,6 +50,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 def supervised(lake: Lake) -> dict[str, Any]:
     """The chart of the supervised sample."""
     return dict(lake.curve("ftjob-Z5").to_dict())
+
+
+def texts(chart: dict[str, Any]) -> list[str]:
+    """The lines below a chart's title."""
+    below = chart["title"]["subtitle"]
+    return [below] if isinstance(below, str) else list(below)
 
 
 def rows_of(chart: Any) -> list[dict[str, Any]]:
@@ -117,6 +124,7 @@ def test_a_log_axis_has_no_place_for_what_is_not_positive(lake: Lake) -> None:
     """Points at or below 0 are gaps on a log axis; with smoothing the measured points stay."""
     chart = lake.curve("long", metrics=["<b>*"], log=True).to_dict()
     assert {value for value in points_of(chart).values() if value is not None} <= set(range(1, 7))
+    assert any("values at or below 0 left out" in line for line in texts(chart))
     smooth = lake.curve("long", metrics=["train_loss"], smoothing=0.9)
     at = next(row for row in rows_of(smooth) if row.get("step") == SPIKE and "series" in row)
     assert (at["value"], round(at["shown"], 1)) == (50.0, 5.2)
@@ -130,6 +138,9 @@ def test_jobs_are_compared_by_step_or_by_share(lake: Lake) -> None:
         if "series" in row:
             ends[row["curve"]] = max(row["x"], ends.get(row["curve"], 0))
     assert ends == {SUPERVISED: 1.0, "long": 1.0}
+    alone = lake.compare("long", "none").to_dict()["title"]
+    assert alone["text"] == "1 job by step"
+    assert "none: no metrics to draw" in alone["subtitle"]
 
 
 def test_rewards_and_attempts_have_their_charts(lake: Lake) -> None:
@@ -182,3 +193,6 @@ def test_charts_can_be_drawn(lake: Lake) -> None:
     out = io.BytesIO()
     lake.compare("ftjob-Z5", "ftjob-uPFP", smoothing=0.5).save(out, format="png")
     assert out.getvalue().startswith(b"\x89PNG")
+    chart = lake.timeline("none")
+    assert r"hel\x00lo \u202eolleh" in {row.get("message") for row in rows_of(chart)}
+    chart.save(out, format="png")  # a picture has no place for what is spelled out

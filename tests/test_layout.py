@@ -16,7 +16,7 @@ from tests.mutant_table import MUTANTS
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"contract", "credentials", "errors", "figures", "idle", "interrupts", "sqlfiles"},
+    {"contract", "credentials", "errors", "figures", "idle", "inert", "interrupts", "sqlfiles"},
     {"extras", "settings", "shapes", "thinning", "view_files"},
     {"companions"},
     {"exact"},

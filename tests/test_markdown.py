@@ -16,8 +16,8 @@ from test_cli import dump, events
 from pipeline import open_lake
 from pipeline.cli import run
 from pipeline.cli.markdown import cell, safe
-from pipeline.cli.terminal import inert
 from pipeline.errors import ExitCode
+from pipeline.inert import inert
 
 ACTIVE = "@octocat see #1 GH-2 https://evil.example www.evil.com"
 ACTS = re.compile(

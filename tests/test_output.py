@@ -26,9 +26,9 @@ from pipeline.cli import run
 from pipeline.cli.cells import exact, json_texts, readable
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.table import Column, fit, render, width_of, write_table
-from pipeline.cli.terminal import inert, inert_json
 from pipeline.errors import ExitCode, UsageError
 from pipeline.figures import duration, significant
+from pipeline.inert import inert, inert_json
 from pipeline.synth.writers import zstd
 
 ROOT = Path(__file__).parents[1]

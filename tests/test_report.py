@@ -253,6 +253,9 @@ def test_a_report_of_chosen_jobs_tells_of_no_other(samples: Lake, told: Facts) -
     assert all(
         frame.equals(told.frames[name].filter(job_id=job)) for name, frame in chosen.frames.items()
     )
+    kinds = told.kinds.filter(told.kinds["example"].is_in(chosen.kinds["example"]))
+    assert chosen.kinds.height == kinds.height < told.kinds.height
+    assert chosen.sources["sources"].item() == 1 < told.sources["sources"].item()
     text = "".join(page(chosen))
     assert [other for other in told.jobs["job_id"] if other in text] == [job]
 
@@ -303,7 +306,7 @@ BEST = {
 CHOICE = {
     "metric": "valid_loss", "higher_is_better": False, "best_step": 80, "best_value": 0.5,
     "step": 80, "model_id": "ft:x", "value": 0.5, "value_step": 80, "last_step": 120,
-    "last_value": 1.0, "gain": 0.5, "gain_share": 50.0, "checkpoints": 3,
+    "last_value": 1.0, "last_value_step": 120, "gain": 0.5, "gain_share": 50.0, "checkpoints": 3,
 }  # fmt: skip
 
 
@@ -335,6 +338,11 @@ CHOICE = {
             {"last_value": 0.50001, "gain": 1e-5, "gain_share": 2e-3},
             "Use the checkpoint of step 80 instead of the last, of step 120."
             " Its validation loss (mean of three) is 0.5000, and so is that of the last.",
+        ),
+        (
+            {"last_value": 0.5, "last_value_step": 80, "gain": 0.0, "gain_share": 0.0},
+            "Use the checkpoint of step 80 instead of the last, of step 120."
+            " Its validation loss (mean of three) is 0.5000; the last was not evaluated.",
         ),
         ({"step": None}, "Use none: a usage policy check blocked every checkpoint."),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -478,3 +479,68 @@ def test_a_hundred_thousand_steps_fit_and_draw(
     shown.wait_for_function("document.querySelector('output[for=smoothing]').value === 'none'")
     labels = shown.locator(".chart .role-axis-label text").all_text_contents()
     assert "40" in labels
+
+
+def a_lake(folder: Path) -> Facts:
+    """A crowded step, a paused job, losses of zero, and best losses of very different size."""
+    events, objects = [], []
+    for number, (job, floor) in enumerate(
+        {"ftjob-crowd": 1.0, "ftjob-tiny": 2e-9, "ftjob-small": 4e-8, "ftjob-zero": 0.0}.items()
+    ):
+        begin = 1_700_000_000 + 10_000 * number
+        told = [(f"Created fine-tuning job: {job}", {}, "info")]
+        for step in range(1, 21):
+            loss = floor * (1 + 1 / step) if floor else max(0.0, 1 - step / 10)
+            told.append((f"Step {step}/20", {"step": step, "train_loss": loss}, "info"))
+            if job == "ftjob-crowd" and step == 12:
+                told.append(("GPU lost, step repeated", {}, "error"))
+                told += [(f"note {n}", {}, "info") for n in range(60)]
+        events += [
+            {"id": f"ftevent-{number:02}{n:022}", "created_at": begin + 5 * n, "level": level,
+             "message": words, "data": data, "type": "metrics" if data else "message"}
+            for n, (words, data, level) in enumerate(told)
+        ]  # fmt: skip
+    objects.append({"object": "fine_tuning.job", "id": "ftjob-crowd", "status": "paused"})
+    lines = "".join(f"{json.dumps(record)}\n" for record in [*objects, *events])
+    (folder / "dump.jsonl").write_text(lines)
+    with open_lake(folder / "lake") as lake:
+        lake.ingest([folder / "dump.jsonl"])
+        with lake.connect(reads()) as con:
+            return facts(con)
+
+
+def test_nothing_is_passed_over(open_page: Open, tmp_path: Path) -> None:
+    """Statuses, the error of a crowded step, zeros on a log scale, the least of tiny losses."""
+    path = written(a_lake(tmp_path), tmp_path / "page.html")
+    shown = open_page(path)
+    assert "1 paused" in shown.inner_text(".states")
+    shown.click("th.best button")
+    first = [shown.inner_text(f"td.job_id >> nth={n}") for n in range(4)]
+    assert first == ["ftjob-zero", "ftjob-tiny", "ftjob-small", "ftjob-crowd"]
+    shown = open_page(path, width=390)
+    shown.select_option("#sort", "job_id")
+    assert shown.inner_text("td.job_id >> nth=0") == "ftjob-crowd"
+    shown.click("button[aria-label='Reverse the order']")
+    assert shown.inner_text("td.job_id >> nth=0") == "ftjob-zero"
+    shown = open_page(path, "ftjob-crowd")
+    drawn(shown)
+    shown.fill("#step", "11")
+    near = shown.inner_text(".around ol")
+    assert "GPU lost, step repeated" in near and "note 38" in near
+    assert "21 messages more at this step" in near
+    shown = open_page(path, "ftjob-zero")
+    drawn(shown)
+    shown.check("#log")
+    shown.wait_for_selector("text=11 values at or below 0, so not on a log scale.")
+
+
+def test_the_list_is_where_it_was_left(open_page: Open, samples: Path) -> None:
+    """Coming back from a job finds the place in the list."""
+    shown = open_page(samples)
+    shown.evaluate("scrollTo(0, 400)")
+    shown.click("td.job_id a >> nth=9")
+    shown.wait_for_selector("text=← All jobs")
+    assert shown.evaluate("scrollY") == 0
+    shown.go_back()
+    shown.wait_for_selector("table.jobs")
+    assert shown.evaluate("scrollY") == 400

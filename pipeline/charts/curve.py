@@ -9,8 +9,9 @@ import polars as pl
 
 from pipeline.charts import style
 from pipeline.charts.plots import Look, plots
-from pipeline.charts.read import best_words, curves, whole_job_id
+from pipeline.charts.read import Curves, best_words, curves, whole_job_id
 from pipeline.errors import UsageError
+from pipeline.figures import count
 
 if TYPE_CHECKING:
     import altair as alt
@@ -60,6 +61,7 @@ def curve_chart(
         told.append(f"step {row['last_step']:,}{of}")
     for best in found.marks.filter(kind="best").iter_rows(named=True):
         told.append(f"best {best_words(best)}")
+    told += _unseen(found, log=log)
     by_attempt = pl.format("{} attempt {}", "metric", "attempt")  # NULL where it knows none
     label = pl.coalesce(by_attempt, "metric")
     points_drawn = style.inert_rows(found.points.with_columns(curve=label, look=label, x="step"))
@@ -121,8 +123,17 @@ def compare_chart(
         f"{best['job_id']}: best {best_words(best)}"
         for best in found.marks.filter(kind="best").iter_rows(named=True)
     ]
+    drawn = set(found.points["job_id"])
+    told += [f"{job}: no metrics to draw" for job in ids if job not in drawn]
+    told += _unseen(found, log=log)
     title = alt.TitleParams(
-        f"{len(ids)} jobs by {words}", subtitle=[style.inert(line) for line in told]
+        f"{count(len(drawn), 'job')} by {words}", subtitle=[style.inert(line) for line in told]
     )
     data = style.Data(alt)
     return style.stacked(alt, plots(alt, points_drawn, marks, data, look), data, title)
+
+
+def _unseen(found: Curves, *, log: bool) -> list[str]:
+    """How many values a logarithmic axis has no place for, in words."""
+    below = found.points.filter(pl.col("value") <= 0).height if log else 0
+    return [f"{count(below, 'value')} at or below 0 left out"] if below else []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.extras import extra
+from pipeline.inert import inert as spelled
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,16 +71,22 @@ def inert(text: str) -> str:
     """Text of an event that stays text on the page that Altair writes.
 
     Altair puts a chart's JSON into a script as it is, so that ``</script>`` in a message would end
-    it, and what follows would run. A word joiner, which nobody sees, comes after the ``<``.
+    it, and what follows would run. A word joiner, which nobody sees, comes after the ``<``. What
+    no picture can hold, or what turns text about, is spelled out.
     """
-    return re.sub(_MARKUP, "<\u2060", text)
+    return _MARKUP.sub("<\u2060", spelled(text.replace("\n", " ")))
 
 
 def inert_rows(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows whose texts are inert."""
     import polars as pl
 
-    return rows.with_columns(pl.col(pl.String).str.replace_all("<([/!?A-Za-z])", "<\u2060$1"))
+    changed = []
+    for column in rows.select(pl.col(pl.String)):
+        told = {text: inert(text) for text in column.unique().drop_nulls()}
+        odd = {text: new for text, new in told.items() if new != text}
+        changed += [pl.col(column.name).replace(odd)] if odd else []
+    return rows.with_columns(changed)
 
 
 class Data:

@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.types as pt
 
-from pipeline.cli.terminal import inert, inert_json
 from pipeline.errors import UsageError
 from pipeline.figures import duration, significant
+from pipeline.inert import inert, inert_json
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}

@@ -16,9 +16,10 @@ from pipeline.cli.options import (
     whole_jobs,
 )
 from pipeline.cli.output import destination, write_rows
-from pipeline.cli.terminal import inert, note, terminal_width
+from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import ExitCode
 from pipeline.figures import count
+from pipeline.inert import inert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,8 +16,8 @@ from pipeline.cli.options import (
     whole_jobs,
 )
 from pipeline.cli.output import destination
-from pipeline.cli.terminal import inert_json
 from pipeline.errors import UsageError
+from pipeline.inert import inert_json
 
 
 @click.command()

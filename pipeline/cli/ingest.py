@@ -13,9 +13,10 @@ import click
 
 from pipeline.cli.options import lake_option, output_options, record_limit_option, waiting_note
 from pipeline.cli.output import destination, write_rows
-from pipeline.cli.terminal import inert, note, terminal_width
+from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import ExitCode
 from pipeline.figures import count
+from pipeline.inert import inert
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.cli.terminal import inert
+from pipeline.inert import inert
 
 QUOTE = 300
 """Most of a message that a report quotes [character]."""

@@ -13,8 +13,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TextIO
 
-from pipeline.cli.terminal import inert, inert_json, note, terminal_width
+from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import LakeError, UsageError
+from pipeline.inert import inert, inert_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -248,12 +249,11 @@ def _parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[bytes
     import pyarrow.parquet as pq
 
     try:
-        writer = pq.ParquetWriter(out, schema, compression="zstd")
+        with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
     except pa.ArrowNotImplementedError as error:
         raise UsageError(f"sql: {error}: cast the column to varchar") from None
-    with writer:
-        for batch in batches:
-            writer.write_batch(batch)
 
 
 def _csv(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:

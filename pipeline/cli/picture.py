@@ -14,8 +14,8 @@ from rich.cells import cell_len, set_cell_size
 
 from pipeline.charts.read import best_words, quantity
 from pipeline.cli.plot import COLOURS, Plot, Series, draw
-from pipeline.cli.terminal import inert
 from pipeline.figures import significant
+from pipeline.inert import inert
 from pipeline.thinning import thinned
 
 if TYPE_CHECKING:

@@ -54,7 +54,9 @@ def lines(facts: Facts) -> Iterator[str]:
     yield from _findings(all_findings(facts), failed)
     yield from _advice(all_advice(facts))
     known = {failure["template"] for failure in failures}
-    yield from _problems([row for row in facts.kinds.to_dicts() if row["template"] not in known])
+    said = " ".join(one.words for ones in all_findings(facts).values() for one in ones)
+    others = [row for row in facts.kinds.to_dicts() if row["template"] not in known]
+    yield from _problems([row for row in others if not _is_told(row, said)])
 
 
 def _measured(job: Mapping[str, Any], best: Mapping[str, Any] | None) -> Measured | None:
@@ -108,6 +110,11 @@ def _problems(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         many = count(kind["events"], kind["severity"])
         yield f"- {many} in {count(kind['jobs'], 'job')}, as {quoted(kind['example'])}"
     yield from _more(len(kinds) - KINDS, "kinds")
+
+
+def _is_told(kind: Mapping[str, Any], said: str) -> bool:
+    """Whether the only event of a kind stands among the findings."""
+    return kind["events"] == 1 and " ".join(kind["example"].split())[:199] in said
 
 
 def _more(left: int, things: str) -> Iterator[str]:

@@ -14,8 +14,9 @@ import click
 from pipeline.cli.markdown import safe
 from pipeline.cli.options import lake_option, open_existing, output_options
 from pipeline.cli.output import destination, json_lines
-from pipeline.cli.terminal import inert, note, terminal_width
+from pipeline.cli.terminal import note, terminal_width
 from pipeline.figures import count, duration, significant
+from pipeline.inert import inert
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from pipeline.cli import markdown
 from pipeline.cli.cells import is_numeric, is_text, readable
-from pipeline.cli.terminal import inert
 from pipeline.errors import UsageError
+from pipeline.inert import inert
 
 SAMPLE_ROWS = 1000
 """Rows that decide the column widths; those after them are printed as they stream in."""

@@ -15,8 +15,9 @@ import click
 from pipeline.cli.account import account_options, connected, guarded, refusal
 from pipeline.cli.feeding import ingest_verdict, ingested
 from pipeline.cli.options import lake_option, waiting_note
-from pipeline.cli.terminal import inert, inert_json, note
+from pipeline.cli.terminal import note
 from pipeline.errors import DataError, ExitCode
+from pipeline.inert import inert, inert_json
 
 if TYPE_CHECKING:
     from pipeline.archive.watch import News, Watcher

@@ -206,9 +206,10 @@ def finite(value: float) -> float | str:
 
 def _columns(messages: pl.DataFrame | None) -> dict[str, Any]:
     if messages is None:
-        return {"of": 0}
+        return {"of": 0, "grave": 0}
     columns = messages.select("at", "at_step", "level", "message", "severity")
-    return {**columns.to_dict(as_series=False), "of": messages["messages"][0]}
+    counts = {"of": messages["messages"][0], "grave": messages["grave"][0]}
+    return {**columns.to_dict(as_series=False), **counts}
 
 
 def _spark(drawn: Mapping[str, Mapping[str, Any]]) -> list[int]:

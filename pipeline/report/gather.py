@@ -58,10 +58,9 @@ class Facts:
         jobs: rows of the view `jobs`, the newest first.
         detailed: those of them that get a page.
         frames: by name, a row per thing told of a job in `detailed`; each has a job_id.
-        kinds: rows of `error_timeline`, the gravest and commonest first; none where jobs were
-            chosen, because it counts over all.
+        kinds: rows of `error_timeline`, the gravest and commonest first.
         failures: why jobs failed, a row for those that failed alike.
-        sources: one row, the sums of the view `sources`.
+        sources: one row, the sums of the view `sources`; where jobs were chosen, of theirs.
         fail_on: rules whose tripping is grave.
     """
 
@@ -112,7 +111,8 @@ def facts(
     _set(con, "report_rules", list(RULES))
     _set(con, "report_messages", max(40, min(400, MESSAGES // max(1, len(detailed)))))
     _set(con, "report_message_length", MESSAGE_LENGTH)
-    kinds = _rows(con, sql_text("report/kinds"))  # of a page of chosen jobs only the columns
+    _set(con, "report_is_whole", jobs is None)
+    kinds = _rows(con, sql_text("report/kinds"))
     if jobs is None:
         frames["leaderboard"] = _view(con, "leaderboard")
         if len(listed) > len(detailed):
@@ -124,7 +124,7 @@ def facts(
         jobs=listed,
         detailed=detailed,
         frames=frames,
-        kinds=kinds.clear() if jobs else kinds,
+        kinds=kinds,
         failures=_rows(con, sql_text("report/failures")),
         sources=_rows(con, sql_text("report/sources")),
         fail_on=settings.fail_on,

@@ -174,14 +174,17 @@ def _choice(choice: Row, metric: str) -> str:
         words = f"Use the checkpoint of step {step} instead of the last, of step {last}."
         if value is None:
             pass
+        elif choice["last_value_step"] != last and not _gains(choice):
+            words += f" Its {metric} is {significant(value)}; the last was not evaluated."
         elif choice["last_value"] is None:
             words += f" Its {metric} is {significant(value)}, that of the last is no number."
         elif _gains(choice):
             share = choice["gain_share"]
             less = "higher" if choice["higher_is_better"] else "lower"
             much = f", {share:.0f} % {less}" if share is not None and share >= 1 else ""
+            of = f" of step {choice['last_value_step']}" * (choice["last_value_step"] != last)
             words += f" Its {metric} is {significant(value)}, not"
-            words += f" {significant(choice['last_value'])}{much}."
+            words += f" {significant(choice['last_value'])}{of}{much}."
         else:
             words += f" Its {metric} is {significant(value)}, and so is that of the last."
     if _differ(choice["best_value"], value):

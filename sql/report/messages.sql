@@ -19,7 +19,8 @@ with told as (
         case kind when 'error' then 2 when 'warning' then 1 else 0 end as severity,
         row_number() over in_time as from_begin,
         row_number() over back_in_time as from_end,
-        count(*) over (partition by job_id) as messages
+        count(*) over (partition by job_id) as messages,
+        count(*) filter (where kind in ('error', 'warning')) over (partition by job_id) as grave
     from timeline
     where kind <> 'metrics' and list_contains(getvariable('report_jobs'), job_id)
     window
@@ -34,7 +35,8 @@ select
     level,
     message,
     severity,
-    messages
+    messages,
+    grave
 from told
 qualify row_number() over (
     partition by job_id

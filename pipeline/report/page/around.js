@@ -1,6 +1,7 @@
 // What was logged around a step: a step is picked on the curve, with the slider, or from mark to mark.
 
-const NEAR = 4; // messages shown before and after the picked step
+const NEAR = 4; // messages shown before and after the picked step, beside all of its own
+const OWN = 40; // of more at the step itself, the gravest
 
 /**
  * The panel below the curve.
@@ -39,7 +40,7 @@ function aroundPanel(job, picked) {
     slider.setAttribute("aria-valuetext", inWords(step));
     values.replaceChildren(...valuesAt(step).map(([name, value]) =>
       el("div", {}, el("dt", {}, name), el("dd", {}, value))));
-    list.replaceChildren(...nearMessages(job.details.messages.rows, step));
+    list.replaceChildren(...nearMessages(job.details.messages, step));
     picked(step);
   }
 
@@ -84,16 +85,26 @@ function markedSteps(job) {
   return steps;
 }
 
-/** The messages that stand before and after a step in the order of time, as list items. */
-function nearMessages(rows, step) {
-  const before = rows.filter((row) => row.step === null || row.step <= step).length;
-  const from = Math.max(0, before - NEAR);
-  const near = rows.slice(from, before + NEAR);
-  if (!near.length) return [el("li", { class: "empty" }, "Nothing but steps was logged.")];
-  return near.map((row, i) => messageItem(row, {
+/** The messages of a step, and those that stand before and after them in time, as list items. */
+function nearMessages({ rows, of }, step) {
+  const own = rows.filter((row) => row.step === step);
+  const kept = new Set([...own].sort((a, b) => b.severity - a.severity).slice(0, OWN));
+  const others = rows.filter((row) => row.step !== step);
+  const begin = others.filter((row) => row.step === null || row.step < step).length;
+  const near = new Set([...kept, ...others.slice(Math.max(0, begin - NEAR), begin + NEAR)]);
+  const items = rows.filter((row) => near.has(row)).map((row) => messageItem(row, {
     distance: distance(row.step, step),
-    isAfter: from + i >= before,
+    isAfter: row.step !== null && row.step > step,
   }));
+  const left = own.length - kept.size;
+  if (left) items.push(el("li", { class: "empty" }, `${counted(left, "message")} more at this step: see all messages below.`));
+  if (of > rows.length) items.push(el("li", { class: "empty" }, leftOut(of - rows.length)));
+  return items.length ? items : [el("li", { class: "empty" }, "Nothing but steps was logged.")];
+}
+
+/** What this page lacks of a job's messages. */
+function leftOut(n) {
+  return `${counted(n, "message")} of this job, far from its begin and end, ${n === 1 ? "is" : "are"} not on this page: tunelog timeline shows all.`;
 }
 
 function distance(at, step) {

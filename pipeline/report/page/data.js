@@ -7,7 +7,8 @@ const NUMBER_OF = new Map(JOBS.job_id.map((id, i) => [id, i]));
 
 const STATUS = {
   succeeded: "succeeded", failed: "failed", cancelled: "cancelled", running: "running",
-  queued: "queued", validating_files: "validating", unknown: "unknown",
+  pausing: "pausing", paused: "paused", queued: "queued", validating_files: "validating",
+  unknown: "unknown",
 };
 const WEIGHTS = ["note", "warning", "grave"];
 

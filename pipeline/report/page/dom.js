@@ -88,6 +88,7 @@ const SHAPES = {
   cancelled: "M3.5 8h9",
   running: "M5 3.5v9l7.5-4.5z",
   queued: "M8 4v4.5l3 2M8 1.5a6.5 6.5 0 1 0 .1 0",
+  paused: "M5.5 3.5v9m5-9v9",
   grave: "M5.2 1.5h5.6l3.7 3.7v5.6l-3.7 3.7H5.2L1.5 10.8V5.2zM8 4.5v4.5m0 2v.6",
   warning: "M8 2l6.5 11.5h-13zM8 6.5v3.5m0 1.5v.5",
   note: "M8 1.8a6.2 6.2 0 1 0 .1 0M8 7.5v4m0-7v.6",

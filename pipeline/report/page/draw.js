@@ -26,24 +26,29 @@ function isDense(curve, series) {
   return 3 * points(curve) >= Math.max(...series.map((other) => points(other.curve)));
 }
 
-/** The data sets of the chart. */
+/** The data sets of the chart, and how many values a log scale has no place for. */
 function chartData(job, group, { hidden, smoothing, log }) {
   const series = seriesOf(job, group);
   const shown = series.filter(({ metric }) => !hidden.has(metric));
   const drawable = (y) => (Number.isFinite(y) && (!log || y > 0) ? y : null);
+  const isBelow = (y) => log && y <= 0;
+  let below = 0;
   const rows = (x, ys, role, d) => x.map((step, i) => ({ x: step, y: drawable(ys[i]), s: role, d }));
   const data = { earlier: [], raw: [], lines: [], points: [], marks: [] };
   for (const { metric, role, curve } of shown) {
     const raw = rows(curve.x, curve.y, role);
+    below += curve.y.filter(isBelow).length;
     const smooth = smoothing > 0 && isDense(curve, series);
     if (smooth) data.raw.push(...raw);
-    data.lines.push(...(smooth ? rows(curve.x, smoothCurve(curve, smoothing), role) : raw));
+    // where there is nothing to be seen, an average that nears it would tell of values
+    const average = (smoothed) => smoothed.map((y, i) => (isBelow(curve.y[i]) ? NaN : y));
+    data.lines.push(...(smooth ? rows(curve.x, average(smoothCurve(curve, smoothing)), role) : raw));
     if (curve.x.length <= FEW) data.points.push(...raw);
     for (const thrown of job.details.earlier.filter((e) => e.metric === metric))
       data.earlier.push(...rows(thrown.x, thrown.y, role, `${metric} ${thrown.attempt}`));
   }
   data.marks = marksOf(job, shown).filter((mark) => drawable(mark.y) !== null);
-  return data;
+  return { sets: data, below };
 }
 
 const NAME_ROWS = 3; // of names one below another

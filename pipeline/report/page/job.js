@@ -95,6 +95,7 @@ function curveSection(job) {
   const legend = el("div", { class: "legend" });
   const signs = el("ul", { class: "signs" });
   const note = el("p", { class: "muted" });
+  const unseen = el("p", { class: "muted", role: "status" });
   const amount = el("output", { for: "smoothing" });
   const slider = el("input", { type: "range", id: "smoothing", min: 0, step: 1, oninput: () => smooth() });
   const log = el("input", { type: "checkbox", id: "log", onchange: () => { state.log = log.checked; redraw(); } });
@@ -110,7 +111,9 @@ function curveSection(job) {
     state.smoothing = all[Number(slider.value)];
     amount.textContent = state.smoothing ? state.smoothing.toFixed(2) : "none";
     slider.setAttribute("aria-valuetext", amount.textContent);
-    state.picture?.give(chartData(job, state.group, state));
+    const data = chartData(job, state.group, state);
+    unseen.textContent = data.below ? `${counted(data.below, "value")} at or below 0, so not on a log scale.` : "";
+    state.picture?.give(data.sets);
   }
 
   function choose(group) {
@@ -145,7 +148,7 @@ function curveSection(job) {
     smooth();
     const label = `${state.group} by step: ${seriesOf(job, state.group).map(({ metric }) => METRICS[metric]).join(", ")}`;
     const bands = bandsOf(job, stepsOf(seriesOf(job, state.group)), box.clientWidth);
-    const picture = await draw(box, state.log, { bands, ...chartData(job, state.group, state) }, label);
+    const picture = await draw(box, state.log, { bands, ...chartData(job, state.group, state).sets }, label);
     if (turn !== state.turn) return picture.finalize();
     state.picture = picture;
     around.pick(around.step());
@@ -163,7 +166,7 @@ function curveSection(job) {
     el("div", { class: "row tools" }, legend,
       el("label", { for: "smoothing" }, "Smoothing", slider, amount),
       el("label", { for: "log", class: "check" }, log, "Log scale")),
-    box, note, signs, el("div", { class: "around" }, around.parts));
+    box, unseen, note, signs, el("div", { class: "around" }, around.parts));
 }
 
 /** What the marks on the curves of a group mean, those that they have. */
@@ -256,14 +259,15 @@ function qualitySection(job) {
 }
 
 function messageSection(job) {
-  const { rows, of } = job.details.messages;
+  const { rows, of, grave: told } = job.details.messages;
   const grave = rows.filter((row) => row.severity);
   const left = of - rows.length;
   return el("section", {}, el("h2", {}, "Errors and warnings"),
+    grave.length < told ? el("p", { class: "muted" }, `${count(grave.length)} of ${count(told)}: the first and the last. tunelog timeline shows all.`) : null,
     grave.length
       ? el("ol", { class: "log" }, grave.map((row) => messageItem(row)))
       : el("p", { class: "fine" }, sign("succeeded"), " None was logged."),
     el("details", {}, el("summary", {}, `All ${counted(of, "message")} beside the steps`),
-      left > 0 ? el("p", { class: "muted" }, `${count(left)} of them, far from begin and end, are left out here.`) : null,
+      left > 0 ? el("p", { class: "muted" }, leftOut(left)) : null,
       el("ol", { class: "log" }, rows.map((row) => messageItem(row)))));
 }

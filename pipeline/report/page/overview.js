@@ -26,6 +26,7 @@ function overviewPage() {
   const heads = COLUMNS.map((column) => sortHead(column, () => list(PAGE)));
   const pick = el("select", { id: "sort", onchange: (event) => sortBy(event.target.value) },
     COLUMNS.filter((c) => !c.fixed).map((c) => el("option", { value: c.key }, c.head)));
+  const turn = el("button", { type: "button", "aria-label": "Reverse the order", onclick: () => sortBy(order.key) });
 
   function sortBy(key) {
     order.down = order.key === key ? !order.down : DOWN_FIRST.includes(key);
@@ -43,6 +44,7 @@ function overviewPage() {
     more.hidden = chosen.length <= limit;
     more.textContent = `Show ${count(Math.min(PAGE, chosen.length - limit))} more`;
     pick.value = order.key;
+    turn.textContent = order.down ? "↓" : "↑";
     heads.forEach((head, i) => {
       const sorted = COLUMNS[i].key === order.key;
       if (!COLUMNS[i].fixed)
@@ -68,7 +70,7 @@ function overviewPage() {
   return [
     el("header", { class: "top" }, el("h1", { tabindex: -1 }, "Fine-tuning jobs"), el("p", { class: "lead" }, leadText())),
     ...(JOBS.job_id.length
-      ? [statusBar(), controls(() => list(PAGE), pick), told, rows, more, ...failures(), ...problems(), readFrom()]
+      ? [statusBar(), controls(() => list(PAGE), [pick, turn]), told, rows, more, ...failures(), ...problems(), readFrom()]
       : [emptyLake()]),
   ];
 }
@@ -90,18 +92,18 @@ function emptyLake() {
 function statusBar() {
   const counts = new Map();
   for (const status of JOBS.status) counts.set(status, (counts.get(status) ?? 0) + 1);
-  const known = Object.keys(STATUS).filter((status) => counts.has(status));
+  const known = [...new Set([...Object.keys(STATUS), ...counts.keys()])].filter((status) => counts.has(status));
   const bar = el("div", { class: "bar", "aria-hidden": "true" }, known.map((status) => {
     const part = el("span", { class: status });
     part.style.flexGrow = counts.get(status);
     return part;
   }));
   const words = known.map((status) =>
-    el("li", {}, sign(status), ` ${count(counts.get(status))} ${STATUS[status]}`));
+    el("li", {}, sign(status), ` ${count(counts.get(status))} ${STATUS[status] ?? status}`));
   return el("div", { class: "states" }, bar, el("ul", {}, words));
 }
 
-function controls(changed, pick) {
+function controls(changed, sorting) {
   const select = (id, label, key, values, names = {}) => el("label", { for: id }, label, el(
     "select",
     { id, onchange: (event) => { filters[key] = event.target.value; changed(); } },
@@ -118,7 +120,7 @@ function controls(changed, pick) {
     el("label", { for: "text", class: "grow" }, "Find", text),
     select("status", "Status", "status", distinct(JOBS.status), STATUS),
     select("method", "Method", "method", distinct(JOBS.method)),
-    el("label", { for: "sort", class: "phone" }, "Sort by", pick),
+    el("div", { class: "phone" }, el("label", { for: "sort" }, "Sort by", sorting[0]), sorting[1]),
     el("label", { for: "only", class: "check" },
       el("input", {
         id: "only", type: "checkbox", checked: filters.only,
@@ -139,9 +141,10 @@ function chosenJobs() {
   const sign = order.down ? -1 : 1;
   return JOBS.job_id.map((_, i) => i).filter(passes).sort((a, b) => {
     const [left, right] = [key(a), key(b)];
-    if (left === right) return a - b;
+    if (left === right || String(left) === String(right)) return a - b;
     if (left === null || left === undefined) return 1; // what is not known comes last
     if (right === null || right === undefined) return -1;
+    if (Array.isArray(left)) return sign * (left[0] - right[0] || left[1] - right[1]);
     return left < right ? -sign : sign;
   });
 }
@@ -159,11 +162,11 @@ function sortKey(key) {
   return (i) => JOBS[key][i];
 }
 
-/** Less is better; values of one measure stand together. */
+/** Of what measure, as values of one stand together, and how good: less is better. */
 function goodness(i, value) {
   if (!Number.isFinite(value)) return null;
   const measure = JOBS.measure[i];
-  return Object.keys(MEASURES).indexOf(measure) * 1e9 + (measure.endsWith("reward") ? -value : value);
+  return [Object.keys(MEASURES).indexOf(measure), measure.endsWith("reward") ? -value : value];
 }
 
 function jobRow(i) {
@@ -209,7 +212,7 @@ function problemWords(i) {
   const words = [];
   if (JOBS.errors[i]) words.push(counted(JOBS.errors[i], "error"));
   if (JOBS.warnings[i]) words.push(counted(JOBS.warnings[i], "warning"));
-  return words.length ? words.map((word) => el("div", {}, word)) : "–";
+  return words.length ? words.map((word) => el("div", {}, word)) : el("span", { class: "none" }, "–");
 }
 
 /** Why jobs failed: those that failed alike in one row. */

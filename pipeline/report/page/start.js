@@ -4,11 +4,13 @@ function route() {
   const asked = /^#job=(.*)$/.exec(location.hash);
   if (!asked && location.hash.length > 1) return; // a link within the page
   const main = document.getElementById("main");
+  if (route.isList) route.place = scrollY;
   const only = JOBS.job_id.length === 1 && LAKE.detailed === 1 ? 0 : undefined;
   const i = asked ? NUMBER_OF.get(decoded(asked[1])) : only;
   main.replaceChildren(...(i === undefined ? overviewPage() : jobPage(i)).filter(Boolean));
   document.title = i === undefined ? "Fine-tuning jobs" : `${JOBS.job_id[i]} · fine-tuning job`;
-  scrollTo(0, 0);
+  scrollTo(0, i === undefined ? route.place ?? 0 : 0); // back in the list, at its old place
+  route.isList = i === undefined;
   if (route.before) main.querySelector("h1")?.focus({ preventScroll: true });
   route.before = true;
 }

@@ -161,6 +161,7 @@ select
     latest.step as last_step,
     latest.choice.model_id as last_model_id,
     latest.choice.value as last_value,
+    latest.choice.value_step as last_value_step,
     case
         when abs(last_value - best.value) <= 1e-9 * abs(last_value) then 0
         else abs(last_value - best.value)
@@ -193,6 +194,8 @@ comment on column checkpoint_advice.last_model_id is
     'model of the last checkpoint not blocked, NULL where no event names it [id]';
 comment on column checkpoint_advice.last_value is
     'the metric at the last checkpoint not blocked [unit of the metric]';
+comment on column checkpoint_advice.last_value_step is
+    'step of the evaluation that last_value is of [step]';
 comment on column checkpoint_advice.gain is
     'how much better the advised one is than the last one [unit of the metric]';
 comment on column checkpoint_advice.gain_share is

@@ -121,7 +121,7 @@ ruled as (
                 'rule': 'error',
                 'given': jobs.events,
                 'needed': 1,
-                'what': 'events',
+                'what': ['event', 'events'],
                 'findings': case
                     when jobs.status = 'failed' or jobs.errors > 0 then greatest(jobs.errors, 1)
                 end,
@@ -133,7 +133,7 @@ ruled as (
                     jobs.status,
                     coalesce(printf(' at step %d', curves.last_step), ' before any step'),
                     if(jobs.status = 'failed', '', ', yet told an error'),
-                    if(jobs.errors > 1, printf(', one of %d', jobs.errors), ''),
+                    if(jobs.errors > 1, printf(', one of %d errors', jobs.errors), ''),
                     ': ' || if(length(told) > 200, told[:199] || '…', nullif(told, ''))
                 )
             },
@@ -141,7 +141,7 @@ ruled as (
                 'rule': 'nan',
                 'given': curves.numbers,
                 'needed': 1,
-                'what': 'steps with a loss or reward',
+                'what': ['step with a loss or reward', 'steps with a loss or reward'],
                 'findings': trends.numberless,
                 'step': trends.numberless_first.step,
                 'value': trends.numberless::double,
@@ -167,8 +167,8 @@ ruled as (
                 'needed': needs.divergence,
                 'what': if(
                     curves.train_losses = 0 and curves.train_rewards > 0,
-                    'training rewards',
-                    'training losses'
+                    ['training reward', 'training rewards'],
+                    ['training loss', 'training losses']
                 ),
                 'findings': nullif(trends.runs, 0),
                 'step': trends.run.step,
@@ -189,7 +189,7 @@ ruled as (
                 'rule': 'overfit',
                 'given': curves.valid_losses,
                 'needed': needs.overfit,
-                'what': 'validation losses',
+                'what': ['validation loss', 'validation losses'],
                 'findings': case when overfits.is_overfit then 1 end,
                 'step': overfits.risen_since_step,
                 'value': overfits.last_loss,
@@ -211,7 +211,7 @@ ruled as (
                 'rule': 'spike',
                 'given': curves.train_losses,
                 'needed': needs.spike,
-                'what': 'training losses',
+                'what': ['training loss', 'training losses'],
                 'findings': spikes.spikes,
                 'step': spikes.spike.step,
                 'value': spikes.spike.peak_loss,
@@ -244,7 +244,7 @@ ruled as (
                 'rule': 'stall',
                 'given': case when jobs.dialect <> 'azure' then curves.times end,
                 'needed': needs.stall,
-                'what': 'true times of steps',
+                'what': ['true time of a step', 'true times of steps'],
                 'findings': standstills.standstills,
                 'step': standstills.standstill.step,
                 'value': standstills.standstill.seconds,
@@ -272,7 +272,7 @@ ruled as (
                 'rule': 'gap',
                 'given': curves.steps,
                 'needed': 2,
-                'what': 'steps',
+                'what': ['step', 'steps'],
                 'findings': case when gaps.missing_steps > 0 then 1 end,
                 'step': gaps.after_step,
                 'value': gaps.missing_steps::double,
@@ -300,6 +300,13 @@ judged as (
         job_id,
         unnest(rules) as judged
     from ruled
+),
+
+worded as (
+    select
+        *,
+        judged.what[if(judged.given = 1, 1, 2)] as counted
+    from judged
 )
 
 select
@@ -317,12 +324,12 @@ select
     case when judged.findings is not null then judged.unit end as unit,
     case
         when judged.findings is not null then judged.evidence
-        when coalesce(judged.given, 0) = 0 then concat('no ', judged.what)
+        when coalesce(judged.given, 0) = 0 then concat('no ', judged.what[2])
         when judged.given < judged.needed
-            then printf('%d %s, %d needed', judged.given, judged.what, judged.needed::bigint)
-        else printf('nothing in %d %s', judged.given, judged.what)
+            then printf('%d %s, %d needed', judged.given, counted, judged.needed::bigint)
+        else printf('nothing in %d %s', judged.given, counted)
     end as evidence
-from judged
+from worded
 ;
 
 comment on view verdicts is

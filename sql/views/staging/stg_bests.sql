@@ -8,7 +8,9 @@ create or replace view stg_bests as
 with losses as (
     select
         *,
-        case when higher_is_better then -judged else judged end as loss
+        case when higher_is_better then -judged else judged end as loss,
+        -- of two evaluations both have the same mean: their own values tell them apart
+        case when is_smoothed then if(higher_is_better, -value, value) end as own_loss
     from stg_evaluations
 ),
 
@@ -27,8 +29,8 @@ extremes as (
         bool_or(is_smoothed) as is_smoothed,
         any_value(evaluations) as evaluations,
         list({'step': step, 'value': judged}) as judgements,
-        min({'step': step, 'value': judged}) filter (where loss <= least + 1e-9 * abs(least))
-            as best,
+        min({'own_loss': own_loss, 'step': step, 'value': judged})
+            filter (where loss <= least + 1e-9 * abs(least)) as best,
         arg_max(coalesce(judged, value), step) as last_value,
         max(step) as last_step
     from leasts
