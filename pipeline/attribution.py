@@ -14,17 +14,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.forms.block import Block, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of
+from pipeline.job_lines import JOB_OBJECT, job_line
 from pipeline.shapes import is_job
 
 _CREATED = b'"Created fine-tun'
 _CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
-_JOB_OBJECT = b'"fine_tuning.job"'
 _VALIDATING = b'"Validating '
-MIXED_PREFIX = f"{UNATTRIBUTED_PREFIX}mixed-"
-"""Of names for events that may be of several jobs: what one of them shares tells of no other."""
 _MOST_TIED = 16
 """Records on each side that a creation message may be tied to: real jobs have one or two."""
 
@@ -116,7 +113,7 @@ class Scout:
                 ends.update((begin, *bytes_beside))
             at = text.find(_CREATED, end, size)
         if self.job_objects:
-            self._job_objects(block, text)
+            ends.update(self._job_objects(block, text))
             self.job_objects = not self._sparing or len(self._marks) > 1
         for byte in sorted(ends):
             glimpse = glance(byte)[2]
@@ -124,14 +121,22 @@ class Scout:
                 self._glimpses.append(glimpse)
         self._end = block.position + count
 
-    def _job_objects(self, block: Block, text: bytes | bytearray) -> None:
-        """A job object on a line of its own tells whose the lines below it are."""
-        at = text.find(_JOB_OBJECT, 0, len(block.data))
+    def _job_objects(self, block: Block, text: bytes | bytearray) -> set[int]:
+        """A job object on a line of its own tells whose the lines below it are.
+
+        Returns:
+            A byte of the records on both sides of each, wherever the block ends.
+        """
+        beside: set[int] = set()
+        last = len(block.data) - 1
+        at = text.find(JOB_OBJECT, 0, len(block.data))
         while at >= 0:
             index, begin, end = block.record_at(at)
             if mark := job_line(text[begin:end], block.position + index):
                 self._marks.append(mark)
-            at = text.find(_JOB_OBJECT, end, len(block.data))
+                beside.update((max(begin - 1, 0), min(end, last)))
+            at = text.find(JOB_OBJECT, end, len(block.data))
+        return beside
 
     @staticmethod
     def _tied(glance: Glance, begin: int, end: int, creation: Glimpse) -> tuple[int, int, int, int]:
@@ -204,7 +209,7 @@ class Scout:
         highs = [*(c.first for c in creations), stop]
         gaps = [between(glimpses, *gap) for gap in zip(lows, highs, strict=True)]
         votes = [direction_of(gap) for gap in gaps]
-        usual = sum(votes) or (1 if mark.run else -1)
+        usual = sum(votes) or _hints(creations, gaps) or (1 if mark.run else -1)
         # begins[i]: where the stream of creation i begins; it ends where the next one does.
         begins = [first]
         heads: list[str | None] = []
@@ -275,25 +280,6 @@ class Scout:
         return Stream(first, last, down, job, told_by, conflict)
 
 
-def job_line(raw: bytes | bytearray, position: int) -> Mark | None:
-    """What a line that is a job object says of the lines below it."""
-    if _JOB_OBJECT not in raw:
-        return None
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict) or value.get("object") != "fine_tuning.job":
-        return None
-    name = value.get("id")
-    if not isinstance(name, str) or not name:
-        return None
-    exported = len(value) == 2  # the API's own job objects hold much more
-    jobs = (name,) if is_job(name) else ()
-    mixed = name.startswith(MIXED_PREFIX)
-    return Mark(position, jobs, run=True, exported=exported, mixed=mixed)
-
-
 def _is_event(raw: bytes | bytearray) -> bool:
     """Whether a record is an event itself, not a page of them on a line."""
     try:
@@ -311,6 +297,18 @@ def _owner(
     fits_left = all(g.time >= left.glimpse.time for g in gap)
     fits_right = all(g.time >= right.glimpse.time for g in gap)
     return fits_left if fits_left != fits_right else usual > 0
+
+
+def _hints(creations: Sequence[_Creation], gaps: Sequence[Sequence[Glimpse]]) -> int:
+    """Which way time seems to run, where no gap between creation messages has two records.
+
+    What a creation message is tied to follows it in time, and so does what stands at either end
+    and is no older than the message beside it.
+    """
+    ties = sum((c.last > c.glimpse.position) - (c.first < c.glimpse.position) for c in creations)
+    leads = bool(gaps[0]) and not _before(gaps[0], creations[0])
+    ends = bool(gaps[-1]) and not _before(gaps[-1], creations[-1])
+    return ties + ends - leads
 
 
 def _before(gap: Sequence[Glimpse], creation: _Creation) -> bool:

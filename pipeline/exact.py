@@ -20,6 +20,7 @@ from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRI
 from pipeline.credentials import beginning
 from pipeline.shapes import (
     MAX_NESTING,
+    canonical,
     foreign,
     holds_events,
     is_cut,
@@ -112,7 +113,7 @@ def read(raw: bytes, *, last: bool = False) -> Verdict:
         if last and error.reason == "unexpected end of data":
             return Reject("cut_off", "ends inside a character")
         return Reject("invalid_utf8", f"byte 0x{raw[error.start]:02x} at {error.start}")
-    if not (text := text.strip(" \t\r\n").removeprefix("\ufeff")):
+    if not (text := text.strip(" \t\r\n").removeprefix("\ufeff").lstrip(" \t\r\n")):
         return Blank()
     try:
         value = loads(text)
@@ -221,7 +222,8 @@ def dialect(event_id: str) -> str:
 
 def content_id(event: Event) -> str:
     """The identity of an event without id: a hash of what it says."""
-    data = json.dumps(loads(event.data), sort_keys=True) if event.data else ""
+    data = canonical(event.data) if event.data else ""
+    data = "" if data in ("null", "{}") else data
     parts = (str(event.created_at), event.level, event.type or "", event.message, data)
     digest = xxhash.xxh3_128_hexdigest("\0".join(parts).encode("utf-8", "backslashreplace"))
     return f"{CONTENT_ID}{digest}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -11,6 +12,8 @@ from pipeline.credentials import beginning
 
 MAX_NESTING = 100
 """Levels of arrays and objects around and in events that are followed."""
+_NOTHING: tuple[Any, ...] = (None, {})
+"""Values that say as much as an absent one."""
 LONGEST_ESCAPE = 16
 _NUMBER_CUT = re.compile(r"\.|[eE][+-]?")
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
@@ -105,6 +108,35 @@ def too_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def comparable(text: str) -> Any:
+    """A JSON text as a value that is equal for all that count as equal.
+
+    Absent, null and {} are equal, and so are 1 and 1.0. What nests too deeply is only equal to
+    itself, as text.
+    """
+    try:
+        value = loads(text)
+    except RecursionError:
+        return text
+    return text if type(value) in (dict, list) and too_deep(value) else _plain(value)
+
+
+def canonical(text: str) -> str:
+    """One JSON text for all that count as equal; the order of keys means nothing."""
+    return json.dumps(comparable(text), sort_keys=True, ensure_ascii=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        plain = {key: _plain(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in plain.items() if inner not in _NOTHING}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return int(value)
+    return value
 
 
 def loads(text: str) -> Any:

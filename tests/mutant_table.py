@@ -59,6 +59,8 @@ ESCAPES = "tests/test_query_escapes.py::test_"
 FUZZ = "tests/fuzz/test_fuzz.py::test_"
 EXACT = "pipeline/exact.py"
 IDENTITY = "pipeline/lake/identity.py"
+SHAPES = "pipeline/shapes.py"
+CORNERS = "tests/test_corners.py"
 SCOUT = "pipeline/attribution.py"
 INGEST = "pipeline/lake/ingest.py"
 GROWTH = "pipeline/lake/growth.py"
@@ -210,9 +212,9 @@ MUTANTS = (
            "            return jobs.pop() if len(jobs) == 1 else None\n        if folder",
            "            return None\n        if folder", LAWS + "split"),
     # -- identity
-    Mutant("identity", "{} differs from absent", IDENTITY, "(None, {})", "(None,)",
+    Mutant("identity", "{} differs from absent", SHAPES, "(None, {})", "(None,)",
            LAWS + "identity"),
-    Mutant("identity", "1 differs from 1.0", IDENTITY, "        return int(value)\n",
+    Mutant("identity", "1 differs from 1.0", SHAPES, "        return int(value)\n",
            "        return value\n", LAWS + "identity"),
     Mutant("identity", "the smallest content wins", "pipeline/lake/settle.py",
            "group.sort(key=lambda entry: entry[0], reverse=True)",
@@ -316,7 +318,7 @@ MUTANTS = (
     Mutant("mixed ends", "an end of the lake is adopted later", "pipeline/lake/naming.py",
            "if job.startswith(MIXED_PREFIX)", "if not job",
            JOBS + "a_log_of_several_jobs_gives_none_the_other_ones_events"),
-    Mutant("mixed ends", "an export forgets what may be of several jobs", SCOUT,
+    Mutant("mixed ends", "an export forgets what may be of several jobs", "pipeline/job_lines.py",
            "mixed = name.startswith(MIXED_PREFIX)", "mixed = False",
            JOBS + "a_log_of_several_jobs_comes_out_as_it_was"),
     Mutant("attribution", "Validating does not stay with Created", SCOUT,
@@ -370,6 +372,18 @@ MUTANTS = (
     Mutant("store", "what is damaged is written anew", "pipeline/lake/store.py",
            "            raise error\n        for path", "            pass\n        for path",
            "tests/test_exchange.py"),
+    Mutant("jobs", "little evidence is none", SCOUT, "_hints(creations, gaps) or ", "", CORNERS),
+    Mutant("jobs", "a page on a line contradicts nothing", "pipeline/lake/odd.py",
+           "        reading.check(found)\n", "", CORNERS),
+    Mutant("lossless", "masked rejects pass as they are kept", "pipeline/lake/odd.py",
+           "None if kept == raw else hashed(raw)", "None", CORNERS),
+    Mutant("identity", "equal events of two jobs are counted together", "pipeline/lake/odd.py",
+           "self._equal[stream, event.job, event.event_id] += 1\n            number = self._equal["
+           "stream, event.job, event.event_id]",
+           "self._equal[stream, None, event.event_id] += 1\n            number = self._equal["
+           "stream, None, event.event_id]", CORNERS),
+    Mutant("identity", "what is too deep is compared all the same", SHAPES,
+           "and too_deep(value) else", "and False else", CORNERS),
     Mutant("store", "a result file is taken in twice", "pipeline/lake/ingest.py",
            "if reading.source_id in seen or store", "if store", "tests/test_exchange.py"),
     Mutant("store", "a log that goes on is another job", "pipeline/lake/naming.py",
@@ -471,7 +485,8 @@ MUTANTS = (
     Mutant("lossless", "an empty id is forgotten", EXACT,
            "(not value or value.startswith(CONTENT_ID))", "False",
            LAWS + "lossless_ids"),
-    Mutant("lossless", "an export's line is one piece of evidence among others", SCOUT,
+    Mutant("lossless", "an export's line is one piece of evidence among others",
+           "pipeline/job_lines.py",
            "exported = len(value) == 2", "exported = False",
            JOBS + "an_export_names_jobs_beyond_doubt"),
     Mutant("jobs", "fields of events are weighed below an export's line", ODD,
@@ -481,7 +496,7 @@ MUTANTS = (
            "pipeline/lake/reports.py", '"newest_first": int(stream.newest_first),',
            '"newest_first": int(stream.newest_first and "@" not in name),',
            JOBS + "job_fields_in_a_page"),
-    Mutant("jobs", "an event that mentions a job object is one", SCOUT,
+    Mutant("jobs", "an event that mentions a job object is one", "pipeline/job_lines.py",
            'if not isinstance(value, dict) or value.get("object") != "fine_tuning.job":',
            'value = value.get("data", {}).get("job", value)\n    if not value:',
            JOBS + "a_job_inside_an_event"),
@@ -496,7 +511,7 @@ MUTANTS = (
            'if least and row["source_id"] not in replaced:',
            "if _variant(row) in new:", LAWS + "variants_need_no_order"),
     Mutant("private", "rejects keep keys", "pipeline/lake/odd.py",
-           '"raw": masked(raw)', '"raw": raw',
+           '"raw": kept,', '"raw": raw,',
            "tests/hostile/test_private.py::test_no_secret_in_rejects"),
     Mutant("private", "everyone may read a lake", "pipeline/lake/store.py",
            "self.path.mkdir(parents=True, exist_ok=True, mode=0o700)",

@@ -21,7 +21,7 @@ LAYERS = (
     {"companions"},
     {"exact"},
     {"forms", "sources"},
-    {"glimpses", "marks"},
+    {"glimpses", "job_lines", "marks"},
     {"attribution", "normalise"},
     {"views"},
     {"charts"},

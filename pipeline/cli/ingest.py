@@ -41,7 +41,11 @@ _COUNTS = ("records", "events", "duplicates", "variants", "blank")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @lake_option
 @click.option("--job-id", metavar="ID", help="The job that all these events belong to.")
-@click.option("--force", is_flag=True, help="Take --job-id even against contrary evidence.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Take --job-id even against what the source says; but not against an event's own field.",
+)
 @click.option(
     "--allow-rejects",
     metavar="N",

@@ -89,7 +89,8 @@ def _longest_known(
     if known is None:
         return None
     file.seek(known[0]["byte_count"])
-    return *known, not known[2] or file.read(1) in (b"\n", b"\r")
+    follows = file.read(2)
+    return *known, not known[2] or follows[:1] == b"\n" or follows in (b"\r\n", b"\r")
 
 
 def _spellings(path: str) -> set[str]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import xxhash
 
 from pipeline.contract import COUNTERS, METRICS
-from pipeline.exact import CONTENT_ID, Event, loads
-
-_NOTHING: tuple[Any, ...] = (None, {})
+from pipeline.exact import CONTENT_ID, Event
+from pipeline.shapes import canonical, comparable
 
 
 def rebuilt(row: Mapping[str, Any]) -> str:
@@ -45,33 +43,14 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def canonical(event: str) -> str:
-    """One text for all contents that count as equal.
-
-    Absent, null and {} are equal, and so are 1 and 1.0; the order of keys means nothing.
-    """
-    return json.dumps(_plain(loads(event)), sort_keys=True, ensure_ascii=True)
-
-
 def rank(event: str) -> tuple[int, str]:
     """Place in the total order of contents: non-null leaves, then canonical text. Greatest wins."""
-    return _leaves(_plain(loads(event))), canonical(event)
+    return _leaves(comparable(event)), canonical(event)
 
 
 def content_hash(event: str) -> str:
     """Hash of a content, equal for contents that count as equal."""
     return xxhash.xxh3_128_hexdigest(canonical(event).encode())
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        plain = {key: _plain(inner) for key, inner in value.items()}
-        return {key: inner for key, inner in plain.items() if inner not in _NOTHING}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
-        return int(value)
-    return value
 
 
 def _leaves(value: Any) -> int:

@@ -169,6 +169,9 @@ def replay(
     return ReplayReport(tried, len(keys), tried - len(keys))
 
 
+_MASKED = b"*" * 8
+
+
 @dataclass
 class _Found:
     """What a reject is after all, and how that changes the counts of its source."""
@@ -181,6 +184,8 @@ class _Found:
 def _again(store: Store, reject: Mapping[str, Any], limit: int) -> _Found | None:
     """What a reject is for the present version, None where that is a reject still."""
     if reject["reason"] in ("job_conflict", "corrupt_compression"):
+        return None
+    if reject["raw_hash"] is None and _MASKED in reject["raw"]:  # kept before there was a hash
         return None
     raw = reject["raw"] if reject["raw_hash"] is None else whole(store, reject, limit)
     if raw is None:

@@ -11,9 +11,9 @@ import duckdb
 import pyarrow as pa
 import xxhash
 
-from pipeline.attribution import MIXED_PREFIX
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
+from pipeline.job_lines import MIXED_PREFIX
 from pipeline.lake.identity import rank, rebuilt
 from pipeline.sqlfiles import sql_text
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import exact
-from pipeline.attribution import Scout, job_line
+from pipeline.attribution import Scout
 from pipeline.companions import Companion
 from pipeline.contract import (
     EVENTS,
@@ -23,10 +23,12 @@ from pipeline.credentials import masked
 from pipeline.forms.bits import Ints
 from pipeline.forms.block import Block
 from pipeline.forms.documents import expanded
+from pipeline.job_lines import job_line
 from pipeline.lake.batches import CONFLICT, PENDING, Batch, Part, Shared
 from pipeline.lake.companions import CompanionRows
 from pipeline.lake.identity import event_row
 from pipeline.lake.ledger import now
+from pipeline.lake.oversize import hashed
 from pipeline.lake.reading import Misjudged
 from pipeline.lake.segments import SegmentWriter, Staged
 
@@ -67,7 +69,7 @@ class OddRecords:
         self._rejects: list[dict[str, Any]] = []
         self._waiting = 0
         self._inner: list[Part] = []
-        self._equal: Counter[tuple[int, str]] = Counter()
+        self._equal: Counter[tuple[int, str | None, str]] = Counter()
         self._moment = now()
         self.tally: Counter[tuple[int, str, str]] = Counter()
         self.companions = CompanionRows(shared.folder)
@@ -200,9 +202,9 @@ class OddRecords:
             detail = streams.conflicts[stream]
             return self._reject(record, exact.Reject("job_conflict", detail))
         if event.dialect == "legacy" and event.event_id.startswith("hash-"):
-            # Equal events of one stream are told apart by their number.
-            self._equal[stream, event.event_id] += 1
-            number = self._equal[stream, event.event_id]
+            # Equal events of one stream and job are told apart by their number.
+            self._equal[stream, event.job, event.event_id] += 1
+            number = self._equal[stream, event.job, event.event_id]
             event.event_id += f"-{number}" if number > 1 else ""
         pending = code == PENDING
         row = event_row(
@@ -246,7 +248,7 @@ class OddRecords:
             raw = block.raw(index)
             event = exact.read(raw) if LEGACY_EVENT_OBJECT.encode() in raw else None
             if isinstance(event, exact.Event) and event.event_id.startswith(exact.CONTENT_ID):
-                self._equal[int(numbers[index]), event.event_id] += 1
+                self._equal[int(numbers[index]), event.job, event.event_id] += 1
 
     def _expanded(self, record: Record) -> Part:
         """The events inside one record: a page on a line, say."""
@@ -255,6 +257,7 @@ class OddRecords:
         scout = Scout(lines=False, hint=reading.source.job_hint, told=reading.told)
         scout.see(inner)
         found = scout.streams()
+        reading.check(found)
         lying = [stream._replace(first=line, last=line) for stream in found]
         numbers = self._shared.streams.add(reading, lying, line=line)
         self.tally[record.source, "records", ""] += len(inner) - 1
@@ -270,6 +273,7 @@ class OddRecords:
         raw = record.raw.rstrip(b"\n")
         if over:
             raw = raw[: min(over.length, REJECT_PREFIX_BYTES)]  # without the \r of its end
+        kept = masked(raw)
         code = streams.codes[record.stream]
         self._rejects.append(
             {
@@ -279,8 +283,9 @@ class OddRecords:
                 "byte_length": over.length if over else len(raw),
                 "reason": reject.reason,
                 "detail": reject.detail.encode("utf-8", "backslashreplace").decode(),
-                "raw": masked(raw),
-                "raw_hash": over.hash if over else None,
+                "raw": kept,
+                # of bytes that are not as they were read, too: replayed they would be others
+                "raw_hash": over.hash if over else None if kept == raw else hashed(raw),
                 "first_seen_at": self._moment,
                 "job_id": streams.jobs[code] if code >= 0 else None,
                 "stream_id": streams.ids[record.stream],

@@ -1,4 +1,4 @@
-"""Records that were over the size limit when they were read, once a limit lets them pass."""
+"""Records of which the lake keeps a beginning, or without credentials, from their files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PIECE = 1 << 20
 
 
 def whole(store: Store, reject: Mapping[str, Any], limit: int) -> bytes | None:
-    """All bytes of a record of which the lake may keep a beginning only.
+    """All bytes of a record of which the lake may keep a beginning only, or credentials masked.
 
-    Those of a longer one are read from its file, if they still lie there: its hash tells.
+    They are read from its file, if they still lie there: their hash tells.
 
     Args:
         store: the lake.
@@ -33,7 +33,7 @@ def whole(store: Store, reject: Mapping[str, Any], limit: int) -> bytes | None:
     if size > limit:
         return None
     raw: bytes = reject["raw"]
-    if len(raw) == size:
+    if hashed(raw) == reject["raw_hash"]:
         return raw
     source = store.ledger.source(reject["source_id"])
     if source is None:
@@ -43,7 +43,12 @@ def whole(store: Store, reject: Mapping[str, Any], limit: int) -> bytes | None:
             raw = _between(Guard(opened(file)[0]), reject["byte_offset"], size)
     except OSError:
         return None
-    return raw if xxhash.xxh3_128_hexdigest(raw) == reject["raw_hash"] else None
+    return raw if hashed(raw) == reject["raw_hash"] else None
+
+
+def hashed(raw: bytes) -> str:
+    """The hash by which bytes are known again."""
+    return xxhash.xxh3_128_hexdigest(raw)
 
 
 def _between(content: Guard, start: int, size: int) -> bytes:

@@ -238,13 +238,21 @@ class Reading:
 
     def _found(self, scout: Scout) -> list[Stream]:
         self.found = scout.streams()
-        contrary = [s.conflict for s in self.found if s.told_by == "flag" and s.conflict]
+        self.check(self.found)
+        return self.found
+
+    def check(self, found: Sequence[Stream]) -> None:
+        """See that nothing which the source says of itself contradicts `--job-id`.
+
+        Raises:
+            UsageError: it does.
+        """
+        contrary = [s.conflict for s in found if s.told_by == "flag" and s.conflict]
         if contrary and not self.force:
             raise UsageError(
                 f"{self.path}: names job {contrary[0]} itself, but --job-id says {self.told}: "
                 "leave --job-id out, or add --force"
             )
-        return self.found
 
     def _open(self) -> io.FileIO | io.BytesIO:
         if self._content is not None:

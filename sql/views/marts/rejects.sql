@@ -3,8 +3,9 @@
 -- Grain: source_id, position
 -- Order: path, position, source_id
 -- Reads: lake_rejects, lake_sources
--- Caveat: raw is untouched; of a record over the size limit it is the beginning, and raw_hash
---   stands for the whole. `tunelog rejects --replay` tries them again.
+-- Caveat: raw is untouched but for credentials, which are masked; of a record over the size limit
+--   it is the beginning. raw_hash stands for the whole. `tunelog rejects --replay` tries them
+--   again.
 create or replace view rejects as
 select
     rejects.source_id,
@@ -34,7 +35,8 @@ comment on column rejects.byte_length is 'length of the record [byte]';
 comment on column rejects.reason is 'why it is no event, from a closed list [text]';
 comment on column rejects.detail is 'what exactly is wrong [text]';
 comment on column rejects.raw is 'the bytes of the record [byte]';
-comment on column rejects.raw_hash is 'hash of a record too long to keep whole, else NULL [hash]';
+comment on column rejects.raw_hash is
+    'hash of a record too long to keep whole, or kept without a credential, else NULL [hash]';
 comment on column rejects.job_id is 'job of its stream, NULL where unknown [id]';
 comment on column rejects.stream_id is 'the stream it stands in [id]';
 comment on column rejects.first_seen_at is 'when it was first ingested [UTC]';
