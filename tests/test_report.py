@@ -260,6 +260,17 @@ def test_a_report_of_chosen_jobs_tells_of_no_other(samples: Lake, told: Facts) -
     assert [other for other in told.jobs["job_id"] if other in text] == [job]
 
 
+def test_the_model_that_was_made_is_a_checkpoint(told: Facts) -> None:
+    """What the advice argues against stands in the table, with its losses."""
+    last = dict(told.frames["checkpoint_advice"].select("job_id", "last_step").rows())
+    rows = zip(told.detailed, details.details(told, details.all_findings(told)), strict=True)
+    listed = {job: data["checkpoints"] for job, (data, _) in rows}
+    assert all(step in {row.get("step") for row in listed[job]} for job, step in last.items())
+    made = [row for ones in listed.values() for row in ones if row.get("is_final")]
+    assert made and all(row["train_loss"] > 0 for row in made if "train_loss" in row)
+    assert any("train_loss" in row for row in made)
+
+
 def test_findings_are_the_verdicts_that_tripped(told: Facts) -> None:
     """What tripped is told with its evidence, and restarts beside it, the gravest first."""
     found = details.all_findings(told)

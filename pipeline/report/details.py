@@ -148,6 +148,7 @@ def details(
     drawn = curves(frames["points"], _marked(facts, spanned))
     thrown_away = earlier(frames["earlier"])
     tables = {v: _by_job(frames[v].select("job_id", *names)) for v, names in _TABLES.items()}
+    finals = _finals(facts)
     spikes, verdicts = (_by_job(frames[view]) for view in ("loss_spikes", "verdicts"))
     messages = frames["messages"].partition_by("job_id", as_dict=True, maintain_order=True)
     for row in facts.jobs.head(len(facts.detailed)).to_dicts():
@@ -163,6 +164,7 @@ def details(
         told["spikes"] = [[s["peak_step"], finite(s["peak_loss"])] for s in spikes.get(job, [])]
         told["messages"] = _columns(messages.get((job,)))
         told |= {view: list(map(_told, table.get(job, []))) for view, table in tables.items()}
+        told["checkpoints"] += finals.get(job, [])
         yield told, _spark(told["curves"])
 
 
@@ -184,6 +186,20 @@ def _marked(facts: Facts, spanned: Mapping[str, Sequence[tuple[str, int, int]]])
         marked.update((job, step) for _, first, last in ones for step in (first, last))
     schema = {"job_id": pl.String, "step": pl.Int64}
     return pl.DataFrame(sorted(marked), schema=schema, orient="row")
+
+
+def _finals(facts: Facts) -> dict[str, list[dict[str, Any]]]:
+    """The model that a job made, as a row of its checkpoints, where no event tells of that one."""
+    known = facts.frames["checkpoints"].select("job_id", "step")
+    named = {"step": "last_step", "model_id": "last_model_id"}
+    last = facts.frames["checkpoint_advice"].select("job_id", **named).drop_nulls("step")
+    last = last.join(known, on=["job_id", "step"], how="anti")
+    values = last.join(facts.frames["points"], on=["job_id", "step"])
+    found = {row["job_id"]: _told(row) | {"is_final": True} for row in last.to_dicts()}
+    for row in values.iter_rows(named=True):
+        if row["metric"] in _TABLES["checkpoints"]:
+            found[row["job_id"]][row["metric"]] = finite(row["value"])
+    return {job: [row] for job, row in found.items()}
 
 
 def _by_job(frame: pl.DataFrame) -> dict[str, list[Row]]:

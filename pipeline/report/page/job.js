@@ -213,7 +213,7 @@ function tableSections(job) {
     const measured = ["train_loss", "valid_loss", "full_valid_loss", "train_mean_reward", "full_valid_mean_reward"]
       .filter((name) => checkpoints.some((row) => row[name] !== undefined));
     sections.push(el("section", {}, el("h2", {}, "Checkpoints"), table("Checkpoints", [
-      { head: "Step", right: true, cell: (c) => [count(c.step), best?.step === c.step ? el("small", {}, "best step") : null] },
+      { head: "Step", right: true, cell: (c) => [count(c.step), best?.step === c.step ? el("small", {}, "best step") : null, c.is_final ? el("small", {}, "the model made") : null] },
       { head: "Model", cell: (c) => (c.model_id ? said(c.model_id) : "–") },
       ...measured.map((name) => ({ head: `${METRICS[name]} ${name.endsWith("reward") ? "reward" : "loss"}`, right: true, cell: (c) => number(c[name]) || "–" })),
     ], checkpoints)));
