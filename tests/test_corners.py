@@ -174,6 +174,30 @@ def test_a_page_on_a_line_may_contradict_the_job_given(tmp_path: Path) -> None:
     assert ingested(tmp_path, an_event(5), page, job_id=A, force=True) == {A: [1, 2, 5]}
 
 
+@pytest.mark.parametrize("order", ["plain first", "named first", "at once", "by hand"])
+def test_copies_are_of_one_job(tmp_path: Path, order: str) -> None:
+    """Azure's metrics have ids that are no job's own: that a content is the same tells it."""
+    ticks = [f"{638_000_000_000_000_000 + n:016x}" for n in range(5)]
+    events = [an_event(n, id=f"ftevent-{tick}{tick}") for n, tick in enumerate(ticks)]
+    text = "".join(f"{json.dumps(event)}\n" for event in events)
+    azure = "ftjob-" + "ab" * 16
+    plain, named = tmp_path / "plain.jsonl", tmp_path / azure / "copy.jsonl"
+    named.parent.mkdir()
+    plain.write_text(text)
+    named.write_text(text)
+    with open_lake(tmp_path / "lake") as lake:
+        if order == "by hand":
+            lake.ingest([plain])
+            lake.ingest([plain], job_id=azure)
+        elif order == "at once":
+            lake.ingest([plain, named])
+        else:
+            for path in (plain, named) if order == "plain first" else (named, plain):
+                lake.ingest([path])
+        assert lake.sql("select job_id, events from jobs").rows() == [(azure, 5)]
+        assert lake.verify().findings == []
+
+
 def test_a_line_that_goes_on_behind_a_carriage_return(tmp_path: Path) -> None:
     r"""A `\r` alone ends no line: what follows it is the same record, and that is read anew."""
     path = tmp_path / "dump.jsonl"

@@ -218,6 +218,37 @@ def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
                 found.add((name, row["job_id"]))
             elif stream.job and row["job_id"].startswith(UNATTRIBUTED_PREFIX):
                 found.add((row["job_id"], stream.job))
+        if reading.grown_from is None:  # else it is what it was, whatever it equals now
+            found |= _copied(store, reading, readings)
+    return found
+
+
+def _copied(store: Store, reading: Reading, readings: Sequence[Reading]) -> set[tuple[str, str]]:
+    """The same of copies: one content is one stream, though only one name tells its job.
+
+    Ids tell it as well, but those of Azure's metrics are no job's own.
+    """
+    found = set()
+    own = {
+        name.removeprefix(f"{reading.source_id}/"): (name, stream)
+        for name, stream in reading.streams.items()
+        if not stream.conflict
+    }
+    for row in store.ledger.streams_of_copies(reading.content_hash, reading.source_id):
+        name, stream = own.get(row["stream_id"].partition("/")[2], ("", None))
+        if stream is None or not _goes_on(row, stream) or row["job_id"] == row["stream_id"]:
+            continue
+        is_nameless = row["job_id"].startswith(UNATTRIBUTED_PREFIX)
+        if stream.job and is_nameless:
+            found.add((row["job_id"], stream.job))
+        elif stream.job is None and not is_nameless:
+            found.add((name, row["job_id"]))
+    for other in readings:
+        if other.content_hash == reading.content_hash and other is not reading:
+            for end, (name, stream) in own.items():
+                twin = other.streams.get(f"{other.source_id}/{end}")
+                if stream.job is None and twin and twin.job and twin.first == stream.first:
+                    found.add((name, twin.job))
     return found
 
 

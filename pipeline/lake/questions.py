@@ -111,6 +111,14 @@ class Questions:
         query = "select * from streams where source_id = ? order by first_position"
         return self._db.execute(query, (source_id,)).fetchall()
 
+    def streams_of_copies(self, content_hash: str, source_id: str) -> list[sqlite3.Row]:
+        """The streams of other sources that were read from the same content."""
+        query = (
+            "select streams.* from contents join streams using (source_id)"
+            " where contents.content_hash = ? and source_id <> ?"
+        )
+        return self._db.execute(query, (content_hash, source_id)).fetchall()
+
     def find_sources(self, wanted: str) -> list[sqlite3.Row]:
         """Sources by id, by path, or by the end of a path."""
         end = "substr(path, -length(?1) - 1) = '/' || ?1"
