@@ -253,7 +253,7 @@ def test_a_report_of_chosen_jobs_tells_of_no_other(samples: Lake, told: Facts) -
     assert all(
         frame.equals(told.frames[name].filter(job_id=job)) for name, frame in chosen.frames.items()
     )
-    kinds = told.kinds.filter(told.kinds["example"].is_in(chosen.kinds["example"]))
+    kinds = told.kinds.filter(told.kinds["example"].is_in(chosen.kinds["example"].to_list()))
     assert chosen.kinds.height == kinds.height < told.kinds.height
     assert chosen.sources["sources"].item() == 1 < told.sources["sources"].item()
     text = "".join(page(chosen))
