@@ -209,7 +209,7 @@ class Scout:
         highs = [*(c.first for c in creations), stop]
         gaps = [between(glimpses, *gap) for gap in zip(lows, highs, strict=True)]
         votes = [direction_of(gap) for gap in gaps]
-        usual = sum(votes) or _hints(creations, gaps) or (1 if mark.run else -1)
+        usual = sum(votes) or _hints(creations, gaps, glimpses) or (1 if mark.run else -1)
         # begins[i]: where the stream of creation i begins; it ends where the next one does.
         begins = [first]
         heads: list[str | None] = []
@@ -299,12 +299,17 @@ def _owner(
     return fits_left if fits_left != fits_right else usual > 0
 
 
-def _hints(creations: Sequence[_Creation], gaps: Sequence[Sequence[Glimpse]]) -> int:
+def _hints(
+    creations: Sequence[_Creation], gaps: Sequence[Sequence[Glimpse]], seen: Sequence[Glimpse]
+) -> int:
     """Which way time seems to run, where no gap between creation messages has two records.
 
     What a creation message is tied to follows it in time, and so does what stands at either end
-    and is no older than the message beside it.
+    and is no older than the message beside it. Times that only fall tell more than these.
     """
+    times = [glimpse.time for glimpse in seen]
+    if times == sorted(times, reverse=True) != sorted(times):
+        return -1
     ties = sum((c.last > c.glimpse.position) - (c.first < c.glimpse.position) for c in creations)
     leads = bool(gaps[0]) and not _before(gaps[0], creations[0])
     ends = bool(gaps[-1]) and not _before(gaps[-1], creations[-1])

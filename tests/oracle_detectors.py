@@ -12,10 +12,12 @@ from statistics import fmean, median
 
 from oracle import Event
 from oracle_curves import Row, by_job, loss_curves
-from oracle_marts import is_error, phase_of
+from oracle_marts import OUTCOMES, is_error, phase_of, phases_of
 from oracle_training import SMOOTHED, loss_curves_smoothed
 
 Points = list[tuple[int, float]]
+BEGINNINGS = ("created", "validating", "queued", "running")
+"""Phases that begin or resume a job."""
 
 
 def curves_of(events: list[Event], metric: str) -> dict[str, Points]:
@@ -251,14 +253,21 @@ def stalls(events: list[Event]) -> list[Row]:
         stops = [(a, b, b.time - a.time) for a, b in pairs]
         rows += [stall(job, "gap", a, b, gap, usual, limit) for a, b, gap in stops if gap > limit]
         told = [e for e in own if e.lifecycle not in ("step", "checkpoint", "other") or error(e)]
-        ended = any(
+        over = [n for n, e in enumerate(told) if e.lifecycle in OUTCOMES]
+        again = [n for n, phase in enumerate(phases_of(told)) if phase in BEGINNINGS]
+        ended = bool(over) and (not again or again[-1] < over[-1])
+        ended |= any(
             e.time >= steps[-1].time
-            and (is_error(e) or phase_of(e) in ("finalising", "ended") or e.lifecycle == "failed")
+            and (
+                (is_error(e) is not None and e.lifecycle not in OUTCOMES)
+                or phase_of(e) == "finalising"
+            )
             for e in told
         )
         planned = [total for e in steps if (total := told_steps(e)) is not None]
         if not ended and (not planned or steps[-1].order_step < planned[-1]):
-            silent = clock - max(event.time for event in [steps[-1], *told])
+            spoke = [event for event in own if event.lifecycle == "step"]
+            silent = clock - max(event.time for event in [*spoke, *told])
             if limit < silent < 259_200:
                 rows.append(stall(job, "silent", steps[-1], None, silent, usual, limit))
                 rows[-1]["until"] = datetime.fromtimestamp(clock, UTC)
@@ -266,15 +275,13 @@ def stalls(events: list[Event]) -> list[Row]:
 
 
 def steps_of(own: list[Event]) -> list[Event]:
-    """Events of steps, but for those that give metrics of validation only."""
+    """Events of steps, but for evaluations alone where others tell of training."""
     valid = {"valid_loss", "full_valid_loss", "valid_mean_reward", "full_valid_mean_reward"}
+    valid |= {"valid_mean_token_accuracy", "full_valid_mean_token_accuracy"}
     train = {"train_loss", "train_mean_token_accuracy", "train_mean_reward"}
-    return [
-        event
-        for event in own
-        if event.lifecycle == "step"
-        and (not valid & event.metrics.keys() or train & event.metrics.keys())
-    ]
+    steps = [event for event in own if event.lifecycle == "step"]
+    told = [e for e in steps if not valid & e.metrics.keys() or train & e.metrics.keys()]
+    return told or steps
 
 
 def beginnings(marks: list[Event]) -> list[Event]:

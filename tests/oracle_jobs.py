@@ -111,8 +111,9 @@ def facts(job: str, own: list[Event], objects: list[Told], hooks: list[Told]) ->
     created = first(own, "created") if created is None else created
     steps = [event for event in own if event.lifecycle == "step" and not event.synthetic]
     whole = {"created", "validating", "queued"} & set(phases_of(own))
-    begun = [event.time for event in steps if whole or min(e.order_step for e in steps) <= 1]
-    started = first(own, "training") or first(own, "started") or min(begun, default=None)
+    began = min(((event.time, event.order_step) for event in steps), default=(None, -1))
+    begun = began[0] if whole or 0 <= began[1] <= 1 else None
+    started = first(own, "training") or first(own, "started") or begun
     ended = end["ended_at"]
     return {
         "job_id": job,

@@ -49,6 +49,13 @@ def verdicts(events: list[Event]) -> list[Row]:
     return rows
 
 
+def is_timed(row: Row) -> bool:
+    """Whether a step of a curve was told by events, and not by its evaluation alone."""
+    trained = any(row[name] is not None for name in ("train_loss", "train_mean_reward"))
+    valid = ("valid_loss", "full_valid_loss", "valid_mean_reward", "full_valid_mean_reward")
+    return row["events"] > 0 and (trained or all(row[name] is None for name in valid))
+
+
 ONE = {
     "events": "event",
     "steps with a loss or reward": "step with a loss or reward",
@@ -69,7 +76,7 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
         return sum(row[metric] is not None and math.isfinite(row[metric]) for row in curve)
 
     numbers = sum(any(row[name] is not None for name in SMOOTHED) for row in curve)
-    times = 0 if job["dialect"] == "azure" else sum(row["events"] for row in curve)
+    times = 0 if job["dialect"] == "azure" else sum(map(is_timed, curve))
     evaluations = max(finite("valid_loss"), finite("full_valid_loss"))
     return {
         "error": (job["events"], 1, "events"),

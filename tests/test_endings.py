@@ -21,10 +21,10 @@ def message(number: int, words: str, **fields: Any) -> dict[str, Any]:
     return an_event(number, **told | fields)
 
 
-def steps(first: int, last: int) -> list[dict[str, Any]]:
+def steps(first: int, last: int, total: int = 500) -> list[dict[str, Any]]:
     """Steps, one in ten seconds."""
     return [
-        an_event(n, created_at=1_700_000_000 + 10 * n, message=f"Step {n}: training loss=0.50")
+        an_event(n, created_at=1_700_000_000 + 10 * n, message=f"Step {n}/{total}")
         for n in range(first, last + 1)
     ]
 
@@ -51,6 +51,12 @@ def asked(folder: Path, question: str, told: list[Any], *beside: Any) -> list[tu
         return lake.sql(f"{question} where job_id = '{A}'").rows()
 
 
+def evaluation(step: int, when: int, **metrics: float) -> dict[str, Any]:
+    """What validation says of a step, in an event of its own."""
+    about = {"id": f"ftevent-v{step:023}", "created_at": 1_700_000_000 + when}
+    return an_event(step, **about, message=f"Step {step}", data={"step": step, **metrics})
+
+
 HOOK = {
     "object": "event", "id": "evt_1", "type": "fine_tuning.job.failed",
     "created_at": 1_700_000_500, "data": {"id": A},
@@ -75,6 +81,14 @@ FAILED = message(406, "The job failed due to an internal error")
             [],
             True,
         ),
+        # a sign of life, though of an evaluation; a step behind the end; an evaluation by accuracy
+        ([*steps(1, 40), evaluation(30, 17_900, full_valid_loss=0.5)], [], False),
+        (
+            [*steps(1, 40), message(400, "The job has successfully completed"), *steps(41, 41)],
+            [],
+            False,
+        ),
+        ([*steps(1, 40, total=40), evaluation(20, 405, valid_mean_token_accuracy=0.5)], [], False),
     ],
 )
 def test_silent_is_a_job_that_nothing_ended(
@@ -82,6 +96,17 @@ def test_silent_is_a_job_that_nothing_ended(
 ) -> None:
     """What ended or paused it, wherever it is told, and nothing that it went on after."""
     assert asked(tmp_path, "select kind from stalls", told, *beside) == [("silent",)] * silent
+
+
+def test_a_stall_is_judged_by_times_of_training(tmp_path: Path) -> None:
+    """Five steps and seven evaluations are five times, where eleven are needed."""
+    late = [evaluation(n, 500 + n, valid_loss=0.5) for n in range(11, 18)]
+    found = asked(
+        tmp_path,
+        "select verdict, evidence from (from verdicts where rule = 'stall')",
+        [*steps(1, 5), *late],
+    )
+    assert found == [("not applicable", "5 true times of steps, 11 needed")]
 
 
 def test_the_model_is_no_checkpoint(tmp_path: Path) -> None:

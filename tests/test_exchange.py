@@ -6,6 +6,7 @@ import json
 import os
 import random
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def test_a_damaged_file_is_not_written_anew(tmp_path: Path, later: str) -> None:
         file.chmod(0o600)
         file.write_bytes(content)
         before = lake._store.ledger.live("events")
+        lying = sorted((tmp_path / "lake").rglob("*.parquet"))
         job = A if lake._store.ledger.segments_of([A]) == [file.name] else B
         with pytest.raises(LakeError, match="is damaged: see `tunelog verify"):
             if later == "compact":
@@ -99,6 +101,8 @@ def test_a_damaged_file_is_not_written_anew(tmp_path: Path, later: str) -> None:
                 other = an_event(3, data={"step": 3, "train_loss": 9.5}, level="warn")
                 lake.ingest([lines(tmp_path / "c.jsonl", other)], job_id=job)
         assert lake._store.ledger.live("events") == before
+        if later == "compact":
+            assert sorted((tmp_path / "lake").rglob("*.parquet")) == lying, "nothing is left behind"
         assert [finding.rule for finding in lake.verify().findings] == ["segments_are_whole"]
 
 
@@ -160,15 +164,18 @@ def test_many_make_one_lake(tmp_path: Path) -> None:
 
 
 def test_what_a_living_process_works_with_is_no_garbage(tmp_path: Path) -> None:
-    """However old it is; that of a process which is gone is."""
+    """Though it is some days old; that of a process which is gone is, and what is older."""
     store = Store(tmp_path / "lake", create=True)
     with store.workspace() as mine:
         dead = mine.parent / "4194305-0123abcd"  # above the greatest that Linux gives
         dead.mkdir()
         for folder in (mine, dead):
-            os.utime(folder, (1e9, 1e9))
+            os.utime(folder, (time.time() - 3 * 86_400,) * 2)
         store.collect_garbage()
         assert mine.exists() and not dead.exists()
+        os.utime(mine, (1e9, 1e9))  # another process may have the number by now
+        store.collect_garbage()
+        assert not mine.exists()
     store.ledger.close()
 
 

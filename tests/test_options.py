@@ -122,6 +122,7 @@ def test_beginnings_of_ids_are_told(lake: Path, capsys: pytest.CaptureFixture[st
         (["assign", "", JOB], "'': no such source"),
         (["timeline", JOB, "--around", "9" * 44], "is not in the range"),
         (["export", "--timeout", "9"], "--timeout is for views"),
+        (["show", "jobs", "--where", "true", "--memory", "1MB"], "--memory 1MB: too little"),
         (["show", "jobs", "--where", "status ="], "--where 'status =': syntax error"),
         (["show", "jobs", "--where", "stat = 1"], "--where 'stat = 1': Referenced column \"stat\""),
         (["sql", "select '\udcff'"], "not UTF-8: give it in UTF-8"),

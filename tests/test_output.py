@@ -86,6 +86,8 @@ def test_times_of_any_year_are_told() -> None:
     con = duckdb.connect()
     con.execute("set timezone = 'UTC'")
     found = con.sql(query, params=[far])
+    endless = con.sql("select 'infinity'::timestamp_ns as at").to_arrow_table()["at"]
+    assert exact(endless.combine_chunks()) == ["infinity"]
     assert exact(found.to_arrow_table()["at"].combine_chunks()) == [
         "200000-02-29T01:02:03Z", "-0043-03-15T12:30:00.25Z", "9999-12-31T23:59:59.5Z",
         "infinity", "-infinity",

@@ -29,6 +29,8 @@ from pipeline.errors import QueryError, UsageError
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
+_OF_LIMITS = re.compile(r"(sql: )?(over |out of memory|the answer|no limits|--)")
+"""How errors begin that are no condition's."""
 _ASKS_MORE = re.compile(
     r"\b(?:select|from|with|table|values|(?:un)?pivot\w*|desc\w*|show|summarize)\b", re.IGNORECASE
 )
@@ -172,7 +174,9 @@ def show(
     try:
         ask(lake, query, params, memory, timeout, format, output, jobs=focus)
     except QueryError as error:
-        if where is None:
+        if where is None or re.match(
+            r"(sql: )?(over |out of memory|the answer|no limits|--)", str(error)
+        ):
             raise
         told = re.sub(r"^sql(: line \d+, column \d+)?: ", "", str(error))
         told = told.replace("write one SELECT", "write a condition")

@@ -147,7 +147,8 @@ def _iso_times(array: pa.Array) -> pa.Array:
     numbers = array.cast(pa.int64())
     ends = pc.min_max(numbers)
     if any(
-        end is not None and not _FIRST <= end // per_second < _END for end in ends.as_py().values()
+        end is not None and (abs(end) == _INFINITE or not _FIRST <= end // per_second < _END)
+        for end in ends.as_py().values()
     ):
         return pa.array([_far_time(v, per_second, zone) for v in numbers.to_pylist()], pa.string())
     if kind.tz:

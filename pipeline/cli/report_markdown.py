@@ -54,9 +54,9 @@ def lines(facts: Facts) -> Iterator[str]:
     yield from _findings(all_findings(facts), failed)
     yield from _advice(all_advice(facts))
     known = {failure["template"] for failure in failures}
-    said = " ".join(one.words for ones in all_findings(facts).values() for one in ones)
+    found = all_findings(facts)
     others = [row for row in facts.kinds.to_dicts() if row["template"] not in known]
-    yield from _problems([row for row in others if not _is_told(row, said)])
+    yield from _problems([row for row in others if not _is_told(row, found)])
 
 
 def _measured(job: Mapping[str, Any], best: Mapping[str, Any] | None) -> Measured | None:
@@ -112,9 +112,14 @@ def _problems(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from _more(len(kinds) - KINDS, "kinds")
 
 
-def _is_told(kind: Mapping[str, Any], said: str) -> bool:
-    """Whether the only event of a kind stands among the findings."""
-    return kind["events"] == 1 and " ".join(kind["example"].split())[:199] in said
+def _is_told(kind: Mapping[str, Any], found: Mapping[str, Sequence[Finding]]) -> bool:
+    """Whether the only event of a kind stands among the findings of its job."""
+    said = " ".join(kind["example"].split())
+    said = f": {said[:199]}…" if len(said) > 200 else f": {said}"
+    own = found.get(kind["example_job_id"], ())
+    return kind["events"] == 1 and any(
+        one.rule == "error" and one.words.endswith(said) for one in own
+    )
 
 
 def _more(left: int, things: str) -> Iterator[str]:

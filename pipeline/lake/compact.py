@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from pipeline.contract import DATA_TABLES
 from pipeline.lake import settle
+from pipeline.lake.damage import damage
 from pipeline.lake.store import Commit, Store
 from pipeline.sqlfiles import sql_text
 
@@ -47,15 +48,19 @@ def compact(
         store.ledger.writing(waiting, task="compact"),
         settle.engine(folder) as con,
     ):
-        commit = Commit(store, folder, "compact")
+        merging = {}
         for kind, segments in _by_size(store).items():
             if everything:  # snapshots are written whole in the end
                 names = [s["name"] for s in segments] if kind in DATA_TABLES else []
             else:
                 names = _small(segments, MOST_TINY // 2)  # or other tables have their turn soon
-            if len(names) < 2:
-                continue
-            chosen = [store.folder(kind) / name for name in names]
+            if len(names) > 1:
+                merging[kind] = [store.folder(kind) / name for name in names]
+        of_data = (file for kind in DATA_TABLES for file in merging.get(kind, ()))
+        if error := damage(of_data):  # before anything is published that nobody would name
+            raise error
+        commit = Commit(store, folder, "compact")
+        for kind, chosen in merging.items():
             con.read_parquet([str(file) for file in chosen]).create_view("merging", replace=True)
             query = sql_text(_SORTED[kind]) if kind in _SORTED else "from merging"
             commit.exchange(chosen, settle.rewrite(con, folder, kind, query))

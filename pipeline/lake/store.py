@@ -32,6 +32,8 @@ _SNAPSHOTS = ("sources", "streams", "commits")
 _KEPT = timedelta(hours=24)
 """How long a file stays after it was replaced: readers may have it open."""
 _UNFIT = re.compile(r"[*?\[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_WORKED = timedelta(days=7)
+"""How much longer what a living process works with stays: another may have its number by then."""
 _WORKSPACE = re.compile(r"([0-9]+)-[0-9a-f]{8}")
 _SCRIPT_END = "-- whole, as of commit "
 
@@ -188,11 +190,12 @@ class Store:
             named = self.ledger.named_segments() | {self.empty(kind).name for kind in TABLES}
             lying = [path for name in _FOLDERS for path in (self.path / name).iterdir()]
             for path in lying:
-                worker = _WORKSPACE.fullmatch(path.name)
-                if path.name in named or (worker and lives(int(worker[1]))):
+                if path.name in named:
                     continue
+                worker = _WORKSPACE.fullmatch(path.name)
+                oldest = moment - _WORKED if worker and lives(int(worker[1])) else moment
                 with suppress(FileNotFoundError):  # another process has given it its name
-                    if datetime.fromtimestamp(path.stat().st_mtime, tz=moment.tzinfo) < moment:
+                    if datetime.fromtimestamp(path.stat().st_mtime, tz=moment.tzinfo) < oldest:
                         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
                         gone.append(path.name)
         return len(gone)

@@ -70,7 +70,7 @@ def overview(facts: Facts, found: Mapping[str, Sequence[Finding]]) -> dict[str, 
     return {
         "jobs": columns,
         "detailed": len(facts.detailed),
-        "kinds": facts.kinds.drop("template").to_dicts(),
+        "kinds": facts.kinds.drop("template", "example_job_id").to_dicts(),
         "failures": facts.failures.drop("template").to_dicts(),
         "sources": facts.sources.row(0, named=True),
         "last_event_at": facts.jobs["last_event_at"].max(),

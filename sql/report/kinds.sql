@@ -19,6 +19,7 @@ select
     kinds.template,
     kinds.events,
     kinds.jobs,
+    kinds.example_job_id,
     kinds.first_seen,
     kinds.last_seen,
     kinds.bursts as burst_count,

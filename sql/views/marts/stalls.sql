@@ -22,6 +22,7 @@ with limits as (
 told as (
     select
         job_id,
+        last_told_at,
         list_filter(told, lambda one: not one.is_synthetic) as told
     from stg_step_times
 ),
@@ -29,6 +30,7 @@ told as (
 begun as (
     select
         job_id,
+        last_told_at,
         first_events(told) as marks
     from told
 ),
@@ -36,6 +38,7 @@ begun as (
 steps as (
     select
         job_id,
+        last_told_at,
         list_filter(marks, lambda one: one.total_steps is not null)[-1].total_steps as planned,
         list_transform(marks, lambda one, place: {
             'created_at': one.created_at,
@@ -54,6 +57,7 @@ steps as (
 jobs as (
     select
         steps.job_id,
+        steps.last_told_at,
         steps.planned,
         list_median(steps.seconds) as usual_seconds,
         list_count(steps.seconds) as gaps,
@@ -69,11 +73,12 @@ ends as (
     select
         job_id,
         max(created_at) as last_message_at,
-        max(created_at) filter (
-            where
-                outcome in ('succeeded', 'failed', 'cancelled', 'error', 'blocked')
-                or phase = 'finalising'
-        ) as ended_at
+        max(place) filter (where outcome in ('succeeded', 'failed', 'cancelled')) as told_at,
+        max(place) filter (where phase in ('created', 'validating', 'queued', 'running'))
+            as begun_at,
+        coalesce(told_at > begun_at, told_at is not null) as is_told,
+        max(created_at) filter (where outcome in ('error', 'blocked') or phase = 'finalising')
+            as broken_at
     from stg_milestones
     group by job_id
 ),
@@ -105,7 +110,8 @@ silences as (
         jobs.*,
         coalesce(dumps.ended_at, last_event.created_at) as last_event_at,
         ends.last_message_at,
-        greatest(ends.ended_at, ends_beside.ended_at) as ended_at,
+        ends.is_told,
+        greatest(ends.broken_at, ends_beside.ended_at) as ended_at,
         unnest(jobs.long) as step
     from jobs
     cross join stg_last_event as last_event
@@ -121,9 +127,12 @@ stood as (
         case
             when not is_last then step.seconds
             when
-                coalesce(ended_at < step.created_at, true)
+                not coalesce(is_told, false)
+                and coalesce(ended_at < step.created_at, true)
                 and coalesce(step.order_step < planned, true)
-                then epoch(last_event_at) - epoch(greatest(step.created_at, last_message_at))
+                then
+                    epoch(last_event_at)
+                    - epoch(greatest(step.created_at, last_told_at, last_message_at))
         end as seconds
     from silences
 )

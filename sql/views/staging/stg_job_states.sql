@@ -38,8 +38,8 @@ counts as (
         max(created_at) as last_event_at,
         max(epoch(created_at)) filter (where not synthetic_time)
         - min(epoch(created_at)) filter (where not synthetic_time) as seen_seconds,
-        min(created_at) filter (where lifecycle = 'step' and not synthetic_time) as first_step_at,
-        min(order_step) filter (where lifecycle = 'step' and not synthetic_time) as first_step,
+        min({'at': created_at, 'step': order_step})
+            filter (where lifecycle = 'step' and not synthetic_time) as first_step,
         max(created_at) filter (where lifecycle = 'step' and not synthetic_time) as last_step_at,
         count(*) filter (where lifecycle = 'step') as step_events
     from seen
@@ -208,7 +208,7 @@ select
         training_at,
         started_at,
         -- the newest page of events begins anywhere
-        case when is_from_start or first_step <= 1 then first_step_at end
+        case when is_from_start or first_step.step between 0 and 1 then first_step.at end
     ) as started_at,
     case
         when end_status is null then case when is_broken then broken_at.a end
