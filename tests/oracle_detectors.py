@@ -108,7 +108,8 @@ def divergences(events: list[Event]) -> list[Row]:
         if row["smoothed"] is not None:
             curves[row["job_id"]][row["metric"]].append(row)
     for job, told in curves.items():
-        if points := told["train_loss"]:
+        points = told["train_loss"]
+        if points and len(points) >= len(told["train_mean_reward"]):
             noise = usual_noise([point["value"] for point in points])
             for steps, worst, limit in runs(points, max(1, 2 * noise), 0.02):
                 rows.append(finding(job, "rising", "train_loss", steps, worst, limit))

@@ -82,7 +82,7 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
         "error": (job["events"], 1, "events"),
         "nan": (numbers, 1, "steps with a loss or reward"),
         "divergence": (finite("train_loss"), 24, "training losses")
-        if finite("train_loss") or not finite("train_mean_reward")
+        if finite("train_loss") >= finite("train_mean_reward")
         else (finite("train_mean_reward"), 24, "training rewards"),
         "overfit": (evaluations, 5, "validation losses"),
         "spike": (finite("train_loss"), 21, "training losses"),

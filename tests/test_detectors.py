@@ -151,6 +151,8 @@ def test_a_reward_that_falls_and_stays_is_a_divergence(con: duckdb.DuckDBPyConne
         told = rewarded(*(y if sign > 0 else y - 1 for y in rise), *[fallen] * count)
         assert ("divergences", "ftjob-x") in alarms(con, told)
         assert ("divergences", "ftjob-x") in alarms(con, told[::-1]), "they lie newest first"
+    told[3].metrics["train_loss"] = 0.5  # one loss hides no rewards
+    con.register("given_events", table(told))
     (found,) = rows(con, "from divergences")
     assert (found["kind"], found["metric"]) == ("falling", "train_mean_reward")
     assert found["worst"] < found["threshold"] < -0.2, "as rewards are, not turned about"

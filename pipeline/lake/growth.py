@@ -11,7 +11,7 @@ import io
 import json
 import os
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -205,6 +205,12 @@ def held_streams(store: Store, readings: Sequence[Reading]) -> dict[str, Mapping
 def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
     """Streams without a job, and jobs without a name, with the job that they are, as they go on."""
     found = set()
+    known: dict[str, list[sqlite3.Row]] = defaultdict(list)
+    alike: dict[str, list[Reading]] = defaultdict(list)
+    for row in store.ledger.streams_of_contents([r.content_hash for r in readings]):
+        known[row["content_hash"]].append(row)
+    for reading in readings:
+        alike[reading.content_hash].append(reading)
     for reading in readings:
         if reading.grown_from is not None:
             rows = store.ledger.streams(reading.source_id)
@@ -219,14 +225,21 @@ def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
             elif stream.job and row["job_id"].startswith(UNATTRIBUTED_PREFIX):
                 found.add((row["job_id"], stream.job))
         if reading.grown_from is None:  # else it is what it was, whatever it equals now
-            found |= _copied(store, reading, readings)
+            found |= _copied(reading, known[reading.content_hash], alike[reading.content_hash])
     return found
 
 
-def _copied(store: Store, reading: Reading, readings: Sequence[Reading]) -> set[tuple[str, str]]:
+def _copied(
+    reading: Reading, known: Sequence[sqlite3.Row], alike: Sequence[Reading]
+) -> set[tuple[str, str]]:
     """The same of copies: one content is one stream, though only one name tells its job.
 
     Ids tell it as well, but those of Azure's metrics are no job's own.
+
+    Args:
+        reading: of a source.
+        known: streams that the lake has of its content, its own among them.
+        alike: readings of the same content, itself among them.
     """
     found = set()
     own = {
@@ -234,17 +247,22 @@ def _copied(store: Store, reading: Reading, readings: Sequence[Reading]) -> set[
         for name, stream in reading.streams.items()
         if not stream.conflict
     }
-    for row in store.ledger.streams_of_copies(reading.content_hash, reading.source_id):
+    for row in known:
         name, stream = own.get(row["stream_id"].partition("/")[2], ("", None))
-        if stream is None or not _goes_on(row, stream) or row["job_id"] == row["stream_id"]:
+        if (
+            stream is None
+            or row["source_id"] == reading.source_id
+            or not _goes_on(row, stream)
+            or row["job_id"] == row["stream_id"]
+        ):
             continue
         is_nameless = row["job_id"].startswith(UNATTRIBUTED_PREFIX)
         if stream.job and is_nameless:
             found.add((row["job_id"], stream.job))
         elif stream.job is None and not is_nameless:
             found.add((name, row["job_id"]))
-    for other in readings:
-        if other.content_hash == reading.content_hash and other is not reading:
+    for other in alike:
+        if other is not reading:
             for end, (name, stream) in own.items():
                 twin = other.streams.get(f"{other.source_id}/{end}")
                 if stream.job is None and twin and twin.job and twin.first == stream.first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -111,13 +112,13 @@ class Questions:
         query = "select * from streams where source_id = ? order by first_position"
         return self._db.execute(query, (source_id,)).fetchall()
 
-    def streams_of_copies(self, content_hash: str, source_id: str) -> list[sqlite3.Row]:
-        """The streams of other sources that were read from the same content."""
+    def streams_of_contents(self, hashes: Sequence[str]) -> list[sqlite3.Row]:
+        """The streams that were read from any of these contents, with its `content_hash`."""
         query = (
-            "select streams.* from contents join streams using (source_id)"
-            " where contents.content_hash = ? and source_id <> ?"
+            "select streams.*, content_hash from json_each(?) as wanted"
+            " join contents on content_hash = wanted.value join streams using (source_id)"
         )
-        return self._db.execute(query, (content_hash, source_id)).fetchall()
+        return self._db.execute(query, (json.dumps(hashes),)).fetchall()
 
     def find_sources(self, wanted: str) -> list[sqlite3.Row]:
         """Sources by id, by path, or by the end of a path."""

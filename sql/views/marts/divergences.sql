@@ -3,8 +3,8 @@
 -- Grain: job_id, kind, metric, first_step
 -- Reads: loss_curves, thresholds
 -- Caveat: rising is told of the training loss, falling of the mean training reward where a job has
---   no such loss. Either needs a run of points: what begins in the last few steps of a curve is not
---   seen. A spike is no divergence: half the points of a run have to be beyond the threshold
+--   more of these. Either needs a run of points: what begins in the last few steps of a curve is
+--   not seen. A spike is no divergence: half the points of a run have to be beyond the threshold
 --   themselves, not only their average. What is beyond by less than nine digits show is not.
 -- Source: a heuristic: smoothed loss above its minimum so far, or reward below its maximum, by a
 --   share of that and by more than the noise, told by the differences of neighbours: of losses, as
@@ -57,12 +57,12 @@ judged as (
     select
         told.job_id,
         told.broken,
-        told.train_losses is null as is_reward,
+        len(told.lost_rewards) > coalesce(len(told.train_losses), 0) as is_reward,
         if(is_reward, 'falling', 'rising') as kind,
         if(is_reward, 'train_mean_reward', 'train_loss') as metric,
         if(is_reward, limits.fall, limits.rise) as share,
-        coalesce(told.loss_steps, told.reward_steps) as steps,
-        coalesce(told.train_losses, told.lost_rewards) as losses,
+        if(is_reward, told.reward_steps, told.loss_steps) as steps,
+        if(is_reward, told.lost_rewards, told.train_losses) as losses,
         in_order_of(steps, losses) as walk
     from told
     cross join limits

@@ -172,10 +172,10 @@ ruled as (
             },
             {
                 'rule': 'divergence',
-                'given': coalesce(nullif(curves.train_losses, 0), curves.train_rewards),
+                'given': greatest(curves.train_losses, curves.train_rewards),
                 'needed': needs.divergence,
                 'what': if(
-                    curves.train_losses = 0 and curves.train_rewards > 0,
+                    curves.train_rewards > curves.train_losses,
                     ['training reward', 'training rewards'],
                     ['training loss', 'training losses']
                 ),
