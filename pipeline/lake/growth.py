@@ -224,8 +224,10 @@ def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
                 found.add((name, row["job_id"]))
             elif stream.job and row["job_id"].startswith(UNATTRIBUTED_PREFIX):
                 found.add((row["job_id"], stream.job))
-        if reading.grown_from is None:  # else it is what it was, whatever it equals now
-            found |= _copied(reading, known[reading.content_hash], alike[reading.content_hash])
+        held, twins = known.get(reading.content_hash, ()), alike[reading.content_hash]
+        # one that goes on is what it was, whatever it equals now
+        if reading.grown_from is None and (held or len(twins) > 1):
+            found |= _copied(reading, held, twins)
     return found
 
 
