@@ -117,7 +117,7 @@ def divergences(events: list[Event]) -> list[Row]:
             lost = [{**point, **{k: -point[k] for k in ("value", "smoothed")}} for point in points]
             changes = [abs(a["value"] - b["value"]) for a, b in pairwise(points)]
             noise = math.sqrt(math.pi) / 2 * fmean(changes or [0.0])
-            for steps, worst, limit in runs(lost, 0.5, 2 * noise):
+            for steps, worst, limit in runs(lost, 0.5, 3 * noise):
                 rows.append(finding(job, "falling", "train_mean_reward", steps, -worst, -limit))
     return rows
 

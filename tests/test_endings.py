@@ -191,6 +191,13 @@ def test_evaluations_told_late_are_no_restarts_and_no_pace(tmp_path: Path) -> No
         assert curve.filter(pl.col("full_valid_loss") == 0.6).height == 19
 
 
+def test_a_step_told_twice_is_one(tmp_path: Path) -> None:
+    """Its accuracy in an event of its own, two seconds later: the pace is that of the steps."""
+    again = [evaluation(n, 10 * n + 2, train_mean_token_accuracy=0.5) for n in range(1, 21)]
+    question = "select seconds_per_step, timed_gaps from throughput"
+    assert asked(tmp_path, question, [*steps(1, 20), *again]) == [(10.0, 19)]
+
+
 def test_what_is_planned_is_told_by_the_attempt_that_counts(tmp_path: Path) -> None:
     """A restart with a shorter plan has fewer steps left."""
     first, second = (

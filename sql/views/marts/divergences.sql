@@ -23,6 +23,7 @@ with limits as (
         max(value) filter (where threshold = 'least_rise') as least_rise,
         max(value) filter (where threshold = 'floor') as least_loss,
         max(value) filter (where threshold = 'noise_multiple') as noise_multiple,
+        max(value) filter (where threshold = 'reward_noise_multiple') as reward_noise_multiple,
         max(value) filter (where threshold = 'persistence') as persistence
     from thresholds
     where detector = 'divergences'
@@ -211,7 +212,11 @@ smoothed as (
         least + greatest(
             averages.share * abs(least),
             limits.least_rise * abs(first_value(averages.smoothed) over from_warm_up),
-            limits.noise_multiple * averages.noise * if(averages.kind = 'falling', 1, abs(least)),
+            if(
+                averages.kind = 'falling',
+                limits.reward_noise_multiple * averages.noise,
+                limits.noise_multiple * averages.noise * abs(least)
+            ),
             if(averages.kind = 'falling', 0, limits.least_loss)
         ) as threshold
     from averages

@@ -56,6 +56,8 @@ from (
         'a loss rises by more in any case: twice the last digit that messages tell'),
     ('divergences', 'noise_multiple', 2, '1', 0, null,
         'standard deviations of the noise beyond the best, too: it may be so by chance'),
+    ('divergences', 'reward_noise_multiple', 3, '1', 0, null,
+        'the same of a reward, whose noise may hang together: 2 alarmed once in some thousand'),
     ('divergences', 'persistence', 15, 'point', 1, null,
         'a spike is over sooner; noise of batches of one lasts for 10'),
     ('loss_spikes', 'window', loss_spikes_window(), 'point', 1, null,
