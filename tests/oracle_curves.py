@@ -108,6 +108,7 @@ TRAINING = {
     "completion_tokens_mean",
     "mean_unresponsive_rewards",
 }
+"""Metrics of training; all others are of validation, and alone begin no attempt."""
 
 
 Begun = list[tuple[int, int]]

@@ -8,19 +8,9 @@ from typing import Any
 
 from oracle import Event
 from oracle_companions import Told
-from oracle_curves import Row, begun_again, by_job, loss_curves, thrown_away, told
+from oracle_curves import TRAINING, Row, begun_again, by_job, loss_curves, thrown_away, told
 
 Claim = tuple[Event, int, dict[str, float], bool]
-
-TRAINING = {
-    "train_loss",
-    "train_mean_token_accuracy",
-    "train_mean_reward",
-    "reasoning_tokens_mean",
-    "completion_tokens_mean",
-    "mean_unresponsive_rewards",
-}
-"""Metrics of training; all others are of validation, and alone begin no attempt."""
 
 
 def claims(own: list[Event]) -> list[Claim]:

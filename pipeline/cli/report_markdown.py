@@ -51,10 +51,10 @@ def lines(facts: Facts) -> Iterator[str]:
     failures = facts.failures.to_dicts()
     yield from _failures(failures)
     failed = {job["job_id"] for job in jobs if job["status"] == "failed"}
-    yield from _findings(all_findings(facts), failed)
+    found = all_findings(facts)
+    yield from _findings(found, failed)
     yield from _advice(all_advice(facts))
     known = {failure["template"] for failure in failures}
-    found = all_findings(facts)
     others = [row for row in facts.kinds.to_dicts() if row["template"] not in known]
     yield from _problems([row for row in others if not _is_told(row, found)])
 
