@@ -57,6 +57,10 @@ FORMS: dict[str, tuple[str, bytes]] = {
     "without ids": (f"{A}.jsonl.zst", zst(lines(LEGACY + WHOLE[1:]))),
     "results": (f"{A}.csv", RESULTS.encode()),
     "zipped results": (f"{A}.csv.gz", gzip.compress(RESULTS.encode(), mtime=0)),
+    "jobs, newest first": (  # one ends in the second in which the next begins
+        "x.jsonl",
+        lines([*job_events(B, 9, start=START + 3)[::-1], *job_events(A, 4)[::-1]]).encode(),
+    ),
     "lines, named late": ("x.jsonl", lines([*NAMELESS[::-1], *WHOLE[:1]]).encode()),
 }
 ASKED = {
@@ -263,3 +267,19 @@ def test_growth_without_a_working_folder(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.chdir(tmp_path / "gone")
         (tmp_path / "gone").rmdir()
         assert lake.ingest([tmp_path / "x.json"]).sources[0].status == "grown"
+
+
+def test_variants_of_a_nameless_half_get_its_name(tmp_path: Path) -> None:
+    """What lost to another content in a half without a name is of the job that the whole names."""
+    events = azure(job_events(A, 9), metrics=True)[::-1]
+    events.insert(3, {**events[2], "message": "Other"})
+    halves = zst(lines(events[:5])), zst(lines(events[5:]))
+    path = tmp_path / "x.jsonl.zst"
+    with open_lake(tmp_path / "lake") as lake:
+        path.write_bytes(halves[0])
+        lake.ingest([path])
+        path.write_bytes(b"".join(halves))
+        lake.ingest([path])
+        sound(lake)
+        assert asked(lake).sql("select job_id from lake_variants").fetchall() == [(A,)]
+        assert len(lake.view("sources")) == 1

@@ -32,7 +32,7 @@ class Change:
         if taken.pending or (unattributed and fresh):
             with settle.engine(self._folder) as con:
                 names = self._name(con, taken, fresh, unattributed)
-        jobs = sorted({job for staged in fresh for job in staged.jobs})
+        jobs = sorted({job for staged in fresh for job in staged.jobs} | self._earlier_jobs(taken))
         held = [self._store.folder("events") / name for name in ledger.segments_of(jobs)]
         settled = settle.Settled()
         if held or taken.pending or names.jobs or settle.repeats(self._folder, fresh):
@@ -42,7 +42,11 @@ class Change:
             self._commit.add(staged)
         variants, left = self._new_variants(settled, taken.replaced)
         self._commit.add(stage_table(self._folder, "variants", variants))
-        settled.gone = {s for s in taken.replaced - left if not self._has_events(s, settled)}
+        settled.gone = {
+            source
+            for source in taken.replaced.keys() - left
+            if not self._has_events(source, settled)
+        }
         settled.companions, settled.again = companions.bring(
             self._store, self._folder, self._commit, taken.companions, settled.gone
         )
@@ -99,6 +103,11 @@ class Change:
         self._commit.exchange(files, settle.rewrite(con, self._folder, "variants", query))
         con.unregister("names")
 
+    def _earlier_jobs(self, taken: Taken) -> set[str]:
+        """The jobs that sources to be replaced gave their events to."""
+        streams = self._store.ledger.streams
+        return {row["job_id"] for source in taken.replaced for row in streams(source)}
+
     def _has_events(self, source: str, settled: settle.Settled) -> bool:
         """Whether the lake holds events of a source, now that some of its rows are lost."""
         row = self._store.ledger.source(source)
@@ -111,7 +120,7 @@ class Change:
         fresh: list[Staged],
         held: list[Path],
         jobs: list[str],
-        replaced: set[str],
+        replaced: Mapping[str, str],
     ) -> tuple[settle.Settled, list[Staged]]:
         settle.over(con, "fresh", [s.path for s in fresh])
         live = set(self._store.live("events"))  # renaming may have replaced some
@@ -133,7 +142,7 @@ class Change:
         return settled, fresh
 
     def _new_variants(
-        self, settled: settle.Settled, replaced: set[str]
+        self, settled: settle.Settled, replaced: Mapping[str, str]
     ) -> tuple[list[dict[str, Any]], set[str]]:
         """Losers that are not kept already, or in a greater text: the least stays.
 
@@ -153,7 +162,7 @@ class Change:
             left.update(row["source_id"] for row, stay in zip(held, stays, strict=True) if stay)
             if not all(stays):
                 self._commit.replace(file, "variants", pq.read_table(file).filter(stays))
-        return list(new.values()), left & replaced
+        return list(new.values()), left & replaced.keys()
 
     def recount(self, settled: settle.Settled, own: set[str]) -> None:
         """Carry losses of rows into the counts of sources read earlier."""

@@ -250,7 +250,7 @@ def _commit(
             readings = [r for r in readings if r.source_id not in raced]
         taken.ties = ties(store, readings)
         taken.mixed = {n for r in readings for n, s in r.streams.items() if s.mixed and not s.job}
-        taken.replaced = {r.replaces["source_id"] for r in readings if r.replaces}
+        taken.replaced = {r.replaces["source_id"]: r.source_id for r in readings if r.replaces}
         commit.last_event_at = last_event_at(s.path for s in (*taken.events, *taken.pending))
         change = Change(store, folder, commit)
         settled, names = change.bring(taken)

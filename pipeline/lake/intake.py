@@ -33,7 +33,8 @@ class Taken:
         companions: files of what lies beside events.
         ties: pairs of a pending stream, or of a job without a name in the lake, and the job it is.
         mixed: pending streams whose events may be of several jobs.
-        replaced: sources of the lake that are to go if all that they brought comes again.
+        replaced: sources of the lake that are to go if all that they brought comes again, and the
+            one that begins with each.
     """
 
     events: list[Staged] = field(default_factory=list)
@@ -42,7 +43,7 @@ class Taken:
     companions: list[Staged] = field(default_factory=list)
     ties: set[tuple[str, str]] = field(default_factory=set)
     mixed: set[str] = field(default_factory=set)
-    replaced: set[str] = field(default_factory=set)
+    replaced: dict[str, str] = field(default_factory=dict)
 
     def add(self, more: Taken) -> None:
         """Take over what another intake staged."""

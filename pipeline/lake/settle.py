@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -159,10 +159,16 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
     return [text for chunk in column.chunks for text in chunk.to_pylist()]
 
 
-def settle(con: duckdb.DuckDBPyConnection, moment: Any, replaced: set[str]) -> Settled:
+def settle(con: duckdb.DuckDBPyConnection, moment: Any, replaced: Mapping[str, str]) -> Settled:
     """Find the rows of `fresh` and `held` that lose their identity to another; table `losers`.
 
-    Of copies that are equal in the letter, those of sources to be replaced go first.
+    Of copies that are equal in the letter, those of sources to be replaced go first. A row of such
+    a source loses as well where its own bytes have come again as an event of another job.
+
+    Args:
+        con: with the views `fresh` and `held`.
+        moment: of the commit.
+        replaced: sources to be replaced, and the one that begins with each.
     """
     con.execute(sql_text("lake/contested"))
     ranked: list[tuple[str, str, int, int]] = []
@@ -204,8 +210,11 @@ def settle(con: duckdb.DuckDBPyConnection, moment: Any, replaced: set[str]) -> S
             }
         ),
     )
-    con.register("replaced", pa.table({"source_id": pa.array(sorted(replaced), pa.string())}))
+    pairs = [pa.array(side, pa.string()) for side in (list(replaced), list(replaced.values()))]
+    con.register("replaced", pa.table(pairs, ["source_id", "grown_id"]))
     con.execute(sql_text("lake/losers"))
+    if replaced:
+        con.execute(sql_text("lake/moved"))
     settled = Settled()
     totals = "select source_id, winner, is_held, count(*) from losers group by all"
     for source, winner, is_held, count in con.execute(totals).fetchall():

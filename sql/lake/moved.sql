@@ -1,0 +1,28 @@
+-- Question: which rows of a file's earlier self have come again as events of another job?
+-- Grain:    one row per (source_id, position, offset)
+-- Reads:    held, fresh, replaced (source_id, grown_id)
+-- Caveat:   the file begins with its earlier self, so a row's place in it is the same. What the
+--           whole file tells of a job outweighs what its first half did.
+insert into losers by name
+select
+    held.source_id,
+    held.position,
+    held."offset",
+    true as is_held,
+    held.job_id,
+    held.event_id,
+    0 as place,
+    fresh.source_id as winner
+from held
+inner join replaced using (source_id)
+inner join fresh
+    on replaced.grown_id = fresh.source_id
+    and held.position = fresh.position
+    and held."offset" = fresh."offset"
+    and held.event_id = fresh.event_id
+    and held.job_id <> fresh.job_id
+anti join losers
+    on losers.is_held
+    and held.source_id = losers.source_id
+    and held.position = losers.position
+    and held."offset" = losers."offset"
