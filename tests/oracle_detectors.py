@@ -34,16 +34,18 @@ def loss_spikes(events: list[Event]) -> list[Row]:
     rows = []
     for job, points in curves_of(events, "train_loss").items():
         losses = [loss for _, loss in points]
-        usual = [median(losses[max(0, n - 30) : n]) if n else None for n in range(len(losses))]
-        start = usual[20] if len(losses) > 20 else None
+        usual = [median(losses[max(0, n - 15) : n]) if n else None for n in range(len(losses))]
+        start = usual[20] if len(losses) > 20 else usual[-1]
         off = [(y - m) / abs(m) for y, m in zip(losses, usual, strict=True) if m]
         noise = None
         if off:
-            low, middle, high = quantile(off, 0.1), median(off), quantile(off, 0.9)
-            noise = max(high - middle, (high - low) / 2) / 1.2816
+            low, middle, high = quantile(off, 0.2), median(off), quantile(off, 0.8)
+            noise = max(high - middle, (high - low) / 2) / 0.8416
+        for n in range(6, min(20, len(losses) - 1)):
+            usual[n] = max(usual[n], median(losses[n + 1 : n + 16]))
         level = abs(median(losses))
         groups: list[list[int]] = []
-        for n in range(20, len(losses)):
+        for n in range(6, len(losses)):
             if losses[n] > above(usual[n], start, noise, level):
                 if groups and n - groups[-1][-1] <= 5:
                     groups[-1].append(n)
@@ -111,7 +113,7 @@ def divergences(events: list[Event]) -> list[Row]:
         points = told["train_loss"]
         if points and len(points) >= len(told["train_mean_reward"]):
             noise = usual_noise([point["value"] for point in points])
-            for steps, worst, limit in runs(points, max(1, 2 * noise), 0.02):
+            for steps, worst, limit in runs(points, max(1, 3 * noise), 0.02):
                 rows.append(finding(job, "rising", "train_loss", steps, worst, limit))
         elif points := told["train_mean_reward"]:
             lost = [{**point, **{k: -point[k] for k in ("value", "smoothed")}} for point in points]
@@ -123,24 +125,37 @@ def divergences(events: list[Event]) -> list[Row]:
 
 
 def runs(points: list[Row], share: float, rise: float) -> Iterator[tuple[list[int], float, float]]:
-    """Steps, worst and least threshold of each long run of points that are worse than the best.
+    """Steps, worst and least threshold of each run of points that are worse than the best.
 
-    By a share of the best, and by `rise`.
+    By a share of the best, and by `rise`: a long one, or one at the end that most of the last
+    points are in.
     """
-    found: list[list[tuple[Row, float]]] = [[]]
+    limits = []
     least = math.inf
-    for point in points[9:]:
+    for point in points[4:]:
         least = min(least, point["smoothed"])
-        limit = least + max(share * abs(least), rise, 0.25 * abs(points[9]["smoothed"]))
-        if beyond(point["smoothed"], limit):
-            found[-1].append((point, limit))
+        limits.append(least + max(share * abs(least), rise, 0.25 * abs(points[4]["smoothed"])))
+    judged = list(zip(points[4:], limits, strict=True))
+    ending = median(point["value"] for point in points[-7:])
+    last = len(judged)
+    if len(points) >= 12 and beyond(ending, limits[-1]):
+        over = [n for n, (point, limit) in enumerate(judged) if beyond(point["value"], limit)]
+        last = min((n for n in over if n >= len(judged) - 7), default=last)
+    found: list[list[int]] = [[]]
+    for n, (point, limit) in enumerate(judged):
+        if n >= last or beyond(point["smoothed"], limit):
+            found[-1].append(n)
         elif found[-1]:
             found.append([])
     for run in found:
-        limit = min((limit for _, limit in run), default=0)
-        if len(run) >= 15 and beyond(median(point["value"] for point, _ in run), limit):
-            steps = [point["step"] for point, _ in run]
-            yield steps, max(point["smoothed"] for point, _ in run), limit
+        own = [judged[n] for n in run]
+        limit = min((limit for _, limit in own), default=0)
+        high = [point["smoothed"] for point, limit in own if beyond(point["smoothed"], limit)]
+        worst = max(high, default=ending)
+        ends = bool(run) and run[-1] >= last
+        stays = len(run) >= 15 and beyond(median(point["value"] for point, _ in own), limit)
+        if ends or stays:
+            yield [point["step"] for point, _ in own], worst, limit
 
 
 def usual_noise(values: list[float]) -> float:
@@ -185,7 +200,12 @@ def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
     losses = [loss for _, loss in points]
     span = max(3, min(6, math.floor(0.33 * len(losses))))
-    noise = abs(median(losses)) * usual_noise(losses)
+    threes = list(zip(losses, losses[1:], losses[2:], strict=False))
+    off = [
+        0 if a == b == c else 3 * abs(b - (a + c) / 2) / (abs(a) + abs(b) + abs(c))
+        for a, b, c in threes
+    ]
+    noise = abs(median(losses)) * math.sqrt(math.pi / 3) * fmean(off)
     middles = [median(losses[n - 2 : n + 1]) for n in range(2, len(losses))]
     best, best_step = math.inf, 0
     excesses: list[float | None] = []
@@ -197,7 +217,7 @@ def verdict(metric: str, points: Points) -> Row:
             best = error
             best_step = min((loss, step) for step, loss in points[n - span + 1 : n + 1])[1]
         excesses.append(100 * (error / best - 1) if best > 0 else None)
-        limit = best + max(best * 0.2, 0.05, 7 * noise / math.sqrt(span))
+        limit = best + max(best * 0.2, 0.05, 6 * noise / math.sqrt(span))
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
     below = [n for n in range(span - 1, len(losses)) if losses[n] <= limit]

@@ -81,11 +81,11 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
     return {
         "error": (job["events"], 1, "events"),
         "nan": (numbers, 1, "steps with a loss or reward"),
-        "divergence": (finite("train_loss"), 24, "training losses")
+        "divergence": (finite("train_loss"), 12, "training losses")
         if finite("train_loss") >= finite("train_mean_reward")
-        else (finite("train_mean_reward"), 24, "training rewards"),
+        else (finite("train_mean_reward"), 12, "training rewards"),
         "overfit": (evaluations, 5, "validation losses"),
-        "spike": (finite("train_loss"), 21, "training losses"),
+        "spike": (finite("train_loss"), 7, "training losses"),
         "stall": (times, 11, "true times of steps"),
         "gap": (len(curve), 2, "steps"),
     }

@@ -17,7 +17,7 @@ from pipeline.sqlfiles import sql_text
 
 ROOT = Path(__file__).parents[1]
 SPIKES = ROOT / "tests" / "golden" / "verdicts" / "spikes_trip" / "input.jsonl"
-FAILED = ROOT / "tests" / "golden" / "verdicts" / "all_rules_but_spike_trip" / "input.jsonl"
+FAILED = ROOT / "tests" / "golden" / "verdicts" / "all_rules_trip" / "input.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_formats(place: Path) -> None:
     (stall,) = [row for row in rows if row["rule"] == "stall"]
     assert stall["step"] == 30 and stall["value"] > stall["threshold"] == 1800
     shown = check(place, "--lake", "failed", "--format", "markdown", code=1).stdout
-    assert shown.count("| tripped |") == 6 and "60 min after step 30" in shown
+    assert shown.count("| tripped |") == 7 and "60 min after step 30" in shown
 
 
 def test_only_what_tripped_is_printed(place: Path) -> None:
@@ -71,12 +71,12 @@ def test_only_what_tripped_is_printed(place: Path) -> None:
     others, and what passes prints nothing but a count."""
     done = check(place, "--lake", "failed", code=1)
     job, *lines = done.stdout.splitlines()
-    assert job == "ftjob-GoldenGoldenGoldenGolden" and len(lines) == 6
+    assert job == "ftjob-GoldenGoldenGoldenGolden" and len(lines) == 7
     assert [line.split()[:2] for line in lines[:2]] == [["fails", "error"], ["fails", "nan"]]
     assert ["tripped", "stall"] in [line.split()[:2] for line in lines]
     assert done.stderr.startswith("1 job checked: 1 tripped a rule (error 1, nan 1, divergence 1")
-    whole = check(place, "--lake", "failed", "--all", code=1).stdout.splitlines()
-    assert len(whole) == 8 and whole[5].split()[:2] == ["ok", "spike"]
+    whole = check(place, "--lake", "spikes", "--all", code=0).stdout.splitlines()
+    assert len(whole) == 8 and whole[3].split()[:2] == ["ok", "divergence"]
     narrow = check(place, "--lake", "failed", code=1, columns="60").stdout.splitlines()
     assert len(narrow) > 7 and max(map(len, narrow)) <= 60
     assert " ".join(" ".join(narrow).split()) == " ".join(done.stdout.split())

@@ -181,12 +181,58 @@ def test_twice_the_least_is_not_above_it(con: duckdb.DuckDBPyConnection, least: 
     assert ("divergences", "ftjob-x") in alarms(con, told)
 
 
-def test_a_rise_to_the_end_needs_its_length(con: duckdb.DuckDBPyConnection) -> None:
-    """Fifteen high points up to the last are a divergence, fourteen are none."""
-    for count in (14, 15):
-        losses = [1.0] * 40 + [12.0] * count
+@pytest.mark.parametrize(
+    ("high", "after", "diverges"),
+    [(10, 20, False), (30, 20, True), (8, 6, False), (8, 7, True), (3, 0, False), (4, 0, True)],
+)
+def test_a_rise_needs_its_length(
+    con: duckdb.DuckDBPyConnection, high: int, after: int, diverges: bool
+) -> None:
+    """A long run of high points is a divergence, or most of the last seven; fewer are none."""
+    losses = [1.0] * 40 + [12.0] * high + [1.0] * after
+    told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
+    assert (("divergences", "ftjob-x") in alarms(con, told)) == diverges
+
+
+@pytest.mark.parametrize(
+    ("calm", "high", "diverges"),
+    [(2, 60, False), (7, 60, True), (15, 6, True), (7, 4, False), (8, 4, True)],
+)
+def test_a_short_curve_diverges(
+    con: duckdb.DuckDBPyConnection, calm: int, high: int, diverges: bool
+) -> None:
+    """From five calm points on a blow-up is seen, in curves of twelve points or more."""
+    losses = [1.5, 1.4, 1.5, 1.45, 1.5] * 3
+    losses = losses[:calm] + [9.0] * high
+    told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
+    assert (("divergences", "ftjob-x") in alarms(con, told)) == diverges
+
+
+@pytest.mark.parametrize(("place", "spikes"), [(4, False), (7, True), (15, True), (20, True)])
+def test_an_early_spike(con: duckdb.DuckDBPyConnection, place: int, spikes: bool) -> None:
+    """A leap among the first points is seen where six points came before; a high start is none."""
+    losses = [2 + 8 / n + 0.05 * (n % 3) for n in range(1, 31)]
+    for high in (False, True):
+        losses[place - 1] += 15 * high
         told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
-        assert (("divergences", "ftjob-x") in alarms(con, told)) == (count == 15)
+        assert (("loss_spikes", "ftjob-x") in alarms(con, told)) == (spikes and high)
+
+
+def test_a_low_beginning_makes_no_spike(con: duckdb.DuckDBPyConnection) -> None:
+    """Where a few points are low at first, the usual ones after them are none."""
+    losses = [0.5] * 7 + [3 + 0.01 * (n % 5) for n in range(40)]
+    told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
+    assert ("loss_spikes", "ftjob-x") not in alarms(con, told)
+
+
+def test_ten_evaluations_overfit(con: duckdb.DuckDBPyConnection) -> None:
+    """A plain rise after the best is one in a short curve, too: a trend is no noise."""
+    for losses in (
+        [1.3, 1.1, 1, 0.95, 1, 1.1, 1.2, 1.35, 1.5, 1.65],
+        [1, 0.9, 0.95, 1.1, 1.3, 1.5, 1.7],
+    ):
+        told = [metrics_event("x", n, n, valid_loss=loss) for n, loss in enumerate(losses, start=1)]
+        assert ("overfitting", "ftjob-x") in alarms(con, told)
 
 
 def test_noise_is_no_rise(con: duckdb.DuckDBPyConnection) -> None:
@@ -218,9 +264,9 @@ def test_tiny_losses_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
 
 def test_losses_told_as_zero_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
     """Where messages round all losses to 0.00, a last digit now and then is neither."""
-    losses = [0.0] * 40 + [0.01, 0.02] * 20
-    told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
-    assert alarms(con, told) == set()
+    for losses in ([0.0] * 40 + [0.01] + [0.0] * 40, [0.0] * 40 + [0.01, 0.02] * 20):
+        told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses, start=1)]
+        assert alarms(con, told) == set()
     told[60] = metrics_event("x", 61, 61, train_loss=0.5)
     assert alarms(con, told) == {("loss_spikes", "ftjob-x")}
     told[60:] = [metrics_event("x", n, n, train_loss=0.5) for n in range(61, 81)]

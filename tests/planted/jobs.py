@@ -38,6 +38,10 @@ STALL_SIGHT = (3600.0, 30.0)
 Event = dict[str, Any]
 
 
+COUNTS = (24, 400)
+"""Points of a curve: Azure logs every tenth step, so that a few dozen are usual."""
+
+
 @dataclass
 class Job:
     """A job and what was planted in it.
@@ -114,8 +118,8 @@ def chosen(random: np.random.Generator, pools: Sequence[Floats]) -> Floats | Non
 def made(seed: int, number: int, kind: str | None, pools: Sequence[Floats]) -> Job:
     """One job, by its seed and number: clean, or with a fault of a kind."""
     random = np.random.default_rng([seed, number])
-    count = int(random.integers(60, 400))
-    every = int(random.integers(1, max(2, min(20, count // 15))))
+    count = int(math.exp(random.uniform(*np.log(COUNTS))))
+    every = int(random.integers(1, max(2, min(20, count // 10))))
     if kind == "collapse" or (kind is None and random.random() < 0.3):
         own = rewarded(random, count, every)
     else:
@@ -131,17 +135,26 @@ def made(seed: int, number: int, kind: str | None, pools: Sequence[Floats]) -> J
     return job
 
 
+def onset(random: np.random.Generator, count: int) -> tuple[int, int]:
+    """The point before which all is well, and over how many the loss leaves for good.
+
+    From then on it stays for six points at least.
+    """
+    at = int(random.integers(6, count - 8))
+    return at, int(random.integers(1, min(15, count - at - 6)))
+
+
 def plant(job: Job, own: Curve, seconds: Floats, random: np.random.Generator) -> None:
     """Put the job's fault into its curve or its times."""
     count = len(own.train)
     axis = float(max(own.train))
     if job.kind == "spike":
-        at, width = int(random.integers(25, count - 5)), int(random.integers(1, 4))
+        at, width = int(random.integers(8, count - 3)), int(random.integers(1, 4))
         least = max(NOISE_SIGHT["spike"] * own.spread * own.base[at], AXIS_SIGHT * axis)
         own.train[at : at + width] += job.visibility * least
         job.place, job.end = at + 1, at + width
     elif job.kind == "divergence":
-        at, ramp = int(random.integers(20, count - 35)), int(random.integers(1, 15))
+        at, ramp = onset(random, count)
         best = float(min(own.base[: at + 1]))
         least = max(
             RATIO_SIGHT["divergence"] * best,
@@ -152,7 +165,7 @@ def plant(job: Job, own: Curve, seconds: Floats, random: np.random.Generator) ->
         own.train *= 1 + rise * job.visibility * least / own.base
         job.place, job.end = at + 1, count
     elif job.kind == "collapse":
-        at, ramp = int(random.integers(20, count - 35)), int(random.integers(1, 15))
+        at, ramp = onset(random, count)
         best = float(max(own.base[: at + 1]))
         least = max(
             RATIO_SIGHT["collapse"] * best,
@@ -164,7 +177,7 @@ def plant(job: Job, own: Curve, seconds: Floats, random: np.random.Generator) ->
         job.place, job.end = at + 1, count
     elif job.kind == "overfit":
         steps = sorted(own.valid)
-        turn = int(random.integers(len(steps) // 5, max(len(steps) // 5 + 1, len(steps) - 10)))
+        turn = int(random.integers(len(steps) // 5, max(len(steps) // 5 + 1, len(steps) - 5)))
         best = own.base[steps[turn] - 1]
         band = math.exp(NOISE_SIGHT["overfit"] * own.valid_spread) - 1
         least = max(RATIO_SIGHT["overfit"], band)

@@ -3,14 +3,15 @@
 -- Grain: job_id, kind, metric, first_step
 -- Reads: loss_curves, thresholds
 -- Caveat: rising is told of the training loss, falling of the mean training reward where a job has
---   more of these. Either needs a run of points: what begins in the last few steps of a curve is
---   not seen. A spike is no divergence: half the points of a run have to be beyond the threshold
+--   more of these. Either needs a run of points, or that most of the last few are beyond the
+--   threshold. A spike is no divergence: half the points of a run have to be beyond the threshold
 --   themselves, not only their average. What is beyond by less than nine digits show is not.
 -- Source: a heuristic: smoothed loss above its minimum so far, or reward below its maximum, by a
---   share of that and by more than the noise, told by the differences of neighbours: of losses, as
---   in overfitting, which grow with the loss; of rewards, as they are. Smoothed as in
---   loss_curves_smoothed, whose formula is written out here for the one metric that is wanted. A
---   reward is judged as the loss that it is with the other sign.
+--   share of that and by more than the noise, told by the differences of neighbours: of losses as
+--   ratios to the mean of both, since noise grows with them, 2 / sqrt(pi) standard deviations on
+--   average where it is normal; of rewards as they are. Smoothed as in loss_curves_smoothed, whose
+--   formula is written out here for the one metric that is wanted. A reward is judged as the loss
+--   that it is with the other sign.
 create or replace view divergences as
 with limits as (
     select
@@ -23,8 +24,8 @@ with limits as (
         max(value) filter (where threshold = 'least_rise') as least_rise,
         max(value) filter (where threshold = 'floor') as least_loss,
         max(value) filter (where threshold = 'noise_multiple') as noise_multiple,
-        max(value) filter (where threshold = 'reward_noise_multiple') as reward_noise_multiple,
-        max(value) filter (where threshold = 'persistence') as persistence
+        max(value) filter (where threshold = 'persistence') as persistence,
+        max(value) filter (where threshold = 'ending')::bigint as ending
     from thresholds
     where detector = 'divergences'
 ),
@@ -75,6 +76,8 @@ walks as (
     select
         judged.*,
         limits.persistence,
+        limits.least_rise,
+        list_median(walk[-ending:]) as last_loss,
         case
             when len(walk) between 1 and 4000
                 then list_reduce(
@@ -124,6 +127,7 @@ points as (
     select
         job_id,
         share,
+        last_loss,
         unnest(
             list_concat(
                 list_transform(
@@ -136,7 +140,14 @@ points as (
                     }
                 ),
                 case
-                    when coalesce(greatest(walked.longest, walked.run) >= persistence, true)
+                    when
+                        coalesce(
+                            greatest(walked.longest, walked.run) >= persistence
+                            or last_loss > walked.least + greatest(
+                                share * abs(walked.least), least_rise * abs(walked.start)
+                            ),
+                            true
+                        )
                         then list_transform(
                             list_zip(steps, losses),
                             lambda one: {
@@ -194,6 +205,7 @@ averages as (
         kind,
         metric,
         share,
+        last_loss,
         point,
         step,
         value,
@@ -208,15 +220,15 @@ smoothed as (
     select
         averages.*,
         limits.persistence,
+        limits.warm_up,
+        limits.ending,
         min(averages.smoothed) over from_warm_up as least,
         least + greatest(
             averages.share * abs(least),
             limits.least_rise * abs(first_value(averages.smoothed) over from_warm_up),
-            if(
-                averages.kind = 'falling',
-                limits.reward_noise_multiple * averages.noise,
-                limits.noise_multiple * averages.noise * abs(least)
-            ),
+            limits.noise_multiple
+            * averages.noise
+            * if(averages.kind = 'falling', 1, abs(least)),
             if(averages.kind = 'falling', 0, limits.least_loss)
         ) as threshold
     from averages
@@ -230,6 +242,34 @@ smoothed as (
         )
 ),
 
+whole as (
+    select
+        *,
+        smoothed > threshold + 1e-9 * abs(threshold) as is_high,
+        max(point) over of_job as points,
+        arg_max(threshold, point) over of_job as last_threshold
+    from smoothed
+    window of_job as (partition by job_id, kind, metric)
+),
+
+endings as (
+    select
+        *,
+        case
+            when
+                kind <> 'non_finite'
+                and points >= warm_up + ending
+                and last_loss > last_threshold + 1e-9 * abs(last_threshold)
+                then min(case
+                    when
+                        point > points - ending
+                        and value > threshold + 1e-9 * abs(threshold)
+                        then point
+                end) over (partition by job_id, kind, metric)
+        end as ending_from
+    from whole
+),
+
 found as (
     select
         *,
@@ -237,8 +277,8 @@ found as (
             when kind <> 'non_finite'
                 then point - row_number() over (partition by job_id, kind order by point)
         end as run
-    from smoothed
-    where kind = 'non_finite' or smoothed > threshold + 1e-9 * abs(threshold)
+    from endings
+    where kind = 'non_finite' or is_high or point >= ending_from
 )
 
 select
@@ -249,8 +289,8 @@ select
     max(step) as last_step,
     count(*) as points,
     case kind
-        when 'rising' then max(smoothed)
-        when 'falling' then -max(smoothed)
+        when 'rising' then coalesce(max(smoothed) filter (is_high), any_value(last_loss))
+        when 'falling' then -coalesce(max(smoothed) filter (is_high), any_value(last_loss))
         else arg_min(value, step)
     end as worst,
     case kind
@@ -261,6 +301,7 @@ from found
 group by job_id, kind, metric, run
 having
     kind = 'non_finite'
+    or bool_or(point >= ending_from)
     or (
         count(*) >= any_value(persistence)
         and median(value) > min(threshold) + 1e-9 * abs(min(threshold))
@@ -278,6 +319,6 @@ comment on column divergences.first_step is 'first step concerned [step]';
 comment on column divergences.last_step is 'last step concerned [step]';
 comment on column divergences.points is 'points concerned [point]';
 comment on column divergences.worst is
-    'greatest smoothed loss or least smoothed reward of the run; the first that is no number [1]';
+    'worst smoothed loss or reward of the run, or median of the last; first that is no number [1]';
 comment on column divergences.threshold is
     'smoothed loss above which, or reward below which it counted, NULL for non_finite [1]';

@@ -2,17 +2,20 @@
 --
 -- Grain: job_id, first_step
 -- Reads: loss_curves, thresholds
--- Caveat: usual is the median of the points just before. What counts as far is told by the noise
---   of the job's whole curve, relative to the usual loss or to the job's median loss where that is
---   greater (a usual loss may be low by chance), and not below a share of the loss at the start.
---   Spikes near to one another are one. NaN and infinities are passed over: divergences has them.
+-- Caveat: usual is the median of the points just before; of the first points, for which there are
+--   few, the greater one of that and the median of as many after. What counts as far is told by the
+--   noise of the job's whole curve, relative to the usual loss or to the job's median loss where
+--   that is greater (a usual loss may be low by chance), and not below a share of the loss at the
+--   start. Spikes near to one another are one. NaN and infinities are passed over: divergences has
+--   them.
 -- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise that may
---   be skewed: the distance from the median to the ninth decile, or half that between the first and
---   the ninth, 1.2816 standard deviations of normal noise, which spikes of a tenth of the points do
---   not change.
+--   be skewed: the distance from the median to the eighth decile, or half that between the second
+--   and the eighth, 0.8416 standard deviations of normal noise, which spikes of a fifth of the
+--   points hardly change.
 create or replace view loss_spikes as
 with limits as (
     select
+        max(value) filter (where threshold = 'least_before') as least_before,
         max(value) filter (where threshold = 'warm_up') as warm_up,
         max(value) filter (where threshold = 'deviations') as deviations,
         max(value) filter (where threshold = 'least_rise') as least_rise,
@@ -45,26 +48,51 @@ points as (
 jobs as (
     select
         points.job_id,
-        arg_min(points.usual, points.n) filter (where points.n > limits.warm_up) as start_loss,
+        coalesce(
+            arg_min(points.usual, points.n) filter (where points.n > limits.warm_up),
+            arg_max(points.usual, points.n)
+        ) as start_loss,
         abs(median(points.train_loss)) as level,
-        quantile_cont((points.train_loss - points.usual) / abs(points.usual), [0.1, 0.5, 0.9])
+        quantile_cont((points.train_loss - points.usual) / abs(points.usual), [0.2, 0.5, 0.8])
             filter (where points.usual <> 0) as deciles,
-        greatest(deciles[3] - deciles[2], (deciles[3] - deciles[1]) / 2) / 1.2816 as noise,
-        list(points) filter (where points.n > limits.warm_up and points.train_loss > points.usual)
+        greatest(deciles[3] - deciles[2], (deciles[3] - deciles[1]) / 2) / 0.8416 as noise,
+        list(points.train_loss order by points.n)
+            filter (where points.n <= limits.warm_up + loss_spikes_window()) as first_losses,
+        list(points)
+            filter (where points.n > limits.least_before and points.train_loss > points.usual)
             as raised
     from points
     cross join limits
     group by points.job_id
 ),
 
-raised as (
+told as (
     select
         job_id,
         start_loss,
         level,
         noise,
+        first_losses,
         unnest(raised, max_depth := 2)
     from jobs
+),
+
+raised as (
+    select
+        told.* exclude (first_losses) replace (
+            case
+                when told.n <= limits.warm_up
+                    then greatest(
+                        told.usual,
+                        list_median(
+                            first_losses[told.n + 1 : told.n + loss_spikes_window()]
+                        )
+                    )
+                else told.usual
+            end as usual
+        )
+    from told
+    cross join limits
 ),
 
 outliers as (

@@ -9,8 +9,9 @@
 -- Source: Prechelt, Early Stopping - But When? (1998): generalisation loss
 --   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Smoothed:
 --   medians of three, then their mean (Tukey, Exploratory Data Analysis, 1977). Noise grows with
---   the loss, so it is told by the differences of neighbours as ratios to the mean of both, which
---   a rise hardly changes: 2 / sqrt(pi) standard deviations on average where noise is normal.
+--   the loss, so it is told by how far each loss lies from the mean of its neighbours, as a ratio
+--   to the mean of the three, which a rise hardly changes: sqrt(3 / pi) standard deviations on
+--   average where noise is normal.
 create or replace view overfitting as
 with limits as (
     select
@@ -50,6 +51,7 @@ evaluations as (
         row_number() over by_step as n,
         lag(loss) over by_step as loss_before,
         lag(loss, 2) over by_step as loss_before_that,
+        lead(loss) over by_step as loss_after,
         lead(step) over by_step as next_step
     from given
     where isfinite(if(is_full, full_valid_loss, valid_loss))
@@ -66,8 +68,13 @@ whole as (
             limits.least_window,
             least(limits.most_window, floor(limits.window_share * count(*) over of_job))
         )::bigint as span,
-        sqrt(pi()) / 2 * abs(median(loss) over of_job) * avg(
-            if(loss = loss_before, 0, 2 * abs(loss - loss_before) / (abs(loss) + abs(loss_before)))
+        sqrt(pi() / 3) * abs(median(loss) over of_job) * avg(
+            if(
+                loss = loss_before and loss = loss_after,
+                0,
+                3 * abs(loss - (loss_before + loss_after) / 2)
+                / (abs(loss_before) + abs(loss) + abs(loss_after))
+            )
         ) over of_job as noise
     from evaluations
     cross join limits

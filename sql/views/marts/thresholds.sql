@@ -6,7 +6,7 @@
 --   thresholds here and nowhere else: replace this view in a connection to set others. Only the
 --   window of loss_spikes is the macro loss_spikes_window(): a frame that is no constant makes the
 --   median three times as slow.
-create or replace macro loss_spikes_window() as 30
+create or replace macro loss_spikes_window() as 15
 ;
 
 create or replace view thresholds as
@@ -34,8 +34,8 @@ from (
         'half as much again as the best'),
     ('overfitting', 'severe_loss', 100, '%', 0, null,
         'twice the best'),
-    ('overfitting', 'noise_multiple', 7, '1', 0, null,
-        'standard errors of the smoothed loss that it must exceed, too: clean jobs reach 5, few 7'),
+    ('overfitting', 'noise_multiple', 6, '1', 0, null,
+        'standard errors of the smoothed loss that it must exceed, too: few clean jobs reach 5'),
     ('overfitting', 'least_rise', 0.05, '1', 0, null,
         'a rise of less matters to nobody, however large as a ratio: tiny losses'),
     ('overfitting', 'persistence', 2, 'evaluation', 1, null,
@@ -44,7 +44,7 @@ from (
         'or so many losses in a row, not smoothed: a short curve ends before more means rise'),
     ('divergences', 'smoothing', 0.9, '1', 0, 0.999,
         'averages about ten points, far below usual noise'),
-    ('divergences', 'warm_up', 10, 'point', 1, null,
+    ('divergences', 'warm_up', 5, 'point', 1, null,
         'the average is as noisy as a point before'),
     ('divergences', 'ratio', 2, '1', 1, null,
         'twice the least smoothed loss so far'),
@@ -54,16 +54,19 @@ from (
         'share of the loss or reward at the start by which it has to change, too: tiny losses'),
     ('divergences', 'floor', 0.02, '1', 0, null,
         'a loss rises by more in any case: twice the last digit that messages tell'),
-    ('divergences', 'noise_multiple', 2, '1', 0, null,
-        'standard deviations of the noise beyond the best, too: it may be so by chance'),
-    ('divergences', 'reward_noise_multiple', 3, '1', 0, null,
-        'the same of a reward, whose noise may hang together: 2 alarmed once in some thousand'),
+    ('divergences', 'noise_multiple', 3, '1', 0, null,
+        'standard deviations of the noise beyond the best, too: 2 alarmed once in some thousand'),
     ('divergences', 'persistence', 15, 'point', 1, null,
         'a spike is over sooner; noise of batches of one lasts for 10'),
+    ('divergences', 'ending', 7, 'point', 1, null,
+        'or the median of so many at the end: a curve may stop before the average follows'),
     ('loss_spikes', 'window', loss_spikes_window(), 'point', 1, null,
         'points before it whose median is the usual loss'),
+    ('loss_spikes', 'least_before', 6, 'point', 1, null,
+        'of fewer the losses fall too fast for any to be usual'),
     ('loss_spikes', 'warm_up', 20, 'point', 1, null,
-        'a median of fewer is not yet the usual loss: batches of one alarmed up to step 14'),
+        'up to here the median of the points after has to be exceeded as well: that of those '
+        || 'before alone alarmed up to step 14, of batches of one'),
     ('loss_spikes', 'deviations', 7, '1', 0, null,
         'standard deviations above usual: real noise, with its long tail, reaches 6'),
     ('loss_spikes', 'least_rise', 0.3, '1', 0, null,

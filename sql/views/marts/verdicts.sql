@@ -12,9 +12,9 @@ with needs as (
     select
         max(value) filter (where threshold = 'least_evaluations') as overfit,
         sum(value) filter (
-            where detector = 'divergences' and threshold in ('warm_up', 'persistence')
-        ) - 1 as divergence,
-        max(value) filter (where detector = 'loss_spikes' and threshold = 'warm_up') + 1 as spike,
+            where detector = 'divergences' and threshold in ('warm_up', 'ending')
+        ) as divergence,
+        max(value) filter (where threshold = 'least_before') + 1 as spike,
         max(value) filter (where threshold = 'least_gaps') + 1 as stall
     from thresholds
 ),
