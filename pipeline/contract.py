@@ -16,8 +16,10 @@ READER_VERSION = 2
 """Raised when the same bytes would be read differently: known sources are then read again."""
 
 DEFAULT_MAX_RECORD_BYTES = 64 << 20
-DEFAULT_MAX_EXPANSION = 1_000
 """A longer record is a reject [byte]."""
+
+DEFAULT_MAX_EXPANSION = 1_000
+"""A compressed file whose content is more times as long is refused [1]."""
 
 REJECT_PREFIX_BYTES = 64 << 10
 """What a reject keeps of a record over the size limit, beside its hash [byte]."""
@@ -77,29 +79,6 @@ EVENTS = pa.schema(
     ]
 )
 """One row per event of a job. Key: (job_id, event_id)."""
-
-EVENT_COLUMNS: dict[str, str] = {
-    "job_id": "fine-tuning job the event belongs to; `unattributed-...` while unknown",
-    "event_id": "id the API gave the event; `hash-...` for dialects without ids",
-    "created_at": "when the event happened, whole seconds [UTC]",
-    "level": "info, warn, error, or the unknown text as sent",
-    "type": "message, metrics, moderation_checks, ...; NULL where the event has none",
-    "message": "the text of the event, as sent",
-    "step": "training step the metrics belong to [step]",
-    "total_steps": "steps the job plans [step]",
-    **METRICS,
-    "other_metrics": "every other numeric leaf of data: path joined with / -> value [as sent]",
-    "data": "the payload as JSON text; NULL where absent, 'null' and '{}' are themselves",
-    "extra": "unknown top-level fields as JSON text, NULL where there are none",
-    "misfits": "known metrics whose value in data is no number; NULL where there are none",
-    "object": "the event's own object field; NULL where absent",
-    "dialect": "openai, azure, legacy",
-    "stream_id": "the stream (document or run of lines) the event was read from",
-    "source_id": "the source (file or stdin) the event was read from",
-    "position": "ordinal of the record in its source, from 0",
-    "offset": "byte offset of the record in its (decompressed) source [byte]",
-    "ordinal": "position counted so that it grows with time: -position in newest-first streams",
-}
 
 REJECT_REASONS: dict[str, str] = {
     "invalid_utf8": "the bytes are not UTF-8",

@@ -20,7 +20,10 @@ def inert(text: str) -> str:
 
 
 def inert_json(text: str) -> str:
-    r"""One line of JSON, equal as JSON, with every such character as a ``\u001b`` escape."""
+    r"""One line of JSON, equal as JSON, with every such character as a ``\u001b`` escape.
+
+    White space between tokens, where alone a tab may stand as it is, becomes a space.
+    """
     return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_spell_json, text)
 
 
@@ -33,4 +36,4 @@ def _spell(match: re.Match[str]) -> str:
 
 
 def _spell_json(match: re.Match[str]) -> str:
-    return json.dumps(match[0])[1:-1]
+    return " " if match[0] in _SHORT else json.dumps(match[0])[1:-1]

@@ -373,6 +373,15 @@ def test_export_gives_the_events_back(tunelog: Run, tmp_path: Path) -> None:
     assert tunelog("export", "jobs", "--format", "csv").stdout.startswith("job_id,")
 
 
+def test_export_of_what_was_indented_with_tabs(tunelog: Run, tmp_path: Path) -> None:
+    """White space between tokens is no part of a text: the export is JSON, and equal."""
+    sent = events(JOB, unknown={"kept": [1, {"a": "\t"}]})
+    (tmp_path / "a.json").write_text(json.dumps(sent, indent="\t"), newline="\r\n")
+    tunelog("ingest", "a.json")
+    _, *back = [json.loads(line) for line in tunelog("export").stdout.splitlines()]
+    assert back == sent
+
+
 def test_summary(ask: Run) -> None:
     """`summary` tells outcome, duration, losses, errors and warnings of the newest jobs."""
     told = json.loads(ask("summary", "--format", "json").stdout)

@@ -489,9 +489,29 @@ def test_asking(tmp_path: Path) -> None:
         assert lake.view("jobs")["job_id"].to_list() == [job_name(1), job_name(2)]
         with pytest.raises(UsageError, match="nothing: no such view"):
             lake.view("nothing")
-        for empty in ("", "-- nothing"):
+        others = (
+            "set threads = 1",
+            "drop view jobs",
+            "select 1; select 2",
+            "create table t (n int)",
+        )
+        for text in ("", "-- nothing", *others):
             with pytest.raises(UsageError, match="no query"):
-                lake.sql(empty)
+                lake.sql(text)
+        assert len(lake.sql("pivot (select type, 1 as n from events) on type using sum(n)")) == 1
+        assert len(lake.view("jobs")) == 2
+
+
+def test_one_path_is_no_list_of_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path, a view or a metric may be given as it is, without a list around it."""
+    (tmp_path / "inside").mkdir()
+    dump(tmp_path, 1)
+    monkeypatch.chdir(tmp_path / "inside")
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest("..")
+        assert lake.view("jobs")["job_id"].to_list() == [job_name(1)]
+        assert lake.connect("jobs").sql("select count(*) from jobs").fetchall() == [(1,)]
+        assert lake.curve(job_name(1), metrics="train_loss")
 
 
 def test_a_ledger_that_is_none(tmp_path: Path) -> None:

@@ -266,6 +266,37 @@ def test_replay(tmp_path: Path, blind: Callable[[bool], None], named: bool) -> N
             assert straight.view("events").equals(found)
 
 
+def test_replay_after_assignment(tmp_path: Path, blind: Callable[[bool], None]) -> None:
+    """What passes later is of the job that its stream was given to meanwhile."""
+    dump = tmp_path / "dump.jsonl"
+    dump.write_text("".join(json.dumps(row) + "\n" for row in [*GOOD[1:], *UNUSUAL]))
+    with open_lake(tmp_path / "lake") as lake:
+        blind(True)
+        lake.ingest([dump], job_id="ftjob-first")
+        lake.assign(str(dump), "ftjob-second", force=True)
+        blind(False)
+        assert lake.replay_rejects().passed == 2
+        assert set(lake.view("events")["job_id"]) == {"ftjob-second"}
+        assert not lake.verify().findings
+
+
+def test_replay_of_a_first_event(tmp_path: Path, blind: Callable[[bool], None]) -> None:
+    """A job without a name is called after its first event, also if that passes later."""
+    dump, copy = tmp_path / "dump.jsonl", tmp_path / "copy.jsonl"
+    dump.write_text("".join(json.dumps(row) + "\n" for row in [UNUSUAL[0], *GOOD[1:]]))
+    copy.write_text("".join(json.dumps(row) + "\n" for row in [UNUSUAL[0], *GOOD[1:]]) + "\n")
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "straight") as straight:
+        blind(True)
+        lake.ingest([dump])
+        blind(False)
+        lake.replay_rejects()
+        straight.ingest([dump])
+        assert lake.view("events").equals(straight.view("events"))
+        assert not lake.verify().findings
+        (source,) = lake.ingest([copy]).sources
+        assert source.events == 0
+
+
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 def test_replay_of_records_that_were_too_large(tmp_path: Path, packed: bool) -> None:
     """Under a larger limit they become events: from the lake, or from a file that is unchanged."""

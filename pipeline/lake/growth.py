@@ -263,12 +263,12 @@ def _copied(
             found.add((row["job_id"], stream.job))
         elif stream.job is None and not is_nameless:
             found.add((name, row["job_id"]))
-    for other in alike:
-        if other is not reading:
-            for end, (name, stream) in own.items():
-                twin = other.streams.get(f"{other.source_id}/{end}")
-                if stream.job is None and twin and twin.job and twin.first == stream.first:
-                    found.add((name, twin.job))
+    nameless = {end: told for end, told in own.items() if told[1].job is None}
+    for other in alike if nameless else ():  # at most one of them is nameless: it has no hint
+        for end, (name, stream) in nameless.items():
+            twin = other.streams.get(f"{other.source_id}/{end}")
+            if twin and twin.job and twin.first == stream.first:
+                found.add((name, twin.job))
     return found
 
 

@@ -66,6 +66,7 @@ def ingest(
 
     def read(folder: Path, *, on_sight: bool) -> tuple[list[Reading], Taken]:
         intake, meter = Intake(folder, max_record_bytes), _Meter(sources, progress)
+        intakes = [intake]
         readings: list[Reading] = []
         seen: set[str] = set()
         try:
@@ -92,12 +93,14 @@ def ingest(
             taken = intake.finish()
             if homeless:
                 housing = Intake(folder, max_record_bytes)
+                intakes.append(housing)
                 named = intake.result_files()
                 withdrawn |= _house(store, folder, homeless, named, housing, seen, max_record_bytes)
                 taken.add(housing.finish())
             return readings, without_sources(folder, taken, withdrawn) if withdrawn else taken
         except BaseException:
-            intake.abandon()
+            for begun in intakes:
+                begun.abandon()
             raise
 
     with store.workspace() as folder:

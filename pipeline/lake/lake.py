@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pipeline.lake.verify import Verification
 
 
+_GIVES_ROWS = {"SELECT": True, "EXPLAIN": True, "MULTI": True}
+"""Kinds of statements that are queries; a pivot counts as several."""
+
+
 def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
     """Open a lake.
 
@@ -79,7 +83,7 @@ class Lake(Drawn):
         """A DuckDB connection with the views over what the lake holds now.
 
         Args:
-            only: views to make, with those they read; all where None.
+            only: views to make, with those they read, or one; all where None.
             jobs: ids of the jobs that the views tell of, some hundreds at most, or one; all where
                 none is given. `leaderboard` then ranks these; `sources` and `history` stay whole.
 
@@ -88,6 +92,7 @@ class Lake(Drawn):
             UsageError: an id is no text.
         """
         con = _engine()
+        only = [only] if isinstance(only, str) else only
         jobs = [jobs] if isinstance(jobs, str) else list(jobs)
         views.create(con, self._store.files(), only=only, jobs=jobs)
         return con
@@ -96,13 +101,14 @@ class Lake(Drawn):
         """The rows of a query; `$name` stands for a parameter.
 
         Raises:
-            UsageError: the query gives no rows, not even none: it is empty, or a command.
+            UsageError: the query gives no rows, not even none: it is empty, or a command, or there
+                are several.
+            duckdb.Error: the engine does not understand it.
         """
         con = self._connection(views.named(query))
-        rows = con.sql(query, params=params or None)
-        if rows is None:
+        if [_GIVES_ROWS.get(s.type.name) for s in con.extract_statements(query)] != [True]:
             raise UsageError(f"{query!r}: no query: write one that gives rows, as a select")
-        return rows.pl()
+        return con.sql(query, params=params or None).pl()
 
     def view(self, name: str) -> pl.DataFrame:
         """All rows of a view, in the order of its grain.
@@ -200,7 +206,7 @@ class Lake(Drawn):
 
     def ingest(
         self,
-        paths: Sequence[str | Path],
+        paths: str | Path | Sequence[str | Path],
         *,
         job_id: str | None = None,
         force: bool = False,
@@ -212,7 +218,7 @@ class Lake(Drawn):
         """Read event dumps into the lake, all in one commit.
 
         Args:
-            paths: files, folders, globs, `-` for stdin.
+            paths: files, folders, globs, `-` for stdin, or one of these.
             job_id: the job all of it belongs to.
             force: let `job_id` stand against what the dumps say themselves.
             max_record_bytes: longer records become rejects [byte].
@@ -227,6 +233,7 @@ class Lake(Drawn):
         from pipeline.lake.compact import compact_if_worth
         from pipeline.lake.ingest import ingest
 
+        paths = [paths] if isinstance(paths, str | Path) else paths
         with told_of(self.path, self._damage):
             report = ingest(
                 self._store, [str(path) for path in paths], job_id=job_id, force=force,

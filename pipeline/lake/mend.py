@@ -6,6 +6,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -125,19 +126,27 @@ def replay(
         beside: list[dict[str, Any]] = []
         keys: list[tuple[str, int, int]] = []
         counts: dict[str, Counter[str]] = defaultdict(Counter)
+        ties: set[tuple[str, str]] = set()
         tried = 0
+
+        @cache
+        def jobs_of(source: str) -> dict[str, str]:
+            """The jobs of a source's streams, as they were assigned since, perhaps."""
+            return {row["stream_id"]: row["job_id"] for row in store.ledger.streams(source)}
+
         if files:
             con.read_parquet([str(file) for file in files]).create_view("rejected", replace=True)
             for batch in con.sql("from rejected").to_arrow_reader(1_000):
                 for reject in batch.to_pylist():
                     tried += 1
-                    found = _again(store, reject, max_record_bytes)
+                    found = _again(store, reject, max_record_bytes, jobs_of)
                     if found is None:
                         continue
                     source = reject["source_id"]
                     keys.append((source, reject["position"], reject["byte_offset"]))
                     counts[source].update(found.counts)
                     rows.extend(found.events)
+                    ties.update(found.ties)
                     beside.extend(found.companions)
         if keys:
             con.register(
@@ -159,6 +168,7 @@ def replay(
                 events=[s for s in [stage_table(folder, "events", named)] if s],
                 pending=[s for s in [stage_table(folder, "events", pending)] if s],
                 companions=[s for s in [stage_table(folder, "companions", beside)] if s],
+                ties=ties,
             )
             commit.last_event_at = last_event_at(s.path for s in (*taken.events, *taken.pending))
             settled, names = Change(store, folder, commit).bring(taken)
@@ -178,10 +188,16 @@ class _Found:
 
     events: list[dict[str, Any]] = field(default_factory=list)
     companions: list[dict[str, Any]] = field(default_factory=list)
+    ties: set[tuple[str, str]] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=lambda: Counter(rejects=-1))
 
 
-def _again(store: Store, reject: Mapping[str, Any], limit: int) -> _Found | None:
+def _again(
+    store: Store,
+    reject: Mapping[str, Any],
+    limit: int,
+    jobs_of: Callable[[str], Mapping[str, str]],
+) -> _Found | None:
     """What a reject is for the present version, None where that is a reject still."""
     if reject["reason"] in ("job_conflict", "corrupt_compression"):
         return None
@@ -209,10 +225,11 @@ def _again(store: Store, reject: Mapping[str, Any], limit: int) -> _Found | None
     if not isinstance(verdict, exact.Event):
         return None
     stream = reject["stream_id"]
-    job = verdict.job or reject["job_id"]
-    if job is None:  # the stream may have been given a job since
-        known = {r["stream_id"]: r["job_id"] for r in store.ledger.streams(reject["source_id"])}
-        job = known.get(stream, stream)
+    held = jobs_of(reject["source_id"]).get(stream, stream)
+    job = verdict.job or (held if held != stream else reject["job_id"]) or stream
+    if job.startswith(UNATTRIBUTED_PREFIX):  # named by its first event, which this one may be
+        found.ties.add((stream, job))
+        job = stream
     found.events = [event_row(verdict, job, stream, *place, reject["ordinal"])]
     found.counts["events"] += 1
     return found
