@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from statistics import mean
+from statistics import median
 from typing import Any
 
 from oracle import Event
@@ -62,10 +62,13 @@ def age(checkpoint: Row) -> tuple[bool, Any, str]:
 
 
 def by_neighbours(points: Points) -> Points:
-    """Each finite value as its mean with the finite ones before and after it."""
+    """Each finite value as the median of it and the finite ones around it, if there are nine."""
     finite = [value for _, value, _ in points if value is not None]
-    means = iter([mean(finite[max(i - 1, 0) : i + 2]) for i in range(len(finite))])
-    return [(step, None if value is None else next(means), raw) for step, value, raw in points]
+    if len(finite) < 9:
+        return points
+    inner = [median(three) for three in zip(finite, finite[1:], finite[2:], strict=False)]
+    judged = iter([finite[0], *inner, finite[-1]])
+    return [(step, None if value is None else next(judged), raw) for step, value, raw in points]
 
 
 def cost(metric: str, value: float) -> float:
@@ -90,7 +93,7 @@ def best_steps(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
         finite = [(step, value) for step, value, _ in points if value is not None]
         least = min(cost(metric, value) for _, value in finite)
         equals = [
-            (cost(metric, raw) if metric in SAMPLED else 0, step, value)
+            (cost(metric, raw) if metric in SAMPLED and len(finite) >= 9 else 0, step, value)
             for step, value, raw in points
             if value is not None and near(cost(metric, value), least)
         ]
@@ -102,7 +105,7 @@ def best_steps(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
                 "job_id": job,
                 "metric": metric,
                 "higher_is_better": metric.endswith("reward"),
-                "is_smoothed": metric in SAMPLED,
+                "is_smoothed": metric in SAMPLED and len(finite) >= 9,
                 "best_step": step,
                 "best_value": best,
                 "last_step": last_step,
@@ -129,10 +132,11 @@ def checkpoint_advice(events: list[Event], beside: Sequence[Told] = ()) -> list[
         open_ = [row for row in found if not row["is_blocked"]]
         known = [cost(metric, row["value"]) for row in open_ if row["value"] is not None]
 
-        def order(row: Row, known: list[float] = known, best: Row = best) -> tuple[bool, int, int]:
+        def order(row: Row, known: list[float] = known, best: Row = best) -> tuple[int, ...]:
             value = row["value"]
             as_good = value is not None and near(cost(best["metric"], value), min(known))
-            return not as_good, abs(row["step"] - best["best_step"]), row["step"]
+            distance = abs(row["step"] - best["best_step"])
+            return not as_good, row["model_id"] is None, distance, row["step"]
 
         advised: Row = min(open_, key=order, default={})
         last: Row = max(open_, key=lambda row: row["step"], default={})

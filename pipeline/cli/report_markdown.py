@@ -63,7 +63,7 @@ def _measured(job: Mapping[str, Any], best: Mapping[str, Any] | None) -> Measure
     metric, value, step, last, is_smoothed = measured_by(job, best)
     if metric is None:
         return None
-    return Measured(_MEASURES[metric] + " (mean of three)" * is_smoothed, last, value, step)
+    return Measured(_MEASURES[metric] + " (median of three)" * is_smoothed, last, value, step)
 
 
 def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[str]:

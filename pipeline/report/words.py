@@ -131,7 +131,7 @@ def advice(best: Row | None, choice: Row | None) -> Advice | None:
     """
     if best is None:
         return None
-    metric, how = METRICS[best["metric"]], ["mean of three"] * best["is_smoothed"]
+    metric, how = METRICS[best["metric"]], ["median of three"] * best["is_smoothed"]
     if choice is None:
         told = f"The best step was {best['best_step']}: {_noted(metric, how)}"
         told += f" {significant(best['best_value'])}"

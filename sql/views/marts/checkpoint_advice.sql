@@ -4,11 +4,11 @@
 -- Reads: stg_bests, stg_checkpoints, moderation, stg_milestones, stg_job_objects, stg_last_steps
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
---   equals, or where none has a finite value, the one nearest to the best step. The model that the
---   job made counts as the checkpoint of its last step. A checkpoint whose model a usage policy
---   check blocked is never advised, and if every one is, step is NULL; a block that names no model
---   holds for all. Jobs without checkpoint or validation have no row. Whether the provider still
---   keeps the checkpoint is not in the events.
+--   equals, or where none has a finite value, one whose model is named, then the one nearest to the
+--   best step. The model that the job made counts as the checkpoint of its last step. A checkpoint
+--   whose model a usage policy check blocked is never advised, and if every one is, step is NULL; a
+--   block that names no model holds for all. Jobs without checkpoint or validation have no row.
+--   Whether the provider still keeps the checkpoint is not in the events.
 create or replace view checkpoint_advice as
 with verdicts as (
     select
@@ -123,6 +123,7 @@ ranked as (
         *,
         {
             'is_worse': not coalesce(loss <= least + 1e-9 * abs(least), false),
+            'is_nameless': model_id is null,
             'distance': abs(step::hugeint - best_step),
             'step': step,
             'model_id': model_id,

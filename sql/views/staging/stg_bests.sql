@@ -9,7 +9,7 @@ with losses as (
     select
         *,
         case when higher_is_better then -judged else judged end as loss,
-        -- of two evaluations both have the same mean: their own values tell them apart
+        -- neighbours may have the same median: their own values tell them apart
         case when is_smoothed then if(higher_is_better, -value, value) end as own_loss
     from stg_evaluations
 ),

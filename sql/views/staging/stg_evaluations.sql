@@ -4,12 +4,14 @@
 -- Reads: loss_curves, stg_checkpoint_objects
 -- Caveat: the first of full_valid_loss, valid_loss, full_valid_mean_reward and valid_mean_reward
 --   with two finite values at least, else with one: OpenAI often gives full_valid_loss at the last
---   step only, and one value has no better. What is taken from a sample of the validation set is
---   judged by its mean with the finite values before and after it: a mean of those before it only,
---   as loss_curves_smoothed has it, would lag behind and find the best step too late. What the
---   curve lacks at the step of a checkpoint is that of its object, the newest of several: OpenAI
---   often tells the losses of earlier checkpoints on the whole validation set by these alone.
--- Source: running mean of three (Tukey, Exploratory Data Analysis, 1977).
+--   step only, and one value has no better. Of nine evaluations on and more, what is taken from a
+--   sample of the validation set is judged by the median of itself and its finite neighbours, the
+--   first and the last as they are: an average lags behind, or mixes what lies before and after the
+--   end of an epoch, where a loss leaps and checkpoints are made. Fewer are judged as they are.
+--   What curve lacks at the step of a checkpoint is that of its object, the newest of several:
+--   OpenAI often tells the losses of earlier checkpoints on the whole validation set by these
+--   alone.
+-- Source: running median of three (Tukey, Exploratory Data Analysis, 1977).
 create or replace view stg_evaluations as
 with told as (
     select
@@ -55,28 +57,32 @@ points as (
         ) is null
 ),
 
-weighed as (
-    select
-        *,
-        case
-            when not isfinite(value) then null
-            when metric in ('valid_loss', 'valid_mean_reward') then avg(value) over near
-            else value
-        end as judged
-    from points
-    window
-        near as (
-            partition by job_id, metric, isfinite(value)
-            order by step
-            rows between 1 preceding and 1 following
-        )
-),
-
 counted as (
     select
         *,
-        count(judged) over (partition by job_id, metric) as evaluations
-    from weighed
+        count(value) filter (where isfinite(value)) over (
+            partition by job_id, metric
+        ) as evaluations,
+        lag(value) over by_step as value_before,
+        lead(value) over by_step as value_after
+    from points
+    window by_step as (partition by job_id, metric, isfinite(value) order by step)
+),
+
+weighed as (
+    select
+        *,
+        metric in ('valid_loss', 'valid_mean_reward') and evaluations >= 9 as is_smoothed,
+        case
+            when not isfinite(value) then null
+            when is_smoothed and value_before is not null and value_after is not null
+                then greatest(
+                    least(value, value_before),
+                    least(greatest(value, value_before), value_after)
+                )
+            else value
+        end as judged
+    from counted
 ),
 
 ranked as (
@@ -86,7 +92,7 @@ ranked as (
             ['full_valid_loss', 'valid_loss', 'full_valid_mean_reward', 'valid_mean_reward'],
             metric
         ) + case when evaluations < 2 then 4 else 0 end as choice
-    from counted
+    from weighed
     where evaluations > 0
 )
 
@@ -94,7 +100,7 @@ select
     job_id,
     metric,
     metric like '%reward' as higher_is_better,
-    metric in ('valid_loss', 'valid_mean_reward') as is_smoothed,
+    is_smoothed,
     step,
     value,
     judged,
