@@ -71,7 +71,9 @@ def throughput(events: list[Event]) -> list[Row]:
         )
         left = fact["total_steps"] - fact["last_step"] if running else None
         left = None if left is None or left < 0 else left
-        recent = pace(gaps[-max(10, len(gaps) // 10) :])
+        longest = max(20 * median([s for s, _ in gaps] or [0]), 1800)
+        latest = gaps[-max(10, len(gaps) // 10) :]
+        recent = pace([gap for gap in latest if gap[0] <= longest] or latest)
         last = max(marks, key=lambda event: event.time)
         due = None
         if left is not None and recent is not None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from oracle import Event
 from oracle_companions import Told
-from oracle_curves import Row, by_job
+from oracle_curves import Row, by_job, loss_curves
 from oracle_jobs import jobs
 from oracle_marts import errors, is_error, job_phases, template
 from oracle_training import walks
@@ -98,23 +98,24 @@ def failure_reasons(events: list[Event], beside: Sequence[Told] = ()) -> list[Ro
         own = by_job(event for event in events if event.job_id == job["job_id"])[job["job_id"]]
         told = {row["event_id"]: row for row in errors(own)}
         ordered = [told[event.event_id] for event in own if event.event_id in told]
-        coded = [row for row in ordered if row["error_code"] is not None]
         bare = re.compile(r"(the )?(fine-tuning )?job failed[.!]?", re.IGNORECASE)
-        ordered = [row for row in ordered if not bare.fullmatch(row["message"])] or ordered
+        steps = [row["first_created_at"] for row in loss_curves(own) if row["first_created_at"]]
+        last_step_at = max(steps, default=None)
+        own_code, own_param = job["error_code"], job["error_param"]
+        if job["error_message"]:
+            ordered += [{"message": job["error_message"], "told_by": "object"}]
         # stg_problems orders errors without their step: of one second and rank, the ordinal
         ranked = sorted(
-            coded or ordered,
+            ordered,
             key=lambda row: (
-                row["created_at"],
-                row["lifecycle_rank"],
-                row["ordinal"],
-                row["event_id"],
+                not bare.fullmatch(row["message"]),
+                not last_step_at or "event_id" not in row or row["created_at"] >= last_step_at,
+                "event_id" in row,
+                row.get("error_code", own_code) is not None,
+                *(row.get(n, 0) for n in ("created_at", "lifecycle_rank", "ordinal", "event_id")),
             ),
         )
         reason = ranked[-1] if ranked else {}
-        own_code, own_param = job["error_code"], job["error_param"]
-        if not reason and job["error_message"]:
-            reason = {"message": job["error_message"], "told_by": "object"}
         message = reason.get("message") or job["outcome_message"]
         entered = [
             row

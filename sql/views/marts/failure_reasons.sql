@@ -2,8 +2,10 @@
 --
 -- Grain: job_id
 -- Reads: stg_job_states, loss_curves, stg_problems, job_phases
--- Caveat: of the errors of a job, the one that names an error_code says most and is taken, else the
---   last in time that says more than that the job failed; the job object fills what no event tells.
+-- Caveat: of the errors of a job, those that say more than that it failed come first, then those
+--   after which it did not go on to another step, then those of events before that of the job
+--   object, then those that name an error_code, and of several the last in time. The job object
+--   fills what no event tells.
 --   The phase is the last one entered before the end, which not all objects date; a dump without
 --   the messages of phases tells none.
 create or replace view failure_reasons as
@@ -24,35 +26,38 @@ curves as (
     select
         job_id,
         max(step) as last_step,
-        arg_max(total_steps, step) as total_steps
+        arg_max(total_steps, step) as total_steps,
+        max(first_created_at) as last_step_at
     from loss_curves
     group by job_id
 ),
 
 reasons as (
     select
-        job_id,
+        problems.job_id,
         max(
             {
-                'is_event': event_id is not null,
-                'has_code': error_code is not null,
                 'tells_more': not regexp_full_match(
-                    message, '(the )?(fine-tuning )?job failed[.!]?', 'i'
+                    problems.message, '(the )?(fine-tuning )?job failed[.!]?', 'i'
                 ),
-                'created_at': created_at,
-                'lifecycle_rank': lifecycle_rank,
-                'ordinal': ordinal,
-                'event_id': event_id,
-                'message': message,
-                'template': template,
-                'error_code': error_code,
-                'error_param': error_param,
-                'told_by': told_by
+                'is_last': coalesce(problems.created_at >= curves.last_step_at, true),
+                'is_event': problems.event_id is not null,
+                'has_code': problems.error_code is not null,
+                'created_at': problems.created_at,
+                'lifecycle_rank': problems.lifecycle_rank,
+                'ordinal': problems.ordinal,
+                'event_id': problems.event_id,
+                'message': problems.message,
+                'template': problems.template,
+                'error_code': problems.error_code,
+                'error_param': problems.error_param,
+                'told_by': problems.told_by
             }
         ) as reason
-    from stg_problems
-    where severity in ('error', 'failure')
-    group by job_id
+    from stg_problems as problems
+    left join curves on problems.job_id = curves.job_id
+    where problems.severity in ('error', 'failure')
+    group by problems.job_id
 )
 
 select

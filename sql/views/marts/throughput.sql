@@ -1,15 +1,24 @@
 -- How fast does each job train, and when will those still running be done?
 --
 -- Grain: job_id
--- Reads: stg_job_states, stg_step_times, stg_dumps, stg_last_event, loss_curves
+-- Reads: stg_job_states, stg_step_times, stg_dumps, stg_last_event, loss_curves, thresholds
 -- Caveat: by the times between the first events of neighbouring logged steps where the step rises,
 --   so that a restart counts as none; pauses count. Time stamps have whole seconds: the median is
---   rough where steps are quick. recent is over the last tenth of these, ten at least. The end is
---   told for running jobs with known total_steps, at the recent pace, against the last event of the
---   job's last dump (stg_dumps), never the clock. Azure's step times are synthetic
---   (has_synthetic_times): nothing is told by them.
+--   rough where steps are quick. recent is over the last tenth of these, ten at least, but for what
+--   stalls calls standstills: what happened once is no pace. The end is told for running jobs with
+--   known total_steps, at the recent pace, against the last event of the job's last dump
+--   (stg_dumps), never the clock. Azure's step times are synthetic (has_synthetic_times): nothing
+--   is told by them.
 create or replace view throughput as
-with told as (
+with limits as (
+    select
+        max(value) filter (where threshold = 'ratio') as ratio,
+        max(value) filter (where threshold = 'least_seconds') as least_seconds
+    from thresholds
+    where detector = 'stalls'
+),
+
+told as (
     select
         job_id,
         list_filter(told, lambda one: one.step >= 0) as told
@@ -41,8 +50,14 @@ timed as (
         list_sum([gap.steps for gap in gaps]) as timed_steps,
         list_sum([gap.seconds for gap in gaps]) as timed_seconds,
         list_median([gap.seconds / gap.steps for gap in gaps]) as median_seconds_per_step,
-        gaps[-greatest(10, timed_gaps // 10):] as recent
+        greatest(
+            limits.ratio * list_median([gap.seconds for gap in gaps]), limits.least_seconds
+        ) as longest,
+        gaps[-greatest(10, timed_gaps // 10):] as latest,
+        [gap for gap in latest if gap.seconds <= longest] as passable,
+        if(len(passable) > 0, passable, latest) as recent
     from begun
+    cross join limits
 ),
 
 paces as (
@@ -119,7 +134,7 @@ comment on column throughput.steps_per_second is
 comment on column throughput.seconds_per_step is 'mean over all of them [s/step]';
 comment on column throughput.median_seconds_per_step is 'median of them [s/step]';
 comment on column throughput.recent_seconds_per_step is
-    'mean over the last tenth of them, ten at least [s/step]';
+    'mean over the last tenth of them, ten at least, without standstills [s/step]';
 comment on column throughput.last_step is 'greatest step with metrics [step]';
 comment on column throughput.total_steps is
     'steps the job plans, NULL where never told [step]';
