@@ -141,9 +141,15 @@ def job_phases(events: list[Event]) -> list[Row]:
     rows = []
     for job, own in by_job(events).items():
         measured = [event for event in own if not event.synthetic]
-        marks = [(e.time, phase) for e, phase in zip(own, phases_of(own), strict=True) if phase]
+        found = [(e, phase) for e, phase in zip(own, phases_of(own), strict=True) if phase]
+        marks = [(event.time, phase) for event, phase in found]
         stays = defaultdict(list)
+        ended_by = ""
         for index, (time, phase) in enumerate(marks):
+            if phase == "finalising" and ended_by in ("failed", "cancelled"):
+                continue
+            if phase != "finalising":
+                ended_by = found[index][0].lifecycle if phase == "ended" else ""
             last = index == len(marks) - 1
             until = max(event.time for event in measured) if last else marks[index + 1][0]
             if phase != "ended":

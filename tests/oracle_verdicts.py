@@ -76,7 +76,8 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
         return sum(row[metric] is not None and math.isfinite(row[metric]) for row in curve)
 
     numbers = sum(any(row[name] is not None for name in SMOOTHED) for row in curve)
-    times = 0 if job["dialect"] == "azure" else sum(map(is_timed, curve))
+    times = sum(map(is_timed, curve)) or sum(row["events"] > 0 for row in curve)
+    times = 0 if job["dialect"] == "azure" else times
     evaluations = max(finite("valid_loss"), finite("full_valid_loss"))
     return {
         "error": (job["events"], 1, "events"),

@@ -6,8 +6,9 @@
 -- Caveat: a phase lasts from its first message to the first message of another, so a dump without
 --   those messages has no phases. A phase entered twice (a restart) has its times added up: seconds
 --   can be less than ended_at - started_at. An Azure job that was started is queued until its
---   training starts, where a message tells that. Azure's finalising begins with `Job succeeded.`.
---   The times of Azure's steps are synthetic and not used.
+--   training starts, where a message tells that. Azure's finalising begins with `Job succeeded.`;
+--   of a job that failed or was cancelled the bill begins none. The times of Azure's steps are
+--   synthetic and not used.
 create or replace view job_phases as
 with ends as (
     select
@@ -22,12 +23,23 @@ marks as (
         job_id,
         created_at,
         coalesce(phase, 'ended') as phase,
-        lead(created_at) over (
-            partition by job_id
-            order by created_at, lifecycle_rank, order_step, ordinal, event_id
-        ) as next_mark_at
+        lead(created_at) over in_time as next_mark_at,
+        last_value(
+            case when phase is distinct from 'finalising' then coalesce(outcome, '') end
+            ignore nulls
+        ) over before as ended_by
     from stg_milestones
     where phase is not null or outcome in ('succeeded', 'failed', 'cancelled')
+    window
+        in_time as (
+            partition by job_id
+            order by created_at, lifecycle_rank, order_step, ordinal, event_id
+        ),
+        before as (
+            partition by job_id
+            order by created_at, lifecycle_rank, order_step, ordinal, event_id
+            rows between unbounded preceding and 1 preceding
+        )
 ),
 
 stays as (
@@ -39,7 +51,12 @@ stays as (
         marks.next_mark_at is null as is_last
     from marks
     inner join ends on marks.job_id = ends.job_id
-    where marks.phase <> 'ended'
+    where
+        marks.phase <> 'ended'
+        and (
+            marks.phase <> 'finalising'
+            or coalesce(marks.ended_by, '') not in ('failed', 'cancelled')
+        )
 )
 
 select

@@ -24,15 +24,19 @@ curves as (
         job_id,
         max(step) as last_step,
         count(*) as steps,
-        count(*) filter (
-            where
-                events > 0
-                and (
-                    coalesce(train_loss, train_mean_reward) is not null
-                    or coalesce(
-                        valid_loss, full_valid_loss, valid_mean_reward, full_valid_mean_reward
-                    ) is null
-                )
+        -- of jobs that were only evaluated, these: as in stg_step_times
+        coalesce(
+            nullif(count(*) filter (
+                where
+                    events > 0
+                    and (
+                        coalesce(train_loss, train_mean_reward) is not null
+                        or coalesce(
+                            valid_loss, full_valid_loss, valid_mean_reward, full_valid_mean_reward
+                        ) is null
+                    )
+            ), 0),
+            count(*) filter (where events > 0)
         ) as times,
         count(*) filter (where isfinite(train_loss)) as train_losses,
         count(*) filter (where isfinite(train_mean_reward)) as train_rewards,
