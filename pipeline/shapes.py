@@ -14,6 +14,7 @@ MAX_NESTING = 100
 """Levels of arrays and objects around and in events that are followed."""
 _NOTHING: tuple[Any, ...] = (None, {})
 """Values that say as much as an absent one."""
+_ENCODER = json.JSONEncoder(sort_keys=True)
 LONGEST_ESCAPE = 16
 _NUMBER_CUT = re.compile(r"\.|[eE][+-]?")
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
@@ -125,7 +126,12 @@ def comparable(text: str) -> Any:
 
 def canonical(text: str) -> str:
     """One JSON text for all that count as equal; the order of keys means nothing."""
-    return json.dumps(comparable(text), sort_keys=True, ensure_ascii=True)
+    return written(comparable(text))
+
+
+def written(value: Any) -> str:
+    """A comparable value as the one JSON text."""
+    return _ENCODER.encode(value)
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline import open_lake
+from pipeline.lake import settle
 from pipeline.lake.rules import rules
 
 JOB = f"ftjob-{'A' * 24}"
@@ -292,3 +293,25 @@ def test_events_in_strings_are_a_run(tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([tmp_path / "twice.jsonl"])
         assert lake.sql("select job_id, events from jobs").rows() == [(JOB, 3)]
+
+
+def test_many_contents_are_ranked_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file told anew with one more field leaves its earlier contents as variants, all of them."""
+    monkeypatch.setattr(settle, "_FEW", 4)
+    rows = [event(n) for n in range(11)]
+    fuller = [{**row, "data": {**row["data"], "added": 1}} for row in rows]
+    for name, told in (("a", rows), ("b", fuller), ("c", rows[3:6])):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in told))
+    for order in ("abc", "bca"):
+        with open_lake(tmp_path / order) as lake:
+            for name in order:
+                lake.ingest([tmp_path / name], job_id=JOB)
+            found = lake.view("events")
+            assert sorted(map(json.loads, found["data"]), key=str) == sorted(
+                (row["data"] for row in fuller), key=str
+            )
+            kept = lake.view("variants")["event"].to_list()
+            assert sorted(map(json.loads, kept), key=str) == sorted(rows, key=str)
+            assert not lake.verify().findings

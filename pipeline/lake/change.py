@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.lake import companions, naming, settle
+from pipeline.lake import companions, naming, settle, variants
 from pipeline.lake.intake import Taken
-from pipeline.lake.segments import Staged, stage_table
+from pipeline.lake.segments import Staged
 from pipeline.lake.store import Commit, Store
-from pipeline.sqlfiles import sql_text
 
 
 class Change:
@@ -40,8 +38,9 @@ class Change:
                 settled, fresh = self._settle(con, fresh, held, jobs, taken.replaced)
         for staged in fresh:
             self._commit.add(staged)
-        variants, left = self._new_variants(settled, taken.replaced)
-        self._commit.add(stage_table(self._folder, "variants", variants))
+        left = variants.bring(
+            self._store, self._folder, self._commit, settled.variants, taken.replaced
+        )
         settled.gone = {
             source
             for source in taken.replaced.keys() - left
@@ -86,22 +85,10 @@ class Change:
             con.executemany("insert into leaving values (?)", [(job,) for job in jobs])
             query = "from one_file anti join leaving using (job_id)"
             self._commit.exchange([file], settle.rewrite(con, self._folder, "events", query))
-        self._rename_variants(con, jobs)
+        variants.rename(self._store, con, self._folder, self._commit, jobs)
         lost = companions.rename(self._store, con, self._folder, self._commit, jobs)
         ledger.recount({s: {"companions": -n, "duplicates": n} for s, n in lost.items()})
         ledger.rename_jobs(jobs, told_by)
-
-    def _rename_variants(self, con: Any, jobs: Mapping[str, str]) -> None:
-        """Let the variants of jobs follow their events, each content once."""
-        files = self._store.live("variants")
-        held = {job for f in files for job in pq.read_table(f, columns=["job_id"])[0].to_pylist()}
-        if not held & set(jobs):
-            return
-        con.register("names", pa.table({"old": list(jobs), "new": list(jobs.values())}))
-        con.read_parquet([str(file) for file in files]).create_view("variants", replace=True)
-        query = sql_text("lake/renamed_variants")
-        self._commit.exchange(files, settle.rewrite(con, self._folder, "variants", query))
-        con.unregister("names")
 
     def _earlier_jobs(self, taken: Taken) -> set[str]:
         """The jobs that sources to be replaced gave their events to."""
@@ -127,7 +114,10 @@ class Change:
         jobs_files = [f for f in held if f in live]
         settle.over(con, "held_files", jobs_files)
         _keep_jobs(con, "held", "held_files", jobs)
-        settled = settle.settle(con, self._commit.moment, replaced)
+        settled = settle.settle(con, replaced)
+        settled.variants, settled.variants_of = variants.stage(
+            con, self._folder, self._commit.moment
+        )
         if settled.fresh:
             fresh = [
                 staged
@@ -141,29 +131,6 @@ class Change:
                     self._commit.exchange([file], staged)
         return settled, fresh
 
-    def _new_variants(
-        self, settled: settle.Settled, replaced: Mapping[str, str]
-    ) -> tuple[list[dict[str, Any]], set[str]]:
-        """Losers that are not kept already, or in a greater text: the least stays.
-
-        Returns:
-            Them, and the sources to be replaced that have variants still.
-        """
-        new = {_variant(row): row for row in settled.variants}
-        left: set[str] = set()
-        columns = ["job_id", "event_id", "content_hash", "event", "source_id"]
-        for file in self._store.live("variants") if new or replaced else []:
-            held = pq.read_table(file, columns=columns).to_pylist()
-            for row in held:
-                least = row["event"] <= new.get(_variant(row), {"event": ""})["event"]
-                if least and row["source_id"] not in replaced:
-                    del new[_variant(row)]
-            stays = [_variant(row) not in new for row in held]
-            left.update(row["source_id"] for row, stay in zip(held, stays, strict=True) if stay)
-            if not all(stays):
-                self._commit.replace(file, "variants", pq.read_table(file).filter(stays))
-        return list(new.values()), left & replaced.keys()
-
     def recount(self, settled: settle.Settled, own: set[str]) -> None:
         """Carry losses of rows into the counts of sources read earlier."""
         lost = settled.held.copy()
@@ -174,11 +141,6 @@ class Change:
         ledger.recount({s: {"events": -n, "duplicates": n} for s, n in lost.items()})
         told = [(s, n) for (s, _), n in settled.companions.items() if s not in own]
         ledger.recount({s: {"companions": -n, "duplicates": n} for s, n in told})
-
-
-def _variant(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What makes a content that lost one of its kind."""
-    return row["job_id"], row["event_id"], row["content_hash"]
 
 
 def _keep_jobs(con: Any, view: str, source: str, jobs: Sequence[str]) -> None:

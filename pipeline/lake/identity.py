@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
 import xxhash
 
 from pipeline.contract import COUNTERS, METRICS
 from pipeline.exact import CONTENT_ID, Event
-from pipeline.shapes import canonical, comparable
+from pipeline.shapes import comparable, written
 
 
 def rebuilt(row: Mapping[str, Any]) -> str:
@@ -23,34 +23,31 @@ def rebuilt(row: Mapping[str, Any]) -> str:
     extra = row["extra"]
     parts = []
     if row["object"] is not None:
-        parts.append(f'"object": {_text(row["object"])}')
+        parts.append(f'"object": {encode_basestring(row["object"])}')
     if not row["event_id"].startswith(CONTENT_ID):  # one sent so is in `extra`
-        parts.append(f'"id": {_text(row["event_id"])}')
+        parts.append(f'"id": {encode_basestring(row["event_id"])}')
     parts.append(f'"created_at": {row["created_at"]}')
-    parts.append(f'"level": {_text(row["level"])}')
-    parts.append(f'"message": {_text(row["message"])}')
+    parts.append(f'"level": {encode_basestring(row["level"])}')
+    parts.append(f'"message": {encode_basestring(row["message"])}')
     if row["data"] is not None:
         parts.append(f'"data": {row["data"]}')
     if row["type"] is not None:
-        parts.append(f'"type": {_text(row["type"])}')
+        parts.append(f'"type": {encode_basestring(row["type"])}')
     if extra:
         parts.append(extra[1:-1])
     # One line an event: line breaks in `data` stand between its tokens, as text cannot hold them.
     return ("{" + ", ".join(parts) + "}").replace("\n", " ").replace("\r", " ")
 
 
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
 def rank(event: str) -> tuple[int, str]:
     """Place in the total order of contents: non-null leaves, then canonical text. Greatest wins."""
-    return _leaves(comparable(event)), canonical(event)
+    content = comparable(event)
+    return _leaves(content), written(content)
 
 
-def content_hash(event: str) -> str:
-    """Hash of a content, equal for contents that count as equal."""
-    return xxhash.xxh3_128_hexdigest(canonical(event).encode())
+def content_hash(canonical: str) -> str:
+    """Hash of a content by its canonical text, equal for contents that count as equal."""
+    return xxhash.xxh3_128_hexdigest(canonical.encode())
 
 
 def _leaves(value: Any) -> int:

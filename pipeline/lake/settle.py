@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,11 @@ from pipeline.sqlfiles import sql_text
 
 MEMORY_LIMIT = "1GB"
 _FEW = 10_000
-"""Rows that are compared before an engine has started."""
+"""Rows that are compared before an engine has started, identities that are looked at at once."""
+_RANKED = pa.schema(
+    [("job_id", pa.string()), ("event_id", pa.string()), ("same", pa.int64()),
+     ("place", pa.int64()), ("content_hash", pa.string())]
+)  # fmt: skip
 
 
 @contextmanager
@@ -102,7 +108,8 @@ class Settled:
         held: losing rows among the lake's: source id -> how many.
         replacing: staged rows that took the place of the lake's: source id -> how many.
         gone: sources of the lake of which nothing is left, as all came again.
-        variants: rows for the table of variants.
+        variants: what lost to another content, as a staged file of the table of variants.
+        variants_of: how much of that each source told.
         companions: what the lake knew already: (source id, kind) -> how many.
         again: of the others, what came again from a source that is gone.
     """
@@ -111,14 +118,10 @@ class Settled:
     held: Counter[str] = field(default_factory=Counter)
     replacing: Counter[str] = field(default_factory=Counter)
     gone: set[str] = field(default_factory=set)
-    variants: list[dict[str, Any]] = field(default_factory=list)
+    variants: Staged | None = None
+    variants_of: Counter[str] = field(default_factory=Counter)
     companions: Counter[tuple[str, str]] = field(default_factory=Counter)
     again: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-    @cached_property
-    def variants_of(self) -> Counter[str]:
-        """How many variants each source told."""
-        return Counter(row["source_id"] for row in self.variants)
 
     @cached_property
     def again_of(self) -> Counter[str]:
@@ -159,7 +162,7 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
     return [text for chunk in column.chunks for text in chunk.to_pylist()]
 
 
-def settle(con: duckdb.DuckDBPyConnection, moment: Any, replaced: Mapping[str, str]) -> Settled:
+def settle(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> Settled:
     """Find the rows of `fresh` and `held` that lose their identity to another; table `losers`.
 
     Of copies that are equal in the letter, those of sources to be replaced go first. A row of such
@@ -167,51 +170,21 @@ def settle(con: duckdb.DuckDBPyConnection, moment: Any, replaced: Mapping[str, s
 
     Args:
         con: with the views `fresh` and `held`.
-        moment: of the commit.
         replaced: sources to be replaced, and the one that begins with each.
     """
     con.execute(sql_text("lake/contested"))
-    ranked: list[tuple[str, str, int, int]] = []
-    group: list[tuple[tuple[int, str], dict[str, Any], str]] = []
-    events: dict[tuple[str, str, int], tuple[str, str]] = {}
-
-    def close() -> None:
-        """Give the contents of one identity their places, equal ones the same."""
-        group.sort(key=lambda entry: entry[0], reverse=True)
-        place, before = -1, None
-        for key, row, event in group:
-            place, before = (place, before) if key[1] == before else (place + 1, key[1])
-            ranked.append((row["job_id"], row["event_id"], row["same"], place))
-            if place:
-                identity = (row["job_id"], row["event_id"], row["same"])
-                events[identity] = (content_hash(event), event)
-        group.clear()
-
-    reader = con.sql(sql_text("lake/disputed")).to_arrow_reader(10_000)
-    for batch in reader:
-        for row in batch.to_pylist():
-            if group and (group[0][1]["job_id"], group[0][1]["event_id"]) != (
-                row["job_id"], row["event_id"],
-            ):  # fmt: skip
-                close()
-            event = rebuilt(row)
-            group.append((rank(event), row, event))
-    if group:
-        close()
-    columns = list(zip(*ranked, strict=True)) if ranked else [(), (), (), ()]
-    con.register(
-        "ranked",
-        pa.table(
-            {
-                "job_id": pa.array(columns[0], pa.string()),
-                "event_id": pa.array(columns[1], pa.string()),
-                "same": pa.array(columns[2], pa.int64()),
-                "place": pa.array(columns[3], pa.int64()),
-            }
-        ),
+    con.execute(sql_text("lake/disputed"))
+    con.execute(
+        "create or replace temp table ranked"
+        " (job_id varchar, event_id varchar, same bigint, place bigint, content_hash varchar)"
     )
-    pairs = [pa.array(side, pa.string()) for side in (list(replaced), list(replaced.values()))]
-    con.register("replaced", pa.table(pairs, ["source_id", "grown_id"]))
+    for first, end in pages(con):
+        query = "from disputed where number >= ? and number < ? order by number, same"
+        rows = con.sql(query, params=[first, end]).to_arrow_table().to_pylist()
+        con.register("page", pa.Table.from_pylist(list(_ranked(rows)), schema=_RANKED))
+        con.execute("insert into ranked from page")
+        con.unregister("page")
+    hold_replaced(con, replaced)
     con.execute(sql_text("lake/losers"))
     if replaced:
         con.execute(sql_text("lake/moved"))
@@ -220,22 +193,29 @@ def settle(con: duckdb.DuckDBPyConnection, moment: Any, replaced: Mapping[str, s
     for source, winner, is_held, count in con.execute(totals).fetchall():
         (settled.held if is_held else settled.fresh)[source] += count
         settled.replacing[winner] += count if is_held or source in replaced else 0
-    query = (
-        'select job_id, event_id, same, source_id, position, "offset" from losers where place > 0'
-        " order by all"
-    )
-    seen: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for job, event_id, same, source, position, offset in con.execute(query).fetchall():
-        digest, event = events[job, event_id, same]
-        variant = {
-            "job_id": job, "event_id": event_id, "content_hash": digest, "event": event,
-            "source_id": source, "position": position, "offset": offset, "first_seen_at": moment,
-        }  # fmt: skip
-        first = seen.setdefault((job, event_id, digest), variant)
-        if event < first["event"]:
-            seen[job, event_id, digest] = variant
-    settled.variants = list(seen.values())
     return settled
+
+
+def pages(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:
+    """Ranges of the numbers of identities in `disputed`, so many as are looked at at once."""
+    (count,) = con.execute("select coalesce(max(number) + 1, 0) from disputed").fetchall()[0]
+    return ((first, first + _FEW) for first in range(0, count, _FEW))
+
+
+def _ranked(contents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The place of each content among those of its identity, equal ones the same."""
+    for _, group in groupby(contents, key=lambda row: row["number"]):
+        judged = sorted(((rank(rebuilt(row)), row) for row in group), key=itemgetter(0))
+        place, before = -1, None
+        for key, row in reversed(judged):
+            place, before = (place, before) if key[1] == before else (place + 1, key[1])
+            yield {**row, "place": place, "content_hash": content_hash(key[1]) if place else None}
+
+
+def hold_replaced(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> None:
+    """Make the table `replaced`: sources to be replaced, and the one that begins with each."""
+    pairs = [pa.array(side, pa.string()) for side in (list(replaced), list(replaced.values()))]
+    con.register("replaced", pa.table(pairs, ["source_id", "grown_id"]))
 
 
 def without_losers(

@@ -1,0 +1,103 @@
+"""Contents that lost their identity to another: kept once each, beside the events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.contract import TABLES
+from pipeline.lake import settle
+from pipeline.lake.identity import rebuilt
+from pipeline.lake.segments import SegmentWriter, Staged
+from pipeline.lake.store import Commit, Store
+from pipeline.sqlfiles import sql_text
+
+_TOLD = "from told semi join new_variants using (job_id, event_id, content_hash)"
+_STAYING = "from one_file anti join new_variants using (job_id, event_id, content_hash)"
+
+
+def stage(
+    con: duckdb.DuckDBPyConnection, folder: Path, moment: Any
+) -> tuple[Staged | None, Counter[str]]:
+    """Stage the contents that lost, by the tables `losers` and `disputed`.
+
+    Returns:
+        Them, each once and in its least text; and how many each source told.
+    """
+    writer = SegmentWriter(folder, "variants")
+    counts: Counter[str] = Counter()
+    for first, end in settle.pages(con):
+        lost = con.sql(sql_text("lake/lost_contents"), params={"first": first, "end": end})
+        rows = list(_once(lost.to_arrow_table().to_pylist(), moment))
+        writer.write(pa.Table.from_pylist(rows, schema=TABLES["variants"]))
+        counts.update(row["source_id"] for row in rows)
+    return writer.finish(), counts
+
+
+def _once(lost: list[dict[str, Any]], moment: Any) -> Iterator[dict[str, Any]]:
+    """Each content once, in its least text."""
+    seen: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in lost:
+        event = rebuilt(row)
+        variant = {name: row.get(name) for name in TABLES["variants"].names}
+        variant |= {"event": event, "first_seen_at": moment}
+        key = row["job_id"], row["event_id"], row["content_hash"]
+        if event < seen.setdefault(key, variant)["event"]:
+            seen[key] = variant
+    yield from seen.values()
+
+
+def bring(
+    store: Store, folder: Path, commit: Commit, told: Staged | None, replaced: Mapping[str, str]
+) -> set[str]:
+    """Make staged variants live, but for those that the lake has: the least text stays.
+
+    Args:
+        store: the lake.
+        folder: for staged files.
+        commit: what they are part of.
+        told: the variants that were staged.
+        replaced: sources to be replaced, and the one that begins with each.
+
+    Returns:
+        Of the sources to be replaced those that have variants still.
+    """
+    files = store.live("variants")
+    if not files or not (told or replaced):
+        commit.add(told)
+        return set()
+    with settle.engine(folder) as con:
+        settle.over(con, "told", [told.path] if told else [], "variants")
+        settle.over(con, "held_variants", files, "variants")
+        settle.hold_replaced(con, replaced)
+        con.execute(sql_text("lake/new_variants"))
+        left = con.execute(
+            f"select distinct source_id from ({_STAYING.replace('one_file', 'held_variants')})"
+            " semi join replaced using (source_id)"
+        ).fetchall()
+        for file in files if told else []:
+            settle.over(con, "one_file", [file], "variants")
+            ((staying,),) = con.execute(f"select count(*) from ({_STAYING})").fetchall()
+            if staying < settle.rows_in(file):
+                commit.exchange([file], settle.rewrite(con, folder, "variants", _STAYING))
+        commit.add(settle.rewrite(con, folder, "variants", _TOLD) if told else None)
+    return {source for (source,) in left}
+
+
+def rename(store: Store, con: Any, folder: Path, commit: Commit, jobs: Mapping[str, str]) -> None:
+    """Let the variants of jobs follow their events, each content once."""
+    files = store.live("variants")
+    held = {job for f in files for job in pq.read_table(f, columns=["job_id"])[0].to_pylist()}
+    if not held & set(jobs):
+        return
+    con.register("names", pa.table({"old": list(jobs), "new": list(jobs.values())}))
+    con.read_parquet([str(file) for file in files]).create_view("variants", replace=True)
+    query = sql_text("lake/renamed_variants")
+    commit.exchange(files, settle.rewrite(con, folder, "variants", query))
+    con.unregister("names")
