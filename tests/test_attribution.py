@@ -687,6 +687,10 @@ def all_are_large(patch: pytest.MonkeyPatch, block_bytes: int) -> None:
 SAME_SECOND = [{**event, "created_at": START} for event in job_events(A, 12)]
 LATE = {
     "creation": ([*SAME_SECOND[1:], SAME_SECOND[0]], {A: ids(SAME_SECOND)}),
+    "creation in between": (
+        [job_events(A, 6)[n] for n in (1, 3, 0, 5, 2, 4)],
+        {A: ids(job_events(A, 6))},
+    ),
     "object": (
         [*job_events(A, 12), {"object": "fine_tuning.job", "id": B}, *job_events(B)[1:]],
         {A: ids(job_events(A, 12)), B: ids(job_events(B)[1:])},
