@@ -420,7 +420,8 @@ def test_hints_can_be_typed(tunelog: Run, tmp_path: Path) -> None:
     told = tunelog("ingest", "a.json", "--lake", "my lake", code=ExitCode.DATA).stderr
     assert "`tunelog rejects --lake 'my lake'`" in told
     hint = tunelog("summary", "--lake", "my lake").stderr
-    assert shlex.split(hint.split(", ")[1])[-1] == job
+    words = shlex.split(hint.split(", ")[1])
+    assert words == ["tunelog", "show", "loss_curves", "--job", job, "--lake", "my lake"]
 
 
 def test_text_of_events_is_inert(tunelog: Run, tmp_path: Path) -> None:

@@ -304,9 +304,24 @@ def test_empty_columns_go_first() -> None:
         at=pa.array([0, 1_000_000], UTC_TIME),
     )
     out = io.StringIO()
-    assert write_table(table.schema, iter(table.to_batches()), out, 72) == ["reward"]
-    assert all(width_of(line) <= 72 for line in out.getvalue().splitlines())
+    assert write_table(table.schema, iter(table.to_batches()), out, 104) == ["reward"]
+    assert all(width_of(line) <= 104 for line in out.getvalue().splitlines())
     assert "ftjob-" + "a" * 24 in out.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_message_has_room(width: int) -> None:
+    """However wide the terminal is, what a person came for is not cut for the sake of others."""
+    long = "The job failed due to an invalid training file, and this is why"
+    table = rows(
+        job_id=["ftjob-" + "a" * 24, "ftjob-" + "b" * 24],
+        event_id=["ftevent-" + "a" * 24] * 2,
+        **{name: ["twenty characters in"] * 2 for name in ("level", "type", "kind", "data")},
+        message=[long, long],
+    )
+    out = io.StringIO()
+    write_table(table.schema, iter(table.to_batches()), out, width)
+    assert long[: min(47, width - 34)] in out.getvalue() and "ftjob-" in out.getvalue()
 
 
 def test_what_goes_next() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -167,6 +168,12 @@ def open_existing(directory: str) -> Lake:
     return lake
 
 
+def at_lake(directory: str) -> str:
+    """The option that names the lake in a command that is told of, where one is needed."""
+    usual = os.environ.get("TUNELOG_LAKE") or "lake"
+    return "" if directory == usual else f" --lake {quote(directory)}"
+
+
 def waiting_note(directory: str) -> Callable[[str], None]:
     """What tells the person that another process holds the lake."""
     return lambda holder: note(f"{directory}: {holder} writes this lake: waiting for it")
@@ -181,7 +188,7 @@ def whole_job(lake: Lake, job: str) -> str:
     from pipeline.charts.read import whole_job_id
 
     if not job:  # as of a variable that is not set; every id begins so
-        raise UsageError("'': no id of a job: see `tunelog show jobs`")
+        raise UsageError("'': no id of a job: `tunelog show jobs` lists them")
     if lake.has_events_of(job):
         return job
     with lake.connect([]) as con:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import click
 
 from pipeline.cli.markdown import safe
-from pipeline.cli.options import lake_option, open_existing, output_options
+from pipeline.cli.options import at_lake, lake_option, open_existing, output_options
 from pipeline.cli.output import destination, json_lines
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.figures import count, duration, significant
@@ -73,11 +73,12 @@ def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
             _write_json({"jobs": jobs, "problems": problems}, out)
             return
         width = terminal_width(out) if out is sys.stdout and format == "table" else None
-        lines = summary_lines(jobs.to_pylist(), problems.to_pylist(), limit, width, format)
+        at = at_lake(lake_dir)
+        lines = summary_lines(jobs.to_pylist(), problems.to_pylist(), limit, width, format, at)
         out.writelines(f"{line}\n" for line in lines)
     if format == "table" and len(jobs):
-        job = jobs["job_id"][0].as_py()
-        note(f"more: tunelog views, tunelog show loss_curves --job {quote(job)}, tunelog sql '...'")
+        curve = f"tunelog show loss_curves --job {quote(jobs['job_id'][0].as_py())}{at}"
+        note(f"more: tunelog views, {curve}, tunelog sql '...'{at}")
 
 
 def _write_json(tables: dict[str, pa.Table], out: TextIO) -> None:
@@ -94,6 +95,7 @@ def summary_lines(
     limit: int,
     width: int | None,
     format: str = "table",
+    at: str = "",
 ) -> Iterator[str]:
     """The summary as lines.
 
@@ -103,6 +105,7 @@ def summary_lines(
         limit: Jobs to list.
         width: Of the terminal, None for no limit [column].
         format: table or markdown.
+        at: Option that names the lake, for commands that are told of.
     """
     from pipeline.contract import UNATTRIBUTED_PREFIX
 
@@ -117,12 +120,12 @@ def summary_lines(
         yield from _table(job_columns(jobs[:limit]), width, format)
         if len(jobs) > limit:
             yield from [""] if head else []
-            yield f"and {len(jobs) - limit:,} more: --limit, or tunelog show jobs"
+            yield f"and {len(jobs) - limit:,} more: --limit, or tunelog show jobs{at}"
     if nameless := sum(job["job_id"].startswith(UNATTRIBUTED_PREFIX) for job in jobs):
         yield ""
         yield (
             f"of {count(nameless, 'stream')} nothing tells the job: tunelog show "
-            "unattributed_events, then tunelog assign SOURCE JOB"
+            f"unattributed_events{at}, then tunelog assign SOURCE JOB{at}"
         )
     for severity in ("error", "warning"):
         kinds = [row for row in problems if row["severity"] == severity]
@@ -136,7 +139,7 @@ def summary_lines(
             yield from _table(problem_columns(kinds[:KINDS]), width, format)
         if len(kinds) > KINDS:
             yield from [""] if head else []
-            yield f"and {len(kinds) - KINDS:,} more kinds: tunelog show error_timeline"
+            yield f"and {len(kinds) - KINDS:,} more kinds: tunelog show error_timeline{at}"
 
 
 class Measured(NamedTuple):

@@ -34,11 +34,17 @@ TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank",
 JOBS = ("job_id", "job_a", "job_b")
 """Columns that name a job, all of whose rows may be of one."""
 
+JOB_WIDTH = 30
+"""A usual id of a job [column]."""
+
 TELLING = ("message", "example", "detail", "evidence")
 """Columns that a person came for."""
 
 PATHS = ("path", "source")
 """Columns whose end says more than their beginning."""
+
+TOLD = 48
+"""What a person came for takes at least, before others are shown beside it [column]."""
 
 _GAP = 2
 
@@ -62,7 +68,8 @@ class Column:
     @property
     def least(self) -> int:
         """Width below which the column says nothing [column]."""
-        return min(self.natural, self.least_text) if self.may_cut else self.natural
+        least_text = TOLD if self.name in TELLING + PATHS else self.least_text
+        return min(self.natural, least_text) if self.may_cut else self.natural
 
     @property
     def dispensable(self) -> int:
@@ -113,7 +120,11 @@ def fit(columns: Sequence[Column], width: int | None) -> tuple[list[int], dict[i
     """
     if width is None:
         return [], {i: min(c.natural, WIDEST) for i, c in enumerate(columns)}
-    least = {i: c.least for i, c in enumerate(columns)}
+    beside_job = width - JOB_WIDTH - _GAP
+    least = {
+        i: min(c.least, max(c.least_text, beside_job)) if c.may_cut else c.least
+        for i, c in enumerate(columns)
+    }
     hidden: list[int] = []
     for victim in sorted(least, key=lambda i: (columns[i].dispensable, i), reverse=True):
         if sum(least.values()) + _GAP * (len(least) - 1) <= width or len(least) == 1:
