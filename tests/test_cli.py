@@ -517,7 +517,8 @@ def test_the_engine_has_errors_of_its_own_for_an_interrupt(
 def test_a_full_disk_is_told(tunelog: Run) -> None:
     """A file that cannot be written ends with 3 and its name."""
     done = tunelog("views", "-o", "/dev/full", code=ExitCode.ENVIRONMENT)
-    assert done.stderr == "/dev/full: No space left on device\n"
+    told = "/dev/full: No space left on device: mend that, then repeat the command\n"
+    assert done.stderr == told
 
 
 def test_the_lake_is_found(tunelog: Run, tmp_path: Path) -> None:

@@ -118,6 +118,10 @@ def test_beginnings_of_ids_are_told(lake: Path, capsys: pytest.CaptureFixture[st
     ("args", "says"),
     [
         (["show", "jobs", "--job", ""], "'': no id of a job"),
+        (["show", "jobs", "--where", ""], "--where '': nothing is named"),
+        (["show", "jobs", "--columns", " "], "--columns '': nothing is named"),
+        (["sql", "select 1 as a, 2 as a", "--format", "json"], "2 columns, 'a' twice"),
+        (["sql", "select 1 as a, 2 as a", "-o", "x.parquet"], "2 columns, 'a' twice"),
         (["check", "--job", ""], "'': no id of a job"),
         (["assign", "", JOB], "'': no such source"),
         (["timeline", JOB, "--around", "9" * 44], "is not in the range"),

@@ -188,7 +188,8 @@ def run(args: list[str]) -> int:
     except OSError as error:
         _forget_output()
         place = error.filename if error.filename is not None else "tunelog"
-        return _fail(f"{place}: {error.strerror or error}", ExitCode.ENVIRONMENT)
+        what = f"{place}: {error.strerror or error}: mend that, then repeat the command"
+        return _fail(what, ExitCode.ENVIRONMENT)
     except Exception as error:  # the one edge: a bug, too, ends with a line and an exit code
         if is_interrupt(error):
             return _fail("interrupted", ExitCode.INTERRUPTED)

@@ -205,6 +205,9 @@ def view_query(
     """
     from pipeline.views import column_names, orders
 
+    for option, given in (("--where", where), ("--columns", columns)):
+        if given is not None and not given.strip():  # as of a variable that is not set
+            raise UsageError(f"{option} '': nothing is named: leave it out for all")
     known = column_names(view)
     wanted = [name.strip() for name in columns.split(",")] if columns else []
     for name in wanted:

@@ -7,15 +7,17 @@ import re
 import stat
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TextIO
 
+from pipeline.cli.json_rows import write_json, write_jsonl
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.errors import LakeError, UsageError
-from pipeline.inert import inert, inert_json
+from pipeline.inert import inert
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,10 +81,16 @@ def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
         The number of rows written.
 
     Raises:
-        UsageError: Parquet to a terminal; no folder for the file.
+        UsageError: Parquet to a terminal; no folder for the file; two columns of one name in a
+            format that tells them by their names.
         OSError: The file cannot be written.
     """
     counted = _Counted(rows)
+    if format in ("json", "jsonl", "parquet"):
+        names = Counter(counted.schema.names)
+        if twice := [name for name, times in names.items() if times > 1]:
+            what = f"{len(counted.schema)} columns, {twice[0]!r} twice"
+            raise UsageError(f"--format {format}: {what}: give one another name with AS")
     if format == "parquet":
         _refuse_terminal(output)
         with destination(output) as out:
@@ -170,7 +178,11 @@ def _file(path: Path, option: str) -> Iterator[TextIO]:
             yield out
         return
     _refuse(path, option)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # as it was given
+        raise
     unfinished = Path(name)
     try:
         with os.fdopen(handle, "wb") as file, _text(file, path) as out:
@@ -286,34 +298,6 @@ def _quoted(text: str | None) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def json_lines(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[str]:
-    """Rows as JSON objects, one text per row, without line ends."""
-    from json.encoder import encode_basestring
-
-    from pipeline.cli.cells import json_texts
-
-    keys = [inert_json(encode_basestring(field.name)) + ": " for field in schema]
-    for batch in batches:
-        columns = [
-            [key + text for text in json_texts(column)]
-            for key, column in zip(keys, batch.columns, strict=True)
-        ]
-        for row in zip(*columns, strict=True):
-            yield f"{{{', '.join(row)}}}"
-
-
-def _jsonl(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
-    out.writelines(f"{line}\n" for line in json_lines(schema, batches))
-
-
-def _json(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
-    before = "["
-    for line in json_lines(schema, batches):
-        out.write(f"{before}{line}")
-        before = ",\n "
-    out.write("[]\n" if before == "[" else "]\n")
-
-
 def _markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
     from pipeline.cli.table import write_markdown
 
@@ -323,7 +307,7 @@ def _markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO)
 _WRITERS = {
     "csv": _csv,
     SPREADSHEET: _spreadsheet,
-    "json": _json,
-    "jsonl": _jsonl,
+    "json": write_json,
+    "jsonl": write_jsonl,
     "markdown": _markdown,
 }

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
+from pipeline.cli.json_rows import json_lines
 from pipeline.cli.markdown import safe
 from pipeline.cli.options import at_lake, lake_option, open_existing, output_options
-from pipeline.cli.output import destination, json_lines
+from pipeline.cli.output import destination
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.figures import count, duration, significant
 from pipeline.inert import inert

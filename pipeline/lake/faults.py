@@ -18,6 +18,8 @@ _ADVICE = {
     errno.EDQUOT: "make room in your quota, then repeat the command",
     errno.EIO: "check the disk, then repeat the command",
     errno.EROFS: "the disk is mounted read-only: mount it writable",
+    errno.EEXIST: "it is no folder: name one for the lake",
+    errno.ENOTDIR: "it lies in no folder: name one for the lake",
     errno.ENOENT: "see what else is missing with `tunelog verify`",
     errno.EACCES: "make it writable for you",
     errno.EPERM: "make it writable for you",
