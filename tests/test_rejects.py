@@ -260,6 +260,7 @@ def test_replay(tmp_path: Path, blind: Callable[[bool], None], named: bool) -> N
         assert (source["events"], source["rejects"]) == (len(rows), 1)
         again = lake.replay_rejects()
         assert (again.tried, again.passed, again.still) == (1, 0, 1)
+        assert lake.view("history")["command"].to_list() == ["ingest", "replay"]
         assert lake.view("events").equals(found)
         with open_lake(tmp_path / "straight") as straight:
             straight.ingest([tmp_path / "dump.jsonl"])

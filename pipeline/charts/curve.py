@@ -105,6 +105,8 @@ def compare_chart(
     alt = style.altair("lake.compare")
     if by not in ("step", "share"):
         raise UsageError(f"by={by!r}: give 'step' or 'share'")
+    if not jobs or not all(isinstance(job, str) for job in jobs):
+        raise UsageError(f"{jobs!r}: no ids of jobs: write compare('ftjob-a', 'ftjob-b')")
     ids = list(dict.fromkeys(whole_job_id(con, job) for job in jobs))
     found = curves(con, ids, metrics=metrics, smoothing=smoothing)
     if found.points.is_empty():

@@ -121,7 +121,6 @@ def replay(
         settle.engine(folder) as con,
     ):
         files = store.live("rejects")
-        commit = Commit(store, folder, "replay")
         rows: list[dict[str, Any]] = []
         beside: list[dict[str, Any]] = []
         keys: list[tuple[str, int, int]] = []
@@ -149,6 +148,7 @@ def replay(
                     ties.update(found.ties)
                     beside.extend(found.companions)
         if keys:
+            commit = Commit(store, folder, "replay")
             con.register(
                 "passed",
                 pa.table(
@@ -174,7 +174,7 @@ def replay(
             settled, names = Change(store, folder, commit).bring(taken)
             Change(store, folder, commit).recount(settled, set())
             store.ledger.rename_jobs(names.streams, "shared")
-        commit.finish()
+            commit.finish()
     store.write_script()
     return ReplayReport(tried, len(keys), tried - len(keys))
 
