@@ -340,6 +340,10 @@ def agree_nan(reader: Reader, raw: bytes) -> dict[str, float]:
             {"g": [{"name": "x", "v": 1}, {"name": "x", "v": 2}, {"v": 3}]},
             {"g/x/v": 1, "g/x#2/v": 2, "g/2/v": 3},
         ),
+        (
+            {"g": [{"name": n, "v": v} for n, v in (("a", 1), ("a", 2), ("a#2", 3))]},
+            {"g/a/v": 1, "g/a#2/v": 2, "g/a#2#2/v": 3},
+        ),
         ({"t": "5", "f": True, "n": None, "e": [], "o": {}}, {}),
     ],
     ids=str,

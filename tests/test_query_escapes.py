@@ -62,6 +62,13 @@ def test_escape(place: Place, query: str) -> None:
     assert place.state() == before
 
 
+def test_a_name_means_nothing_new_inside_its_own_query(place: Place) -> None:
+    """A CTE that is called as a table of the engine does not let it be read inside."""
+    for name in ("sqlite_master", "duckdb_tables"):
+        with pytest.raises(QueryError, match=name):
+            place.run(f"with {name} as (select * from {name}) select * from {name}", timeout=30)
+
+
 def test_escapes_are_real(tmp_path: Path) -> None:
     """In a DuckDB that is not locked most of the reading escapes succeed."""
     place = Place(tmp_path)
