@@ -98,7 +98,8 @@ def template(message: str) -> str:
             "<model>",
         ),
         (
-            r"\b(?:(?:ftjob|ftevent|ftckpt|ft|file|org|proj|user|req|batch)[-_][A-Za-z0-9]{6,}"
+            r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"
+            r"|\b(?:(?:ftjob|ftevent|ftckpt|ft|file|org|proj|user|req|batch)[-_][A-Za-z0-9]{6,}"
             r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,})\b",
             "<id>",
         ),
@@ -108,7 +109,13 @@ def template(message: str) -> str:
             r"|(?<!\w)(?:/[\w.~%+-]+){2,}/?",
             "<path>",
         ),
-        (r"0x[0-9a-fA-F]+|\d+(?:[.,:_/-]\d+)*(?:[eE][-+]?\d+)?", "<n>"),
+        (
+            r"0x[0-9a-fA-F]+"
+            r"|\b\d{4}-\d\d-\d\d[T ][\d:.]*\d(?:Z|[-+]\d\d:?\d\d)?"
+            r"|\b(?:\d+(?:\.\d+)?(?:ms|[smhd]))+\b"
+            r"|\d+(?:[.,:_/-]\d+)*(?:[eE][-+]?\d+)?",
+            "<n>",
+        ),
     ]
     for pattern, mask in masks:
         message = re.sub(pattern, mask, message, flags=re.ASCII)

@@ -3,10 +3,10 @@
 -- Grain: severity, job_id, event_id
 -- Order: severity, created_at, lifecycle_rank, job_id, ordinal, event_id
 -- Reads: errors, warnings, stg_job_objects
--- Caveat: an error that only a job object tells is no event; its severity is failure. A template
---   is the message with quoted text, model names, ids, paths and numbers masked, lists of masked
---   things folded to one, white space folded, cut to 300 characters after that, so that a list of
---   any length gives one template. Masking is by shape: an id of unknown form stays.
+-- Caveat: an error that only a job object tells is no event; its severity is failure. A template is
+--   the message with quoted text, model names, ids, paths, times and numbers masked, lists of
+--   masked things folded to one, white space folded, cut to 300 characters after that, so that a
+--   list of any length gives one template. Masking is by shape: an id of unknown form stays.
 create or replace view stg_problems as
 with problems as (
     select
@@ -87,7 +87,8 @@ without_ids as (
         *,
         regexp_replace(
             text_2,
-            '\b(?:(?:ftjob|ftevent|ftckpt|ft|file|org|proj|user|req|batch)[-_][A-Za-z0-9]{6,}'
+            '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}'
+            || '|\b(?:(?:ftjob|ftevent|ftckpt|ft|file|org|proj|user|req|batch)[-_][A-Za-z0-9]{6,}'
             || '|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}'
             || '|[0-9a-fA-F]{16,})\b',
             '<id>',
@@ -115,7 +116,10 @@ without_numbers as (
         *,
         regexp_replace(
             text_4,
-            '0x[0-9a-fA-F]+|[0-9]+(?:[.,:_/-][0-9]+)*(?:[eE][-+]?[0-9]+)?',
+            '0x[0-9a-fA-F]+'
+            || '|\b[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]*[0-9](?:Z|[-+][0-9]{2}:?[0-9]{2})?'
+            || '|\b(?:[0-9]+(?:\.[0-9]+)?(?:ms|[smhd]))+\b'
+            || '|[0-9]+(?:[.,:_/-][0-9]+)*(?:[eE][-+]?[0-9]+)?',
             '<n>',
             'g'
         ) as text_5
