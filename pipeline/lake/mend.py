@@ -22,7 +22,7 @@ from pipeline.lake.companions import companion_row
 from pipeline.lake.identity import event_row
 from pipeline.lake.intake import Taken
 from pipeline.lake.naming import check_job_id
-from pipeline.lake.oversize import whole
+from pipeline.lake.oversize import Originals
 from pipeline.lake.segments import last_event_at, stage_table
 from pipeline.lake.store import Commit, Store
 from pipeline.sources import shown
@@ -119,6 +119,7 @@ def replay(
         store.workspace() as folder,
         store.ledger.writing(waiting, task="rejects --replay"),
         settle.engine(folder) as con,
+        Originals(store, max_record_bytes) as originals,
     ):
         files = store.live("rejects")
         rows: list[dict[str, Any]] = []
@@ -135,10 +136,11 @@ def replay(
 
         if files:
             con.read_parquet([str(file) for file in files]).create_view("rejected", replace=True)
-            for batch in con.sql("from rejected").to_arrow_reader(1_000):
+            in_order = con.sql("from rejected order by source_id, byte_offset")
+            for batch in in_order.to_arrow_reader(1_000):
                 for reject in batch.to_pylist():
                     tried += 1
-                    found = _again(store, reject, max_record_bytes, jobs_of)
+                    found = _again(reject, originals, jobs_of)
                     if found is None:
                         continue
                     source = reject["source_id"]
@@ -193,9 +195,8 @@ class _Found:
 
 
 def _again(
-    store: Store,
     reject: Mapping[str, Any],
-    limit: int,
+    originals: Originals,
     jobs_of: Callable[[str], Mapping[str, str]],
 ) -> _Found | None:
     """What a reject is for the present version, None where that is a reject still."""
@@ -203,7 +204,7 @@ def _again(
         return None
     if reject["raw_hash"] is None and _MASKED in reject["raw"]:  # kept before there was a hash
         return None
-    raw = reject["raw"] if reject["raw_hash"] is None else whole(store, reject, limit)
+    raw = reject["raw"] if reject["raw_hash"] is None else originals.whole(reject)
     if raw is None:
         return None
     verdict = exact.read(raw)
