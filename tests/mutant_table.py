@@ -652,6 +652,8 @@ MUTANTS = (
     Mutant("lossless", "a name that was given to a repeat is given again", EXACT,
            "counts.setdefault(unique, 1)", "pass",
            "tests/test_normalise.py::test_other_numbers"),
+    Mutant("answers", "a dump without its end is whole", "sql/views/staging/stg_step_gaps.sql",
+           "endings.ended_by = 'succeeded'", "false", "tests/test_golden.py"),
     Mutant("detectors", "few evaluations are smoothed", "sql/views/staging/stg_evaluations.sql",
            "evaluations >= 9", "evaluations >= 2", "tests/test_golden.py"),
     Mutant("detectors", "only gaps ten times as long are stalls", MARTS + "thresholds.sql",

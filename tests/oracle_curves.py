@@ -291,11 +291,19 @@ def step_findings(events: list[Event]) -> list[Row]:
     """Missing steps, and places where the clock goes back while the steps rise."""
     rows = []
     first_times: dict[str, dict[int, Any]] = defaultdict(dict)
+    totals: dict[str, dict[int, int]] = defaultdict(dict)
+    ended: dict[str, str] = {}
+    for event in events:
+        if event.lifecycle in ("succeeded", "failed", "cancelled"):
+            ended[event.job_id] = event.lifecycle
     for event in sorted(events, key=lambda event: event.time):
         spoken = told(event)
         step = event.step if spoken is None else spoken[0]
         if step is not None:
             first_times[event.job_id].setdefault(step, event.created_at)
+            total = event.total_steps if spoken is None else spoken[1]
+            if total is not None:
+                totals[event.job_id][step] = max(total, totals[event.job_id].get(step, total))
     for job, times in first_times.items():
         steps = sorted(times)
         pairs = list(itertools.pairwise(steps))
@@ -307,6 +315,9 @@ def step_findings(events: list[Event]) -> list[Row]:
                 for before, after in [(0, steps[0]), *pairs]
                 if after - before > stride
             ]
+            total = totals[job][max(totals[job])] if totals[job] else 0
+            if ended.get(job) == "succeeded" and (total - steps[-1]) // stride > 0:
+                gaps.append((steps[-1], total + 1))
             if gaps:
                 rows.append(
                     {
@@ -316,7 +327,9 @@ def step_findings(events: list[Event]) -> list[Row]:
                         "occurrences": sum(
                             (after - before - 1) // stride for before, after in gaps
                         ),
-                        "example": f"between {gaps[0][0]} and {gaps[0][1]}",
+                        "example": f"between {gaps[0][0]} and {gaps[0][1]}"
+                        if gaps[0][0] < steps[-1]
+                        else f"after {gaps[0][0]}",
                     }
                 )
         back = [after for before, after in pairs if times[after] < times[before]]

@@ -2,11 +2,12 @@
 --
 -- Grain: job_id, problem, subject
 -- Reads: lake_events, metrics, stg_step_gaps
--- Caveat: a finding is a hint, not a reject: every event in it was kept. missing_steps: fewer
---   steps than the job's own stride (its most common distance of steps, the greater of equals)
---   leads one to expect, before its greatest step; dumps of the newest events miss the first
---   ones. clock_back: a step first logged before the next smaller one was (a restart logs known
---   steps again and is none), or an event before its job's creation message.
+-- Caveat: a finding is a hint, not a reject: every event in it was kept. missing_steps: fewer steps
+--   than the job's own stride (its most common distance of steps, the greater of equals) leads one
+--   to expect, before its greatest step, or, where it succeeded, before the last it planned; dumps
+--   of the newest events miss the first ones. clock_back: a step first logged before the next
+--   smaller one was (a restart logs known steps again and is none), or an event before its job's
+--   creation message.
 create or replace view data_quality as
 with odd_fields as (
     select
@@ -60,7 +61,10 @@ step_problems as (
             {
                 'problem': 'missing_steps',
                 'occurrences': missing_steps,
-                'example': printf('between %d and %d', after_step, before_step)
+                'example': coalesce(
+                    printf('between %d and %d', after_step, before_step),
+                    printf('after %d', after_step)
+                )
             },
             {
                 'problem': 'clock_back',

@@ -34,54 +34,63 @@ curves as (
 
 reasons as (
     select
-        problems.job_id,
-        max(
-            {
-                'tells_more': not regexp_full_match(
-                    problems.message, '(the )?(fine-tuning )?job failed[.!]?', 'i'
-                ),
-                'is_last': coalesce(problems.created_at >= curves.last_step_at, true),
-                'is_event': problems.event_id is not null,
-                'has_code': problems.error_code is not null,
-                'created_at': problems.created_at,
-                'lifecycle_rank': problems.lifecycle_rank,
-                'ordinal': problems.ordinal,
-                'event_id': problems.event_id,
-                'message': problems.message,
-                'template': problems.template,
-                'error_code': problems.error_code,
-                'error_param': problems.error_param,
-                'told_by': problems.told_by
-            }
-        ) as reason
-    from stg_problems as problems
-    left join curves on problems.job_id = curves.job_id
-    where problems.severity in ('error', 'failure')
-    group by problems.job_id
+        job_id,
+        list({
+            'is_event': event_id is not null,
+            'has_code': error_code is not null,
+            'created_at': created_at,
+            'lifecycle_rank': lifecycle_rank,
+            'ordinal': ordinal,
+            'event_id': event_id,
+            'message': message,
+            'template': template,
+            'error_code': error_code,
+            'error_param': error_param,
+            'told_by': told_by
+        }) as told
+    from stg_problems
+    where severity in ('error', 'failure')
+    group by job_id
+),
+
+-- no join before the grouping: a condition on the job would not reach what is joined
+chosen as (
+    select
+        failed.*,
+        curves.last_step,
+        curves.total_steps,
+        list_max(list_transform(reasons.told, lambda one: {
+            'tells_more': not regexp_full_match(
+                one.message, '(the )?(fine-tuning )?job failed[.!]?', 'i'
+            ),
+            'is_last': coalesce(one.created_at >= curves.last_step_at, true),
+            'reason': one
+        })).reason as reason
+    from failed
+    left join curves on failed.job_id = curves.job_id
+    left join reasons on failed.job_id = reasons.job_id
 )
 
 select
-    failed.job_id,
-    failed.dialect,
-    failed.ended_at as failed_at,
+    chosen.job_id,
+    chosen.dialect,
+    chosen.ended_at as failed_at,
     phases.phase,
-    coalesce(reasons.reason.error_code, failed.error_code) as error_code,
-    coalesce(reasons.reason.error_param, failed.error_param) as error_param,
-    coalesce(reasons.reason.message, failed.message) as message,
-    reasons.reason.template as template,
-    reasons.reason.event_id as event_id,
-    reasons.reason.told_by as told_by,
-    failed.errors,
-    curves.last_step,
-    curves.total_steps
-from failed
-left join curves on failed.job_id = curves.job_id
-left join reasons on failed.job_id = reasons.job_id
+    coalesce(chosen.reason.error_code, chosen.error_code) as error_code,
+    coalesce(chosen.reason.error_param, chosen.error_param) as error_param,
+    coalesce(chosen.reason.message, chosen.message) as message,
+    chosen.reason.template as template,
+    chosen.reason.event_id as event_id,
+    chosen.reason.told_by as told_by,
+    chosen.errors,
+    chosen.last_step,
+    chosen.total_steps
+from chosen
 left join job_phases as phases
-    on failed.job_id = phases.job_id and coalesce(phases.started_at <= failed.ended_at, true)
+    on chosen.job_id = phases.job_id and coalesce(phases.started_at <= chosen.ended_at, true)
 qualify
     row_number() over (
-        partition by failed.job_id
+        partition by chosen.job_id
         order by phases.ended_at desc, phases.started_at desc, phases.phase_rank desc
     ) = 1
 ;

@@ -49,15 +49,26 @@ timed as (
         nullif(len(gaps), 0) as timed_gaps,
         list_sum([gap.steps for gap in gaps]) as timed_steps,
         list_sum([gap.seconds for gap in gaps]) as timed_seconds,
-        list_median([gap.seconds / gap.steps for gap in gaps]) as median_seconds_per_step,
+        list_median([gap.seconds / gap.steps for gap in gaps]) as median_seconds_per_step
+    from begun
+),
+
+windows as (
+    select
+        timed.*,
+        gaps[-greatest(10, timed_gaps // 10):] as latest,
         greatest(
             limits.ratio * list_median([gap.seconds for gap in gaps]), limits.least_seconds
-        ) as longest,
-        gaps[-greatest(10, timed_gaps // 10):] as latest,
-        [gap for gap in latest if gap.seconds <= longest] as passable,
-        if(len(passable) > 0, passable, latest) as recent
-    from begun
+        ) as longest
+    from timed
     cross join limits
+),
+
+recents as (
+    select
+        *,
+        coalesce(nullif([gap for gap in latest if gap.seconds <= longest], []), latest) as recent
+    from windows
 ),
 
 paces as (
@@ -67,7 +78,7 @@ paces as (
         timed_seconds / timed_steps as seconds_per_step,
         list_sum([gap.seconds for gap in recent]) / list_sum([gap.steps for gap in recent])
             as recent_seconds_per_step
-    from timed
+    from recents
 ),
 
 curves as (

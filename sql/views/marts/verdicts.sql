@@ -291,9 +291,12 @@ ruled as (
                 'value': gaps.missing_steps::double,
                 'threshold': 0::double,
                 'unit': 'step',
-                'evidence': printf(
-                    'the dump lacks %d steps, the first between %d and %d',
-                    gaps.missing_steps, gaps.after_step, gaps.before_step
+                'evidence': concat(
+                    printf('the dump lacks %d steps, the first ', gaps.missing_steps),
+                    coalesce(
+                        printf('between %d and %d', gaps.after_step, gaps.before_step),
+                        printf('after %d', gaps.after_step)
+                    )
                 )
             }
         ] as rules

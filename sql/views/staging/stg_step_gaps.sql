@@ -1,18 +1,48 @@
 -- Which steps does the dump of each job lack, and which were logged too early?
 --
 -- Grain: job_id
--- Reads: stg_metrics
+-- Reads: stg_metrics, stg_events
 -- Caveat: missing steps are judged by the job's own stride, its most common distance of steps, the
---   greater of equals, up to its greatest step. A step is early that was first logged before the
---   next smaller one was; a restart logs known steps again and is none.
+--   greater of equals, up to its greatest step, or, where a message tells that it succeeded, up to
+--   the last one it planned: before_step is NULL where all before its greatest are there. A step
+--   is early that was first logged before the next smaller one was; a restart logs known steps
+--   again and is none.
 create or replace view stg_step_gaps as
 with steps as (
     select
         job_id,
         step,
-        min(created_at) as first_created_at
+        min(created_at) as first_created_at,
+        max(total_steps) as total_steps
     from stg_metrics
     group by job_id, step
+),
+
+plans as (
+    select
+        job_id,
+        max(step) as last_step,
+        arg_max(total_steps, step) as total_steps
+    from steps
+    group by job_id
+),
+
+endings as (
+    select
+        job_id,
+        arg_max(
+            lifecycle,
+            {
+                'created_at': created_at,
+                'lifecycle_rank': lifecycle_rank,
+                'order_step': order_step,
+                'ordinal': ordinal,
+                'event_id': event_id
+            }
+        ) as ended_by
+    from stg_events
+    where lifecycle in ('succeeded', 'failed', 'cancelled')
+    group by job_id
 ),
 
 neighbours as (
@@ -56,6 +86,7 @@ gaps as (
 counted as (
     select
         job_id,
+        any_value(stride.distance) as stride,
         sum(times * missing) filter (where missing > 0)::bigint as missing_steps,
         min({'step': step, 'distance': distance}) filter (where missing > 0) as first_gap,
         sum(early_steps)::bigint as early_steps,
@@ -65,11 +96,20 @@ counted as (
 )
 
 select
-    job_id,
-    missing_steps,
-    first_gap.step - first_gap.distance as after_step,
+    counted.job_id,
+    case
+        when endings.ended_by = 'succeeded' and plans.total_steps > plans.last_step
+            then nullif((plans.total_steps - plans.last_step) // counted.stride, 0)
+    end as missing_at_end,
+    nullif(coalesce(counted.missing_steps, 0) + coalesce(missing_at_end, 0), 0) as missing_steps,
+    coalesce(
+        first_gap.step - first_gap.distance,
+        case when missing_at_end is not null then plans.last_step end
+    ) as after_step,
     first_gap.step as before_step,
-    early_steps,
-    first_early_step
+    counted.early_steps,
+    counted.first_early_step
 from counted
+inner join plans on counted.job_id = plans.job_id
+left join endings on counted.job_id = endings.job_id
 ;
