@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -166,3 +167,21 @@ def test_two_jobs_are_compared_by_what_they_are(lake: Lake) -> None:
 
 def _of(lake: Lake) -> list[str]:
     return ["--lake", str(lake.path), "--format", "json"]
+
+
+def scans(node: dict[str, Any]) -> Iterator[str]:
+    """What each reading of files in a plan reads, and by which conditions."""
+    if "PARQUET" in node["name"]:
+        yield json.dumps(node["extra_info"])
+    for child in node["children"]:
+        yield from scans(child)
+
+
+def test_a_condition_on_the_job_reaches_every_reading(lake: Lake) -> None:
+    """What is asked of one job is read of that one: no view looks at others, but for a ranking."""
+    con = lake.connect()
+    for name in OF_JOBS:
+        query = f"explain (format json) from {name} where job_id = $1"
+        ((_, plan),) = con.execute(query, [A]).fetchall()
+        read = [scan for top in json.loads(plan) for scan in scans(top)]
+        assert not [scan for scan in read if '"job_id"' in scan and A not in scan], name

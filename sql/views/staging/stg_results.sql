@@ -35,7 +35,8 @@ with points as (
         }') as told,
         {'a': len(json_keys(content)), 'b': strlen(content), 'c': content} as place
     from lake_companions
-    where kind = 'result'
+    -- two columns, as in stg_metrics
+    where if(job_id is null, null, kind) = 'result'
 )
 
 select

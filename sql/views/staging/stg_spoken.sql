@@ -22,10 +22,14 @@ with spoken as (
         regexp_extract_all(message, pair, 1) as names,
         try_cast(regexp_extract_all(message, pair, 2) as double[]) as numbers
     from lake_spoken
+    -- of several columns, as in stg_metrics
     where
-        step is null
-        and starts_with(message, 'Step ')
-        and regexp_full_match(coalesce(data, 'null'), '\s*(?:null|\{\s*\})\s*')
+        case
+            when job_id is not null
+                then step is null
+                    and starts_with(message, 'Step ')
+                    and regexp_full_match(coalesce(data, 'null'), '\s*(?:null|\{\s*\})\s*')
+        end
 )
 
 select
