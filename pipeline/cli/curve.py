@@ -15,7 +15,7 @@ from pipeline.cli.terminal import note, terminal_width
 if TYPE_CHECKING:
     from pipeline.charts.read import Curves
 
-WIDTH, HEIGHT = 80, 24
+WIDTH, HEIGHT, LEAST_PIPED = 80, 24, 16
 """Size of the picture where there is no terminal [column, row]."""
 
 _FAR = 2**63 - 1
@@ -98,7 +98,7 @@ def curve(
       tunelog curve ftjob-abc123 --metric 'train_*' --attempts
     """
     from pipeline.charts.read import VIEWS, curves
-    from pipeline.cli.picture import picture
+    from pipeline.cli.picture import LEAST, picture
 
     lake = open_existing(lake_dir)
     ids = whole_jobs(lake, jobs)
@@ -119,6 +119,8 @@ def curve(
         log=log,
         colour=_coloured(sys.stdout),
         ascii=ascii or not _encodes(sys.stdout, _GLYPHS),
+        # nothing scrolls where there is no terminal: many curves leave the plot its room
+        least=LEAST if height or sys.stdout.isatty() else LEAST_PIPED,
     )
     for line in lines:
         click.echo(line, color=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SYMBOLS = {"train": "", "valid": "o", "full": "+"}
 _GLYPHS = {"best": ("◆", "*"), "checkpoint": ("▲", "^"), "odd": ("!", "!"), "line": ("⠒⠒", "..")}
-_LEAST = 8
+LEAST = 8
 """Rows a plot has at least, with its axis."""
 
 
@@ -57,17 +57,19 @@ def picture(
     log: bool = False,
     colour: bool = False,
     ascii: bool = False,
+    least: int = LEAST,
 ) -> Iterator[str]:
     """The picture as lines.
 
     Args:
         found: What to draw; at least one point.
         width: Of the picture [column].
-        height: Of the picture, where all fits in it: a plot has 8 rows at least [row].
+        height: Of the picture, where all fits in it [row].
         smoothing: With which the points were smoothed, for the head.
         log: Logarithmic y axes; points at or below 0 are left out, and counted.
         colour: With escapes for colours.
         ascii: Without characters beyond ASCII.
+        least: Rows that a plot has in any case [row].
     """
     glyphs = {name: pair[ascii] for name, pair in _GLYPHS.items()}
     dot = " - " if ascii else " · "
@@ -80,7 +82,7 @@ def picture(
     for panel, legend in zip(panels, legends, strict=True):
         plot = _plot(panel, found, log, glyphs, width)
         if plot is not None:
-            yield from draw(plot, width, max(rows, _LEAST), colour=colour, ascii=ascii)
+            yield from draw(plot, width, max(rows, least), colour=colour, ascii=ascii)
         room = max(cell_len(row.name) for row in legend)
         for row in legend:
             text = _fit(f" {set_cell_size(row.name, room)}  {row.text}", width - 2, ascii)
