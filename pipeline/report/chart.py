@@ -51,7 +51,7 @@ def _curve(scale: Literal["linear", "log"]) -> dict[str, Any]:
         "x:Q",
         title="step",
         scale=alt.Scale(zero=False, nice=False, padding=8),
-        axis=alt.Axis(tickMinStep=1, tickCount=alt.ExprRef("max(2, width / 90)"), format=","),
+        axis=alt.Axis(tickMinStep=1, tickCount=alt.ExprRef("max(2, width / 90)"), format=",d"),
     )
     y = alt.Y("y:Q", title=None, scale=_values(scale))
     colour = alt.Color("s:N", legend=None, scale=alt.Scale(domain=names, range=list(colours)))
