@@ -304,8 +304,8 @@ def test_empty_columns_go_first() -> None:
         at=pa.array([0, 1_000_000], UTC_TIME),
     )
     out = io.StringIO()
-    assert write_table(table.schema, iter(table.to_batches()), out, 104) == ["reward"]
-    assert all(width_of(line) <= 104 for line in out.getvalue().splitlines())
+    assert write_table(table.schema, iter(table.to_batches()), out, 72) == ["reward"]
+    assert all(width_of(line) <= 72 for line in out.getvalue().splitlines())
     assert "ftjob-" + "a" * 24 in out.getvalue()
 
 
@@ -316,7 +316,7 @@ def test_a_message_has_room(width: int) -> None:
     table = rows(
         job_id=["ftjob-" + "a" * 24, "ftjob-" + "b" * 24],
         event_id=["ftevent-" + "a" * 24] * 2,
-        **{name: ["twenty characters in"] * 2 for name in ("level", "type", "kind", "data")},
+        **{name: ["twenty characters in"] * 2 for name in ("error_code", "data", "told_by")},
         message=[long, long],
     )
     out = io.StringIO()

@@ -34,17 +34,17 @@ TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank",
 JOBS = ("job_id", "job_a", "job_b")
 """Columns that name a job, all of whose rows may be of one."""
 
-JOB_WIDTH = 30
-"""A usual id of a job [column]."""
-
-TELLING = ("message", "example", "detail", "evidence")
+TELLING = ("message", "template", "example", "detail", "evidence")
 """Columns that a person came for."""
+
+STATES = ("kind", "level", "severity", "status", "rule", "verdict")
+"""Columns of a word that says what a row is."""
 
 PATHS = ("path", "source")
 """Columns whose end says more than their beginning."""
 
 TOLD = 48
-"""What a person came for takes at least, before others are shown beside it [column]."""
+"""Room for what a person came for, before others have more than they need [column]."""
 
 _GAP = 2
 
@@ -68,8 +68,12 @@ class Column:
     @property
     def least(self) -> int:
         """Width below which the column says nothing [column]."""
-        least_text = TOLD if self.name in TELLING + PATHS else self.least_text
-        return min(self.natural, least_text) if self.may_cut else self.natural
+        return min(self.natural, self.least_text) if self.may_cut else self.natural
+
+    @property
+    def enough(self) -> int:
+        """Width from which on what a person came for has its room [column]."""
+        return min(self.natural, TOLD) if self.name in TELLING + PATHS else self.least
 
     @property
     def dispensable(self) -> int:
@@ -79,6 +83,12 @@ class Column:
         if self.one_job:
             return 2
         return -1 if self.name in TELLING else int(self.name in TRACING)
+
+    @property
+    def yields(self) -> bool:
+        """Whether what a person came for has its room first: what traces, and other text."""
+        is_beside = self.may_cut and self.name not in TELLING + PATHS + STATES
+        return self.name in TRACING or is_beside
 
     @property
     def one_job(self) -> bool:
@@ -120,24 +130,31 @@ def fit(columns: Sequence[Column], width: int | None) -> tuple[list[int], dict[i
     """
     if width is None:
         return [], {i: min(c.natural, WIDEST) for i, c in enumerate(columns)}
-    beside_job = width - JOB_WIDTH - _GAP
-    least = {
-        i: min(c.least, max(c.least_text, beside_job)) if c.may_cut else c.least
-        for i, c in enumerate(columns)
-    }
+    least = {i: c.least for i, c in enumerate(columns)}
     hidden: list[int] = []
-    for victim in sorted(least, key=lambda i: (columns[i].dispensable, i), reverse=True):
-        if sum(least.values()) + _GAP * (len(least) - 1) <= width or len(least) == 1:
+    for victim in sorted(least, key=lambda i: _place(columns, i), reverse=True):
+        yields = columns[victim].yields
+        wanted = [columns[i].enough if yields else least[i] for i in least]
+        if sum(wanted) + _GAP * (len(least) - 1) <= width or len(least) == 1:
             break
         del least[victim]
         hidden.append(victim)
     spare = width - sum(least.values()) - _GAP * (len(least) - 1)
+    for i in least:
+        more = min(columns[i].enough - least[i], max(spare, 0))
+        least[i] += more
+        spare -= more
     wanting = sorted(least, key=lambda i: columns[i].natural - least[i])
     for left, i in zip(range(len(wanting), 0, -1), wanting, strict=True):
         more = min(columns[i].natural - least[i], max(spare, 0) // left)
         least[i] += more
         spare -= more
     return sorted(hidden), least
+
+
+def _place(columns: Sequence[Column], index: int) -> tuple[int, bool, int]:
+    """When to do without a column: the greatest goes first."""
+    return columns[index].dispensable, columns[index].yields, index
 
 
 def render(columns: Sequence[Column], widths: dict[int, int], head: bool = True) -> Iterator[str]:
