@@ -37,7 +37,7 @@ JOBS = ("job_id", "job_a", "job_b")
 TELLING = ("message", "template", "example", "detail", "evidence")
 """Columns that a person came for."""
 
-STATES = ("kind", "level", "severity", "status", "rule", "verdict")
+STATES = ("kind", "level", "severity", "status", "phase", "rule", "verdict")
 """Columns of a word that says what a row is."""
 
 PATHS = ("path", "source")
