@@ -174,9 +174,7 @@ def show(
     try:
         ask(lake, query, params, memory, timeout, format, output, jobs=focus)
     except QueryError as error:
-        if where is None or re.match(
-            r"(sql: )?(over |out of memory|the answer|no limits|--)", str(error)
-        ):
+        if where is None or _OF_LIMITS.match(str(error)):
             raise
         told = re.sub(r"^sql(: line \d+, column \d+)?: ", "", str(error))
         told = told.replace("write one SELECT", "write a condition")

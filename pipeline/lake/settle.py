@@ -174,10 +174,8 @@ def settle(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> Settl
     """
     con.execute(sql_text("lake/contested"))
     con.execute(sql_text("lake/disputed"))
-    con.execute(
-        "create or replace temp table ranked"
-        " (job_id varchar, event_id varchar, same bigint, place bigint, content_hash varchar)"
-    )
+    con.register("page", _RANKED.empty_table())
+    con.execute("create or replace temp table ranked as from page")
     for first, end in pages(con):
         query = "from disputed where number >= ? and number < ? order by number, same"
         rows = con.sql(query, params=[first, end]).to_arrow_table().to_pylist()
