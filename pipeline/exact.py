@@ -20,6 +20,7 @@ from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRI
 from pipeline.credentials import beginning
 from pipeline.shapes import (
     MAX_NESTING,
+    NUMBER,
     canonical,
     foreign,
     holds_events,
@@ -42,7 +43,6 @@ JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
 CONTENT_ID = "hash-"
 """How the ids of events begin that have none of their own."""
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _MEMBER = re.compile(r'\s*,?\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*')
 _AZURE_ID = re.compile(r"ftevent-[0-9a-f]{32}")
 _LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -266,7 +266,7 @@ def _number(value: Any) -> float | None:
     """A number, or a string that spells one."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
         return float(value)
     if not isinstance(value, int | float):
         return None

@@ -12,6 +12,10 @@ from pipeline.credentials import beginning
 
 MAX_NESTING = 100
 """Levels of arrays and objects around and in events that are followed."""
+NUMBER = re.compile(
+    r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
+)
+"""A number as a text spells it: of a payload, or of a result file's cell."""
 _NOTHING: tuple[Any, ...] = (None, {})
 """Values that say as much as an absent one."""
 _ENCODER = json.JSONEncoder(sort_keys=True)

@@ -184,6 +184,9 @@ def event(raw: dict[str, Any], job_id: str, ordinal: int) -> Event:
 def spelled(value: Any) -> float | None:
     """A number, also one written as a string."""
     if isinstance(value, str):
+        word = value.strip(" \t\r\n").lower()
+        if re.sub(r"^[-+]", "", word) in ("nan", "inf", "infinity"):
+            return float(word)
         spelling = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
         return float(value) if re.fullmatch(spelling, value.strip(" \t\r\n")) else None
     return double(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -47,7 +47,9 @@ NUMBERS = st.one_of(
     st.integers(-5, 5_000),
     st.floats(),
 )
-ODD_VALUES = st.sampled_from([None, True, False, "0.25", "1e-3", "n/a", "", [1, 2], {"a": 1}, []])
+ODD_VALUES = st.sampled_from(
+    [None, True, False, "0.25", "1e-3", "NaN", "-inf", "n/a", "", [1, 2], {"a": 1}, []]
+)
 METRIC_NAMES = st.sampled_from(
     [
         "train_loss",

@@ -316,6 +316,24 @@ def test_misfits_keep_their_place(reader: Reader) -> None:
     assert odd.verdict.data == json.dumps(data)
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize("word", ["NaN", "nan", "Infinity", "inf", " INF "])
+def test_words_that_spell_no_finite_number_are_floats(reader: Reader, word: str, sign: str) -> None:
+    """NaN and infinities as strings, as strict JSON has to write them, are floats too."""
+    text = word.replace(word.strip(), sign + word.strip())
+    said = agree_nan(reader, json.dumps(REGULAR | {"data": {"train_loss": text}}).encode())
+    assert str(said["train_loss"]) == str(float(text))
+
+
+@pytest.mark.parametrize("word", ["", "n/a", "none", "infinite", "--inf", "nan(1)", "1_0", "0x1p3"])
+def test_other_words_are_misfits(reader: Reader, word: str) -> None:
+    """What only looks like a number's spelling, or only Python takes for one, is a misfit."""
+    said = agree(reader, [json.dumps(REGULAR | {"data": {"train_loss": word}}).encode()])
+    (odd,) = said.odd
+    assert isinstance(odd.verdict, exact.Event)
+    assert odd.verdict.misfits == ["train_loss"] and not odd.verdict.metrics
+
+
 def test_not_a_number_is_a_float(reader: Reader) -> None:
     """Bare NaN and infinities, as Python writes them, are floats of their metric."""
     data = {"train_loss": math.nan, "valid_loss": math.inf, "full_valid_loss": -math.inf}

@@ -18,11 +18,9 @@ from pipeline.companions import result_columns
 from pipeline.contract import METRICS, RESULT_NAMES, RESULT_OBJECT
 from pipeline.forms.block import Block
 from pipeline.forms.lines import Readable, line_blocks
+from pipeline.shapes import NUMBER
 
 _MARK = b"\xef\xbb\xbf"
-_NUMBER = re.compile(
-    r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
-)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]{8,}")
 _PLAIN = re.compile(rb"[0-9.,eE\r\n+-]+")
 _PIECE = 1 << 20
@@ -197,7 +195,7 @@ def _row(raw: bytes, names: list[str]) -> bytes:
         cells = [cell.strip() for cell in _cells(raw.decode("utf-8"))]
     except (UnicodeDecodeError, csv.Error):
         return raw
-    if len(cells) != len(names) or not all(_NUMBER.fullmatch(cell) for cell in cells if cell):
+    if len(cells) != len(names) or not all(NUMBER.fullmatch(cell) for cell in cells if cell):
         return raw
     numbers = {n: _value(cell) for n, cell in zip(names, cells, strict=True) if cell}
     if not isinstance(numbers.get("step"), int):
