@@ -267,11 +267,16 @@ def stalls(events: list[Event]) -> list[Row]:
         steps = beginnings([e for e in steps_of(own) if not e.synthetic])
         pairs = [(a, b) for a, b in pairwise(steps) if a.order_step != b.order_step]
         gaps = [after.time - before.time for before, after in pairs]
+        ahead = [after.order_step - before.order_step for before, after in pairs]
         if len(gaps) < 10:
             continue
         usual = median(gaps)
         limit = max(20 * usual, 1800)
-        stops = [(a, b, b.time - a.time) for a, b in pairs]
+        stride = median([d for d in ahead if d > 0] or [1])
+        stops = [
+            (a, b, gap - usual * max((d if d > 0 else stride) / stride - 1, 0))
+            for (a, b), gap, d in zip(pairs, gaps, ahead, strict=True)
+        ]
         rows += [stall(job, "gap", a, b, gap, usual, limit) for a, b, gap in stops if gap > limit]
         told = [e for e in own if e.lifecycle not in ("step", "checkpoint", "other") or error(e)]
         over = [n for n, e in enumerate(told) if e.lifecycle in OUTCOMES]
@@ -286,7 +291,8 @@ def stalls(events: list[Event]) -> list[Row]:
             for e in told
         )
         planned = [total for e in steps if (total := told_steps(e)) is not None]
-        if not ended and (not planned or steps[-1].order_step < planned[-1]):
+        ahead_of_all = any(e.order_step == 0 for e in steps)
+        if not ended and (not planned or steps[-1].order_step < planned[-1] - ahead_of_all):
             spoke = [event for event in own if event.lifecycle == "step"]
             silent = clock - max(event.time for event in [*spoke, *told])
             if limit < silent < 259_200:

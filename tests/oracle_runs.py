@@ -70,10 +70,16 @@ def throughput(events: list[Event]) -> list[Row]:
             fact["last_step"],
         )
         left = fact["total_steps"] - fact["last_step"] if running else None
-        left = None if left is None or left < 0 else left
-        longest = max(20 * median([s for s, _ in gaps] or [0]), 1800)
+        own_steps = [row["step"] for row in curves if row["job_id"] == job]
+        left = None if left is None or left < 0 else max(0, left - (min(own_steps) == 0))
+        longest = max(20 * median([s for s, _ in gaps] or [0]), 60)
+        usual = median([s / n for s, n in gaps] or [0])
+        pauses = [s - n * usual for s, n in gaps if s - n * usual > longest]
         latest = gaps[-max(10, len(gaps) // 10) :]
-        recent = pace([gap for gap in latest if gap[0] <= longest] or latest)
+        unpaused = [(s, n) for s, n in latest if s - n * usual <= longest]
+        recent = pace(unpaused or latest)
+        if unpaused and len(pauses) > 2:
+            recent += sum(pauses) / sum(n for _, n in gaps)
         last = max(marks, key=lambda event: event.time)
         due = None
         if left is not None and recent is not None:
@@ -142,7 +148,7 @@ def reward_gaps(events: list[Event]) -> list[Row]:
             return [
                 value
                 for key, value in known.items()
-                if key.startswith(side) and ("_parse_error_mean|" in key) == parse
+                if key.startswith(side) and ("_sample_parse_error_mean|" in key) == parse
             ]
 
         parse_error = curve["full_valid_mean_parse_error"]

@@ -101,6 +101,7 @@ def failure_reasons(events: list[Event], beside: Sequence[Told] = ()) -> list[Ro
         bare = re.compile(r"(the )?(fine-tuning )?job failed[.!]?", re.IGNORECASE)
         steps = [row["first_created_at"] for row in loss_curves(own) if row["first_created_at"]]
         last_step_at = max(steps, default=None)
+        went_on_at = sorted(steps, reverse=True)[3] if len(steps) > 3 else None
         own_code, own_param = job["error_code"], job["error_param"]
         if job["error_message"]:
             ordered += [{"message": job["error_message"], "told_by": "object"}]
@@ -108,7 +109,11 @@ def failure_reasons(events: list[Event], beside: Sequence[Told] = ()) -> list[Ro
         ranked = sorted(
             ordered,
             key=lambda row: (
+                not went_on_at or "event_id" not in row or row["created_at"] >= went_on_at,
                 not bare.fullmatch(row["message"]),
+                not job["ended_at"]
+                or "event_id" not in row
+                or row["created_at"] <= job["ended_at"],
                 not last_step_at or "event_id" not in row or row["created_at"] >= last_step_at,
                 "event_id" in row,
                 row.get("error_code", own_code) is not None,

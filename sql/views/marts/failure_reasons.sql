@@ -2,12 +2,12 @@
 --
 -- Grain: job_id
 -- Reads: stg_job_states, loss_curves, stg_problems, job_phases
--- Caveat: of the errors of a job, those that say more than that it failed come first, then those
---   after which it did not go on to another step, then those of events before that of the job
---   object, then those that name an error_code, and of several the last in time. The job object
---   fills what no event tells.
---   The phase is the last one entered before the end, which not all objects date; a dump without
---   the messages of phases tells none.
+-- Caveat: of the errors of a job, those come first after which it logged three steps at most (what
+--   was under way, not what it went on to), then those that say more than that it failed, those no
+--   later than the end, those after which no step came, those of events before that of the job
+--   object, those that name an error_code, and of several the last in time. The job object fills
+--   what no event tells. The phase is the last one entered before the end, which not all objects
+--   date; a dump without the messages of phases tells none.
 create or replace view failure_reasons as
 with failed as (
     select
@@ -27,7 +27,8 @@ curves as (
         job_id,
         max(step) as last_step,
         arg_max(total_steps, step) as total_steps,
-        max(first_created_at) as last_step_at
+        max(first_created_at) as last_step_at,
+        max(first_created_at, 4)[4] as went_on_at
     from loss_curves
     group by job_id
 ),
@@ -60,9 +61,11 @@ chosen as (
         curves.last_step,
         curves.total_steps,
         list_max(list_transform(reasons.told, lambda one: {
+            'is_late': coalesce(one.created_at >= curves.went_on_at, true),
             'tells_more': not regexp_full_match(
                 one.message, '(the )?(fine-tuning )?job failed[.!]?', 'i'
             ),
+            'is_no_consequence': coalesce(one.created_at <= failed.ended_at, true),
             'is_last': coalesce(one.created_at >= curves.last_step_at, true),
             'reason': one
         })).reason as reason

@@ -5,8 +5,8 @@
 -- Caveat: steps of reinforcement jobs that have a reward. The validation reward is that of the
 --   whole set, else of a sample. Growth is against the first step that has the figure. Grader
 --   errors are the means of all graders and kinds of error added up, of the latest event of the
---   step; answers that did not parse count apart. NaN and infinities are passed over in sums and
---   growth.
+--   step; answers that did not parse (sample_parse_error) count apart. NaN and infinities are
+--   passed over in sums and growth.
 -- Source: OpenAI guide, Reinforcement fine-tuning, metrics of a step.
 create or replace view reward_gaps as
 with error_values as (
@@ -37,7 +37,7 @@ kinds as (
     select
         *,
         regexp_matches(key, '/train_[^/]*$') as is_train,
-        regexp_matches(key, '_parse_error_mean$') as is_parse
+        regexp_matches(key, '_sample_parse_error_mean$') as is_parse
     from latest_errors
 ),
 

@@ -3,11 +3,12 @@
 -- Grain: job_id, after_step_at
 -- Reads: stg_step_times, stg_milestones, stg_job_objects, stg_outcomes, stg_dumps, stg_last_event,
 --   thresholds
--- Caveat: by the times between neighbouring steps of the job, against their median. A job whose
---   training is not complete, and that no message after its last step, job object or webhook ends
---   (or, an object, pauses), is silent when the last event of its last dump (stg_dumps) is that
---   much later than its own; silent for very long means that it was dumped no more. Azure's step
---   times are synthetic: its jobs have no rows. The clock of this machine is not asked.
+-- Caveat: by the times between neighbouring steps of the job, against their median, less the usual
+--   time of steps in between that the dump lacks. A job whose training is not complete, and that no
+--   message after its last step, job object or webhook ends (or, an object, pauses), is silent when
+--   the last event of its last dump (stg_dumps) is that much later than its own; silent for very
+--   long means that it was dumped no more. Azure's step times are synthetic: its jobs have no rows.
+--   The clock of this machine is not asked.
 create or replace view stalls as
 with limits as (
     select
@@ -39,7 +40,9 @@ steps as (
     select
         job_id,
         last_told_at,
-        list_filter(marks, lambda one: one.total_steps is not null)[-1].total_steps as planned,
+        list_filter(marks, lambda one: one.total_steps is not null)[-1].total_steps
+        -- counted from 0, the last of n steps is n - 1
+        - list_contains(list_transform(marks, lambda one: one.step), 0)::bigint as planned,
         list_transform(marks, lambda one, place: {
             'created_at': one.created_at,
             'order_step': one.step,
@@ -48,9 +51,9 @@ steps as (
             'seconds': case
                 when marks[place + 1].step <> one.step
                     then epoch(marks[place + 1].created_at) - epoch(one.created_at)
-            end
-        }) as steps,
-        list_transform(steps, lambda one: one.seconds) as seconds
+            end,
+            'distance': nullif(greatest(marks[place + 1].step - one.step, 0), 0)
+        }) as steps
     from begun
 ),
 
@@ -59,8 +62,9 @@ jobs as (
         steps.job_id,
         steps.last_told_at,
         steps.planned,
-        list_median(steps.seconds) as usual_seconds,
-        list_count(steps.seconds) as gaps,
+        list_median([one.seconds for one in steps.steps]) as usual_seconds,
+        list_median([one.distance for one in steps.steps]) as usual_distance,
+        list_count([one.seconds for one in steps.steps]) as gaps,
         list_filter(
             steps.steps,
             lambda one: one.next_at is null or one.seconds > limits.least_seconds
@@ -125,7 +129,11 @@ stood as (
         *,
         step.next_at is null as is_last,
         case
-            when not is_last then step.seconds
+            when not is_last
+                then
+                    step.seconds
+                    - usual_seconds
+                    * greatest(coalesce(step.distance / usual_distance, 1) - 1, 0)
             when
                 not coalesce(is_told, false)
                 and coalesce(ended_at < step.created_at, true)
@@ -166,6 +174,6 @@ comment on column stalls.after_step_at is 'when the step before it was logged [U
 comment on column stalls.until is
     'when the next step was logged, or the last event of the dump where silent [UTC]';
 comment on column stalls.seconds is
-    'how long it stood still; where silent, since its last event [s]';
+    'how long it stood still, less the time of steps not dumped; silent: since its last event [s]';
 comment on column stalls.usual_seconds is 'median time between neighbouring steps of the job [s]';
 comment on column stalls.threshold is 'seconds above which it counts [s]';

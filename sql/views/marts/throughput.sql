@@ -4,18 +4,17 @@
 -- Reads: stg_job_states, stg_step_times, stg_dumps, stg_last_event, loss_curves, thresholds
 -- Caveat: by the times between the first events of neighbouring logged steps where the step rises,
 --   so that a restart counts as none; pauses count. Time stamps have whole seconds: the median is
---   rough where steps are quick. recent is over the last tenth of these, ten at least, but for what
---   stalls calls standstills: what happened once is no pace. The end is told for running jobs with
---   known total_steps, at the recent pace, against the last event of the job's last dump
---   (stg_dumps), never the clock. Azure's step times are synthetic (has_synthetic_times): nothing
---   is told by them.
+--   rough where steps are quick. recent is over the last tenth of these, ten at least, without
+--   pauses, gaps that take 20 usual ones and a minute more than their steps do. What paused once or
+--   twice is no pace; of more (evaluations, checkpoints) each step bears its share. The end is told
+--   for running jobs with known total_steps, at the recent pace, against the last event of the
+--   job's last dump (stg_dumps), never the clock. Azure's step times are synthetic
+--   (has_synthetic_times): nothing is told by them.
 create or replace view throughput as
 with limits as (
-    select
-        max(value) filter (where threshold = 'ratio') as ratio,
-        max(value) filter (where threshold = 'least_seconds') as least_seconds
+    select value as ratio
     from thresholds
-    where detector = 'stalls'
+    where detector = 'stalls' and threshold = 'ratio'
 ),
 
 told as (
@@ -53,13 +52,17 @@ timed as (
     from begun
 ),
 
-windows as (
+weighed as (
     select
         timed.*,
-        gaps[-greatest(10, timed_gaps // 10):] as latest,
-        greatest(
-            limits.ratio * list_median([gap.seconds for gap in gaps]), limits.least_seconds
-        ) as longest
+        greatest(limits.ratio * list_median([gap.seconds for gap in gaps]), 60) as longest,
+        [
+            {
+                'steps': gap.steps,
+                'seconds': gap.seconds,
+                'pause': gap.seconds - gap.steps * median_seconds_per_step
+            } for gap in gaps
+        ] as weighed_gaps
     from timed
     cross join limits
 ),
@@ -67,8 +70,11 @@ windows as (
 recents as (
     select
         *,
-        coalesce(nullif([gap for gap in latest if gap.seconds <= longest], []), latest) as recent
-    from windows
+        [gap.pause for gap in weighed_gaps if gap.pause > longest] as pauses,
+        weighed_gaps[-greatest(10, timed_gaps // 10):] as latest,
+        nullif([gap for gap in latest if gap.pause <= longest], []) as unpaused,
+        coalesce(unpaused, latest) as recent
+    from weighed
 ),
 
 paces as (
@@ -77,13 +83,17 @@ paces as (
         timed_steps / nullif(timed_seconds, 0) as steps_per_second,
         timed_seconds / timed_steps as seconds_per_step,
         list_sum([gap.seconds for gap in recent]) / list_sum([gap.steps for gap in recent])
-            as recent_seconds_per_step
+        + case
+            when len(pauses) > 2 and unpaused is not null then list_sum(pauses) / timed_steps
+            else 0
+        end as recent_seconds_per_step
     from recents
 ),
 
 curves as (
     select
         job_id,
+        min(step) as first_step,
         max(step) as last_step,
         arg_max(total_steps, step) as total_steps,
         avg(reasoning_tokens_mean) filter (where isfinite(reasoning_tokens_mean))
@@ -107,7 +117,11 @@ select
     curves.total_steps,
     case
         when jobs.status = 'running' and curves.total_steps >= curves.last_step
-            then curves.total_steps - curves.last_step
+            -- counted from 0, the last of n steps is n - 1
+            then
+                greatest(
+                    curves.total_steps - curves.last_step - (curves.first_step = 0)::bigint, 0
+                )
     end as steps_left,
     -- a total that no one can mean makes a time that no clock can tell: none after the year 9999
     case
@@ -145,7 +159,7 @@ comment on column throughput.steps_per_second is
 comment on column throughput.seconds_per_step is 'mean over all of them [s/step]';
 comment on column throughput.median_seconds_per_step is 'median of them [s/step]';
 comment on column throughput.recent_seconds_per_step is
-    'mean over the last tenth of them, ten at least, without standstills [s/step]';
+    'mean over the last tenth of them, ten at least; pauses count if there were three [s/step]';
 comment on column throughput.last_step is 'greatest step with metrics [step]';
 comment on column throughput.total_steps is
     'steps the job plans, NULL where never told [step]';

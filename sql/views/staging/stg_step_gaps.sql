@@ -22,7 +22,8 @@ plans as (
     select
         job_id,
         max(step) as last_step,
-        arg_max(total_steps, step) as total_steps
+        -- counted from 0, the last of n steps is n - 1
+        arg_max(total_steps, step) - (min(step) = 0)::bigint as planned
     from steps
     group by job_id
 ),
@@ -98,8 +99,8 @@ counted as (
 select
     counted.job_id,
     case
-        when endings.ended_by = 'succeeded' and plans.total_steps > plans.last_step
-            then nullif((plans.total_steps - plans.last_step) // counted.stride, 0)
+        when endings.ended_by = 'succeeded' and plans.planned > plans.last_step
+            then nullif((plans.planned - plans.last_step) // counted.stride, 0)
     end as missing_at_end,
     nullif(coalesce(counted.missing_steps, 0) + coalesce(missing_at_end, 0), 0) as missing_steps,
     coalesce(
