@@ -22,7 +22,9 @@ from pipeline.shapes import (
     MAX_NESTING,
     NUMBER,
     canonical,
+    described,
     foreign,
+    hides_events,
     holds_events,
     is_cut,
     is_event,
@@ -145,9 +147,9 @@ def judge(value: Any, text: str) -> Verdict:
     if other:
         return Ignored(other)
     if isinstance(value, dict):
-        if "request" in value and "response" in value:
+        if "request" in value and "response" in value and not hides_events(value):
             return Ignored("recorded exchange of something else")
-        return Reject("unknown_object", _keys(value))
+        return Reject("unknown_object", described(value))
     if value == []:
         return Ignored("empty array")
     what = "an array without objects" if isinstance(value, list) else _kind(value)
@@ -322,8 +324,3 @@ def _kind(value: Any) -> str:
     names = {bool: "a boolean", int: "a number", float: "a number", str: "a string",
              list: "an array", dict: "an object", type(None): "null"}  # fmt: skip
     return names[type(value)]
-
-
-def _keys(value: dict[str, Any]) -> str:
-    keys = ", ".join(list(value)[:8])
-    return f"an object with {keys or 'no keys'}: neither an event nor a known other thing"[:300]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
+from contextlib import suppress
 from typing import Any
 
 from pipeline.contract import EVENT_OBJECTS, UNATTRIBUTED_PREFIX
@@ -16,6 +18,9 @@ NUMBER = re.compile(
     r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
 )
 """A number as a text spells it: of a payload, or of a result file's cell."""
+_EVENTS_ADDRESS = re.compile(r"/(?:fine_tuning/jobs|fine-tunes)/[^/\"]+/events")
+_LEAST_BODY = 40
+"""No page of events is shorter in base64."""
 _NOTHING: tuple[Any, ...] = (None, {})
 """Values that say as much as an absent one."""
 _ENCODER = json.JSONEncoder(sort_keys=True)
@@ -59,6 +64,22 @@ def holds_events(value: Any) -> bool:
     return False
 
 
+def hides_events(value: dict[str, Any]) -> bool:
+    """Whether it is a recorded exchange about the events of a job with a body in base64."""
+    if not _EVENTS_ADDRESS.search(json.dumps(value.get("request"))):
+        return False
+    stack = [value.get("response")]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict | list):
+            stack.extend(item.values() if isinstance(item, dict) else item)
+        elif isinstance(item, str) and len(item) >= _LEAST_BODY:
+            with suppress(ValueError):
+                base64.b64decode("".join(item.split()), validate=True)
+                return True
+    return False
+
+
 def _body(text: str) -> Any | None:
     """The JSON value that a string holds, if it is one that speaks of events."""
     if not any(name in text for name in EVENT_OBJECTS):
@@ -98,6 +119,14 @@ def foreign(value: dict[str, Any]) -> str | None:
     if "kind" in value and "prev" in value:
         return "manifest of an archive"
     return beginning(kind) if isinstance(kind, str) else None
+
+
+def described(value: dict[str, Any]) -> str:
+    """An object that is nothing known, in words."""
+    if hides_events(value):
+        return "a recorded exchange whose body is in base64: decode it"
+    keys = ", ".join(list(value)[:8])
+    return f"an object with {keys or 'no keys'}: neither an event nor a known other thing"[:300]
 
 
 def too_deep(value: Any) -> bool:

@@ -22,6 +22,7 @@ _ODD_KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_OF_A_LAKE = {"ledger.db", "events", "rejects", "variants"}
 _UPWARD = 3
 """How many folders of the absolute path may tell a job beyond the path as given."""
 _ARCHIVED = re.compile(
@@ -64,8 +65,8 @@ def shown(path: str) -> str:
 def discover(paths: Sequence[str]) -> Iterator[Source]:
     """Find all sources below some paths, each file once.
 
-    Folders are walked in the order of their names; hidden entries and links to folders in them
-    are passed over. A glob counts as one only where nothing has that very name.
+    Folders are walked in the order of their names; hidden entries, links to folders in them, and
+    lakes are passed over. A glob counts as one only where nothing has that very name.
 
     Args:
         paths: files, folders, globs, ``-`` for stdin.
@@ -84,6 +85,7 @@ class _Finder:
         self.sources: list[Source] = []
         self._seen: set[tuple[int, int] | str] = set()
         self._hints: dict[str, str | None] = {}
+        self._lakes = 0
 
     def add(self, path: str) -> None:
         if path == "-":
@@ -107,7 +109,8 @@ class _Finder:
             return 1
         found = self._walk(path)
         if not found and not lenient:
-            raise UsageError(f"{path}: the folder holds no files: name another")
+            what = "no files but those of a lake" if self._lakes else "no files"
+            raise UsageError(f"{path}: the folder holds {what}: name another")
         return found
 
     def _walk(self, folder: str) -> int:
@@ -118,6 +121,9 @@ class _Finder:
         except OSError as error:
             self._refuse(folder, f"the folder cannot be read ({error.strerror}): mend that")
             return 1
+        if {entry.name for entry in entries} >= _OF_A_LAKE:
+            self._lakes += 1
+            return 0  # `tunelog ingest .` comes by its own lake
         found = 0
         for entry in entries:
             if entry.name.startswith("."):

@@ -562,6 +562,42 @@ def test_assign_never_leaves_things_silently(tmp_path: Path) -> None:
         assert jobs(lake).keys() == {B}
 
 
+def test_assign_moves_what_the_source_told(tmp_path: Path) -> None:
+    """A slip is mended: events that a wrong --job-id mixed with a job's own are parted again."""
+    stray = [{**event, "id": f"{event['id']}-stray"} for event in NAMELESS]
+    fuller = {**job_events(A)[3], "data": {"step": 3, "train_loss": 0.5}}
+    own = put(tmp_path / "a.jsonl", lines([*job_events(A), fuller]))
+    slip = put(tmp_path / "b.jsonl", lines([*stray, {**stray[2], "data": {"step": 1}}]))
+    rows = "2.csv"
+    put(tmp_path / rows, "step,train_loss\n1,0.5\n")
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([own])
+        lake.ingest([slip, tmp_path / rows], job_id=A)
+        assert jobs(lake) == {A: sorted(ids(job_events(A)) + ids(stray))}
+        assert lake.assign(str(slip), B, force=True) == len(stray)
+        assert jobs(lake) == {A: ids(job_events(A)), B: ids(stray)}
+        assert sorted(lake.view("variants")["job_id"]) == [A, B]
+        assert lake.view("companions")["job_id"].to_list() == [A]
+        assert lake.verify().findings == []
+        lake.compact(keep_hours=0)
+        assert lake.ingest([slip], job_id=A).sources[0].status == "known"
+        assert lake.assign(str(tmp_path / rows), B, force=True) == 0
+        assert lake.view("companions")["job_id"].to_list() == [B]
+        assert lake.assign(str(slip), A, force=True) == len(stray)
+        assert jobs(lake) == {A: sorted(ids(job_events(A)) + ids(stray))}
+        assert lake.verify().findings == []
+
+
+def test_assign_of_what_is_all_rejects(tmp_path: Path) -> None:
+    """A source of which nothing was an event yet can be given to a job; a replay heeds that."""
+    path = put(tmp_path / "x.jsonl", lines(NAMELESS))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path], max_record_bytes=10)
+        assert lake.assign(str(path), A) == 0
+        lake.replay_rejects()
+        assert jobs(lake) == {A: ids(NAMELESS)}
+
+
 def test_assign_finds_a_file_by_any_of_its_paths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -113,6 +114,19 @@ def test_exchanges_apart() -> None:
     assert records.kinds == ["Event", "Event", ignored, "Event", "Event"]
     streams = {at: jobs for at, jobs, _ in records.streams}
     assert (streams[0], streams[3], streams[4]) == ((A,), (), (B,))
+
+
+@pytest.mark.parametrize("place", ["base64_string", "text"])
+def test_an_exchange_in_base64_is_told(place: str) -> None:
+    """An exchange about a job's events whose body nobody can read here is a reject, not passed."""
+    body = base64.encodebytes(json.dumps(a_page(1)).encode()).decode()
+    exchange = an_exchange(A, None) | {"response": {"body": {place: body, "encoding": "base64"}}}
+    (record,) = records_in(exchange).kinds
+    assert record == "unknown_object"
+    other = exchange | {"request": {"uri": f"https://api.openai.com/v1/files/{A}/content"}}
+    empty = an_exchange(A, {"object": "list", "data": [], "has_more": False})
+    assert records_in(other).kinds == records_in(empty).kinds
+    assert records_in(other).kinds == ["recorded exchange of something else"]
 
 
 def test_wrapped_events() -> None:

@@ -173,6 +173,25 @@ def test_a_file_that_comes_back_stays_the_same(tmp_path: Path) -> None:
         assert {file: after[file] for file in kept} == {file: before[file] for file in kept}
 
 
+@pytest.mark.parametrize("folder", ["step=7", "job_id=x", "level=5", "year=2025"])
+def test_a_folder_that_names_a_column(tmp_path: Path, folder: str) -> None:
+    """A lake below a folder that other tools take for a partition tells its own columns."""
+    dump = tmp_path / "dump.jsonl"
+    dump.write_text(lines(*(event(n) for n in range(9))))
+    told = []
+    for place in ("plain", folder):
+        with open_lake(tmp_path / place / "lake") as lake:
+            lake.ingest(dump, job_id=JOB)
+            with duckdb.connect() as con:
+                con.execute((lake.path / "open.sql").read_text(encoding="utf-8"))
+                there = con.execute("select * from loss_curves order by step").fetchall()
+            told.append(
+                (analytical(lake, ["events", "loss_curves"]), there, list(lake.export_events()))
+            )
+            assert not lake.verify().findings
+    assert told[0] == told[1]
+
+
 @pytest.mark.parametrize("name", ["a*", "a?", "a[1]", "a\nb", "a\x1b", "a\udcff"])
 def test_a_path_that_is_a_pattern_or_no_text(tmp_path: Path, name: str) -> None:
     """A folder whose files the engine could not name is refused before anything is made in it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import open_lake
 from pipeline.errors import UsageError
 from pipeline.sources import discover
 
@@ -33,6 +34,15 @@ def test_folders(tmp_path: Path) -> None:
         _touch(tmp_path / name)
     expected = ["a/1.json", "a/2.json", "b.json", "c/d/e.jsonl.gz"]
     assert _found(tmp_path) == [str(tmp_path / name) for name in expected]
+
+
+def test_a_lake_among_the_dumps(tmp_path: Path) -> None:
+    """The files of a lake are no dumps: a folder that holds one is read without it."""
+    dump = _touch(tmp_path / "x.json")
+    open_lake(tmp_path / "lake").ingest([dump])
+    assert _found(tmp_path) == [str(dump)]
+    with pytest.raises(UsageError, match="the folder holds no files but those of a lake: name"):
+        _found(tmp_path / "lake")
 
 
 def test_hidden_file_named(tmp_path: Path) -> None:

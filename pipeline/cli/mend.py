@@ -89,7 +89,9 @@ def rejects(
 def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
     """Tell that the events of SOURCE (a path or a source id) belong to JOB.
 
-    `tunelog show unattributed_events` lists what is in need of it.
+    `tunelog show unattributed_events` lists what is in need of it. With --force
+    only what SOURCE told moves; events that other files told first stay with
+    these.
 
     \b
     Examples:

@@ -64,7 +64,7 @@ class Change:
         _keep_jobs(con, "unnamed", "old_rows", unattributed)
         names = naming.name_streams(con, unattributed, bool(taken.pending), taken.ties, taken.mixed)
         if names.streams:
-            staged = settle.renamed(con, self._folder, "pending", names.streams)
+            staged = settle.renamed(con, self._folder, "pending", "job_id", names.streams)
             if staged:
                 fresh.append(staged)
         if names.jobs:
@@ -73,22 +73,55 @@ class Change:
 
     def rename(self, con: Any, jobs: Mapping[str, str], told_by: str, fresh: list[Staged]) -> None:
         """Take the rows of jobs out of the lake and stage them under another name."""
+        self._take_out(con, list(jobs), "job_id", jobs, fresh)
+        variants.rename(self._store, con, self._folder, self._commit, jobs)
+        self._take_companions(con, jobs, None)
+        self._store.ledger.rename_jobs(jobs, told_by)
+
+    def move(
+        self, con: Any, source: str, streams: Mapping[str, str], new: str, fresh: list[Staged]
+    ) -> None:
+        """Take the rows of some streams of a source out of their jobs and stage them for another.
+
+        What else these jobs have stays: other sources told it.
+
+        Args:
+            con: an engine.
+            source: the source.
+            streams: stream id -> its job now.
+            new: the job that they go to.
+            fresh: the staged rows are added to it.
+        """
+        jobs = dict.fromkeys(streams.values(), new)
+        names = dict.fromkeys(streams, new)
+        if self._take_out(con, list(jobs), "stream_id", names, fresh):
+            variants.follow(self._store, con, self._folder, self._commit, new)
+        self._take_companions(con, jobs, source)
+        self._store.ledger.move_streams(streams, new)
+
+    def _take_out(
+        self, con: Any, jobs: list[str], key: str, names: Mapping[str, str], fresh: list[Staged]
+    ) -> bool:
+        """Stage the rows of jobs that `names` knows by a key, and leave the others; if any."""
         ledger, folder = self._store.ledger, self._store.folder("events")
-        files = [folder / name for name in ledger.segments_of(list(jobs))]
+        files = [folder / name for name in ledger.segments_of(jobs)]
         settle.over(con, "renaming", files)
-        moved = settle.renamed(con, self._folder, "renaming", dict(jobs))
-        if moved:
-            fresh.append(moved)
+        moved = settle.renamed(con, self._folder, "renaming", key, names)
+        if moved is None:
+            return False
+        fresh.append(moved)
         for file in files:
             settle.over(con, "one_file", [file])
-            con.execute("create or replace temp table leaving (job_id varchar)")
-            con.executemany("insert into leaving values (?)", [(job,) for job in jobs])
-            query = "from one_file anti join leaving using (job_id)"
-            self._commit.exchange([file], settle.rewrite(con, self._folder, "events", query))
-        variants.rename(self._store, con, self._folder, self._commit, jobs)
-        lost = companions.rename(self._store, con, self._folder, self._commit, jobs)
-        ledger.recount({s: {"companions": -n, "duplicates": n} for s, n in lost.items()})
-        ledger.rename_jobs(jobs, told_by)
+            if con.execute(f"from one_file semi join names on {key} = old limit 1").fetchall():
+                query = f"from one_file anti join names on {key} = old"
+                self._commit.exchange([file], settle.rewrite(con, self._folder, "events", query))
+        return True
+
+    def _take_companions(self, con: Any, jobs: Mapping[str, str], source: str | None) -> None:
+        lost = companions.rename(self._store, con, self._folder, self._commit, jobs, source)
+        self._store.ledger.recount(
+            {s: {"companions": -n, "duplicates": n} for s, n in lost.items()}
+        )
 
     def _earlier_jobs(self, taken: Taken) -> set[str]:
         """The jobs that sources to be replaced gave their events to."""

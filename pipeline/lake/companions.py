@@ -130,15 +130,23 @@ def _take_out(store: Store, commit: Commit, gone: set[str]) -> pa.Table:
 
 
 def rename(
-    store: Store, con: Any, folder: Path, commit: Commit, jobs: Mapping[str, str]
+    store: Store,
+    con: Any,
+    folder: Path,
+    commit: Commit,
+    jobs: Mapping[str, str],
+    source: str | None = None,
 ) -> Counter[str]:
     """Let the rows of result files follow the events of their jobs; repeats by source.
 
-    Objects name their job themselves and stay with it.
+    Those of one source only, if it is named. Objects name their job themselves and stay with it.
     """
     files = store.live("companions")
     settle.over(con, "fresh", files, "companions")
-    con.register("names", pa.table({"old": list(jobs), "new": list(jobs.values())}))
+    sources = pa.array([source] * len(jobs), pa.string())
+    con.register(
+        "names", pa.table({"old": list(jobs), "new": list(jobs.values()), "source": sources})
+    )
     lost: Counter[str] = Counter()
     if con.execute(sql_text("lake/has_results")).fetchall():
         staged = settle.rewrite(con, folder, "companions", sql_text("lake/renamed_companions"))
@@ -146,7 +154,6 @@ def rename(
         for source, _, count in con.execute(sql_text("lake/companion_losses")).fetchall():
             lost[source] += count
         commit.exchange(files, staged)
-    con.unregister("names")
     return lost
 
 

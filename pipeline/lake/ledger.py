@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -261,6 +261,14 @@ class Ledger(Questions):
         self._db.executemany(
             sql_text("lake/recount"),
             (dict.fromkeys(_COUNTS, 0) | dict(c) | {"source_id": s} for s, c in changes.items()),
+        )
+
+    def move_streams(self, streams: Iterable[str], job: str) -> None:
+        """Give streams to a job, by hand."""
+        self.rewritten |= {"streams"}
+        self._db.executemany(
+            "update streams set job_id = ?, told_by = 'assigned' where stream_id = ?",
+            ((job, stream) for stream in streams),
         )
 
     def rename_jobs(self, names: Mapping[str, str], told_by: str) -> None:

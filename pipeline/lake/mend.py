@@ -57,24 +57,27 @@ def assign(
     source_id = _source_id(store, source)
     with store.workspace() as folder, store.ledger.writing(waiting, task="assign"):
         streams = store.ledger.streams(source_id)
-        wanted = {
+        others = {row["stream_id"]: row["job_id"] for row in streams if row["job_id"] != job}
+        nameless = {
             row["job_id"]
             for row in streams
-            if row["job_id"] != job and (force or row["job_id"].startswith(UNATTRIBUTED_PREFIX))
+            if row["stream_id"] in others
+            and (row["job_id"].startswith(UNATTRIBUTED_PREFIX) or row["told_by"] == "unknown")
         }
+        named = {stream: old for stream, old in others.items() if force and old not in nameless}
         jobs = {row["job_id"] for row in streams}
         # Streams that were given to another job by hand are not passed over without a word.
         elsewhere = {row["job_id"] for row in streams if row["told_by"] == "assigned"} - {job}
         done = job in jobs and not elsewhere
-        if not wanted and not done:
+        if not nameless and not named and not done:
             raise UsageError(
                 f"{source}: its events belong to {', '.join(sorted(jobs))} already: "
                 "add --force to move them"
             )
         moved = 0
-        if wanted:
+        if nameless or named:
             commit = Commit(store, folder, f"assign {source_id} {job}")
-            moved = _move(store, folder, commit, wanted, job)
+            moved = _move(store, folder, commit, source_id, nameless, named, job)
             commit.finish()
     store.write_script()
     return moved
@@ -95,13 +98,23 @@ def _source_id(store: Store, named: str) -> str:
     )
 
 
-def _move(store: Store, folder: Path, commit: Commit, old: set[str], job: str) -> int:
-    """Give the events of some jobs to another; how many."""
+def _move(
+    store: Store,
+    folder: Path,
+    commit: Commit,
+    source: str,
+    nameless: set[str],
+    named: Mapping[str, str],
+    job: str,
+) -> int:
+    """Give nameless jobs, and streams of a source that others have, to a job; how many events."""
     change = Change(store, folder, commit)
     fresh: list[Any] = []
     with settle.engine(folder) as con:
-        # What is one unattributed job is one stream seen in several files: all of it moves.
-        change.rename(con, dict.fromkeys(sorted(old), job), "assigned", fresh)
+        if nameless:  # each is one stream, maybe seen in several files: all of it moves
+            change.rename(con, dict.fromkeys(sorted(nameless), job), "assigned", fresh)
+        if named:
+            change.move(con, source, named, job, fresh)
     moved = sum(staged.rows for staged in fresh)
     settled, _ = change.bring(Taken(events=fresh))
     change.recount(settled, set())

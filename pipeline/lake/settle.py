@@ -74,15 +74,15 @@ def over(
 
 
 def renamed(
-    con: duckdb.DuckDBPyConnection, folder: Path, view: str, names: dict[str, str]
+    con: duckdb.DuckDBPyConnection, folder: Path, view: str, key: str, names: Mapping[str, str]
 ) -> Staged | None:
-    """Stage the rows of a view whose job_id has another name, under that name."""
-    table = pa.table({"old": list(names), "new": list(names.values())})
-    con.register("names", table)
-    query = sql_text("lake/renamed").replace("{view}", view)
-    staged = rewrite(con, folder, "events", query)
-    con.unregister("names")
-    return staged
+    """Stage the rows of a view for whose job_id or stream_id there is a job, under that job.
+
+    The table `names` (old, new) stays for who asks on.
+    """
+    con.register("names", pa.table({"old": list(names), "new": list(names.values())}))
+    query = sql_text("lake/renamed").replace("{view}", view).replace("{key}", key)
+    return rewrite(con, folder, "events", query)
 
 
 def rewrite(con: duckdb.DuckDBPyConnection, folder: Path, kind: str, query: str) -> Staged | None:

@@ -96,8 +96,24 @@ def rename(store: Store, con: Any, folder: Path, commit: Commit, jobs: Mapping[s
     held = {job for f in files for job in pq.read_table(f, columns=["job_id"])[0].to_pylist()}
     if not held & set(jobs):
         return
-    con.register("names", pa.table({"old": list(jobs), "new": list(jobs.values())}))
     con.read_parquet([str(file) for file in files]).create_view("variants", replace=True)
     query = sql_text("lake/renamed_variants")
     commit.exchange(files, settle.rewrite(con, folder, "variants", query))
-    con.unregister("names")
+
+
+def follow(store: Store, con: Any, folder: Path, commit: Commit, job: str) -> None:
+    """Let the variants of events that go to a job go with them, each content once.
+
+    Args:
+        store: the lake.
+        con: an engine with `renaming` (events of their jobs) and `names` (streams that go).
+        folder: for staged files.
+        commit: makes the change.
+        job: where they go to.
+    """
+    files = store.live("variants")
+    settle.over(con, "variants", files, "variants")
+    con.execute("set variable goes_to = $job", {"job": job})
+    query = sql_text("lake/moved_variants")
+    if con.execute(sql_text("lake/variants_that_move")).fetchall():
+        commit.exchange(files, settle.rewrite(con, folder, "variants", query))
