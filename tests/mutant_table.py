@@ -67,6 +67,7 @@ GROWTH = "pipeline/lake/growth.py"
 REGROWN = "tests/test_regrowth.py::test_"
 PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
+GOLDEN = "tests/test_golden.py::test_golden"
 
 MUTANTS = (
     Mutant("beginnings", "a query that names no whole id is silent", "pipeline/cli/ask.py",
@@ -105,6 +106,39 @@ MUTANTS = (
            JOBS + "no_document_names_nobody"),
     Mutant("nobody's names", "a person may name nobody", "pipeline/lake/naming.py",
            "if job.startswith(UNATTRIBUTED_PREFIX):", "if False:", JOBS + "what_is_no_job_id"),
+    # -- detectors that say what a person sees
+    Mutant("detectors", "steps that a dump lacks are a standstill", MARTS + "stalls.sql",
+           "greatest(coalesce(step.distance / usual_distance, 1) - 1, 0)", "0",
+           GOLDEN + "[stalls-steps_that_the_dump_lacks]"),
+    Mutant("detectors", "a pause that recurs is left out", MARTS + "throughput.sql",
+           "when len(pauses) > 2 and", "when len(pauses) > 99 and",
+           GOLDEN + "[throughput-pauses_that_recur_are_part_of_the_pace]"),
+    Mutant("detectors", "a pause that happened once is the pace", MARTS + "throughput.sql",
+           "if gap.pause <= longest]", "]",
+           GOLDEN + "[throughput-pauses_that_recur_are_part_of_the_pace]"),
+    Mutant("detectors", "n steps from 0 end with n", "sql/views/staging/stg_step_gaps.sql",
+           " - (min(step) = 0)::bigint", "", GOLDEN + "[data_quality-steps_counted_from_0]"),
+    Mutant("answers", "a job fails by what it went on from", MARTS + "failure_reasons.sql",
+           "max(first_created_at, 4)[4] as went_on_at", "null::timestamptz as went_on_at",
+           GOLDEN + "[failure_reasons-what_it_went_on_from_is_no_reason]"),
+    Mutant("answers", "a job fails by what came after its end", MARTS + "failure_reasons.sql",
+           "one.created_at <= failed.ended_at", "true",
+           GOLDEN + "[failure_reasons-what_it_went_on_from_is_no_reason]"),
+    Mutant("answers", "a grader's errors are answers that did not parse", MARTS + "reward_gaps.sql",
+           "_sample_parse_error_mean$", "_parse_error_mean$",
+           GOLDEN + "[reward_gaps-grader_errors_that_parse_nothing]"),
+    Mutant("detectors", "a sample hides the whole set", MARTS + "overfitting.sql",
+           "order by is_overfit desc, is_full desc", "order by evaluations desc",
+           GOLDEN + "[overfitting-the_whole_set_at_the_end_of_three_epochs]"),
+    Mutant("detectors", "the whole set is smoothed", MARTS + "overfitting.sql",
+           "if(is_full, loss, avg(", "if(false, loss, avg(",
+           GOLDEN + "[overfitting-the_whole_set_at_the_end_of_three_epochs]"),
+    Mutant("detectors", "a divergence is told in pieces", MARTS + "divergences.sql",
+           ") > persistence,\n            true", ") > 0,\n            true",
+           GOLDEN + "[divergences-near_runs_are_one_and_an_end_as_before_is_none]"),
+    Mutant("detectors", "an end as before is a divergence", MARTS + "divergences.sql",
+           "and coalesce(last_loss > usual_peak, true)", "",
+           GOLDEN + "[divergences-near_runs_are_one_and_an_end_as_before_is_none]"),
     # -- what is a source's
     Mutant("assign", "another source's events go along", "pipeline/lake/mend.py",
            "change.move(con, source, named, job, fresh)",

@@ -113,19 +113,26 @@ def divergences(events: list[Event]) -> list[Row]:
         points = told["train_loss"]
         if points and len(points) >= len(told["train_mean_reward"]):
             noise = usual_noise([point["value"] for point in points])
-            for steps, worst, limit in runs(points, max(1, 3 * noise), 0.02):
-                rows.append(finding(job, "rising", "train_loss", steps, worst, limit))
+            for steps, worst, limit, back in runs(points, max(1, 3 * noise), 0.02):
+                rows.append(finding(job, "rising", "train_loss", steps, worst, limit, back))
         elif points := told["train_mean_reward"]:
             lost = [{**point, **{k: -point[k] for k in ("value", "smoothed")}} for point in points]
             changes = [abs(a["value"] - b["value"]) for a, b in pairwise(points)]
             noise = math.sqrt(math.pi) / 2 * fmean(changes or [0.0])
-            for steps, worst, limit in runs(lost, 0.5, 3 * noise):
-                rows.append(finding(job, "falling", "train_mean_reward", steps, -worst, -limit))
+            if len(points) >= 60:
+                y = [point["value"] for point in points]
+                far = [abs(y[n] - (y[n - 10] + y[n + 10]) / 2) for n in range(10, len(y) - 10)]
+                noise = max(noise, median(far) / (math.sqrt(1.5) * 0.6745))
+            for steps, worst, limit, back in runs(lost, 0.5, 3 * noise):
+                row = finding(job, "falling", "train_mean_reward", steps, -worst, -limit, back)
+                rows.append(row)
     return rows
 
 
-def runs(points: list[Row], share: float, rise: float) -> Iterator[tuple[list[int], float, float]]:
-    """Steps, worst and least threshold of each run of points that are worse than the best.
+def runs(
+    points: list[Row], share: float, rise: float
+) -> Iterator[tuple[list[int], float, float, bool]]:
+    """Steps, worst, least threshold, and whether it is over, of each run worse than the best.
 
     By a share of the best, and by `rise`: a long one, or one at the end that most of the last
     points are in.
@@ -138,7 +145,11 @@ def runs(points: list[Row], share: float, rise: float) -> Iterator[tuple[list[in
     judged = list(zip(points[4:], limits, strict=True))
     ending = median(point["value"] for point in points[-7:])
     last = len(judged)
-    if len(points) >= 12 and beyond(ending, limits[-1]):
+    values = [point["value"] for point, _ in judged]
+    usual = [median(values[max(0, n - 6) : n + 1]) for n in range(len(values))]
+    lows = [n for n, value in enumerate(usual) if value <= limits[-1]]
+    peaks = usual[lows[0] : lows[-1]] if lows else []
+    if len(points) >= 12 and beyond(ending, limits[-1]) and all(ending > peak for peak in peaks):
         over = [n for n, (point, limit) in enumerate(judged) if beyond(point["value"], limit)]
         last = min((n for n in over if n >= len(judged) - 7), default=last)
     found: list[list[int]] = [[]]
@@ -147,6 +158,7 @@ def runs(points: list[Row], share: float, rise: float) -> Iterator[tuple[list[in
             found[-1].append(n)
         elif found[-1]:
             found.append([])
+    kept: list[tuple[list[int], float, float]] = []
     for run in found:
         own = [judged[n] for n in run]
         limit = min((limit for _, limit in own), default=0)
@@ -155,7 +167,13 @@ def runs(points: list[Row], share: float, rise: float) -> Iterator[tuple[list[in
         ends = bool(run) and run[-1] >= last
         stays = len(run) >= 15 and beyond(median(point["value"] for point, _ in own), limit)
         if ends or stays:
-            yield [point["step"] for point, _ in own], worst, limit
+            if kept and run[0] - kept[-1][0][-1] <= 15:
+                before, worse, lower = kept.pop()
+                run, worst, limit = [*before, *run], max(worst, worse), min(limit, lower)
+            kept.append((run, worst, limit))
+    for run, worst, limit in kept:
+        over = run[-1] < len(judged) - 1
+        yield [judged[n][0]["step"] for n in run], worst, limit, over
 
 
 def usual_noise(values: list[float]) -> float:
@@ -170,7 +188,13 @@ def beyond(value: float, limit: float) -> bool:
 
 
 def finding(
-    job: str, kind: str, metric: str, steps: list[int], worst: float, threshold: float | None
+    job: str,
+    kind: str,
+    metric: str,
+    steps: list[int],
+    worst: float,
+    threshold: float | None,
+    is_recovered: bool | None = None,
 ) -> Row:
     """A row of `divergences`."""
     return {
@@ -182,42 +206,52 @@ def finding(
         "points": len(steps),
         "worst": worst,
         "threshold": threshold,
+        "is_recovered": is_recovered,
     }
 
 
 def overfitting(events: list[Event]) -> list[Row]:
     """One row per job with enough evaluations."""
-    given = {name: curves_of(events, name) for name in ("valid_loss", "full_valid_loss")}
+    given = {name: curves_of(events, name) for name in ("full_valid_loss", "valid_loss")}
     rows = []
     for job in {event.job_id for event in events}:
-        enough = [name for name in sorted(given) if len(given[name].get(job, [])) >= 5]
+        enough = [
+            verdict(name, given[name][job])
+            for name, least in (("full_valid_loss", 3), ("valid_loss", 5))
+            if len(given[name].get(job, [])) >= least
+        ]
         if enough:
-            rows.append({"job_id": job} | verdict(enough[0], given[enough[0]][job]))
+            rows.append({"job_id": job} | max(enough, key=lambda row: row["is_overfit"]))
     return rows
 
 
 def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
     losses = [loss for _, loss in points]
-    span = max(3, min(6, math.floor(0.33 * len(losses))))
+    is_full = metric == "full_valid_loss"
+    span = 1 if is_full else max(3, min(6, math.floor(0.33 * len(losses))))
     threes = list(zip(losses, losses[1:], losses[2:], strict=False))
-    off = [
-        0 if a == b == c else 3 * abs(b - (a + c) / 2) / (abs(a) + abs(b) + abs(c))
-        for a, b, c in threes
+    off = [abs(b - (a + c) / 2) for a, b, c in threes]
+    ratios = [
+        0 if a == b == c else 3 * d / (abs(a) + abs(b) + abs(c))
+        for (a, b, c), d in zip(threes, off, strict=True)
     ]
-    noise = abs(median(losses)) * math.sqrt(math.pi / 3) * fmean(off)
-    middles = [median(losses[n - 2 : n + 1]) for n in range(2, len(losses))]
+    noise = abs(median(losses)) * fmean(ratios)
+    if early := off[: max(0, len(losses) // 2 - 1)]:
+        noise = max(noise, fmean(early))
+    noise *= math.sqrt(math.pi / 3)
+    middles = [median(losses[n - 2 : n + 1]) if n > 1 else math.nan for n in range(len(losses))]
     best, best_step = math.inf, 0
     excesses: list[float | None] = []
     since: list[int] = []
     error = limit = math.nan
     for n in range(span - 1, len(losses)):
-        error = sum(middles[n - span + 1 : n - 1]) / (span - 2)
+        error = losses[n] if is_full else fmean(middles[n - span + 3 : n + 1])
         if error < best:
             best = error
             best_step = min((loss, step) for step, loss in points[n - span + 1 : n + 1])[1]
         excesses.append(100 * (error / best - 1) if best > 0 else None)
-        limit = best + max(best * 0.2, 0.05, 6 * noise / math.sqrt(span))
+        limit = best + max(best * 0.2, 0.05, 6 * noise / math.sqrt(max(span, 3)))
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
     below = [n for n in range(span - 1, len(losses)) if losses[n] <= limit]

@@ -85,7 +85,7 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
         "divergence": (finite("train_loss"), 12, "training losses")
         if finite("train_loss") >= finite("train_mean_reward")
         else (finite("train_mean_reward"), 12, "training rewards"),
-        "overfit": (evaluations, 5, "validation losses"),
+        "overfit": (evaluations, 3 if finite("full_valid_loss") >= 3 else 5, "validation losses"),
         "spike": (finite("train_loss"), 7, "training losses"),
         "stall": (times, 11, "true times of steps"),
         "gap": (len(curve), 2, "steps"),
@@ -139,19 +139,27 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         words += f", one of {count} such points" if count > 1 else ""
         order = (row["first_step"], row["metric"])
         add("nan", row, words, row["first_step"], count, 0, "point", order, row["points"])
-    for row in oracle_detectors.divergences(events):
+    trends = [row for row in oracle_detectors.divergences(events) if row["kind"] != "non_finite"]
+    for row in trends:
         what = {
             "rising": "smoothed training loss rose above",
             "falling": "smoothed mean training reward fell below",
         }
-        if row["kind"] in what:
-            step, worst, limit = row["first_step"], row["worst"], row["threshold"]
-            words = f"{what[row['kind']]} {limit:.4g} at step {step}, "
-            words += f"to {worst:.4g}, for {row['points']} points"
-            add("divergence", row, words, step, worst, limit, "1", step, 1)
+        step, worst, limit = row["first_step"], row["worst"], row["threshold"]
+        words = f"{what[row['kind']]} {limit:.4g} at step {step}, "
+        words += f"to {worst:.4g}, for {row['points']} points"
+        back = f", and came back after step {row['last_step']}"
+        words += back if row["is_recovered"] else ", to the end"
+        count = sum(other["job_id"] == row["job_id"] for other in trends)
+        words += f", one of {count}" if count > 1 else ""
+        order = (row["is_recovered"], -row["points"], step)
+        add("divergence", row, words, step, worst, limit, "1", order, 1)
     for row in oracle_detectors.overfitting(events):
         if row["is_overfit"]:
-            words = f"smoothed {row['metric']} rose from its best, {row['best_loss']:.4g} about "
+            is_sample = row["metric"] == "valid_loss"
+            words = "smoothed " if is_sample else ""
+            words += f"{row['metric']} rose from its best, {row['best_loss']:.4g} "
+            words += "about " if is_sample else "at "
             words += f"step {row['best_step']}, to {row['last_loss']:.4g} at the end"
             if (excess := row["generalisation_loss"]) is not None:
                 words += f" (+{excess:.0f}%, {row['severity']})"

@@ -4,14 +4,17 @@
 -- Reads: loss_curves, thresholds
 -- Caveat: rising is told of the training loss, falling of the mean training reward where a job has
 --   more of these. Either needs a run of points, or that most of the last few are beyond the
---   threshold. A spike is no divergence: half the points of a run have to be beyond the threshold
---   themselves, not only their average. What is beyond by less than nine digits show is not.
+--   threshold, and more so than of any seven since it was first low. A spike is no divergence: half
+--   the points of a run have to be beyond the threshold themselves, not only their average. Runs
+--   with no more points between them than a run needs are one. What is beyond by less than nine
+--   digits show is not.
 -- Source: a heuristic: smoothed loss above its minimum so far, or reward below its maximum, by a
 --   share of that and by more than the noise, told by the differences of neighbours: of losses as
 --   ratios to the mean of both, since noise grows with them, 2 / sqrt(pi) standard deviations on
---   average where it is normal; of rewards as they are. Smoothed as in loss_curves_smoothed, whose
---   formula is written out here for the one metric that is wanted. A reward is judged as the loss
---   that it is with the other sign.
+--   average where it is normal; of rewards as they are, or, where there are 60 and that is more, by
+--   how far they lie from the mean of those ten before and after: its median is 0.6745 * sqrt(1.5)
+--   standard deviations. Smoothed as in loss_curves_smoothed, whose formula is written out here for
+--   the one metric that is wanted. A reward is judged as the loss that it is with the other sign.
 create or replace view divergences as
 with limits as (
     select
@@ -169,6 +172,10 @@ numbered as (
         points.*,
         row_number() over along - 1 as n,
         lag(points.value) over along as value_before,
+        abs(
+            points.value
+            - (lag(points.value, 10) over along + lead(points.value, 10) over along) / 2
+        ) as far_off,
         limits.s,
         limits.block
     from points
@@ -181,11 +188,18 @@ summed as (
         *,
         n + 1 as point,
         n % block as place,
-        sqrt(pi()) / 2 * avg(case
-            when value = value_before then 0
-            when kind = 'falling' then abs(value - value_before)
-            else 2 * abs(value - value_before) / (abs(value) + abs(value_before))
-        end) over (partition by job_id, kind, metric) as noise,
+        greatest(
+            sqrt(pi()) / 2 * avg(case
+                when value = value_before then 0
+                when kind = 'falling' then abs(value - value_before)
+                else 2 * abs(value - value_before) / (abs(value) + abs(value_before))
+            end) over of_job,
+            -- what hangs together from step to step does not over ten of them
+            case
+                when kind = 'falling' and count(*) over of_job >= 60
+                    then (median(far_off) over of_job) / (sqrt(1.5) * 0.6745)
+            end
+        ) as noise,
         sum(value * pow(s, -(n % block))) over (
             partition by job_id, kind, metric
             order by n
@@ -197,6 +211,7 @@ summed as (
             rows between n % block + block preceding and n % block + 1 preceding
         ) as block_before
     from numbered
+    window of_job as (partition by job_id, kind, metric)
 ),
 
 averages as (
@@ -247,9 +262,32 @@ whole as (
         *,
         smoothed > threshold + 1e-9 * abs(threshold) as is_high,
         max(point) over of_job as points,
-        arg_max(threshold, point) over of_job as last_threshold
+        arg_max(threshold, point) over of_job as last_threshold,
+        median(value) over (
+            partition by job_id, kind, metric
+            order by point
+            rows between ending - 1 preceding and current row
+        ) as usual
     from smoothed
     window of_job as (partition by job_id, kind, metric)
+),
+
+lows as (
+    select
+        *,
+        min(case when usual <= last_threshold then point end) over of_job as low_from,
+        max(case when usual <= last_threshold then point end) over of_job as low_to
+    from whole
+    window of_job as (partition by job_id, kind, metric)
+),
+
+-- a curve that was as high before, and came down, says nothing by its end
+peaks as (
+    select
+        *,
+        max(case when point between low_from and low_to then usual end)
+            over (partition by job_id, kind, metric) as usual_peak
+    from lows
 ),
 
 endings as (
@@ -260,6 +298,7 @@ endings as (
                 kind <> 'non_finite'
                 and points >= warm_up + ending
                 and last_loss > last_threshold + 1e-9 * abs(last_threshold)
+                and coalesce(last_loss > usual_peak, true)
                 then min(case
                     when
                         point > points - ending
@@ -267,7 +306,7 @@ endings as (
                         then point
                 end) over (partition by job_id, kind, metric)
         end as ending_from
-    from whole
+    from peaks
 ),
 
 found as (
@@ -279,33 +318,77 @@ found as (
         end as run
     from endings
     where kind = 'non_finite' or is_high or point >= ending_from
+),
+
+runs as (
+    select
+        job_id,
+        kind,
+        metric,
+        min(step) as first_step,
+        max(step) as last_step,
+        min(point) as first_point,
+        max(point) as last_point,
+        any_value(points) as all_points,
+        any_value(persistence) as persistence,
+        count(*) as points,
+        case kind
+            when 'non_finite' then arg_min(value, step)
+            else coalesce(max(smoothed) filter (is_high), any_value(last_loss))
+        end as worst,
+        min(threshold) as threshold
+    from found
+    group by job_id, kind, metric, run
+    having
+        kind = 'non_finite'
+        or bool_or(point >= ending_from)
+        or (
+            count(*) >= any_value(persistence)
+            and median(value) > min(threshold) + 1e-9 * abs(min(threshold))
+        )
+),
+
+-- what is back for fewer points than a run needs is not back
+starts as (
+    select
+        *,
+        coalesce(
+            first_point - lag(last_point) over (
+                partition by job_id, kind, metric order by first_point
+            ) > persistence,
+            true
+        ) as is_start
+    from runs
+),
+
+numbered_runs as (
+    select
+        *,
+        count(*) filter (where is_start) over (
+            partition by job_id, kind, metric order by first_point
+        ) as run
+    from starts
 )
 
 select
     job_id,
     kind,
     metric,
-    min(step) as first_step,
-    max(step) as last_step,
-    count(*) as points,
+    min(first_step) as first_step,
+    max(last_step) as last_step,
+    sum(points)::bigint as points,
     case kind
-        when 'rising' then coalesce(max(smoothed) filter (is_high), any_value(last_loss))
-        when 'falling' then -coalesce(max(smoothed) filter (is_high), any_value(last_loss))
-        else arg_min(value, step)
+        when 'rising' then max(worst)
+        when 'falling' then -max(worst)
+        else any_value(worst)
     end as worst,
     case kind
         when 'rising' then min(threshold)
         when 'falling' then -min(threshold)
-    end as threshold
-from found
+    end as threshold,
+    case when kind <> 'non_finite' then max(last_point) < any_value(all_points) end as is_recovered
+from numbered_runs
 group by job_id, kind, metric, run
-having
-    kind = 'non_finite'
-    or bool_or(point >= ending_from)
-    or (
-        count(*) >= any_value(persistence)
-        and median(value) > min(threshold) + 1e-9 * abs(min(threshold))
-    )
 ;
 
 comment on view divergences is
@@ -322,3 +405,5 @@ comment on column divergences.worst is
     'worst smoothed loss or reward of the run, or median of the last; first that is no number [1]';
 comment on column divergences.threshold is
     'smoothed loss above which, or reward below which it counted, NULL for non_finite [1]';
+comment on column divergences.is_recovered is
+    'true where points that are not beyond the threshold follow, NULL for non_finite [bool]';

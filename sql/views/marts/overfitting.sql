@@ -2,20 +2,22 @@
 --
 -- Grain: job_id
 -- Reads: loss_curves, thresholds
--- Caveat: by full_valid_loss where it was given often enough, else by valid_loss, which is a
---   sample: smoothed losses are compared, not single ones. Jobs with too few evaluations have no
---   row. What the training loss does is not asked: is_overfit also holds where both rise
---   (divergences).
+-- Caveat: by full_valid_loss and by valid_loss, each where it was given often enough; told is the
+--   one that overfits, else the first. Losses on the whole validation set are compared as they are;
+--   of a sample smoothed losses are, not single ones. Jobs with too few evaluations have no row.
+--   What the training loss does is not asked: is_overfit also holds where both rise (divergences).
 -- Source: Prechelt, Early Stopping - But When? (1998): generalisation loss
 --   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Smoothed:
---   medians of three, then their mean (Tukey, Exploratory Data Analysis, 1977). Noise grows with
---   the loss, so it is told by how far each loss lies from the mean of its neighbours, as a ratio
---   to the mean of the three, which a rise hardly changes: sqrt(3 / pi) standard deviations on
---   average where noise is normal.
+--   medians of three, then their mean (Tukey, Exploratory Data Analysis, 1977). Noise is told by
+--   how far each loss lies from the mean of its neighbours, which is sqrt(3 / pi) standard
+--   deviations on average where it is normal: as a ratio to the mean of the three, as noise grows
+--   with the loss and a rise hardly changes that, or as it is in the first half, where that is
+--   more: a few answers that are wrong now and then make leaps that no ratio shows.
 create or replace view overfitting as
 with limits as (
     select
         max(value) filter (where threshold = 'least_evaluations') as least_evaluations,
+        max(value) filter (where threshold = 'least_full_evaluations') as least_full_evaluations,
         max(value) filter (where threshold = 'window_share') as window_share,
         max(value) filter (where threshold = 'least_window') as least_window,
         max(value) filter (where threshold = 'most_window') as most_window,
@@ -30,78 +32,90 @@ with limits as (
     where detector = 'overfitting'
 ),
 
-given as (
+told as (
     select
         job_id,
         step,
         full_valid_loss,
-        valid_loss,
-        count(*) filter (where isfinite(full_valid_loss)) over (partition by job_id)
-            >= (select least_evaluations from limits) as is_full
+        valid_loss
     from loss_curves
-    where isfinite(full_valid_loss) or isfinite(valid_loss)
+),
+
+given as (
+    unpivot told
+    on full_valid_loss, valid_loss
+    into name metric value loss
 ),
 
 evaluations as (
     select
-        job_id,
-        step,
-        is_full,
-        if(is_full, full_valid_loss, valid_loss) as loss,
+        *,
+        metric = 'full_valid_loss' as is_full,
+        count(*) over (partition by job_id, metric) as evaluations,
         row_number() over by_step as n,
         lag(loss) over by_step as loss_before,
         lag(loss, 2) over by_step as loss_before_that,
         lead(loss) over by_step as loss_after,
-        lead(step) over by_step as next_step
+        lead(step) over by_step as next_step,
+        abs(loss - (loss_before + loss_after) / 2) as off
     from given
-    where isfinite(if(is_full, full_valid_loss, valid_loss))
-    window by_step as (partition by job_id order by step)
+    where isfinite(loss)
+    window by_step as (partition by job_id, metric order by step)
 ),
 
 whole as (
     select
         evaluations.*,
-        limits.least_evaluations,
-        if(is_full, 'full_valid_loss', 'valid_loss') as metric,
-        count(*) over of_job as evaluations,
-        greatest(
-            limits.least_window,
-            least(limits.most_window, floor(limits.window_share * count(*) over of_job))
-        )::bigint as span,
-        sqrt(pi() / 3) * abs(median(loss) over of_job) * avg(
-            if(
-                loss = loss_before and loss = loss_after,
-                0,
-                3 * abs(loss - (loss_before + loss_after) / 2)
-                / (abs(loss_before) + abs(loss) + abs(loss_after))
-            )
-        ) over of_job as noise
+        case
+            when is_full then 1
+            else
+                greatest(
+                    limits.least_window,
+                    least(limits.most_window, floor(limits.window_share * evaluations))
+                )
+        end::bigint as span,
+        sqrt(pi() / 3) * greatest(
+            abs(median(loss) over of_metric) * avg(
+                if(
+                    loss = loss_before and loss = loss_after,
+                    0,
+                    3 * off / (abs(loss_before) + abs(loss) + abs(loss_after))
+                )
+            ) over of_metric,
+            avg(case when n <= evaluations // 2 then off end) over of_metric
+        ) as noise
     from evaluations
     cross join limits
-    window of_job as (partition by job_id)
+    where evaluations >= if(is_full, limits.least_full_evaluations, limits.least_evaluations)
+    window of_metric as (partition by job_id, metric)
 ),
 
 smoothed as (
     select
-        * exclude (least_evaluations),
-        avg(greatest(
+        *,
+        if(is_full, loss, avg(greatest(
             least(loss, loss_before),
             least(greatest(loss, loss_before), loss_before_that)
         )) over (
-            partition by job_id order by step rows between span - 3 preceding and current row
-        ) as error, -- mean of the medians of three
+            partition by job_id, metric
+            order by step
+            rows between greatest(span, 3) - 3 preceding and current row
+        )) as error, -- of a sample the mean of the medians of three
         arg_min(step, {'loss': loss, 'step': step}) over (
-            partition by job_id order by step rows between span - 1 preceding and current row
+            partition by job_id, metric
+            order by step
+            rows between span - 1 preceding and current row
         ) as least_step
     from whole
-    where evaluations >= least_evaluations
 ),
 
 bests as (
     select
         *,
         min(error) over (
-            partition by job_id order by step rows between unbounded preceding and current row
+            partition by job_id, metric
+            order by step
+            rows between unbounded preceding and current row
         ) as best_error
     from smoothed
     where n >= span
@@ -115,7 +129,7 @@ losses as (
         best_error + greatest(
             best_error * mild_loss / 100,
             least_rise,
-            noise_multiple * noise / sqrt(span)
+            noise_multiple * noise / sqrt(greatest(span, least_window))
         ) as threshold
     from bests
     cross join limits
@@ -125,7 +139,8 @@ ends as (
     select
         *,
         last_value(threshold) over (
-            partition by job_id order by n
+            partition by job_id, metric
+            order by n
             rows between unbounded preceding and unbounded following
         ) as last_threshold
     from losses
@@ -134,7 +149,8 @@ ends as (
 verdicts as (
     select
         job_id,
-        any_value(metric) as metric,
+        metric,
+        any_value(is_full) as is_full,
         any_value(evaluations) as evaluations,
         arg_min(least_step, {'error': error, 'step': step}) as best_step,
         min(error) as best_loss,
@@ -164,7 +180,7 @@ verdicts as (
         any_value(marked_loss) as marked_loss,
         any_value(severe_loss) as severe_loss
     from ends
-    group by job_id
+    group by job_id, metric
 )
 
 select
@@ -189,6 +205,7 @@ select
     risen_since_step,
     noise
 from verdicts
+qualify row_number() over (partition by job_id order by is_overfit desc, is_full desc) = 1
 ;
 
 comment on view overfitting is
@@ -201,18 +218,18 @@ comment on column overfitting.severity is
 comment on column overfitting.metric is 'full_valid_loss or valid_loss [text]';
 comment on column overfitting.evaluations is 'evaluations with a finite value [evaluation]';
 comment on column overfitting.best_step is
-    'of the evaluations whose smoothed loss was least, the one with the least loss [step]';
-comment on column overfitting.best_loss is 'the least smoothed loss [1]';
+    'the evaluation with the least loss, of those whose smoothed loss was least [step]';
+comment on column overfitting.best_loss is 'the least loss, valid_loss smoothed [1]';
 comment on column overfitting.last_step is 'last evaluation [step]';
-comment on column overfitting.last_loss is 'smoothed loss at the last evaluation [1]';
+comment on column overfitting.last_loss is 'loss at the last evaluation, valid_loss smoothed [1]';
 comment on column overfitting.threshold is
     'loss above which the last evaluation counts as risen [1]';
 comment on column overfitting.generalisation_loss is
-    'how far the last smoothed loss is above the best, NULL where that is not positive [%]';
+    'how far the last loss is above the best, NULL where that is not positive [%]';
 comment on column overfitting.worst_generalisation_loss is
     'greatest generalisation loss at any evaluation [%]';
 comment on column overfitting.persistence is
-    'smoothed evaluations in a row, up to the last, above their threshold [evaluation]';
+    'losses in a row, up to the last, above their threshold [evaluation]';
 comment on column overfitting.risen_since_step is
     'first of these, or of the losses in a row above the last threshold; NULL if none is [step]';
 comment on column overfitting.noise is 'standard deviation of a single evaluation [1]';

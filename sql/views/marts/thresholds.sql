@@ -22,6 +22,8 @@ from (
     values
     ('overfitting', 'least_evaluations', 5, 'evaluation', 2, null,
         'fewer show no trend'),
+    ('overfitting', 'least_full_evaluations', 3, 'evaluation', 2, null,
+        'the same on the whole validation set: often one at the end of each of three epochs'),
     ('overfitting', 'window_share', 0.33, '1', 0, 1,
         'share of the evaluations that are smoothed together: valid_loss is a sample, and noisy'),
     ('overfitting', 'least_window', 3, 'evaluation', 3, null,

@@ -3,7 +3,8 @@
 -- Grain: job_id, rule
 -- Reads: stg_job_states, stg_milestones, loss_curves, divergences, overfitting, loss_spikes,
 --   stalls, stg_step_gaps, thresholds
--- Caveat: of several findings the first is told, and findings counts them. Where a job gives too
+-- Caveat: of several findings the first is told (of divergences the one that lasts, else the
+--   longest), and findings counts them. Where a job gives too
 --   little to judge by, a rule is not applicable, and the evidence says what is lacking. error
 --   trips where the job failed or any event tells an error, also if the job went on after it.
 --   gap is of steps that the dump lacks, which tells nothing of the training.
@@ -11,6 +12,7 @@ create or replace view verdicts as
 with needs as (
     select
         max(value) filter (where threshold = 'least_evaluations') as overfit,
+        max(value) filter (where threshold = 'least_full_evaluations') as full_overfit,
         sum(value) filter (
             where detector = 'divergences' and threshold in ('warm_up', 'ending')
         ) as divergence,
@@ -40,10 +42,8 @@ curves as (
         ) as times,
         count(*) filter (where isfinite(train_loss)) as train_losses,
         count(*) filter (where isfinite(train_mean_reward)) as train_rewards,
-        greatest(
-            count(*) filter (where isfinite(valid_loss)),
-            count(*) filter (where isfinite(full_valid_loss))
-        ) as valid_losses,
+        count(*) filter (where isfinite(full_valid_loss)) as full_valid_losses,
+        greatest(count(*) filter (where isfinite(valid_loss)), full_valid_losses) as valid_losses,
         count(coalesce(
             train_loss,
             valid_loss,
@@ -75,12 +75,15 @@ trends as (
         min({'step': first_step, 'metric': metric, 'worst': worst})
             filter (where kind = 'non_finite') as numberless_first,
         count(*) filter (where kind <> 'non_finite') as runs,
-        min({
-            'step': first_step,
+        -- the one that lasts, else the longest
+        max({
+            'is_last': not is_recovered,
+            'points': points,
+            'step': -first_step,
+            'last_step': last_step,
             'kind': kind,
             'worst': worst,
-            'threshold': threshold,
-            'points': points
+            'threshold': threshold
         }) filter (where kind <> 'non_finite') as run
     from divergences
     group by job_id
@@ -184,7 +187,7 @@ ruled as (
                     ['training loss', 'training losses']
                 ),
                 'findings': nullif(trends.runs, 0),
-                'step': trends.run.step,
+                'step': -trends.run.step,
                 'value': trends.run.worst,
                 'threshold': trends.run.threshold,
                 'unit': '1',
@@ -194,14 +197,24 @@ ruled as (
                         'smoothed training loss rose above',
                         'smoothed mean training reward fell below'
                     ),
-                    printf(' %.4g at step %d', trends.run.threshold, trends.run.step),
-                    printf(', to %.4g, for %d points', trends.run.worst, trends.run.points)
+                    printf(' %.4g at step %d', trends.run.threshold, -trends.run.step),
+                    printf(', to %.4g, for %d points', trends.run.worst, trends.run.points),
+                    if(
+                        trends.run.is_last,
+                        ', to the end',
+                        printf(', and came back after step %d', trends.run.last_step)
+                    ),
+                    if(trends.runs > 1, printf(', one of %d', trends.runs), '')
                 )
             },
             {
                 'rule': 'overfit',
                 'given': curves.valid_losses,
-                'needed': needs.overfit,
+                'needed': if(
+                    curves.full_valid_losses >= needs.full_overfit,
+                    needs.full_overfit,
+                    needs.overfit
+                ),
                 'what': ['validation loss', 'validation losses'],
                 'findings': case when overfits.is_overfit then 1 end,
                 'step': overfits.risen_since_step,
@@ -209,8 +222,10 @@ ruled as (
                 'threshold': overfits.threshold,
                 'unit': '1',
                 'evidence': concat(
-                    printf('smoothed %s rose from its best, ', overfits.metric),
-                    printf('%.4g about step %d', overfits.best_loss, overfits.best_step),
+                    if(overfits.metric = 'valid_loss', 'smoothed ', ''),
+                    printf('%s rose from its best, %.4g ', overfits.metric, overfits.best_loss),
+                    if(overfits.metric = 'valid_loss', 'about', 'at'),
+                    printf(' step %d', overfits.best_step),
                     printf(', to %.4g', overfits.last_loss),
                     ' at the end',
                     printf(
