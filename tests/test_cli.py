@@ -451,6 +451,26 @@ def test_a_closed_pipe_is_quiet(samples: Path) -> None:
     assert process.stderr.read() == ""
 
 
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["check", "--all", "--format", "jsonl"], "check failed in"),
+        (["ingest", "{dump}", "--format", "jsonl"], "1 of 1 sources refused"),
+    ],
+)
+def test_a_verdict_outlives_its_reader(
+    samples: Path, tmp_path: Path, args: list[str], says: str
+) -> None:
+    """A judgement whose rows nobody reads to the end is told, and is the exit code."""
+    dump = tmp_path / "dump.jsonl"
+    dump.write_text("no event\n{\n")
+    process = start([arg.format(dump=dump) for arg in args], samples)
+    assert process.stdin and process.stdout and process.stderr
+    process.stdout.close()
+    assert process.wait(60) == ExitCode.DATA
+    assert says in process.stderr.read()
+
+
 def test_an_interrupt_ends_with_130(samples: Path) -> None:
     """Ctrl-C ends a command with 130 and one line."""
     process = start(["sql", "-"], samples)

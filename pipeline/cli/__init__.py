@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 import click
 
-from pipeline.cli.terminal import note
+from pipeline.cli.terminal import forget_output, note
 from pipeline.errors import ExitCode, TunelogError
 from pipeline.interrupts import is_interrupt, prompt
 
@@ -179,14 +179,14 @@ def run(args: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted", ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        _forget_output()  # the reader has what it wanted
+        forget_output()  # the reader has what it wanted
         return ExitCode.OK
     except MemoryError:
         return _fail("tunelog: out of memory: close other programs", ExitCode.ENVIRONMENT)
     except UnicodeEncodeError as error:  # half a character, as Python reads bytes that are none
         return _fail(f"{error.object!a}: not UTF-8: give it in UTF-8", ExitCode.USAGE)
     except OSError as error:
-        _forget_output()
+        forget_output()
         place = error.filename if error.filename is not None else "tunelog"
         what = f"{place}: {error.strerror or error}: mend that, then repeat the command"
         return _fail(what, ExitCode.ENVIRONMENT)
@@ -195,11 +195,6 @@ def run(args: list[str]) -> int:
             return _fail("interrupted", ExitCode.INTERRUPTED)
         traceback.print_exc()
         return _fail(f"tunelog: {error!r}: please report this as a bug", ExitCode.ENVIRONMENT)
-
-
-def _forget_output() -> None:
-    """Drop what is still to be written: Python would try, and complain, once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(text: str, code: ExitCode) -> int:

@@ -20,7 +20,7 @@ from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import output_options
 from pipeline.cli.output import check_output, destination, write_rows
 from pipeline.cli.report import check_report, write_report
-from pipeline.cli.terminal import note, terminal_width
+from pipeline.cli.terminal import maybe_unread, note, terminal_width
 from pipeline.errors import ExitCode
 from pipeline.figures import count
 
@@ -124,7 +124,8 @@ def archive(
                 report = run.archive(jobs, since)
             except Failure as failure:
                 raise refusal(failure) from None
-        _print(report, format, output)
+        with maybe_unread():
+            _print(report, format, output)
         code = ExitCode.DATA if report.failed else ExitCode.OK
         if report.stopped:
             note(f"{out}: stopped: {report.stopped}; what was fetched is there")
@@ -161,7 +162,8 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
     schema = pa.schema([(name, pa.string()) for name in ("rule", "place", "problem", "advice")])
     if proof.faults or format != "table":
         rows = pa.Table.from_pylist(list(map(asdict, proof.faults)), schema)
-        write_rows(rows.to_reader(), format, output)
+        with maybe_unread():
+            write_rows(rows.to_reader(), format, output)
     verdict = count(len(proof.faults), "fault") if proof.faults else "complete"
     still = f", {proof.open:,} of them not long ended" if proof.open else ""
     note(

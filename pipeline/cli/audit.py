@@ -16,7 +16,7 @@ from pipeline.cli.options import (
     waiting_note,
 )
 from pipeline.cli.output import write_rows
-from pipeline.cli.terminal import note
+from pipeline.cli.terminal import maybe_unread, note
 from pipeline.errors import ExitCode
 from pipeline.figures import count
 
@@ -50,7 +50,8 @@ def verify(lake_dir: str, format: str, output: str | None) -> ExitCode:
     schema = pa.schema([(name, pa.string()) for name in ("rule", "place", "problem", "advice")])
     rows = pa.Table.from_pylist(list(map(asdict, found.findings)), schema)
     if found.findings or format != "table":
-        write_rows(rows.to_reader(), format, output)
+        with maybe_unread():
+            write_rows(rows.to_reader(), format, output)
     for line in _told(found, lake_dir):
         note(line)
     return ExitCode.DATA if found.findings else ExitCode.OK

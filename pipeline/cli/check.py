@@ -16,7 +16,7 @@ from pipeline.cli.options import (
     whole_jobs,
 )
 from pipeline.cli.output import destination, write_rows
-from pipeline.cli.terminal import note, terminal_width
+from pipeline.cli.terminal import maybe_unread, note, terminal_width
 from pipeline.errors import ExitCode
 from pipeline.figures import count
 from pipeline.inert import inert
@@ -91,11 +91,12 @@ def check(
     lake = open_existing(lake_dir)
     found = checks.check(lake, asked, job_id=whole_jobs(lake, jobs))
     rows = found.rows if whole else found.found
-    if format == "table":
-        with destination(output) as out:
-            out.writelines(f"{line}\n" for line in _by_job(rows, terminal_width(out)))
-    else:
-        write_rows(rows.to_reader(), format, output)
+    with maybe_unread():
+        if format == "table":
+            with destination(output) as out:
+                out.writelines(f"{line}\n" for line in _by_job(rows, terminal_width(out)))
+        else:
+            write_rows(rows.to_reader(), format, output)
     for line in _told(found, asked, given=bool(fail_on)):
         note(line)
     return ExitCode.DATA if found.failing else ExitCode.OK

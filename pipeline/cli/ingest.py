@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli.options import lake_option, output_options, record_limit_option, waiting_note
 from pipeline.cli.output import destination, write_rows
-from pipeline.cli.terminal import note, terminal_width
+from pipeline.cli.terminal import maybe_unread, note, terminal_width
 from pipeline.errors import ExitCode
 from pipeline.figures import count
 from pipeline.inert import inert
@@ -103,12 +103,13 @@ def ingest(
             progress=progress,
             waiting=waiting_note(lake_dir),
         )
-    if format == "table":
-        with destination(output) as out:
-            width = terminal_width(out) if out is sys.stdout else None
-            out.writelines(f"{line}\n" for line in summary_lines(report.sources, width))
-    else:
-        write_rows(source_table(report.sources).to_reader(), format, output)
+    with maybe_unread():
+        if format == "table":
+            with destination(output) as out:
+                width = terminal_width(out) if out is sys.stdout else None
+                out.writelines(f"{line}\n" for line in summary_lines(report.sources, width))
+        else:
+            write_rows(source_table(report.sources).to_reader(), format, output)
     seen = format == "table" and output is None and sys.stdout.isatty() and sys.stderr.isatty()
     return _verdict(report, lake_dir, allow_rejects, seen=seen)
 

@@ -55,8 +55,9 @@ def lines(facts: Facts) -> Iterator[str]:
     yield from _findings(found, failed)
     yield from _advice(all_advice(facts))
     known = {failure["template"] for failure in failures}
-    others = [row for row in facts.kinds.to_dicts() if row["template"] not in known]
-    yield from _problems([row for row in others if not _is_told(row, found)])
+    kinds = facts.kinds.to_dicts()
+    others = [row for row in kinds if row["template"] not in known and not _is_told(row, found)]
+    yield from _problems(others, kinds[0]["of_all"] - len(kinds) if kinds else 0)
 
 
 def _measured(job: Mapping[str, Any], best: Mapping[str, Any] | None) -> Measured | None:
@@ -75,7 +76,7 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         said = f": {quoted(row['message'])}" if row["message"] else ""
         few = ", ".join(map(quoted, row["job_ids"][:3])) + (", …" if row["jobs"] > 3 else "")
         yield f"- {count(row['jobs'], 'job')}{phase}{kind}{said} ({few})"
-    yield from _more(len(failures) - KINDS, "reasons")
+    yield from _more(failures[0]["of_all"] - KINDS if failures else 0, "reasons")
 
 
 def _findings(found: Mapping[str, Sequence[Finding]], failed: Collection[str]) -> Iterator[str]:
@@ -103,13 +104,13 @@ def _advice(advised: Mapping[str, Advice]) -> Iterator[str]:
     yield from _more(len(telling) - ADVICE, "jobs with a better checkpoint than the last")
 
 
-def _problems(kinds: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _problems(kinds: Sequence[Mapping[str, Any]], left: int) -> Iterator[str]:
     if kinds:
         yield from ("", "### Other errors and warnings", "")
     for kind in kinds[:KINDS]:
         many = count(kind["events"], kind["severity"])
         yield f"- {many} in {count(kind['jobs'], 'job')}, as {quoted(kind['example'])}"
-    yield from _more(len(kinds) - KINDS, "kinds")
+    yield from _more(left + len(kinds) - KINDS, "kinds")
 
 
 def _is_told(kind: Mapping[str, Any], found: Mapping[str, Sequence[Finding]]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 import click
@@ -20,6 +22,20 @@ def terminal_width(stream: IO[str] | None = None) -> int | None:
     if (stream or sys.stdout).isatty() or os.environ.get("COLUMNS"):
         return shutil.get_terminal_size().columns
     return None
+
+
+def forget_output() -> None:
+    """Drop what is still to be written: Python would try, and complain, once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def maybe_unread() -> Iterator[None]:
+    """Print what may lose its reader (`| head`) before a verdict: that is told all the same."""
+    try:
+        yield
+    except BrokenPipeError:
+        forget_output()
 
 
 def note(text: str) -> None:

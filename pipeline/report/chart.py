@@ -34,7 +34,7 @@ _LABEL_DY = "datum.kind !== 'advised' ? -13 : scale('y', datum.y) > height - 26 
 """The step to use is named below its mark, as the best one, often the same, is named above: but
 not among the words of the axis [pixel]."""
 
-DATA = ("bands", "earlier", "raw", "lines", "points", "marks", "pick")
+DATA = ("frame", "bands", "earlier", "raw", "lines", "points", "marks", "pick")
 """Names of the data sets that the page fills."""
 
 
@@ -53,13 +53,17 @@ def _curve(scale: Literal["linear", "log"]) -> dict[str, Any]:
         scale=alt.Scale(zero=False, nice=False, padding=8),
         axis=alt.Axis(tickMinStep=1, tickCount=alt.ExprRef("max(2, width / 90)"), format=",d"),
     )
-    y = alt.Y("y:Q", title=None, scale=_values(scale))
+    # equal values make an axis of one, whose digits Vega would round away
+    axis = alt.Axis(format="~g") if scale == "linear" else alt.Undefined
+    y = alt.Y("y:Q", title=None, scale=_values(scale), axis=axis)
     colour = alt.Color("s:N", legend=None, scale=alt.Scale(domain=names, range=list(colours)))
     dash = alt.StrokeDash("s:N", legend=None, scale=alt.Scale(domain=names, range=list(dashes)))
     shape = alt.Shape("s:N", legend=None, scale=alt.Scale(domain=names, range=list(shapes)))
     bands = alt.Chart(alt.NamedData("bands")).encode(x=x)
+    frame = alt.Chart(alt.NamedData("frame")).mark_rule(opacity=0).encode(x=x)
     edge = bands.mark_rule(stroke="var(--warn)", strokeDash=[2, 2])
     layers = [
+        frame,  # the first and last step, also of curves that are not shown
         bands.mark_rect(fill="var(--warn)", opacity=0.13).encode(x2="x2:Q"),
         edge.encode(x2="x2:Q", y=alt.value(0)),
         edge,  # all there is to see of a single step, as a restart is

@@ -7,6 +7,7 @@ points and for a few amounts, because smoothing what is left of a thinned curve 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -95,11 +96,26 @@ def steps(values: list[int]) -> list[int] | dict[str, int]:
 
 
 def numbers(values: pl.Series) -> list[float | int | str | None]:
-    """Numbers to 5 significant digits; those that JSON does not have as their names."""
-    rounded = values.cast(pl.Float64).round_sig_figs(_DIGITS)
-    if rounded.is_finite().fill_null(True).all():
-        return list(map(_short, rounded.to_list()))
-    return [_short(v) for v in rounded.to_list()]
+    """Numbers to 5 significant digits, or as many as the 4 that are shown hang on.
+
+    Those that JSON does not have are told by their names.
+    """
+    exact = values.cast(pl.Float64)
+    rounded = exact.round_sig_figs(_DIGITS).to_list()
+    return [
+        _short(_held(value, short) if short is not None and math.isfinite(short) else short)
+        for value, short in zip(exact.to_list(), rounded, strict=True)
+    ]
+
+
+def _held(value: float, short: float) -> float:
+    """A number of 5 digits that comes to the same 4 as the number itself, when it is rounded."""
+    if 1e4 <= abs(value) < 1e15:
+        return float(round(value))  # whole digits are shown, all of them
+    if f"{short:.4e}".partition("e")[0][-1] != "5":
+        return short
+    more = float(f"{value:.6e}")
+    return more if more != short else value
 
 
 def _short(value: float | None) -> float | int | str | None:

@@ -70,11 +70,18 @@ def overview(facts: Facts, found: Mapping[str, Sequence[Finding]]) -> dict[str, 
     return {
         "jobs": columns,
         "detailed": len(facts.detailed),
-        "kinds": facts.kinds.drop("template", "example_job_id").to_dicts(),
-        "failures": facts.failures.drop("template").to_dicts(),
+        "kinds": facts.kinds.drop("template", "example_job_id", "of_all").to_dicts(),
+        "more_kinds": _unlisted(facts.kinds),
+        "failures": facts.failures.drop("template", "of_all").to_dicts(),
+        "more_failures": _unlisted(facts.failures),
         "sources": facts.sources.row(0, named=True),
         "last_event_at": facts.jobs["last_event_at"].max(),
     }
+
+
+def _unlisted(rows: pl.DataFrame) -> int:
+    """How many more rows there are than are listed."""
+    return int(rows["of_all"][0]) - rows.height if rows.height else 0
 
 
 def _first(row: Row, *names: str) -> Any:

@@ -1,4 +1,5 @@
--- Why the jobs of `report_jobs` failed: those that failed alike in one row, the commonest first.
+-- Why the jobs of `report_jobs` failed: those that failed alike in one row, the commonest first,
+-- and how many such rows there are.
 --
 -- Reads: failure_reasons
 select
@@ -15,7 +16,8 @@ select
             else message
         end,
         (failed_at, job_id)
-    ) as message
+    ) as message,
+    count(*) over () as of_all
 from failure_reasons
 where list_contains(getvariable('report_jobs'), job_id)
 group by template, error_code, phase

@@ -1,4 +1,5 @@
--- The kinds of errors and warnings, the gravest and commonest first, with their largest bursts.
+-- The commonest kinds of errors and of warnings, with their largest bursts, and how many kinds
+-- there are.
 --
 -- Reads: error_timeline, error_bursts
 with bursts as (
@@ -28,8 +29,13 @@ select
         when length(kinds.example) > getvariable('report_message_length')
             then kinds.example[:getvariable('report_message_length')] || '…'
         else kinds.example
-    end as example
+    end as example,
+    count(*) over () as of_all
 from error_timeline as kinds
 inner join bursts on kinds.severity = bursts.severity and kinds.template = bursts.template
+qualify
+    row_number() over (
+        partition by kinds.severity
+        order by kinds.events desc, kinds.last_seen desc, kinds.template
+    ) <= 30
 order by kinds.severity, kinds.events desc, kinds.last_seen desc, kinds.template
-limit 50

@@ -32,7 +32,7 @@ function jobHead(job) {
     ["Epochs", d.n_epochs], ["Batch size", d.batch_size],
     ["Learning rate multiplier", d.learning_rate_multiplier],
     ["Created", time(d.created_at)], ["Waited", duration(d.wait_seconds)],
-    ["Trained", duration(d.run_seconds)], ["Took", tookWords(job.number)],
+    ["From start to end", duration(d.run_seconds)], ["Took", tookWords(job.number)],
     ["Steps", stepWords(job)],
     ["A step takes", duration(stalled ? pace.median_seconds_per_step : pace.seconds_per_step)],
     ["Due, at its pace", dueWords(pace)], ["Rank", rankWords(d.leaderboard[0])],
@@ -147,8 +147,10 @@ function curveSection(job) {
     state.picture = null;
     smooth();
     const label = `${state.group} by step: ${seriesOf(job, state.group).map(({ metric }) => METRICS[metric]).join(", ")}`;
-    const bands = bandsOf(job, stepsOf(seriesOf(job, state.group)), box.clientWidth);
-    const picture = await draw(box, state.log, { bands, ...chartData(job, state.group, state).sets }, label);
+    const steps = stepsOf(seriesOf(job, state.group));
+    const bands = bandsOf(job, steps, box.clientWidth);
+    const frame = [{ x: steps[0] }, { x: steps.at(-1) }];
+    const picture = await draw(box, state.log, { frame, bands, ...chartData(job, state.group, state).sets }, label);
     if (turn !== state.turn) return picture.finalize();
     state.picture = picture;
     around.pick(around.step());
@@ -243,7 +245,7 @@ function tableSections(job) {
 
 const PROBLEMS = {
   missing_steps: "steps missing from the dump", unknown_level: "unknown level", unknown_type: "unknown type",
-  non_finite: "NaN or infinite", misfit: "not a number", clock_back: "clock ran back",
+  non_finite: "NaN or infinite", misfit: "value of the wrong kind", clock_back: "clock ran back",
 };
 
 function qualitySection(job) {

@@ -223,7 +223,11 @@ function failures() {
     { head: "Code", cell: (f) => (f.error_code ? said(f.error_code) : "–") },
     { head: "While", cell: (f) => f.phase ?? "–" },
     { head: "Jobs", cell: (f) => [el("b", {}, count(f.jobs)), el("span", { class: "links" }, f.job_ids.map(shortLink))] },
-  ], LAKE.failures))];
+  ], LAKE.failures), unlisted(LAKE.more_failures, "reason", "failure_reasons"))];
+}
+
+function unlisted(left, noun, view) {
+  return left ? el("p", {}, `${counted(left, `more ${noun}`)}: tunelog show ${view}`) : null;
 }
 
 function shortLink(id) {
@@ -247,7 +251,7 @@ function problems() {
       { head: "Events", right: true, cell: (k) => count(k.events) },
       { head: "Jobs", right: true, cell: (k) => count(k.jobs) },
       { short: "When", head: `When, from ${time(first).slice(0, 10)} to ${time(last).slice(0, 10)}`, cell: (k) => bursts(k, first, last) },
-    ], kinds))];
+    ], kinds), unlisted(LAKE.more_kinds, "kind", "error_timeline"))];
 }
 
 /** When the events of a kind came: a dot for each burst, the larger the more events, and in words. */
@@ -270,7 +274,7 @@ function readFrom() {
   const s = LAKE.sources;
   return el("footer", {},
     el("p", {}, `Read: ${counted(s.records, "record")} in ${counted(s.sources, "source")}, of which ${counted(s.events, "event")}, ${counted(s.duplicates, "duplicate")} and ${counted(s.rejects, "reject")}. `,
-      `Times are UTC. Numbers are shown to four digits; this file holds five.`),
+      `Times are UTC. Numbers are shown to four digits; this file holds five or more.`),
     LAKE.detailed < JOBS.job_id.length
       ? el("p", {}, `Only the ${count(LAKE.detailed)} newest jobs have a page here: tunelog report --job ID shows another.`)
       : null);
