@@ -12,7 +12,7 @@ from dumps import A, an_event
 from zygote import Ended, started
 
 from pipeline import checks, open_lake, settings
-from pipeline.errors import DataError, UsageError
+from pipeline.errors import UsageError
 from pipeline.sqlfiles import sql_text
 
 ROOT = Path(__file__).parents[1]
@@ -187,5 +187,5 @@ def test_rules_are_those_of_the_view(place: Path) -> None:
     with open_lake(place / "failed") as lake:
         found = checks.check(lake, job_id="ftjob-GoldenGoldenGoldenGolden")
         assert set(found.rows["rule"].to_pylist()) == set(settings.RULES)
-        with pytest.raises(DataError, match="no job ftjob-other in it"):
+        with pytest.raises(UsageError, match="ftjob-other: no job of that name or beginning"):
             checks.check(lake, job_id="ftjob-other")

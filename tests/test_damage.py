@@ -96,7 +96,7 @@ def test_a_damaged_ledger_is_no_bug(tmp_path: Path, sound: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         lake._store.ledger._db.execute("drop table segment_jobs")
         with pytest.raises(LakeError, match=r"ledger\.db: no such table"), lake.telling_damage():
-            lake.has_events_of(A)
+            lake.whole_job_id(A)
 
 
 @pytest.mark.parametrize(

@@ -120,8 +120,11 @@ def whole_job_id(con: duckdb.DuckDBPyConnection, job: str) -> str:
     Raises:
         UsageError: no job of the lake begins so, or several do.
     """
-    rows = con.execute(sql_text("lake/jobs_that_begin_so"), [job]).fetchall()
-    found = [name for (name,) in rows]
+    if not job:  # as of a variable that is not set; every id begins so
+        raise UsageError("'': no id of a job: `tunelog show jobs` lists them")
+    query = sql_text("lake/jobs_that_begin_so")
+    half = any("\ud800" <= letter <= "\udfff" for letter in job)  # of a character: in no id
+    found = [] if half else [name for (name,) in con.execute(query, [job]).fetchall()]
     if not found:
         raise UsageError(f"{job}: no job of that name or beginning: see `tunelog show jobs`")
     if len(found) > 1 and job not in found:

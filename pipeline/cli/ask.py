@@ -19,7 +19,6 @@ from pipeline.cli.options import (
     nearest,
     open_existing,
     output_options,
-    whole_job,
     whole_jobs,
 )
 from pipeline.cli.output import write_rows
@@ -121,7 +120,7 @@ def _tell_beginnings(lake: Lake, named: Sequence[str]) -> None:
     """Tell of a question without an answer where it names a job by the beginning of its id."""
     for text in dict.fromkeys(named):
         with suppress(UsageError):
-            if text.startswith("ft") and (whole := whole_job(lake, text)) != text:
+            if text.startswith("ft") and (whole := lake.whole_job_id(text)) != text:
                 note(f"{text}: a query has to name a job by its whole id, {whole}")
 
 
@@ -169,7 +168,7 @@ def show(
         known_view(view), jobs=jobs, where=where, columns=columns, limit=limit
     )
     lake = open_existing(lake_dir)
-    params = {name: whole_job(lake, job) for name, job in params.items()}
+    params = {name: lake.whole_job_id(job) for name, job in params.items()}
     focus = () if _ASKS_MORE.search(where or "") else focus_of(view, params)
     try:
         ask(lake, query, params, memory, timeout, format, output, jobs=focus)

@@ -12,7 +12,6 @@ from pipeline.cli.options import (
     lake_option,
     open_existing,
     output_options,
-    whole_job,
     whole_jobs,
 )
 from pipeline.cli.output import destination
@@ -60,7 +59,7 @@ def export(
         view = known_view(view or "events")
         query, params = view_query(view, jobs=jobs)
         lake = open_existing(lake_dir)
-        params = {name: whole_job(lake, job) for name, job in params.items()}
+        params = {name: lake.whole_job_id(job) for name, job in params.items()}
         ask(lake, query, params, memory, timeout, format, output, jobs=focus_of(view, params))
         return
     lake = open_existing(lake_dir)

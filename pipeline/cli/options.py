@@ -179,25 +179,9 @@ def waiting_note(directory: str) -> Callable[[str], None]:
     return lambda holder: note(f"{directory}: {holder} writes this lake: waiting for it")
 
 
-def whole_job(lake: Lake, job: str) -> str:
-    """The id of the one job that is called so, or begins so.
-
-    Raises:
-        UsageError: No job of the lake begins so, or several do.
-    """
-    from pipeline.charts.read import whole_job_id
-
-    if not job:  # as of a variable that is not set; every id begins so
-        raise UsageError("'': no id of a job: `tunelog show jobs` lists them")
-    if lake.has_events_of(job):
-        return job
-    with lake.connect([]) as con:
-        return whole_job_id(con, job)
-
-
 def whole_jobs(lake: Lake, jobs: Iterable[str]) -> list[str]:
-    """The ids of the jobs that are called so, or begin so, each once: see `whole_job`."""
-    return list(dict.fromkeys(whole_job(lake, job) for job in jobs))
+    """The ids of the jobs that are called so, or begin so, each once: `Lake.whole_job_id`."""
+    return list(dict.fromkeys(map(lake.whole_job_id, jobs)))
 
 
 def known_view(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.core import ParameterSource
 
-from pipeline.cli.options import lake_option, open_existing, output_options, whole_job
+from pipeline.cli.options import lake_option, open_existing, output_options
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
 
@@ -80,7 +80,7 @@ def timeline(
     import pyarrow.compute as pc
 
     lake = open_existing(lake_dir)
-    job_id = whole_job(lake, job)
+    job_id = lake.whole_job_id(job)
     with lake.connect(["timeline"]) as con:
         ((first, last),) = con.execute(_STEPS, [job_id]).fetchall()
         near = [] if around is None else [around - window, around + window]

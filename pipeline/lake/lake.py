@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import views
 from pipeline.charts.drawn import Drawn
+from pipeline.charts.read import whole_job_id
 from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
 from pipeline.errors import LakeError, UsageError
 from pipeline.interrupts import hearing
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from pipeline.lake.verify import Verification
 
 
-_GIVES_ROWS = {"SELECT": True, "EXPLAIN": True, "MULTI": True}
-"""Kinds of statements that are queries; a pivot counts as several."""
+_GIVES_ROWS = {"SELECT": True, "EXPLAIN": True, "MULTI": True}  # a pivot counts as several
 
 
 def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
@@ -39,7 +39,7 @@ def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
     Raises:
         LakeError: there is no lake, or it cannot be used.
     """
-    with told_of(place_of(Path(path))):
+    with told_of(place_of(path)):
         return Lake(Path(path), create=create)
 
 
@@ -84,16 +84,17 @@ class Lake(Drawn):
 
         Args:
             only: views to make, with those they read, or one; all where None.
-            jobs: ids of the jobs that the views tell of, some hundreds at most, or one; all where
-                none is given. `leaderboard` then ranks these; `sources` and `history` stay whole.
+            jobs: the jobs that the views tell of, some hundreds at most, or one, by their ids or
+                beginnings; all where none is given. `leaderboard` then ranks these; `sources` and
+                `history` stay whole.
 
         Raises:
             LakeError: a view of `only` does not exist.
-            UsageError: an id is no text.
+            UsageError: as `whole_job_id`.
         """
         con = _engine()
         only = [only] if isinstance(only, str) else only
-        jobs = [jobs] if isinstance(jobs, str) else list(jobs)
+        jobs = [self.whole_job_id(job) for job in ([jobs] if isinstance(jobs, str) else jobs)]
         views.create(con, self._store.files(), only=only, jobs=jobs)
         return con
 
@@ -101,8 +102,7 @@ class Lake(Drawn):
         """The rows of a query; `$name` stands for a parameter.
 
         Raises:
-            UsageError: the query gives no rows, not even none: it is empty, or a command, or there
-                are several.
+            UsageError: it is no single query: it is empty, or a command, or there are several.
             duckdb.Error: the engine does not understand it.
         """
         con = self._connection(views.named(query))
@@ -163,13 +163,14 @@ class Lake(Drawn):
 
         return damage(file for files in self._store.files().values() for file in files)
 
-    def has_events_of(self, job_id: str) -> bool:
-        """Whether the lake holds events of a job; answered by the ledger, without a look at them.
+    def whole_job_id(self, job: str) -> str:
+        """The id of the one job that is called so, or whose id begins so.
 
-        Args:
-            job_id: its whole id.
+        Raises:
+            UsageError: no job of the lake is, or several do.
         """
-        return self._store.ledger.has_events_of(job_id)
+        is_known = job.isprintable() and self._store.ledger.has_events_of(job)
+        return job if is_known else whole_job_id(self._connection(set()), job)
 
     def export_events(self, job_id: str | None = None) -> Iterator[str]:
         """The original events as JSON text, one a line, each JSON-equal to what was read.

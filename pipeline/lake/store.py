@@ -19,7 +19,7 @@ from xxhash import xxh3_64_hexdigest
 
 from pipeline import views
 from pipeline.contract import DATA_TABLES, TABLES
-from pipeline.errors import LakeError
+from pipeline.errors import LakeError, UsageError
 from pipeline.lake.damage import damage
 from pipeline.lake.holder import lives
 from pipeline.lake.ledger import Ledger, now
@@ -38,13 +38,18 @@ _WORKSPACE = re.compile(r"([0-9]+)-[0-9a-f]{8}")
 _SCRIPT_END = "-- whole, as of commit "
 
 
-def place_of(path: Path) -> Path:
+def place_of(path: str | Path) -> Path:
     """The one name of a lake's folder, by whichever way to it a person names it.
 
     A way by links is left as it is where the engine could not read the folder's own name.
+
+    Raises:
+        UsageError: it is no name.
     """
+    if not str(path):
+        raise UsageError("'': no folder of a lake: name it, or . for this one")
     real = os.path.realpath(path)
-    return path.absolute() if _UNFIT.search(real) else Path(real)
+    return Path(path).absolute() if _UNFIT.search(real) else Path(real)
 
 
 class Store:
