@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pipeline.forms.block import Block, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of
-from pipeline.job_lines import JOB_OBJECT, job_line
+from pipeline.job_lines import QUOTED_JOB_OBJECT, job_line
 from pipeline.shapes import is_job
 
 _CREATED = b'"Created fine-tun'
@@ -129,13 +129,13 @@ class Scout:
         """
         beside: set[int] = set()
         last = len(block.data) - 1
-        at = text.find(JOB_OBJECT, 0, len(block.data))
+        at = text.find(QUOTED_JOB_OBJECT, 0, len(block.data))
         while at >= 0:
             index, begin, end = block.record_at(at)
             if mark := job_line(text[begin:end], block.position + index):
                 self._marks.append(mark)
                 beside.update((max(begin - 1, 0), min(end, last)))
-            at = text.find(JOB_OBJECT, end, len(block.data))
+            at = text.find(QUOTED_JOB_OBJECT, end, len(block.data))
         return beside
 
     @staticmethod
@@ -264,7 +264,7 @@ class Scout:
         if mark.run and created:  # a job object between lines may stand below its events
             beside = ()
         if len(beside) > 1:  # several names: the creation message decides, or nothing does
-            beside = (created,) if created in beside else ()
+            beside = ()
         beside = tuple(filter(is_job, beside))
         told_by, job = "unknown", None
         if self._told:

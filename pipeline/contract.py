@@ -303,6 +303,9 @@ TABLES: dict[str, pa.Schema] = {
 """The lake's tables. Views read them as `lake_events`, `lake_rejects`, ..."""
 
 DATA_TABLES = ("events", "rejects", "variants", "companions")
-"""Tables kept in Parquet segments; the others are snapshots of the ledger."""
+"""Tables kept in Parquet segments."""
+
+LEDGER_TABLES = ("sources", "streams", "commits")
+"""Tables of the ledger of which snapshots are kept beside these."""
 
 UNATTRIBUTED_PREFIX = "unattributed-"

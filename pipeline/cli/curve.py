@@ -106,7 +106,7 @@ def curve(
         found = curves(con, ids, metrics=metrics, smoothing=smooth, attempts=attempts)
     if steps is not None:
         found = found.within(*steps)
-    _tell_empty(found, ids, filtered=bool(metrics or steps))
+    _tell_empty(found, filtered=bool(metrics or steps))
     if found.points.is_empty():
         return
     size = shutil.get_terminal_size((WIDTH, HEIGHT + 1))
@@ -126,7 +126,7 @@ def curve(
         click.echo(line, color=True)
 
 
-def _tell_empty(found: Curves, ids: list[str], *, filtered: bool) -> None:
+def _tell_empty(found: Curves, *, filtered: bool) -> None:
     for row in found.jobs.iter_rows(named=True):
         if found.points.filter(job_id=row["job_id"]).is_empty():
             of = "of what was asked for" if filtered else "to draw"

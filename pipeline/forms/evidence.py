@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pipeline.contract import CHECKPOINT_OBJECT, JOB_OBJECT
 from pipeline.exact import JOB_FIELDS, JOB_ID
 
-_JOB_OBJECTS = ("fine_tuning.job", "fine-tune")
-_CHECKPOINT_OBJECT = "fine_tuning.job.checkpoint"
+_JOB_OBJECTS = (JOB_OBJECT, "fine-tune")
 
 
 class Scope:
@@ -74,7 +74,7 @@ class ObjectScope(Scope):
     def pass_on(self) -> None:
         """Tell the scope around it what this object, which holds no events, names."""
         assert self.parent is not None
-        if self._fields.get("object") in (*_JOB_OBJECTS, _CHECKPOINT_OBJECT):
+        if self._fields.get("object") in (*_JOB_OBJECTS, CHECKPOINT_OBJECT):
             self.parent.learn(dict(self._fields))
         else:
             self.parent.merge(self.found.items())
@@ -132,7 +132,7 @@ def job_ids(value: Any) -> Iterator[tuple[str, bool]]:
         elif isinstance(item, dict):
             kind = item.get("object")
             field = "id" if kind in _JOB_OBJECTS else "fine_tuning_job_id"
-            if kind in _JOB_OBJECTS or kind == _CHECKPOINT_OBJECT:
+            if kind in _JOB_OBJECTS or kind == CHECKPOINT_OBJECT:
                 job = item.get(field)
                 if isinstance(job, str) and job:
                     yield job, True

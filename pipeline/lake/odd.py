@@ -201,7 +201,7 @@ class OddRecords:
         if code == CONFLICT:
             detail = streams.conflicts[stream]
             return self._reject(record, exact.Reject("job_conflict", detail))
-        if event.dialect == "legacy" and event.event_id.startswith("hash-"):
+        if event.dialect == "legacy" and event.event_id.startswith(exact.CONTENT_ID):
             # Equal events of one stream and job are told apart by their number.
             self._equal[stream, event.job, event.event_id] += 1
             number = self._equal[stream, event.job, event.event_id]

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from pipeline.contract import READER_VERSION, UNATTRIBUTED_PREFIX
+from pipeline.contract import LEDGER_TABLES, READER_VERSION, UNATTRIBUTED_PREFIX
 from pipeline.sqlfiles import sql_text
 from pipeline.view_files import SPOKEN
 
-_SNAPSHOTS = ("sources", "streams", "commits")
 _BATCH_ROWS = 10_000
 _BROUGHT = {
     "sources": "select * from sources where commit_id = ? order by 1",
@@ -134,7 +133,7 @@ class Questions:
 
     def batches(self, table: str) -> Iterator[list[sqlite3.Row]]:
         """The rows of `sources`, `streams`, `commits` or `segment_jobs`, some at a time."""
-        assert table in (*_SNAPSHOTS, "segment_jobs")
+        assert table in (*LEDGER_TABLES, "segment_jobs")
         cursor = self._db.execute(f"select * from {table} order by 1")
         while rows := cursor.fetchmany(_BATCH_ROWS):
             yield rows
@@ -166,7 +165,7 @@ class Questions:
     def named_files(self) -> set[tuple[str, str]]:
         """Folder and name of all segments, live or removed."""
         found = self._db.execute("select kind, name from segments")
-        return {("ledger" if kind in _SNAPSHOTS else kind, name) for kind, name in found}
+        return {("ledger" if kind in LEDGER_TABLES else kind, name) for kind, name in found}
 
     def live_segments(self) -> list[sqlite3.Row]:
         """The live segments of all tables, as the ledger has them."""

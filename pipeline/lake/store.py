@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from xxhash import xxh3_64_hexdigest
 
 from pipeline import views
-from pipeline.contract import DATA_TABLES, TABLES
+from pipeline.contract import DATA_TABLES, LEDGER_TABLES, TABLES
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.damage import damage
 from pipeline.lake.holder import lives
@@ -28,7 +28,6 @@ from pipeline.lake.upgrade import upgrade
 from pipeline.view_files import NO_ROWS, SPOKEN
 
 _FOLDERS = (*DATA_TABLES, "ledger", "tmp")
-_SNAPSHOTS = ("sources", "streams", "commits")
 _KEPT = timedelta(hours=24)
 """How long a file stays after it was replaced: readers may have it open."""
 _UNFIT = re.compile(r"[*?\[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -258,7 +257,7 @@ class Commit:
             whole: write the snapshots whole.
         """
         self.ledger.end_commit(self.id, self.last_event_at)
-        for table in _SNAPSHOTS:
+        for table in LEDGER_TABLES:
             anew = whole or table in self.ledger.rewritten
             old = self._store.live(table) if anew else []
             self.exchange(old, self._snapshot(table, None if anew else self.id))

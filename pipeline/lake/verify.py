@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import views
-from pipeline.contract import DATA_TABLES, TABLES
+from pipeline.contract import DATA_TABLES, LEDGER_TABLES, TABLES
 from pipeline.errors import LakeError
 from pipeline.lake import settle
 from pipeline.lake.rules import rules
@@ -193,7 +193,7 @@ class _Verifier:
             yield from _listed(con, "segments_tell_their_steps", sql_text("verify/spoken"), rule)
 
     def _snapshots(self, con: DuckDBPyConnection) -> Iterator[Finding]:
-        for table in set(TABLES) - set(DATA_TABLES):
+        for table in LEDGER_TABLES:
             query = sql_text("verify/snapshot").replace("{table}", table)
             rule = f"The {table} that views show are those of the ledger."
             yield from _listed(con, "snapshots_are_the_ledger", query, rule, _COMPACT)

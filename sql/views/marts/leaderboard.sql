@@ -6,7 +6,7 @@
 -- Caveat: ranked within method and metric by the best value of best_steps; equal values share a
 --   rank. Jobs over different data are ranked all the same, since events do not tell the data. A
 --   job that trained but was never validated has no rank. The best is not what was deployed:
---   last_value is what the last step gave.
+--   last_value is what the last evaluation gave.
 create or replace view leaderboard as
 with trained as (
     select

@@ -171,7 +171,7 @@ comment on column throughput.seconds_left is
 comment on column throughput.billed_tokens is
     'training tokens billed, from Azure''s messages [token]';
 comment on column throughput.billed_tokens_per_second is
-    'billed tokens by the seconds from start to end, both from messages [token/s]';
+    'billed tokens by the seconds from start to end [token/s]';
 comment on column throughput.mean_reasoning_tokens is
     'mean reasoning tokens of a training sample, over all steps [token]';
 comment on column throughput.mean_completion_tokens is
