@@ -325,11 +325,27 @@ def test_a_message_has_room(width: int) -> None:
 
 
 def test_what_goes_next() -> None:
-    """The one job of all rows goes first, then what only traces, then the rightmost, prose last."""
+    """What all rows share goes first, then what only traces, then the rightmost, prose last."""
     names = ("job_id", "event_id", "step", "level", "message")
-    columns = [Column(name, False, False, ["x" * 20] * 2) for name in names]
+    cells = {"job_id": ["x" * 20] * 2}
+    columns = [Column(n, False, False, cells.get(n, ["x" * 20, "y" * 20])) for n in names]
     order = [fit(columns, width)[0] for width in (108, 86, 64, 42, 20)]
     assert order == [[], [0], [0, 1], [0, 1, 3], [0, 1, 2, 3]]
+
+
+def test_flags_yield_to_figures() -> None:
+    """What is true or false gives way to figures; what all rows share is told beside the table."""
+    table = rows(
+        job_id=["ftjob-" + "a" * 24, "ftjob-" + "b" * 24],
+        is_smoothed=[True, False],
+        status=["succeeded"] * 2,
+        metric=["valid_loss", "full_valid_loss"],
+        best_value=[0.5, 0.25],
+    )
+    out = io.StringIO()
+    hidden = write_table(table.schema, iter(table.to_batches()), out, 62)
+    assert hidden == ["is_smoothed", "status (succeeded in all rows)"]
+    assert out.getvalue().splitlines()[0].split() == ["job_id", "metric", "best_value"]
 
 
 def test_paths_keep_their_end() -> None:

@@ -31,13 +31,10 @@ TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank",
            "dialect")  # fmt: skip
 """Columns that trace or order rows rather than tell a person something."""
 
-JOBS = ("job_id", "job_a", "job_b")
-"""Columns that name a job, all of whose rows may be of one."""
-
 TELLING = ("message", "template", "example", "detail", "evidence")
 """Columns that a person came for."""
 
-STATES = ("kind", "level", "severity", "status", "phase", "rule", "verdict")
+STATES = ("kind", "level", "severity", "status", "phase", "rule", "verdict", "metric", "method")
 """Columns of a word that says what a row is."""
 
 PATHS = ("path", "source")
@@ -45,6 +42,9 @@ PATHS = ("path", "source")
 
 TOLD = 48
 """Room for what a person came for, before others have more than they need [column]."""
+
+SHORT = 40
+"""The longest value that is told in a word where all rows have it [column]."""
 
 _GAP = 2
 
@@ -59,6 +59,7 @@ class Column:
     cells: list[str]
     least_text: int = 16
     is_sample: bool = False
+    is_flag: bool = False
 
     @property
     def natural(self) -> int:
@@ -77,12 +78,12 @@ class Column:
 
     @property
     def dispensable(self) -> int:
-        """Which columns to do without first: 3 empty, 2 one job in all rows, 1 tracing, -1 last."""
+        """What to do without first: 3 empty, 2 equal in all rows, 1 tracing or a flag, -1 last."""
         if not any(self.cells):
             return 3
-        if self.one_job:
-            return 2
-        return -1 if self.name in TELLING else int(self.name in TRACING)
+        if self.name in TELLING:
+            return -1
+        return 2 if self.is_one else int(self.name in TRACING or self.is_flag)
 
     @property
     def yields(self) -> bool:
@@ -91,10 +92,10 @@ class Column:
         return self.name in TRACING or is_beside
 
     @property
-    def one_job(self) -> bool:
-        """Whether all rows are of one job, so that the column can be told in a word."""
+    def is_one(self) -> bool:
+        """Whether all rows have one value, so that the column can be told in a word."""
         several = len(self.cells) > 1 and not self.is_sample
-        return self.name in JOBS and several and len(set(self.cells)) == 1
+        return several and len(set(self.cells)) == 1 and 0 < len(self.cells[0]) <= SHORT
 
 
 def width_of(text: str) -> int:
@@ -188,6 +189,7 @@ def columns_of(batch: pa.RecordBatch, is_sample: bool = False) -> list[Column]:
             may_cut=is_text(field.type) and field.name != "job_id",
             cells=readable(values, field.name),
             is_sample=is_sample,
+            is_flag=pa.types.is_boolean(field.type),
         )
         for field, values in zip(batch.schema, batch.columns, strict=True)
     ]
@@ -218,7 +220,7 @@ def write_table(
     for batch in chain([more] if more else [], batches):
         out.writelines(f"{line}\n" for line in render(columns_of(batch), widths, head=False))
     told = ((columns[i].name, columns[i]) for i in hidden)
-    return [f"{name} ({c.cells[0]} in all rows)" if c.one_job else name for name, c in told]
+    return [f"{name} ({c.cells[0]} in all rows)" if c.is_one else name for name, c in told]
 
 
 def _record(columns: Sequence[Column], width: int) -> Iterator[str]:
