@@ -300,7 +300,10 @@ def _error(kind: str, text: str, at: int | None, query: str) -> TunelogError:
         where += (
             f": line {before.count(chr(10)) + 1}, column {len(before.rpartition(chr(10))[2]) + 1}"
         )
-    mends = "" if kind == "Refused" else f": {_MENDS.get(kind, 'change the query')}"
+    mends = _MENDS.get(kind, "change the query")
+    if "arameter" in text and ("not provided" in text or "count mismatch" in text):
+        mends = "give each $NAME of the query its -p NAME VALUE, and no others"
+    mends = "" if kind == "Refused" else f": {mends}"
     return QueryError(_line(f"{where}: {text}", mends))
 
 

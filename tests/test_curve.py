@@ -218,6 +218,8 @@ def test_a_job_without_metrics_is_told(lake: Path, capsys: pytest.CaptureFixture
     out, err = capsys.readouterr()
     assert "0.2500 at 3" in out
     assert err.startswith("failed: unknown, and no metrics")
+    assert run(["curve", "flat", "--steps", "900:", "--lake", str(lake)]) == 0
+    assert "no metrics at these steps: it has" in capsys.readouterr().err
 
 
 def test_without_plotext_one_line_says_what_to_install(

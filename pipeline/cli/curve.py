@@ -104,9 +104,10 @@ def curve(
     ids = whole_jobs(lake, jobs)
     with lake.connect(VIEWS) as con:
         found = curves(con, ids, metrics=metrics, smoothing=smooth, attempts=attempts)
+    whole = found
     if steps is not None:
         found = found.within(*steps)
-    _tell_empty(found, filtered=bool(metrics or steps))
+    _tell_empty(found, whole, filtered=bool(metrics))
     if found.points.is_empty():
         return
     size = shutil.get_terminal_size((WIDTH, HEIGHT + 1))
@@ -126,10 +127,14 @@ def curve(
         click.echo(line, color=True)
 
 
-def _tell_empty(found: Curves, *, filtered: bool) -> None:
+def _tell_empty(found: Curves, whole: Curves, *, filtered: bool) -> None:
+    """Tell of jobs of which nothing is drawn: of the whole curves, or of these steps of them."""
     for row in found.jobs.iter_rows(named=True):
         if found.points.filter(job_id=row["job_id"]).is_empty():
+            steps = whole.points.filter(job_id=row["job_id"])["step"].sort()
             of = "of what was asked for" if filtered else "to draw"
+            if len(steps):
+                of = f"at these steps: it has {steps[0]} to {steps[-1]}"
             note(f"{row['job_id']}: {row['status']}, and no metrics {of}")
 
 
