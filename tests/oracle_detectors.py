@@ -51,6 +51,11 @@ def loss_spikes(events: list[Event]) -> list[Row]:
                     groups[-1].append(n)
                 else:
                     groups.append([n])
+        heights = [max(losses[n] for n in group) - usual[group[0]] for group in groups]
+        crowd = sum(map(len, groups)) >= 0.02 * len(losses) and len(groups) >= 5
+        if crowd and median(heights) > 10 * level:
+            most = 2 * median(heights)
+            groups = [g for g, height in zip(groups, heights, strict=True) if height > most]
         for group in groups:
             first, last = group[0], group[-1]
             peak = max(group, key=lambda n: (losses[n], -n))

@@ -6,8 +6,9 @@
 --   few, the greater one of that and the median of as many after. What counts as far is told by the
 --   noise of the job's whole curve, relative to the usual loss or to the job's median loss where
 --   that is greater (a usual loss may be low by chance), and not below a share of the loss at the
---   start. Spikes near to one another are one. NaN and infinities are passed over: divergences has
---   them.
+--   start. Spikes near to one another are one. Where a loss near zero leaps all along, single
+--   answers are wrong, and only leaps twice as high as its usual ones are spikes. NaN and
+--   infinities are passed over: divergences has them.
 -- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise that may
 --   be skewed: the distance from the median to the eighth decile, or half that between the second
 --   and the eighth, 0.8416 standard deviations of normal noise, which spikes of a fifth of the
@@ -21,7 +22,10 @@ with limits as (
         max(value) filter (where threshold = 'least_rise') as least_rise,
         max(value) filter (where threshold = 'floor') as least_loss,
         max(value) filter (where threshold = 'learnt') as learnt,
-        max(value) filter (where threshold = 'merge') as merge
+        max(value) filter (where threshold = 'merge') as merge,
+        max(value) filter (where threshold = 'crowd') as crowd,
+        max(value) filter (where threshold = 'crowd_share') as crowd_share,
+        max(value) filter (where threshold = 'crowd_height') as crowd_height
     from thresholds
     where detector = 'loss_spikes'
 ),
@@ -53,6 +57,7 @@ jobs as (
             arg_max(points.usual, points.n)
         ) as start_loss,
         abs(median(points.train_loss)) as level,
+        count(*) as losses,
         quantile_cont((points.train_loss - points.usual) / abs(points.usual), [0.2, 0.5, 0.8])
             filter (where points.usual <> 0) as deciles,
         greatest(deciles[3] - deciles[2], (deciles[3] - deciles[1]) / 2) / 0.8416 as noise,
@@ -71,6 +76,7 @@ told as (
         job_id,
         start_loss,
         level,
+        losses,
         noise,
         first_losses,
         unnest(raised, max_depth := 2)
@@ -99,6 +105,9 @@ outliers as (
     select
         raised.*,
         limits.merge,
+        limits.crowd,
+        limits.crowd_share,
+        limits.crowd_height,
         noise * greatest(abs(usual), level) as deviation,
         greatest(
             usual + greatest(least_rise * abs(start_loss), least_loss),
@@ -123,21 +132,51 @@ spikes as (
         *,
         count(*) filter (where is_first) over (partition by job_id order by n) as spike
     from neighbours
+),
+
+found as (
+    select
+        job_id,
+        min(step) as first_step,
+        max(step) as last_step,
+        arg_max(step, {'loss': train_loss, 'earlier': -step}) as peak_step,
+        max(train_loss) as peak_loss,
+        arg_min(usual, n) as usual_loss,
+        arg_min(threshold, n) as threshold,
+        (peak_loss - usual_loss) / arg_min(nullif(deviation, 0), n) as deviations,
+        count(*) as points,
+        coalesce(arg_max(loss_after, n) <= (peak_loss + usual_loss) / 2, false) as is_recovered,
+        any_value(crowd) as crowd,
+        any_value(crowd_share * losses) as crowd_points,
+        any_value(crowd_height * level) as crowd_height
+    from spikes
+    group by job_id, spike
+),
+
+heights as (
+    select
+        *,
+        median(peak_loss - usual_loss) over of_job as usual_height,
+        count(*) over of_job >= crowd
+        and sum(points) over of_job >= crowd_points
+        and usual_height > crowd_height as is_crowd
+    from found
+    window of_job as (partition by job_id)
 )
 
 select
     job_id,
-    min(step) as first_step,
-    max(step) as last_step,
-    arg_max(step, {'loss': train_loss, 'earlier': -step}) as peak_step,
-    max(train_loss) as peak_loss,
-    arg_min(usual, n) as usual_loss,
-    arg_min(threshold, n) as threshold,
-    (peak_loss - usual_loss) / arg_min(nullif(deviation, 0), n) as deviations,
-    count(*) as points,
-    coalesce(arg_max(loss_after, n) <= (peak_loss + usual_loss) / 2, false) as is_recovered
-from spikes
-group by job_id, spike
+    first_step,
+    last_step,
+    peak_step,
+    peak_loss,
+    usual_loss,
+    threshold,
+    deviations,
+    points,
+    is_recovered
+from heights
+where not is_crowd or peak_loss - usual_loss > 2 * usual_height
 ;
 
 comment on view loss_spikes is
