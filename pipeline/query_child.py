@@ -16,6 +16,7 @@ import difflib
 import json
 import os
 import pickle
+import re
 import resource
 import sys
 import threading
@@ -31,6 +32,8 @@ BATCH_ROWS = 16_384
 Lists = dict[str, frozenset[str]]
 """What a query may use, in lower case: tables, functions, table_functions, nodes, expressions."""
 
+_FOREIGN = re.compile(r"\b(?:UHUGEINT|BIT|BIGNUM|VARIANT)\b")
+"""Types that Arrow has none for: they would come out as other numbers, or as their bytes."""
 _SHOWN = ('"tables"', "__show_tables_expanded")
 _MACROS = ("macro", "table_macro")
 _CATALOG = ("tables", "columns", "schemata")
@@ -260,6 +263,11 @@ def answer(request: Request, out: Any) -> None:
     except Exception:  # relations forget where the mistake is: this way tells, at the same one
         connection.execute(request.query, request.params)
         raise
+    for name, kind in zip(rows.columns, rows.types, strict=True):
+        if found := _FOREIGN.search(re.sub(r"'[^']*'", "", str(kind))):
+            raise Refused(
+                f"{name}: no format holds {found[0]}: cast it, as in {name}::varchar", None
+            )
     reader = rows.to_arrow_reader(BATCH_ROWS)
     left = request.limit
     with ipc.new_stream(out, reader.schema) as writer:

@@ -44,6 +44,18 @@ def test_types(place: Place) -> None:
     assert row["misfits"] == ["x"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["340282366920938463463374607431768211455::uhugeint", "101::bit", "[1::bignum]",
+     "{'a': '1'::variant}"],
+)  # fmt: skip
+def test_what_no_format_holds_is_told(place: Place, value: str) -> None:
+    """A value that would come out as another one is refused, until it is cast."""
+    with pytest.raises(QueryError, match=r"^sql: x: no format holds [A-Z]+: cast it, as in x::var"):
+        place.run(f"select {value} as x")
+    assert place.run(f"select ({value})::varchar as x").num_rows == 1
+
+
 def test_zone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The zone of the machine changes no answer."""
     monkeypatch.setenv("TZ", "Asia/Kolkata")
