@@ -41,7 +41,12 @@ OF_ALL = ("leaderboard",)
 _CATALOGUE = ("duckdb_", "information_schema", "pg_", "sqlite_", "show", "describe")
 
 # Footers of immutable segments are worth keeping: they are read by every query.
-_SETTINGS = "set TimeZone = 'UTC';\nset parquet_metadata_cache = true;\n"
+# A person's own settings must not turn what stands in a view about.
+_SETTINGS = """set TimeZone = 'UTC';
+set default_order = 'asc';
+set integer_division = false;
+set parquet_metadata_cache = true;
+"""
 
 
 @dataclass(frozen=True, slots=True)

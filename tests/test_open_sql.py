@@ -117,6 +117,20 @@ def rounded(value: Any) -> Any:
     return f"{value:.12g}" if isinstance(value, float) else value
 
 
+@pytest.mark.parametrize("own", ["default_order = 'desc'", "integer_division = true"])
+def test_a_persons_own_settings_change_no_view(
+    lake: Path, in_package: duckdb.DuckDBPyConnection, own: str
+) -> None:
+    """What a person set before the views are made does not turn about what stands in them."""
+    with duckdb.connect() as con:
+        con.execute(f"set {own}")
+        con.execute((lake / "open.sql").read_text(encoding="utf-8"))
+        for name in ("attempts", "best_steps", "error_timeline"):
+            rows = [repr(sorted(map(repr, c.execute(f"from {name}").fetchall()))) for c in
+                    (con, in_package)]  # fmt: skip
+            assert rows[0] == rows[1], name
+
+
 def test_lake_that_grew(tmp_path: Path) -> None:
     """After another ingest, open.sql reads what the lake holds then, and leaves its past alone."""
     with open_lake(tmp_path / "lake") as lake:
