@@ -92,6 +92,7 @@ def told(lake: Lake) -> list[tuple[str, str]]:
 NAMELESS = job_events(A, created=False)
 URL = f"https://api.openai.com/v1/fine_tuning/jobs/{A}/events"
 EXCHANGE = {"request": {"uri": URL}, "response": {"body": {"string": json.dumps(page(NAMELESS))}}}
+EXPORT_LINE = {"object": "fine_tuning.job", "id": A}
 JOB_OBJECT = {"object": "fine_tuning.job", "id": A, "status": "running"}
 CHECKPOINT = {"object": "fine_tuning.job.checkpoint", "id": "c", "fine_tuning_job_id": A}
 
@@ -154,6 +155,7 @@ CONTRARY = {
     "url": ("x.json", EXCHANGE),
     "name": (f"{A}.jsonl", lines(NAMELESS)),
     "object": ("x.jsonl", lines([JOB_OBJECT, *NAMELESS])),
+    "export": ("x.jsonl", lines([EXPORT_LINE, *NAMELESS])),
 }
 
 
@@ -199,18 +201,37 @@ def test_many_jobs_in_one_file(tmp_path: Path, newest_first: bool, count: int) -
 
 @pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
 def test_validating_beside_created(tmp_path: Path, newest_first: bool) -> None:
-    """`Validating` that stands before `Created` of the same second belongs to the same job."""
+    """Each `Validating` that stands before `Created` of the same second belongs to the same job."""
     streams = []
     for job, start in ((A, START), (B, START + 100)):
-        events = job_events(job, 4, start=start)
-        events[1] |= {"message": "Validating training file: file-abc", "created_at": start}
-        events[:2] = events[1::-1]
+        events = job_events(job, 5, start=start)
+        for event, file in ((events[1], "training"), (events[2], "validation")):
+            event |= {"message": f"Validating {file} file: file-abc", "created_at": start}
+        events[:3] = events[2::-1]
         streams.append(events)
     rows = [event for s in streams for event in (s[::-1] if newest_first else s)]
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([put(tmp_path / "x.jsonl", lines(rows))])
         assert jobs(lake) == {A: ids(streams[0]), B: ids(streams[1])}
         assert lake.view("events")["message"][1].startswith("Validating")
+
+
+def test_one_event_between_creations(tmp_path: Path) -> None:
+    """What stands alone between two creation messages is of the one that it can follow in time."""
+    rows = [*job_events(A, 2), *job_events(B, 1, start=START + 50)]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.json", rows)])
+        assert jobs(lake) == {A: ids(rows[:2]), B: ids(rows[2:])}
+
+
+def test_below_the_creation_of_the_only_job(tmp_path: Path) -> None:
+    """In a newest-first log of one job, what stands below its creation message is its own too."""
+    rows = job_events(A, 6)
+    rows[1] |= {"message": "Files validated, moving job to queued state", "created_at": START}
+    rows[:2] = rows[1::-1]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines(rows[::-1]))])
+        assert jobs(lake) == {A: ids(rows)}
 
 
 @pytest.mark.parametrize("form", ["x.jsonl", "x.json"])

@@ -289,6 +289,19 @@ def test_replay_reads_companions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert lake.verify().findings == []
 
 
+def test_replay_counts_what_only_names_a_job(tmp_path: Path) -> None:
+    """Of a page that passes by now, what tells nothing but a job's name is counted as ignored."""
+    page = {"object": "list", "data": [job(A), {"object": "fine_tuning.job", "id": B}]}
+    dump = tmp_path / f"{A}.jsonl"
+    dump.write_text(f"{json.dumps(an_event(1))}\n{json.dumps(page)}\n")
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake.ingest([dump], max_record_bytes=300).reject_count == 1
+        assert lake.replay_rejects().passed == 1
+        counts = lake.view("sources").select("records", "events", "companions", "ignored")
+        assert counts.rows() == [(3, 1, 1, 1)]
+        assert lake.verify().findings == []
+
+
 def test_an_older_lake_is_brought_up_to_date(tmp_path: Path) -> None:
     """A lake of version 1 opens, answers, verifies, and takes in companions."""
     path = tmp_path / "lake"

@@ -173,6 +173,18 @@ def test_a_file_that_comes_back_stays_the_same(tmp_path: Path) -> None:
         assert {file: after[file] for file in kept} == {file: before[file] for file in kept}
 
 
+def test_a_cut_off_file_under_a_name_gives_way(tmp_path: Path) -> None:
+    """What a crash left of a segment, cut off under its name, is not taken for the segment."""
+    with open_lake(tmp_path / "one") as lake:
+        lake.ingest([dump(tmp_path, 1)])
+        (whole,) = (lake.path / "events").iterdir()
+    with open_lake(tmp_path / "two") as lake:
+        (lake.path / "events" / whole.name).write_bytes(whole.read_bytes()[:-10])
+        lake.ingest([dump(tmp_path, 1)])
+        assert [file.name for file in (lake.path / "events").iterdir()] == [whole.name]
+        assert lake.verify().findings == []
+
+
 @pytest.mark.parametrize("folder", ["step=7", "job_id=x", "level=5", "year=2025"])
 def test_a_folder_that_names_a_column(tmp_path: Path, folder: str) -> None:
     """A lake below a folder that other tools take for a partition tells its own columns."""

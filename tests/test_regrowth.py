@@ -244,7 +244,7 @@ def test_replaced_meanwhile(tmp_path: Path, further: bool) -> None:
 def test_a_path_has_several_spellings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A file that grew is found by any spelling of its path."""
+    """A file that grew is found by any spelling of its path, and goes by the last one."""
     monkeypatch.chdir(tmp_path)
     path = put(tmp_path / "d" / name, "")
     content = (lines(WHOLE) if name == "x.jsonl" else json.dumps(WHOLE)).encode()
@@ -256,6 +256,7 @@ def test_a_path_has_several_spellings(
             path.write_bytes(content[: int(len(content) * share)])
             (source,) = lake.ingest([called]).sources
             assert source.status == ("grown" if share > 0.4 else "new"), called
+            assert lake.view("sources")["path"].to_list() == [source.path]
         assert len(lake.view("sources")) == 1 and lake.view("rejects").is_empty()
 
 

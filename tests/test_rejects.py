@@ -341,18 +341,23 @@ def test_replay_of_an_event_that_came_otherwise(
     assert (rows["one"]["events"], rows["one"]["duplicates"]) == (3, 1)
 
 
-def test_replay_inside_one_recorded_body(tmp_path: Path, blind: Callable[[bool], None]) -> None:
-    """Of two rejects in one recorded body, the one that passes leaves the other in place."""
+@pytest.mark.parametrize("line", [False, True], ids=["recorded", "on a line"])
+def test_replay_inside_one_body(
+    tmp_path: Path, blind: Callable[[bool], None], line: bool
+) -> None:
+    """Of two rejects in one body, at one offset or of one line, that which fails still stays."""
     body = page(0, 1)
     body["data"][:0] = [UNUSUAL[0], event(9, created_at=-1)]
-    (tmp_path / "dump").write_text(json.dumps(exchange(body)))
+    text = json.dumps(event(2)) + "\n" + json.dumps(body) if line else json.dumps(exchange(body))
+    (tmp_path / "dump").write_text(text)
     blind(True)
     with open_lake(tmp_path / "lake") as lake:
         assert lake.ingest([tmp_path / "dump"]).reject_count == 2
         blind(False)
         assert lake.replay_rejects().passed == 1
         assert [row["reason"] for row in rejects(lake)] == ["bad_time"]
-        assert len(lake.view("events")) == 3
+        assert len(lake.view("events")) == 3 + line
+        assert not lake.verify().findings
 
 
 def test_rejects_repeat(tmp_path: Path) -> None:
