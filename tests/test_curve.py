@@ -30,6 +30,7 @@ pytest.importorskip("plotext")
 ROOT = Path(__file__).parents[1]
 EVIL = "evil \x1b[2J\u202e漢字" + "漢" * 60
 JOBS: dict[str, list[dict[str, Any]]] = {
+    "one": [{"step": 1, "train_loss": 0.25}],
     "one-point": [{"step": 7, "train_loss": 0.5}],
     "flat": [{"step": n, "train_loss": 0.25} for n in range(10)],
     "cut": [{"step": n, "train_loss": 2 - n / 50 if n < 40 else math.nan} for n in range(100)],
@@ -210,6 +211,12 @@ def test_a_job_is_named_by_what_no_other_begins_with(drawn: Drawing) -> None:
         drawn("n")
     with pytest.raises(UsageError, match="no job of that name or beginning"):
         drawn("ftjob-" + "x" * 24)
+
+
+def test_a_whole_id_that_begins_another_is_its_own(lake: Path) -> None:
+    """A job is found by its whole id also where the id of another one begins so."""
+    with open_lake(lake, create=False) as opened:
+        assert whole_job_id(asked(opened), "one") == "one"
 
 
 def test_a_job_without_metrics_is_told(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -342,9 +342,7 @@ def test_replay_of_an_event_that_came_otherwise(
 
 
 @pytest.mark.parametrize("line", [False, True], ids=["recorded", "on a line"])
-def test_replay_inside_one_body(
-    tmp_path: Path, blind: Callable[[bool], None], line: bool
-) -> None:
+def test_replay_inside_one_body(tmp_path: Path, blind: Callable[[bool], None], line: bool) -> None:
     """Of two rejects in one body, at one offset or of one line, that which fails still stays."""
     body = page(0, 1)
     body["data"][:0] = [UNUSUAL[0], event(9, created_at=-1)]

@@ -31,6 +31,7 @@ from pipeline.report.page import page
 from pipeline.settings import Settings
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+GOLDEN = Path(__file__).parent / "golden"
 OVERFIT = "ftjob-067e16d24fcd48e18915354a3858b851"
 RESTARTED = "ftjob-4dhS3WovE1TOaGzSlfMmPI8e"
 HOSTILE = (
@@ -190,7 +191,9 @@ def test_curves_share_what_a_page_may_hold() -> None:
     assert curves.points_per_curve(pl.Series([90] * 5000)) == 2000
 
 
-@pytest.mark.parametrize("steps", [[], [3], [1, 2], [10, 20, 30], [1, 10, 20]])
+@pytest.mark.parametrize(
+    "steps", [[], [3], [1, 2], [10, 20, 30], [1, 10, 20], [10, 20, 30, 45, 55]]
+)
 def test_steps_are_packed_without_loss(steps: list[int]) -> None:
     """Evenly spaced steps are told by begin, distance and number; others as they are."""
     packed = curves.steps(steps)
@@ -253,6 +256,45 @@ def test_errors_come_before_other_messages_where_not_all_fit(messages: pl.DataFr
     kept = messages["message"].to_list()
     assert {"trouble", "warned", "word 0", "word 499"} <= set(kept)
     assert "word 251" not in kept
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """What a report tells of more kinds of errors and more evaluations than it has room for."""
+    rewards = {"train_mean_reward": 0.75, "valid_mean_reward": 0.5}
+    evaluated = [an_event(n, data={"step": n, **rewards}) for n in range(1, 41)]
+    kinds = [said(n, f"trouble {'o' * n}f", level="error") for n in range(1, 32)]
+    kinds += [said(50, "take care", level="warn")]
+    told = (("ftjob-evaluated", evaluated), ("ftjob-kinds", kinds))
+    with ingested(tmp_path_factory.mktemp("many"), *told) as lake:
+        lake.ingest([GOLDEN / "best_steps" / "losses_of_objects"])
+        with lake.connect(reads()) as con:
+            return facts(con)
+
+
+def test_many_kinds_of_errors_leave_room_for_warnings(many: Facts) -> None:
+    """Errors and warnings have thirty kinds each in a report, which says how many there are."""
+    assert many.kinds["severity"].to_list() == ["error"] * 30 + ["warning"]
+    assert set(many.kinds["of_all"]) == {32}
+
+
+def test_of_many_evaluations_the_last_are_shown(many: Facts) -> None:
+    """The table of rewards has the last thirty evaluations, in order."""
+    assert many.frames["reward_gaps"]["step"].to_list() == list(range(11, 41))
+
+
+def test_the_best_step_is_on_its_curve(many: Facts, told: Facts) -> None:
+    """Each best step is a point of its metric's curve, also if only a checkpoint object has it."""
+    for some in (many, told):
+        bests = some.frames["best_steps"].rename({"best_step": "step", "best_value": "value"})
+        place = ["job_id", "metric", "step"]
+        assert bests.height and bests.join(some.frames["points"], on=place, how="anti").is_empty()
+
+
+def test_only_what_a_restart_threw_away_is_shown_as_that(told: Facts) -> None:
+    """What is drawn beside a curve are the steps of an attempt that a later one gave again."""
+    thrown = told.frames["earlier"].filter(job_id=RESTARTED, attempt=1)
+    assert set(thrown["step"]) == set(range(23, 29))
 
 
 def test_a_report_of_chosen_jobs_tells_of_no_other(samples: Lake, told: Facts) -> None:
