@@ -6,7 +6,6 @@ import base64
 import json
 import math
 import re
-from contextlib import suppress
 from typing import Any
 
 from pipeline.contract import EVENT_OBJECTS, UNATTRIBUTED_PREFIX
@@ -21,6 +20,7 @@ NUMBER = re.compile(
 _EVENTS_ADDRESS = re.compile(r"/(?:fine_tuning/jobs|fine-tunes)/[^/\"]+/events")
 _LEAST_BODY = 40
 """No page of events is shorter in base64."""
+_PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _NOTHING: tuple[Any, ...] = (None, {})
 """Values that say as much as an absent one."""
 _ENCODER = json.JSONEncoder(sort_keys=True)
@@ -73,11 +73,19 @@ def hides_events(value: dict[str, Any]) -> bool:
         item = stack.pop()
         if isinstance(item, dict | list):
             stack.extend(item.values() if isinstance(item, dict) else item)
-        elif isinstance(item, str) and len(item) >= _LEAST_BODY:
-            with suppress(ValueError):
-                base64.b64decode("".join(item.split()), validate=True)
-                return True
+        elif isinstance(item, str) and len(item) >= _LEAST_BODY and _holds_page(item):
+            return True
     return False
+
+
+def _holds_page(text: str) -> bool:
+    """Whether a text is base64 of what speaks of events, or of what is compressed."""
+    plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        body = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
+        return False
+    return body.startswith(_PACKED) or any(name.encode() in body for name in EVENT_OBJECTS)
 
 
 def _body(text: str) -> Any | None:

@@ -22,7 +22,8 @@ _ODD_KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-_OF_A_LAKE = {"ledger.db", "events", "rejects", "variants"}
+_OF_A_LAKE = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "open.sql"}
+_FOLDERS_OF_A_LAKE = {"events", "rejects", "variants", "companions", "ledger", "tmp"}
 _UPWARD = 3
 """How many folders of the absolute path may tell a job beyond the path as given."""
 _ARCHIVED = re.compile(
@@ -66,7 +67,7 @@ def discover(paths: Sequence[str]) -> Iterator[Source]:
     """Find all sources below some paths, each file once.
 
     Folders are walked in the order of their names; hidden entries, links to folders in them, and
-    lakes are passed over. A glob counts as one only where nothing has that very name.
+    the files of a lake are passed over. A glob counts as one only where nothing has that very name.
 
     Args:
         paths: files, folders, globs, ``-`` for stdin.
@@ -121,9 +122,9 @@ class _Finder:
         except OSError as error:
             self._refuse(folder, f"the folder cannot be read ({error.strerror}): mend that")
             return 1
-        if {entry.name for entry in entries} >= _OF_A_LAKE:
+        if _is_lake(entries):  # `tunelog ingest .` comes by its own
             self._lakes += 1
-            return 0  # `tunelog ingest .` comes by its own lake
+            entries = [e for e in entries if e.name not in _OF_A_LAKE | _FOLDERS_OF_A_LAKE]
         found = 0
         for entry in entries:
             if entry.name.startswith("."):
@@ -177,6 +178,13 @@ class _Finder:
         if folder not in self._hints:
             self._hints[folder] = _folder_hint(folder)
         return self._hints[folder]
+
+
+def _is_lake(entries: Sequence[os.DirEntry[str]]) -> bool:
+    folders = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+    return folders >= {"events", "rejects", "variants", "ledger"} and any(
+        entry.name == "ledger.db" and entry.is_file() for entry in entries
+    )
 
 
 def _archive_folder(folder: str, name: str) -> Path | None:

@@ -44,7 +44,6 @@ _CATALOGUE = ("duckdb_", "information_schema", "pg_", "sqlite_", "show", "descri
 # A person's own settings must not turn what stands in a view about.
 _SETTINGS = """set TimeZone = 'UTC';
 set default_order = 'asc';
-set integer_division = false;
 set parquet_metadata_cache = true;
 """
 

@@ -293,6 +293,8 @@ def step_findings(events: list[Event]) -> list[Row]:
     first_times: dict[str, dict[int, Any]] = defaultdict(dict)
     totals: dict[str, dict[int, int]] = defaultdict(dict)
     ended: dict[str, str] = {}
+    begun = {"train_loss", "train_mean_token_accuracy", "train_mean_reward"}
+    from_zero: set[str] = set()
     for event in events:
         if event.lifecycle in ("succeeded", "failed", "cancelled"):
             ended[event.job_id] = event.lifecycle
@@ -302,6 +304,9 @@ def step_findings(events: list[Event]) -> list[Row]:
         if step is not None:
             first_times[event.job_id].setdefault(step, event.created_at)
             total = event.total_steps if spoken is None else spoken[1]
+            numbers = event.metrics if spoken is None else spoken[2]
+            if step == 0 and numbers.keys() & begun:
+                from_zero.add(event.job_id)
             if total is not None:
                 totals[event.job_id][step] = max(total, totals[event.job_id].get(step, total))
     for job, times in first_times.items():
@@ -316,6 +321,7 @@ def step_findings(events: list[Event]) -> list[Row]:
                 if after - before > stride
             ]
             total = totals[job][max(totals[job])] if totals[job] else 0
+            total -= job in from_zero
             if ended.get(job) == "succeeded" and (total - steps[-1]) // stride > 0:
                 gaps.append((steps[-1], total + 1))
             if gaps:

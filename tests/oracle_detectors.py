@@ -124,7 +124,7 @@ def divergences(events: list[Event]) -> list[Row]:
             lost = [{**point, **{k: -point[k] for k in ("value", "smoothed")}} for point in points]
             changes = [abs(a["value"] - b["value"]) for a, b in pairwise(points)]
             noise = math.sqrt(math.pi) / 2 * fmean(changes or [0.0])
-            if len(points) >= 60:
+            if len(points) >= 80:
                 y = [point["value"] for point in points]
                 far = [abs(y[n] - (y[n - 10] + y[n + 10]) / 2) for n in range(10, len(y) - 10)]
                 noise = max(noise, median(far) / (math.sqrt(1.5) * 0.6745))
@@ -153,7 +153,8 @@ def runs(
     values = [point["value"] for point, _ in judged]
     usual = [median(values[max(0, n - 6) : n + 1]) for n in range(len(values))]
     lows = [n for n, value in enumerate(usual) if value <= limits[-1]]
-    peaks = usual[lows[0] : lows[-1]] if lows else []
+    between = range(lows[0], lows[-1]) if lows else ()
+    peaks = [usual[n] for n in between if not beyond(judged[n][0]["smoothed"], limits[n])]
     if len(points) >= 12 and beyond(ending, limits[-1]) and all(ending > peak for peak in peaks):
         over = [n for n, (point, limit) in enumerate(judged) if beyond(point["value"], limit)]
         last = min((n for n in over if n >= len(judged) - 7), default=last)
@@ -177,7 +178,7 @@ def runs(
                 run, worst, limit = [*before, *run], max(worst, worse), min(limit, lower)
             kept.append((run, worst, limit))
     for run, worst, limit in kept:
-        over = run[-1] < len(judged) - 1
+        over = run[-1] < len(judged) - 1 or ending <= limits[-1]
         yield [judged[n][0]["step"] for n in run], worst, limit, over
 
 
@@ -241,10 +242,14 @@ def verdict(metric: str, points: Points) -> Row:
         0 if a == b == c else 3 * d / (abs(a) + abs(b) + abs(c))
         for (a, b, c), d in zip(threes, off, strict=True)
     ]
-    noise = abs(median(losses)) * fmean(ratios)
-    if early := off[: max(0, len(losses) // 2 - 1)]:
-        noise = max(noise, fmean(early))
-    noise *= math.sqrt(math.pi / 3)
+    middle = math.sqrt(1.5) * 0.6745
+    if is_full:
+        noise = abs(median(losses)) * median(ratios) / middle
+        noise = 0.1 * abs(min(losses)) if len(losses) < 8 else noise
+    else:
+        noise = math.sqrt(math.pi / 3) * abs(median(losses)) * fmean(ratios)
+        if early := off[: max(0, len(losses) // 2 - 1)]:
+            noise = max(noise, median(early) / middle)
     middles = [median(losses[n - 2 : n + 1]) if n > 1 else math.nan for n in range(len(losses))]
     best, best_step = math.inf, 0
     excesses: list[float | None] = []

@@ -70,8 +70,13 @@ def throughput(events: list[Event]) -> list[Row]:
             fact["last_step"],
         )
         left = fact["total_steps"] - fact["last_step"] if running else None
-        own_steps = [row["step"] for row in curves if row["job_id"] == job]
-        left = None if left is None or left < 0 else max(0, left - (min(own_steps) == 0))
+        train = ("train_loss", "train_mean_token_accuracy", "train_mean_reward")
+        is_zero = any(
+            row["step"] == 0 and any(row[name] is not None for name in train)
+            for row in curves
+            if row["job_id"] == job
+        )
+        left = None if left is None or left < 0 else max(0, left - is_zero)
         longest = max(20 * median([s for s, _ in gaps] or [0]), 60)
         usual = median([s / n for s, n in gaps] or [0])
         pauses = [s - n * usual for s, n in gaps if s - n * usual > longest]

@@ -464,11 +464,15 @@ def test_a_verdict_outlives_its_reader(
     """A judgement whose rows nobody reads to the end is told, and is the exit code."""
     dump = tmp_path / "dump.jsonl"
     dump.write_text("no event\n{\n")
-    process = start([arg.format(dump=dump) for arg in args], samples)
-    assert process.stdin and process.stdout and process.stderr
-    process.stdout.close()
-    assert process.wait(60) == ExitCode.DATA
-    assert says in process.stderr.read()
+    for is_heard in (True, False):
+        process = start([arg.format(dump=dump) for arg in args], samples)
+        assert process.stdin and process.stdout and process.stderr
+        process.stdout.close()
+        if is_heard:
+            assert says in process.stderr.read()
+        else:
+            process.stderr.close()
+        assert process.wait(60) == ExitCode.DATA
 
 
 def test_an_interrupt_ends_with_130(samples: Path) -> None:

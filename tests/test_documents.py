@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,17 +118,28 @@ def test_exchanges_apart() -> None:
     assert (streams[0], streams[3], streams[4]) == ((A,), (), (B,))
 
 
-@pytest.mark.parametrize("place", ["base64_string", "text"])
-def test_an_exchange_in_base64_is_told(place: str) -> None:
+@pytest.mark.parametrize(
+    "coded",
+    [
+        lambda page: base64.encodebytes(page).decode(),
+        lambda page: base64.urlsafe_b64encode(page).decode().rstrip("="),
+        lambda page: base64.b64encode(gzip.compress(page)).decode(),
+    ],
+    ids=["in lines", "for URLs", "compressed"],
+)
+def test_an_exchange_in_base64_is_told(coded: Callable[[bytes], str]) -> None:
     """An exchange about a job's events whose body nobody can read here is a reject, not passed."""
-    body = base64.encodebytes(json.dumps(a_page(1)).encode()).decode()
-    exchange = an_exchange(A, None) | {"response": {"body": {place: body, "encoding": "base64"}}}
-    (record,) = records_in(exchange).kinds
-    assert record == "unknown_object"
+    body = coded(json.dumps(a_page(1), ensure_ascii=False).encode() + "ÿ?>".encode())
+    exchange = an_exchange(A, None) | {"response": {"body": {"base64_string": body}}}
+    assert records_in(exchange).kinds == ["unknown_object"]
     other = exchange | {"request": {"uri": f"https://api.openai.com/v1/files/{A}/content"}}
     empty = an_exchange(A, {"object": "list", "data": [], "has_more": False})
     assert records_in(other).kinds == records_in(empty).kinds
     assert records_in(other).kinds == ["recorded exchange of something else"]
+    refused = base64.b64encode(b'{"error": {"message": "Incorrect API key provided"}}').decode()
+    for harmless in (refused, "0123456789abcdef" * 4, "1" * 40):
+        exchange = an_exchange(A, None) | {"response": {"headers": {"etag": harmless}}}
+        assert records_in(exchange).kinds == ["recorded exchange of something else"]
 
 
 def test_wrapped_events() -> None:

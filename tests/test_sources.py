@@ -43,6 +43,11 @@ def test_a_lake_among_the_dumps(tmp_path: Path) -> None:
     assert _found(tmp_path) == [str(dump)]
     with pytest.raises(UsageError, match="the folder holds no files but those of a lake: name"):
         _found(tmp_path / "lake")
+    beside = [_touch(tmp_path / "lake" / name) for name in ("dumps/a.json", "y.json")]
+    assert _found(tmp_path / "lake") == [str(path) for path in beside]
+    like = _touch(tmp_path / "like" / "events" / "a.json")
+    (tmp_path / "like" / "ledger.db").mkdir()
+    assert _found(tmp_path / "like") == [str(like)]
 
 
 def test_hidden_file_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 import click
@@ -40,4 +40,5 @@ def maybe_unread() -> Iterator[None]:
 
 def note(text: str) -> None:
     """Tell the person something that is no data: one line on standard error."""
-    click.echo(inert(" ".join(text.split())), err=True)
+    with suppress(BrokenPipeError):  # the exit code tells it, too
+        click.echo(inert(" ".join(text.split())), err=True)

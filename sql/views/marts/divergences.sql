@@ -11,7 +11,7 @@
 -- Source: a heuristic: smoothed loss above its minimum so far, or reward below its maximum, by a
 --   share of that and by more than the noise, told by the differences of neighbours: of losses as
 --   ratios to the mean of both, since noise grows with them, 2 / sqrt(pi) standard deviations on
---   average where it is normal; of rewards as they are, or, where there are 60 and that is more, by
+--   average where it is normal; of rewards as they are, or, where there are 80 and that is more, by
 --   how far they lie from the mean of those ten before and after: its median is 0.6745 * sqrt(1.5)
 --   standard deviations. Smoothed as in loss_curves_smoothed, whose formula is written out here for
 --   the one metric that is wanted. A reward is judged as the loss that it is with the other sign.
@@ -196,7 +196,7 @@ summed as (
             end) over of_job,
             -- what hangs together from step to step does not over ten of them
             case
-                when kind = 'falling' and count(*) over of_job >= 60
+                when kind = 'falling' and count(*) over of_job >= 80
                     then (median(far_off) over of_job) / (sqrt(1.5) * 0.6745)
             end
         ) as noise,
@@ -285,7 +285,7 @@ lows as (
 peaks as (
     select
         *,
-        max(case when point between low_from and low_to then usual end)
+        max(case when point between low_from and low_to and not is_high then usual end)
             over (partition by job_id, kind, metric) as usual_peak
     from lows
 ),
@@ -330,6 +330,7 @@ runs as (
         min(point) as first_point,
         max(point) as last_point,
         any_value(points) as all_points,
+        any_value(last_loss > last_threshold) as ends_high,
         any_value(persistence) as persistence,
         count(*) as points,
         case kind
@@ -386,7 +387,10 @@ select
         when 'rising' then min(threshold)
         when 'falling' then -min(threshold)
     end as threshold,
-    case when kind <> 'non_finite' then max(last_point) < any_value(all_points) end as is_recovered
+    case
+        when kind <> 'non_finite'
+            then max(last_point) < any_value(all_points) or not any_value(ends_high)
+    end as is_recovered
 from numbered_runs
 group by job_id, kind, metric, run
 ;

@@ -61,8 +61,8 @@ select
     kinds.last_seen,
     kinds.example.message as example,
     kinds.example.job_id as example_job_id,
-    1000 * kinds.events / lake.events as per_1000_events,
-    100 * kinds.jobs / lake.jobs as jobs_share,
+    1000::double * kinds.events / lake.events as per_1000_events,
+    100::double * kinds.jobs / lake.jobs as jobs_share,
     bursts.bursts,
     bursts.largest_burst
 from kinds

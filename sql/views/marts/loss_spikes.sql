@@ -145,7 +145,8 @@ found as (
         arg_min(threshold, n) as threshold,
         (peak_loss - usual_loss) / arg_min(nullif(deviation, 0), n) as deviations,
         count(*) as points,
-        coalesce(arg_max(loss_after, n) <= (peak_loss + usual_loss) / 2, false) as is_recovered,
+        coalesce(arg_max_null(loss_after, n) <= (peak_loss + usual_loss) / 2, false)
+            as is_recovered,
         any_value(crowd) as crowd,
         any_value(crowd_share * losses) as crowd_points,
         any_value(crowd_height * level) as crowd_height

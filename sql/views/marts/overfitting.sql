@@ -9,15 +9,18 @@
 -- Source: Prechelt, Early Stopping - But When? (1998): generalisation loss
 --   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Smoothed:
 --   medians of three, then their mean (Tukey, Exploratory Data Analysis, 1977). Noise is told by
---   how far each loss lies from the mean of its neighbours, which is sqrt(3 / pi) standard
---   deviations on average where it is normal: as a ratio to the mean of the three, as noise grows
---   with the loss and a rise hardly changes that, or as it is in the first half, where that is
---   more: a few answers that are wrong now and then make leaps that no ratio shows.
+--   how far each loss lies from the mean of its neighbours, sqrt(1.5) standard deviations of it
+--   where it is normal: as a ratio to the mean of the three, as noise grows with the loss and a
+--   rise hardly changes that, on average, or of a whole set, of which few losses are told and one
+--   is the turn, in the middle; or as it is in the first half, in the middle, where that is more: a
+--   few answers that are wrong now and then make leaps that no ratio shows.
 create or replace view overfitting as
 with limits as (
     select
         max(value) filter (where threshold = 'least_evaluations') as least_evaluations,
         max(value) filter (where threshold = 'least_full_evaluations') as least_full_evaluations,
+        max(value) filter (where threshold = 'told_noise') as told_noise,
+        max(value) filter (where threshold = 'few_noise') as few_noise,
         max(value) filter (where threshold = 'window_share') as window_share,
         max(value) filter (where threshold = 'least_window') as least_window,
         max(value) filter (where threshold = 'most_window') as most_window,
@@ -57,7 +60,12 @@ evaluations as (
         lag(loss, 2) over by_step as loss_before_that,
         lead(loss) over by_step as loss_after,
         lead(step) over by_step as next_step,
-        abs(loss - (loss_before + loss_after) / 2) as off
+        abs(loss - (loss_before + loss_after) / 2) as off,
+        if(
+            loss = loss_before and loss = loss_after,
+            0,
+            3 * off / (abs(loss_before) + abs(loss) + abs(loss_after))
+        ) as off_share
     from given
     where isfinite(loss)
     window by_step as (partition by job_id, metric order by step)
@@ -74,16 +82,22 @@ whole as (
                     least(limits.most_window, floor(limits.window_share * evaluations))
                 )
         end::bigint as span,
-        sqrt(pi() / 3) * greatest(
-            abs(median(loss) over of_metric) * avg(
-                if(
-                    loss = loss_before and loss = loss_after,
-                    0,
-                    3 * off / (abs(loss_before) + abs(loss) + abs(loss_after))
-                )
-            ) over of_metric,
-            avg(case when n <= evaluations // 2 then off end) over of_metric
-        ) as noise
+        -- a bend of the curve is no noise: of a whole set and in its first half it would weigh most
+        case
+            when not is_full
+                then
+                    greatest(
+                        sqrt(pi() / 3) * abs(median(loss) over of_metric)
+                        * (avg(off_share) over of_metric),
+                        (median(case when n <= evaluations // 2 then off end) over of_metric)
+                        / (sqrt(1.5) * 0.6745)
+                    )
+            when evaluations >= limits.told_noise
+                then
+                    abs(median(loss) over of_metric) * (median(off_share) over of_metric)
+                    / (sqrt(1.5) * 0.6745)
+            else limits.few_noise * abs(min(loss) over of_metric)
+        end as noise
     from evaluations
     cross join limits
     where evaluations >= if(is_full, limits.least_full_evaluations, limits.least_evaluations)

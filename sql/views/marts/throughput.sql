@@ -93,7 +93,9 @@ paces as (
 curves as (
     select
         job_id,
-        min(step) as first_step,
+        min(step) filter (
+            where coalesce(train_loss, train_mean_token_accuracy, train_mean_reward) is not null
+        ) as first_step,
         max(step) as last_step,
         arg_max(total_steps, step) as total_steps,
         avg(reasoning_tokens_mean) filter (where isfinite(reasoning_tokens_mean))
@@ -120,7 +122,10 @@ select
             -- counted from 0, the last of n steps is n - 1
             then
                 greatest(
-                    curves.total_steps - curves.last_step - (curves.first_step = 0)::bigint, 0
+                    curves.total_steps
+                    - curves.last_step
+                    - coalesce(curves.first_step = 0, false)::bigint,
+                    0
                 )
     end as steps_left,
     -- a total that no one can mean makes a time that no clock can tell: none after the year 9999

@@ -13,7 +13,9 @@ with steps as (
         job_id,
         step,
         min(created_at) as first_created_at,
-        max(total_steps) as total_steps
+        max(total_steps) as total_steps,
+        bool_or(coalesce(train_loss, train_mean_token_accuracy, train_mean_reward) is not null)
+            as is_trained
     from stg_metrics
     group by job_id, step
 ),
@@ -22,8 +24,9 @@ plans as (
     select
         job_id,
         max(step) as last_step,
-        -- counted from 0, the last of n steps is n - 1
-        arg_max(total_steps, step) - (min(step) = 0)::bigint as planned
+        -- counted from 0, the last of n steps is n - 1; an evaluation before training is no step
+        arg_max(total_steps, step)
+        - coalesce(min(step) filter (where is_trained) = 0, false)::bigint as planned
     from steps
     group by job_id
 ),
