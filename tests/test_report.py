@@ -278,6 +278,15 @@ def test_many_kinds_of_errors_leave_room_for_warnings(many: Facts) -> None:
     assert set(many.kinds["of_all"]) == {32}
 
 
+def test_kinds_that_are_not_listed_are_counted(many: Facts) -> None:
+    """Beside the reasons of failures, of 32 kinds, ten are listed and the others counted."""
+    failed = many.failures["of_all"].max() or 0
+    listed = [line for line in lines(many) if line.startswith("- 1 error in 1 job")]
+    (more,) = [line for line in lines(many) if line.endswith("more kinds.")]
+    assert len(listed) == 10
+    assert more == f"and {32 - 10 - failed:,} more kinds."
+
+
 def test_of_many_evaluations_the_last_are_shown(many: Facts) -> None:
     """The table of rewards has the last thirty evaluations, in order."""
     assert many.frames["reward_gaps"]["step"].to_list() == list(range(11, 41))

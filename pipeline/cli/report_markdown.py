@@ -57,7 +57,7 @@ def lines(facts: Facts) -> Iterator[str]:
     known = {failure["template"] for failure in failures}
     kinds = facts.kinds.to_dicts()
     others = [row for row in kinds if row["template"] not in known and not _is_told(row, found)]
-    yield from _problems(others, kinds[0]["of_all"] - len(kinds) if kinds else 0)
+    yield from _problems(others, _unlisted(kinds, failures))
 
 
 def _measured(job: Mapping[str, Any], best: Mapping[str, Any] | None) -> Measured | None:
@@ -102,6 +102,16 @@ def _advice(advised: Mapping[str, Advice]) -> Iterator[str]:
         model = f" Model {quoted(one.model_id)}." if one.model_id else ""
         yield f"- {quoted(job)}: {safe(one.words)}{model}"
     yield from _more(len(telling) - ADVICE, "jobs with a better checkpoint than the last")
+
+
+def _unlisted(kinds: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]) -> int:
+    """How many kinds of problems there are that are neither in `kinds` nor why a job failed."""
+    if not kinds:
+        return 0
+    listed = {kind["template"] for kind in kinds}
+    failed = sum(failure["template"] not in listed for failure in failures)
+    failed += failures[0]["of_all"] - len(failures) if failures else 0
+    return max(0, kinds[0]["of_all"] - len(kinds) - failed)
 
 
 def _problems(kinds: Sequence[Mapping[str, Any]], left: int) -> Iterator[str]:
