@@ -609,6 +609,35 @@ def test_assign_moves_what_the_source_told(tmp_path: Path) -> None:
         assert lake.verify().findings == []
 
 
+@pytest.mark.parametrize("fuller", ["own", "slip"])
+def test_assign_parts_equal_ids(tmp_path: Path, fuller: str) -> None:
+    """Of two jobs with equal ids each has its contents again, whichever lost under one of them."""
+    contents = {}
+    for name in ("own", "slip"):
+        rows = azure(job_events(A, created=False), metrics=True)
+        for step, row in enumerate(rows):
+            row["data"] = {"step": step, "train_loss": len(name) + step}
+            row["data"] |= {"valid_loss": 1.0} if name == fuller else {}
+        contents[name] = rows
+    own, slip = (put(tmp_path / f"{n}.jsonl", lines(rows)) for n, rows in contents.items())
+    query = "select job_id, step, train_loss from events order by all"
+    with open_lake(tmp_path / "right") as lake:
+        lake.ingest([own], job_id=A)
+        lake.ingest([slip], job_id=B)
+        wanted = lake.sql(query).rows()
+    with open_lake(tmp_path / "mended") as lake:
+        for path in (own, slip):
+            lake.ingest([path], job_id=A)
+        assert len(lake.view("variants")) == len(contents["own"])
+        assert lake.assign(str(slip), B, force=True) == len(contents["slip"])
+        assert lake.sql(query).rows() == wanted and lake.view("variants").is_empty()
+        assert lake.view("sources")["events"].to_list() == [len(contents["own"])] * 2
+        assert lake.verify().findings == []
+        assert lake.assign(str(slip), A, force=True) == len(contents["slip"])
+        assert len(lake.view("variants")) == len(contents["own"])
+        assert lake.verify().findings == []
+
+
 def test_assign_of_what_is_all_rejects(tmp_path: Path) -> None:
     """A source of which nothing was an event yet can be given to a job; a replay heeds that."""
     path = put(tmp_path / "x.jsonl", lines(NAMELESS))

@@ -90,8 +90,8 @@ def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
     """Tell that the events of SOURCE (a path or a source id) belong to JOB.
 
     `tunelog show unattributed_events` lists what is in need of it. With --force
-    only what SOURCE told moves; events that other files told first stay with
-    these.
+    only what SOURCE told moves: what another file told stays with that one,
+    and so does an event that both told alike, with the first that was read.
 
     \b
     Examples:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.lake import companions, naming, settle, variants
+from pipeline.lake import companions, naming, parting, settle, variants
 from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged
 from pipeline.lake.store import Commit, Store
@@ -80,7 +80,7 @@ class Change:
 
     def move(
         self, con: Any, source: str, streams: Mapping[str, str], new: str, fresh: list[Staged]
-    ) -> None:
+    ) -> int:
         """Take the rows of some streams of a source out of their jobs and stage them for another.
 
         What else these jobs have stays: other sources told it.
@@ -91,31 +91,38 @@ class Change:
             streams: stream id -> its job now.
             new: the job that they go to.
             fresh: the staged rows are added to it.
+
+        Returns:
+            How many events they bring.
         """
+        before = sum(staged.rows for staged in fresh)
         jobs = dict.fromkeys(streams.values(), new)
-        names = dict.fromkeys(streams, new)
-        if self._take_out(con, list(jobs), "stream_id", names, fresh):
-            variants.follow(self._store, con, self._folder, self._commit, new)
+        self._take_out(con, list(jobs), "stream_id", dict.fromkeys(streams, new), fresh)
+        moved = sum(staged.rows for staged in fresh) - before
+        staged, more = parting.part(
+            self._store, con, self._folder, self._commit, source, streams, new
+        )
+        fresh.extend([staged] if staged else [])
         self._take_companions(con, jobs, source)
         self._store.ledger.move_streams(streams, new)
+        return moved + more
 
     def _take_out(
         self, con: Any, jobs: list[str], key: str, names: Mapping[str, str], fresh: list[Staged]
-    ) -> bool:
-        """Stage the rows of jobs that `names` knows by a key, and leave the others; if any."""
+    ) -> None:
+        """Stage the rows of jobs that `names` knows by a key, and leave the others."""
         ledger, folder = self._store.ledger, self._store.folder("events")
         files = [folder / name for name in ledger.segments_of(jobs)]
         settle.over(con, "renaming", files)
         moved = settle.renamed(con, self._folder, "renaming", key, names)
         if moved is None:
-            return False
+            return
         fresh.append(moved)
         for file in files:
             settle.over(con, "one_file", [file])
             if con.execute(f"from one_file semi join names on {key} = old limit 1").fetchall():
                 query = f"from one_file anti join names on {key} = old"
                 self._commit.exchange([file], settle.rewrite(con, self._folder, "events", query))
-        return True
 
     def _take_companions(self, con: Any, jobs: Mapping[str, str], source: str | None) -> None:
         lost = companions.rename(self._store, con, self._folder, self._commit, jobs, source)

@@ -113,9 +113,9 @@ def _move(
     with settle.engine(folder) as con:
         if nameless:  # each is one stream, maybe seen in several files: all of it moves
             change.rename(con, dict.fromkeys(sorted(nameless), job), "assigned", fresh)
+        moved = sum(staged.rows for staged in fresh)
         if named:
-            change.move(con, source, named, job, fresh)
-    moved = sum(staged.rows for staged in fresh)
+            moved += change.move(con, source, named, job, fresh)
     settled, _ = change.bring(Taken(events=fresh))
     change.recount(settled, set())
     return moved

@@ -99,21 +99,3 @@ def rename(store: Store, con: Any, folder: Path, commit: Commit, jobs: Mapping[s
     con.read_parquet([str(file) for file in files]).create_view("variants", replace=True)
     query = sql_text("lake/renamed_variants")
     commit.exchange(files, settle.rewrite(con, folder, "variants", query))
-
-
-def follow(store: Store, con: Any, folder: Path, commit: Commit, job: str) -> None:
-    """Let the variants of events that go to a job go with them, each content once.
-
-    Args:
-        store: the lake.
-        con: an engine with `renaming` (events of their jobs) and `names` (streams that go).
-        folder: for staged files.
-        commit: makes the change.
-        job: where they go to.
-    """
-    files = store.live("variants")
-    settle.over(con, "variants", files, "variants")
-    con.execute("set variable goes_to = $job", {"job": job})
-    query = sql_text("lake/moved_variants")
-    if con.execute(sql_text("lake/variants_that_move")).fetchall():
-        commit.exchange(files, settle.rewrite(con, folder, "variants", query))
