@@ -136,7 +136,7 @@ class Lines(Block):
         self.data = np.frombuffer(content, dtype=np.uint8)
         self.unterminated = not content.endswith(b"\n")
         self._content, self._at, self._line = content, 0, 0
-        self._count = content.count(b"\n") + self.unterminated
+        self._count = int(np.count_nonzero(self.data == _NEWLINE)) + self.unterminated
 
     def __len__(self) -> int:
         return self._count

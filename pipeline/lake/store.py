@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,7 @@ def from_ledger(rows: Sequence[sqlite3.Row], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+@lru_cache(64)  # the sources of a commit have one
 def _moment(name: str, told: str | None) -> datetime | None:
     try:
         return None if told is None else datetime.fromisoformat(told).astimezone(UTC)
