@@ -103,7 +103,8 @@ class Scout:
         for mark in block.marks:
             at = int(block.bounds[mark.position - block.position])
             ends.update((at, max(at - 1, 0)))
-        at = text.find(_CREATED, 0, size)
+        last = text.rfind(_CREATED, 0, size)  # quicker than to look for another behind it
+        at = text.find(_CREATED, 0, size) if last >= 0 else -1
         while at >= 0:
             begin, end, glimpse = glance(at)
             found = _CREATION.search(text, begin, end)
@@ -111,7 +112,7 @@ class Scout:
                 low, high, *bytes_beside = self._tied(glance, begin, end, glimpse)
                 self._creations.append(_Creation(glimpse, found[1].decode(), low, high))
                 ends.update((begin, *bytes_beside))
-            at = text.find(_CREATED, end, size)
+            at = text.find(_CREATED, end, size) if end <= last else -1
         if self.job_objects:
             ends.update(self._job_objects(block, text))
             self.job_objects = not self._sparing or len(self._marks) > 1
@@ -129,6 +130,8 @@ class Scout:
         """
         beside: set[int] = set()
         last = len(block.data) - 1
+        if text.rfind(QUOTED_JOB_OBJECT, 0, last + 1) < 0:  # backwards it is soonest told
+            return beside
         at = text.find(QUOTED_JOB_OBJECT, 0, len(block.data))
         while at >= 0:
             index, begin, end = block.record_at(at)
