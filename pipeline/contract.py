@@ -305,6 +305,9 @@ TABLES: dict[str, pa.Schema] = {
 DATA_TABLES = ("events", "rejects", "variants", "companions")
 """Tables kept in Parquet segments."""
 
+LAKE_FOLDERS = (*DATA_TABLES, "ledger", "tmp")
+"""Folders of a lake."""
+
 LEDGER_TABLES = ("sources", "streams", "commits")
 """Tables of the ledger of which snapshots are kept beside these."""
 

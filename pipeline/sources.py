@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from pipeline.contract import LAKE_FOLDERS
 from pipeline.errors import DataError, UsageError
 from pipeline.exact import JOB_ID
 
@@ -22,8 +23,7 @@ _ODD_KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-_OF_A_LAKE = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "open.sql"}
-_FOLDERS_OF_A_LAKE = {"events", "rejects", "variants", "companions", "ledger", "tmp"}
+_OF_A_LAKE = {"ledger.db", "ledger.db-wal", "ledger.db-shm", "open.sql", *LAKE_FOLDERS}
 _UPWARD = 3
 """How many folders of the absolute path may tell a job beyond the path as given."""
 _ARCHIVED = re.compile(
@@ -124,7 +124,7 @@ class _Finder:
             return 1
         if _is_lake(entries):  # `tunelog ingest .` comes by its own
             self._lakes += 1
-            entries = [e for e in entries if e.name not in _OF_A_LAKE | _FOLDERS_OF_A_LAKE]
+            entries = [e for e in entries if e.name not in _OF_A_LAKE]
         found = 0
         for entry in entries:
             if entry.name.startswith("."):

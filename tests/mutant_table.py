@@ -212,7 +212,7 @@ MUTANTS = (
            "if _is_lake(entries):", "if False:",
            "tests/test_sources.py::test_a_lake_among_the_dumps"),
     Mutant("sources", "what lies beside a lake's files is passed over", "pipeline/sources.py",
-           "entries = [e for e in entries if e.name not in _OF_A_LAKE | _FOLDERS_OF_A_LAKE]",
+           "entries = [e for e in entries if e.name not in _OF_A_LAKE]",
            "entries = []", "tests/test_sources.py::test_a_lake_among_the_dumps"),
     Mutant("lossless", "a body in base64 is passed over", EXACT,
            " and not hides_events(value)", "",

@@ -169,7 +169,7 @@ class Lake(Drawn):
         Raises:
             UsageError: no job of the lake is, or several do.
         """
-        is_known = job.isprintable() and self._store.ledger.has_events_of(job)
+        is_known = job.isprintable() and self._store.ledger.has_events_of(job)  # or SQLite fails
         return job if is_known else whole_job_id(self._connection(set()), job)
 
     def export_events(self, job_id: str | None = None) -> Iterator[str]:

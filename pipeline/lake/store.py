@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from xxhash import xxh3_64_hexdigest
 
 from pipeline import views
-from pipeline.contract import DATA_TABLES, LEDGER_TABLES, TABLES
+from pipeline.contract import DATA_TABLES, LAKE_FOLDERS, LEDGER_TABLES, TABLES
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.damage import damage
 from pipeline.lake.holder import lives
@@ -28,7 +28,6 @@ from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
 from pipeline.lake.upgrade import upgrade
 from pipeline.view_files import NO_ROWS, SPOKEN
 
-_FOLDERS = (*DATA_TABLES, "ledger", "tmp")
 _KEPT = timedelta(hours=24)
 """How long a file stays after it was replaced: readers may have it open."""
 _UNFIT = re.compile(r"[*?\[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -85,7 +84,7 @@ class Store:
                 sync_folder(folder)
 
     def _make_folders(self) -> None:
-        for name in _FOLDERS:
+        for name in LAKE_FOLDERS:
             (self.path / name).mkdir(exist_ok=True, mode=0o700)
 
     def make_empties(self, *, anew: bool = False) -> None:
@@ -193,7 +192,7 @@ class Store:
             self.ledger.forget_segments(gone)
             # A crash after publishing leaves segments that no commit ever named.
             named = self.ledger.named_segments() | {self.empty(kind).name for kind in TABLES}
-            lying = [path for name in _FOLDERS for path in (self.path / name).iterdir()]
+            lying = [path for name in LAKE_FOLDERS for path in (self.path / name).iterdir()]
             for path in lying:
                 if path.name in named:
                     continue
