@@ -127,7 +127,7 @@ MUTANTS = (
            "(avg(case when n <= evaluations // 2 then off end) over of_metric)",
            GOLDEN + "[overfitting-a_turn_is_no_noise]"),
     Mutant("detectors", "an earlier burst hides an end", MARTS + "divergences.sql",
-           "low_to and not is_high then", "low_to then",
+           "low[-1] and not one.is_high", "low[-1]",
            GOLDEN + "[divergences-near_runs_are_one_and_an_end_as_before_is_none]"),
     Mutant("detectors", "what came back lasts to the end", MARTS + "divergences.sql",
            " or not any_value(ends_high)", "",

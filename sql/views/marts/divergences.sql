@@ -138,8 +138,12 @@ points as (
                     lambda one: {
                         'kind': 'non_finite',
                         'metric': one.name,
+                        'point': 1,
                         'step': one.step,
-                        'value': one.value
+                        'value': one.value,
+                        'before': null::double,
+                        'ten_before': null::double,
+                        'ten_after': null::double
                     }
                 ),
                 case
@@ -152,14 +156,24 @@ points as (
                             true
                         )
                         then list_transform(
-                            list_zip(steps, losses),
-                            lambda one: {
+                            list_zip(
+                                list_sort(steps),
+                                walk,
+                                list_resize([]::double[], 1) || walk[:-2],
+                                list_resize([]::double[], 10) || walk[:-11],
+                                walk[11:]
+                            ),
+                            lambda one, place: {
                                 'kind': kind,
                                 'metric': metric,
+                                'point': place,
                                 'step': one[1],
-                                'value': one[2]
+                                'value': one[2],
+                                'before': one[3],
+                                'ten_before': one[4],
+                                'ten_after': one[5]
                             }
-                        )
+                        )[:len(walk)]
                 end
             ),
             max_depth := 2
@@ -167,51 +181,44 @@ points as (
     from walks
 ),
 
-numbered as (
-    select
-        points.*,
-        row_number() over along - 1 as n,
-        lag(points.value) over along as value_before,
-        abs(
-            points.value
-            - (lag(points.value, 10) over along + lead(points.value, 10) over along) / 2
-        ) as far_off,
-        limits.s,
-        limits.block
-    from points
-    cross join limits
-    window along as (partition by job_id, kind, metric order by step)
-),
-
 summed as (
     select
-        *,
-        n + 1 as point,
-        n % block as place,
+        points.*,
+        limits.s,
+        (points.point - 1) % limits.block as place,
+        limits.block,
         greatest(
             sqrt(pi()) / 2 * avg(case
-                when value = value_before then 0
-                when kind = 'falling' then abs(value - value_before)
-                else 2 * abs(value - value_before) / (abs(value) + abs(value_before))
+                when points.value = points.before then 0
+                when points.kind = 'falling' then abs(points.value - points.before)
+                else
+                    2 * abs(points.value - points.before)
+                    / (abs(points.value) + abs(points.before))
             end) over of_job,
             -- what hangs together from step to step does not over ten of them
             case
-                when kind = 'falling' and count(*) over of_job >= 80
-                    then (median(far_off) over of_job) / (sqrt(1.5) * 0.6745)
+                when points.kind = 'falling' and count(*) over of_job >= 80
+                    then
+                        median(abs(points.value - (points.ten_before + points.ten_after) / 2))
+                            over of_job
+                        / (sqrt(1.5) * 0.6745)
             end
         ) as noise,
-        sum(value * pow(s, -(n % block))) over (
-            partition by job_id, kind, metric
-            order by n
-            rows between n % block preceding and current row
+        sum(points.value * pow(limits.s, -((points.point - 1) % limits.block))) over (
+            partition by points.job_id, points.kind, points.metric
+            order by points.point
+            rows between (points.point - 1) % limits.block preceding and current row
         ) as own_block,
-        sum(value * pow(s, -(n % block))) over (
-            partition by job_id, kind, metric
-            order by n
-            rows between n % block + block preceding and n % block + 1 preceding
+        sum(points.value * pow(limits.s, -((points.point - 1) % limits.block))) over (
+            partition by points.job_id, points.kind, points.metric
+            order by points.point
+            rows between
+            (points.point - 1) % limits.block + limits.block preceding
+            and (points.point - 1) % limits.block + 1 preceding
         ) as block_before
-    from numbered
-    window of_job as (partition by job_id, kind, metric)
+    from points
+    cross join limits
+    window of_job as (partition by points.job_id, points.kind, points.metric)
 ),
 
 averages as (
@@ -245,7 +252,13 @@ smoothed as (
             * averages.noise
             * if(averages.kind = 'falling', 1, abs(least)),
             if(averages.kind = 'falling', 0, limits.least_loss)
-        ) as threshold
+        ) as threshold,
+        averages.smoothed > threshold + 1e-9 * abs(threshold) as is_high,
+        median(averages.value) over (
+            partition by averages.job_id, averages.kind, averages.metric
+            order by averages.point
+            rows between limits.ending - 1 preceding and current row
+        ) as usual
     from averages
     cross join limits
     where averages.kind = 'non_finite' or averages.point >= limits.warm_up
@@ -257,36 +270,53 @@ smoothed as (
         )
 ),
 
+-- Lists from here, as DuckDB before 2.0 plans twice what lies below each window and grouping.
 whole as (
     select
-        *,
-        smoothed > threshold + 1e-9 * abs(threshold) as is_high,
-        max(point) over of_job as points,
-        arg_max(threshold, point) over of_job as last_threshold,
-        median(value) over (
-            partition by job_id, kind, metric
+        job_id,
+        kind,
+        metric,
+        any_value(last_loss) as last_loss,
+        any_value(persistence) as persistence,
+        any_value(warm_up) as warm_up,
+        any_value(ending) as ending,
+        max(point) as all_points,
+        arg_max(threshold, point) as last_threshold,
+        list(
+            {
+                'point': point,
+                'step': step,
+                'value': value,
+                'smoothed': smoothed,
+                'threshold': threshold,
+                'is_high': is_high,
+                'usual': usual
+            }
             order by point
-            rows between ending - 1 preceding and current row
-        ) as usual
+        ) as curve
     from smoothed
-    window of_job as (partition by job_id, kind, metric)
+    group by job_id, kind, metric
 ),
 
 lows as (
     select
         *,
-        min(case when usual <= last_threshold then point end) over of_job as low_from,
-        max(case when usual <= last_threshold then point end) over of_job as low_to
+        list_transform(
+            list_filter(curve, lambda one: one.usual <= last_threshold), lambda one: one.point
+        ) as low
     from whole
-    window of_job as (partition by job_id, kind, metric)
 ),
 
 -- a curve that was as high before, and came down, says nothing by its end
 peaks as (
     select
         *,
-        max(case when point between low_from and low_to and not is_high then usual end)
-            over (partition by job_id, kind, metric) as usual_peak
+        list_max(list_transform(
+            list_filter(
+                curve, lambda one: one.point between low[1] and low[-1] and not one.is_high
+            ),
+            lambda one: one.usual
+        )) as usual_peak
     from lows
 ),
 
@@ -296,28 +326,47 @@ endings as (
         case
             when
                 kind <> 'non_finite'
-                and points >= warm_up + ending
+                and all_points >= warm_up + ending
                 and last_loss > last_threshold + 1e-9 * abs(last_threshold)
                 and coalesce(last_loss > usual_peak, true)
-                then min(case
-                    when
-                        point > points - ending
-                        and value > threshold + 1e-9 * abs(threshold)
-                        then point
-                end) over (partition by job_id, kind, metric)
+                then list_filter(
+                    curve,
+                    lambda one: one.point > all_points - ending
+                    and one.value > one.threshold + 1e-9 * abs(one.threshold)
+                )[1].point
         end as ending_from
     from peaks
 ),
 
 found as (
     select
-        *,
-        case
-            when kind <> 'non_finite'
-                then point - row_number() over (partition by job_id, kind order by point)
-        end as run
+        job_id,
+        kind,
+        metric,
+        last_loss,
+        last_threshold,
+        persistence,
+        all_points,
+        ending_from,
+        unnest(
+            list_transform(
+                list_filter(
+                    curve,
+                    lambda one: kind = 'non_finite' or one.is_high or one.point >= ending_from
+                ),
+                lambda one, place: {
+                    'run': case when kind <> 'non_finite' then one.point - place end,
+                    'point': one.point,
+                    'step': one.step,
+                    'value': one.value,
+                    'smoothed': one.smoothed,
+                    'threshold': one.threshold,
+                    'is_high': one.is_high
+                }
+            ),
+            max_depth := 2
+        )
     from endings
-    where kind = 'non_finite' or is_high or point >= ending_from
 ),
 
 runs as (
@@ -329,7 +378,7 @@ runs as (
         max(step) as last_step,
         min(point) as first_point,
         max(point) as last_point,
-        any_value(points) as all_points,
+        any_value(all_points) as all_points,
         any_value(last_loss > last_threshold) as ends_high,
         any_value(persistence) as persistence,
         count(*) as points,
