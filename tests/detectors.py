@@ -29,7 +29,7 @@ SEEN = (1.0, 8.0)
 
 ALL = (0.0, 100.0)
 
-FAULTS, CLEAN, MARK = 4_200, 1_000, 0.95
+FAULTS, CLEAN, MARK = 4_500, 1_000, 0.95
 BATCH = 700
 """Jobs in one lake."""
 

@@ -218,12 +218,14 @@ def finding(
 
 def overfitting(events: list[Event]) -> list[Row]:
     """One row per job with enough evaluations."""
-    given = {name: curves_of(events, name) for name in ("full_valid_loss", "valid_loss")}
+    needed = {"full_valid_loss": 3, "valid_loss": 5}
+    needed |= {"full_valid_mean_reward": 5, "valid_mean_reward": 5}
+    given = {name: curves_of(events, name) for name in needed}
     rows = []
     for job in {event.job_id for event in events}:
         enough = [
             verdict(name, given[name][job])
-            for name, least in (("full_valid_loss", 3), ("valid_loss", 5))
+            for name, least in needed.items()
             if len(given[name].get(job, [])) >= least
         ]
         if enough:
@@ -233,8 +235,9 @@ def overfitting(events: list[Event]) -> list[Row]:
 
 def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
+    is_full, is_reward = metric == "full_valid_loss", metric.endswith("reward")
+    points = [(step, -value) for step, value in points] if is_reward else points
     losses = [loss for _, loss in points]
-    is_full = metric == "full_valid_loss"
     span = 1 if is_full else max(3, min(6, math.floor(0.33 * len(losses))))
     threes = list(zip(losses, losses[1:], losses[2:], strict=False))
     off = [abs(b - (a + c) / 2) for a, b, c in threes]
@@ -247,7 +250,8 @@ def verdict(metric: str, points: Points) -> Row:
         noise = abs(median(losses)) * median(ratios) / middle
         noise = 0.1 * abs(min(losses)) if len(losses) < 8 else noise
     else:
-        noise = math.sqrt(math.pi / 3) * abs(median(losses)) * fmean(ratios)
+        usual = fmean(off) if is_reward else abs(median(losses)) * fmean(ratios)
+        noise = math.sqrt(math.pi / 3) * usual
         if early := off[: max(0, len(losses) // 2 - 1)]:
             noise = max(noise, median(early) / middle)
     middles = [median(losses[n - 2 : n + 1]) if n > 1 else math.nan for n in range(len(losses))]
@@ -260,8 +264,9 @@ def verdict(metric: str, points: Points) -> Row:
         if error < best:
             best = error
             best_step = min((loss, step) for step, loss in points[n - span + 1 : n + 1])[1]
-        excesses.append(100 * (error / best - 1) if best > 0 else None)
-        limit = best + max(best * 0.2, 0.05, 6 * noise / math.sqrt(max(span, 3)))
+        told = -best if is_reward else best
+        excesses.append(100 * (error - best) / told if told > 0 else None)
+        limit = best + max(abs(best) * 0.2, 0.05, 6 * noise / math.sqrt(max(span, 3)))
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
     below = [n for n in range(span - 1, len(losses)) if losses[n] <= limit]
@@ -285,10 +290,10 @@ def verdict(metric: str, points: Points) -> Row:
         "metric": metric,
         "evaluations": len(losses),
         "best_step": best_step,
-        "best_loss": best,
+        "best_value": -best if is_reward else best,
         "last_step": points[-1][0],
-        "last_loss": error,
-        "threshold": limit,
+        "last_value": -error if is_reward else error,
+        "threshold": -limit if is_reward else limit,
         "generalisation_loss": last,
         "worst_generalisation_loss": max((e for e in excesses if e is not None), default=None),
         "persistence": len(since),

@@ -62,6 +62,7 @@ ONE = {
     "training losses": "training loss",
     "training rewards": "training reward",
     "validation losses": "validation loss",
+    "validation rewards": "validation reward",
     "true times of steps": "true time of a step",
     "steps": "step",
 }
@@ -79,13 +80,18 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
     times = sum(map(is_timed, curve)) or sum(row["events"] > 0 for row in curve)
     times = 0 if job["dialect"] == "azure" else times
     evaluations = max(finite("valid_loss"), finite("full_valid_loss"))
+    rewards = max(finite("valid_mean_reward"), finite("full_valid_mean_reward"))
     return {
         "error": (job["events"], 1, "events"),
         "nan": (numbers, 1, "steps with a loss or reward"),
         "divergence": (finite("train_loss"), 12, "training losses")
         if finite("train_loss") >= finite("train_mean_reward")
         else (finite("train_mean_reward"), 12, "training rewards"),
-        "overfit": (evaluations, 3 if finite("full_valid_loss") >= 3 else 5, "validation losses"),
+        "overfit": (
+            max(evaluations, rewards),
+            3 if finite("full_valid_loss") >= 3 else 5,
+            "validation rewards" if rewards > evaluations else "validation losses",
+        ),
         "spike": (finite("train_loss"), 7, "training losses"),
         "stall": (times, 11, "true times of steps"),
         "gap": (len(curve), 2, "steps"),
@@ -156,15 +162,16 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         add("divergence", row, words, step, worst, limit, "1", order, 1)
     for row in oracle_detectors.overfitting(events):
         if row["is_overfit"]:
-            is_sample = row["metric"] == "valid_loss"
+            is_sample = row["metric"] != "full_valid_loss"
+            is_loss = row["metric"].endswith("loss")
             words = "smoothed " if is_sample else ""
-            words += f"{row['metric']} rose from its best, {row['best_loss']:.4g} "
-            words += "about " if is_sample else "at "
-            words += f"step {row['best_step']}, to {row['last_loss']:.4g} at the end"
+            words += f"{row['metric']} {'rose' if is_loss else 'fell'} from its best, "
+            words += f"{row['best_value']:.4g} {'about' if is_sample else 'at'} "
+            words += f"step {row['best_step']}, to {row['last_value']:.4g} at the end"
             if (excess := row["generalisation_loss"]) is not None:
-                words += f" (+{excess:.0f}%, {row['severity']})"
-            words += f", above {row['threshold']:.4g}"
-            step, value = row["risen_since_step"], row["last_loss"]
+                words += f" ({'+' if is_loss else '-'}{excess:.0f}%, {row['severity']})"
+            words += f", {'above' if is_loss else 'below'} {row['threshold']:.4g}"
+            step, value = row["risen_since_step"], row["last_value"]
             add("overfit", row, words, step, value, row["threshold"], "1", 0, 1)
     spikes = oracle_detectors.loss_spikes(events)
     ends = {row["job_id"]: row["last_step"] for row in jobs(events)}

@@ -18,7 +18,7 @@ SEED = 20_250_101
 
 def test_faults_that_a_person_sees_are_found() -> None:
     """Nine in ten of the planted faults that can be seen are found, with few wrong alarms."""
-    outcomes = planted(SEED, 240, KINDS, [])
+    outcomes = planted(SEED, 270, KINDS, [])
     for kind in KINDS:
         faults, found = summary(outcomes, kind, 1, 100)
         assert faults > 8 and found >= 0.9 * faults, (kind, found, faults)

@@ -20,16 +20,16 @@ from planted.noise import Floats, draw
 CLOCK = 1_800_000_000
 """When the last event of the lake happens [s since 1970]."""
 
-KINDS = ("spike", "divergence", "overfit", "gap", "silent", "restart", "nan", "collapse")
+KINDS = ("spike", "divergence", "overfit", "gap", "silent", "restart", "nan", "collapse", "fade")
 
-NOISE_SIGHT = {"spike": 10.0, "divergence": 4.0, "overfit": 5.0, "collapse": 4.0}
+NOISE_SIGHT = {"spike": 10.0, "divergence": 4.0, "overfit": 5.0, "collapse": 4.0, "fade": 5.0}
 """Spreads of the noise, in the usual loss there, that a fault rises at least, or a reward falls."""
 
 AXIS_SIGHT = 0.35
 """Share of an axis from zero to the greatest value that a fault of the training loss rises, or a
 training reward falls."""
 
-RATIO_SIGHT = {"divergence": 1.5, "overfit": 0.6, "collapse": 0.6}
+RATIO_SIGHT = {"divergence": 1.5, "overfit": 0.6, "collapse": 0.6, "fade": 0.5}
 """How far from the best, as a ratio, the loss rises or the reward falls at least."""
 
 STALL_SIGHT = (3600.0, 30.0)
@@ -89,8 +89,14 @@ def rewarded(random: np.random.Generator, count: int, every: int) -> Curve:
     noise = np.zeros(count)
     for n in range(count):
         noise[n] = kept * noise[n - 1] + math.sqrt(1 - kept**2) * draws[n]
-    valid = {step: float(0.95 * base[step - 1]) for step in range(every, count + 1, every)}
-    return Curve(base, base + spread * noise, valid, spread, 0.0, is_reward=True)
+    valid_spread = math.exp(random.uniform(*np.log(REWARD_SPREADS)))
+    evaluated = range(every, count + 1, every)
+    errors = valid_spread * np.clip(random.standard_normal(len(evaluated)), -3.5, 3.5)
+    valid = {
+        step: float(0.95 * base[step - 1] + error)
+        for step, error in zip(evaluated, errors, strict=True)
+    }
+    return Curve(base, base + spread * noise, valid, spread, valid_spread, is_reward=True)
 
 
 def curve(random: np.random.Generator, pools: Sequence[Floats], count: int, every: int) -> Curve:
@@ -120,7 +126,7 @@ def made(seed: int, number: int, kind: str | None, pools: Sequence[Floats]) -> J
     random = np.random.default_rng([seed, number])
     count = int(math.exp(random.uniform(*np.log(COUNTS))))
     every = int(random.integers(1, max(2, min(20, count // 10))))
-    if kind == "collapse" or (kind is None and random.random() < 0.3):
+    if kind in ("collapse", "fade") or (kind is None and random.random() < 0.3):
         own = rewarded(random, count, every)
     else:
         own = curve(random, pools, count, every)
@@ -175,16 +181,22 @@ def plant(job: Job, own: Curve, seconds: Floats, random: np.random.Generator) ->
         fall = np.clip((np.arange(count) - at) / ramp, 0, 1)
         own.train += fall * (best - own.base - job.visibility * least)
         job.place, job.end = at + 1, count
-    elif job.kind == "overfit":
+    elif job.kind in ("overfit", "fade"):
         steps = sorted(own.valid)
         turn = int(random.integers(len(steps) // 5, max(len(steps) // 5 + 1, len(steps) - 5)))
         best = own.base[steps[turn] - 1]
+        job.place, job.end = steps[turn], steps[-1]
+    if job.kind == "fade":
+        least = max(RATIO_SIGHT["fade"] * best, NOISE_SIGHT["fade"] * own.valid_spread)
+        for n, step in enumerate(steps[turn:]):
+            fallen = n / (len(steps) - 1 - turn)
+            own.valid[step] += 0.95 * (best - own.base[step - 1]) - fallen * job.visibility * least
+    elif job.kind == "overfit":
         band = math.exp(NOISE_SIGHT["overfit"] * own.valid_spread) - 1
         least = max(RATIO_SIGHT["overfit"], band)
         for n, step in enumerate(steps[turn:]):
             risen = n / (len(steps) - 1 - turn)
             own.valid[step] *= (1 + risen * job.visibility * least) * best / own.base[step - 1]
-        job.place, job.end = steps[turn], steps[-1]
     elif job.kind in ("gap", "silent"):
         least = max(STALL_SIGHT[0], STALL_SIGHT[1] * float(np.median(seconds)))
         at = int(random.integers(1, count - 1)) if job.kind == "gap" else count - 1

@@ -22,7 +22,9 @@ QUERIES = {
     "collapse": "select job_id, first_step as begins, last_step as ends from divergences"
     " where kind = 'falling'",
     "overfit": "select job_id, risen_since_step as begins, last_step as ends from overfitting"
-    " where is_overfit",
+    " where is_overfit and metric like '%_loss'",
+    "fade": "select job_id, risen_since_step as begins, last_step as ends from overfitting"
+    " where is_overfit and metric like '%_reward'",
     "gap": "select job_id, after_step as begins, after_step as ends from stalls where kind = 'gap'",
     "silent": "select job_id, after_step as begins, after_step as ends from stalls"
     " where kind = 'silent'",

@@ -1,11 +1,12 @@
--- Did the validation loss rise again after its best, how far, and since which step?
+-- Did the validation loss rise, or the reward fall, after its best, how far, since which step?
 --
 -- Grain: job_id
 -- Reads: loss_curves, thresholds
--- Caveat: by full_valid_loss and by valid_loss, each where it was given often enough; told is the
---   one that overfits, else the first. Losses on the whole validation set are compared as they are;
---   of a sample smoothed losses are, not single ones. Jobs with too few evaluations have no row.
---   What the training loss does is not asked: is_overfit also holds where both rise (divergences).
+-- Caveat: by full_valid_loss, valid_loss and the mean rewards, each where it was given often
+--   enough; told is the one that overfits, else the first. Losses on the whole validation set are
+--   compared as they are; of a sample smoothed losses are, not single ones, and so are rewards, for
+--   answers are drawn anew each time. Jobs with too few evaluations have no row. What training does
+--   is not asked: is_overfit also holds where both get worse (divergences).
 -- Source: Prechelt, Early Stopping - But When? (1998): generalisation loss
 --   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Smoothed:
 --   medians of three, then their mean (Tukey, Exploratory Data Analysis, 1977). Noise is told by
@@ -13,7 +14,8 @@
 --   where it is normal: as a ratio to the mean of the three, as noise grows with the loss and a
 --   rise hardly changes that, on average, or of a whole set, of which few losses are told and one
 --   is the turn, in the middle; or as it is in the first half, in the middle, where that is more: a
---   few answers that are wrong now and then make leaps that no ratio shows.
+--   few answers that are wrong now and then make leaps that no ratio shows. A reward is judged as
+--   the loss that it is with the other sign; its noise does not grow with it.
 create or replace view overfitting as
 with limits as (
     select
@@ -40,20 +42,33 @@ told as (
         job_id,
         step,
         full_valid_loss,
-        valid_loss
+        valid_loss,
+        full_valid_mean_reward,
+        valid_mean_reward
     from loss_curves
 ),
 
 given as (
     unpivot told
-    on full_valid_loss, valid_loss
-    into name metric value loss
+    on full_valid_loss, valid_loss, full_valid_mean_reward, valid_mean_reward
+    into name metric value figure
+),
+
+signed as (
+    select
+        job_id,
+        metric,
+        step,
+        metric like '%_reward' as is_reward,
+        metric = 'full_valid_loss' as is_full,
+        if(is_reward, -figure, figure) as loss
+    from given
+    where isfinite(figure)
 ),
 
 evaluations as (
     select
         *,
-        metric = 'full_valid_loss' as is_full,
         count(*) over (partition by job_id, metric) as evaluations,
         row_number() over by_step as n,
         lag(loss) over by_step as loss_before,
@@ -66,8 +81,7 @@ evaluations as (
             0,
             3 * off / (abs(loss_before) + abs(loss) + abs(loss_after))
         ) as off_share
-    from given
-    where isfinite(loss)
+    from signed
     window by_step as (partition by job_id, metric order by step)
 ),
 
@@ -87,8 +101,11 @@ whole as (
             when not is_full
                 then
                     greatest(
-                        sqrt(pi() / 3) * abs(median(loss) over of_metric)
-                        * (avg(off_share) over of_metric),
+                        sqrt(pi() / 3) * if(
+                            is_reward,
+                            avg(off) over of_metric,
+                            abs(median(loss) over of_metric) * (avg(off_share) over of_metric)
+                        ),
                         (median(case when n <= evaluations // 2 then off end) over of_metric)
                         / (sqrt(1.5) * 0.6745)
                     )
@@ -139,9 +156,12 @@ losses as (
     select
         bests.*,
         limits.*,
-        case when best_error > 0 then 100 * (error / best_error - 1) end as generalisation_loss,
+        case
+            when is_reward and best_error < 0 then 100 * (1 - error / best_error)
+            when not is_reward and best_error > 0 then 100 * (error / best_error - 1)
+        end as generalisation_loss,
         best_error + greatest(
-            best_error * mild_loss / 100,
+            abs(best_error) * mild_loss / 100,
             least_rise,
             noise_multiple * noise / sqrt(greatest(span, least_window))
         ) as threshold
@@ -164,12 +184,12 @@ verdicts as (
     select
         job_id,
         metric,
-        any_value(is_full) as is_full,
+        if(any_value(is_reward), -1, 1) as sign,
         any_value(evaluations) as evaluations,
         arg_min(least_step, {'error': error, 'step': step}) as best_step,
-        min(error) as best_loss,
+        min(error) as best_error,
         max(step) as last_step,
-        arg_max(error, n) as last_loss,
+        arg_max(error, n) as last_error,
         any_value(last_threshold) as last_threshold,
         arg_max_null(generalisation_loss, n) as generalisation_loss,
         max(generalisation_loss) as worst_generalisation_loss,
@@ -202,48 +222,60 @@ select
     is_overfit,
     case
         when not is_overfit then 'none'
-        when generalisation_loss > severe_loss or best_loss = 0 then 'severe'
+        when generalisation_loss > severe_loss or best_error = 0 then 'severe'
         when generalisation_loss > marked_loss then 'marked'
         else 'mild'
     end as severity,
     metric,
     evaluations,
     best_step,
-    best_loss,
+    sign * best_error as best_value,
     last_step,
-    last_loss,
-    last_threshold as threshold,
+    sign * last_error as last_value,
+    sign * last_threshold as threshold,
     generalisation_loss,
     worst_generalisation_loss,
     persistence,
     risen_since_step,
     noise
 from verdicts
-qualify row_number() over (partition by job_id order by is_overfit desc, is_full desc) = 1
+qualify
+    row_number() over (
+        partition by job_id
+        order by
+            is_overfit desc,
+            list_position(
+                ['full_valid_loss', 'valid_loss', 'full_valid_mean_reward', 'valid_mean_reward'],
+                metric
+            )
+    ) = 1
 ;
 
 comment on view overfitting is
-    'Did the validation loss rise again after its best, how far, and since which step?';
+    'Did the validation loss rise, or the reward fall, after its best, how far, since which step?';
 comment on column overfitting.job_id is 'fine-tuning job [id]';
 comment on column overfitting.is_overfit is
-    'true where the loss ends above its best by more than the thresholds, for long enough [bool]';
+    'true where it ends worse than its best by more than the thresholds, for long enough [bool]';
 comment on column overfitting.severity is
     'none, mild, marked or severe, by the generalisation loss at the end [text]';
-comment on column overfitting.metric is 'full_valid_loss or valid_loss [text]';
+comment on column overfitting.metric is
+    'full_valid_loss, valid_loss, full_valid_mean_reward or valid_mean_reward [text]';
 comment on column overfitting.evaluations is 'evaluations with a finite value [evaluation]';
 comment on column overfitting.best_step is
-    'the evaluation with the least loss, of those whose smoothed loss was least [step]';
-comment on column overfitting.best_loss is 'the least loss, valid_loss smoothed [1]';
+    'the best evaluation of those that were best when smoothed [step]';
+comment on column overfitting.best_value is
+    'the least loss or greatest reward; smoothed but for full_valid_loss [1]';
 comment on column overfitting.last_step is 'last evaluation [step]';
-comment on column overfitting.last_loss is 'loss at the last evaluation, valid_loss smoothed [1]';
+comment on column overfitting.last_value is
+    'that of the last evaluation; smoothed but for full_valid_loss [1]';
 comment on column overfitting.threshold is
-    'loss above which the last evaluation counts as risen [1]';
+    'loss above which, or reward below which, the last evaluation counts as worse [1]';
 comment on column overfitting.generalisation_loss is
-    'how far the last loss is above the best, NULL where that is not positive [%]';
+    'how far the last is worse than the best, NULL where that is not positive [%]';
 comment on column overfitting.worst_generalisation_loss is
     'greatest generalisation loss at any evaluation [%]';
 comment on column overfitting.persistence is
-    'losses in a row, up to the last, above their threshold [evaluation]';
+    'evaluations in a row, up to the last, beyond their threshold [evaluation]';
 comment on column overfitting.risen_since_step is
-    'first of these, or of the losses in a row above the last threshold; NULL if none is [step]';
+    'first of these, or of those in a row beyond the last threshold; NULL if none is [step]';
 comment on column overfitting.noise is 'standard deviation of a single evaluation [1]';

@@ -44,6 +44,10 @@ curves as (
         count(*) filter (where isfinite(train_mean_reward)) as train_rewards,
         count(*) filter (where isfinite(full_valid_loss)) as full_valid_losses,
         greatest(count(*) filter (where isfinite(valid_loss)), full_valid_losses) as valid_losses,
+        greatest(
+            count(*) filter (where isfinite(valid_mean_reward)),
+            count(*) filter (where isfinite(full_valid_mean_reward))
+        ) as valid_rewards,
         count(coalesce(
             train_loss,
             valid_loss,
@@ -209,30 +213,39 @@ ruled as (
             },
             {
                 'rule': 'overfit',
-                'given': curves.valid_losses,
+                'given': greatest(curves.valid_losses, curves.valid_rewards),
                 'needed': if(
                     curves.full_valid_losses >= needs.full_overfit,
                     needs.full_overfit,
                     needs.overfit
                 ),
-                'what': ['validation loss', 'validation losses'],
+                'what': if(
+                    curves.valid_rewards > curves.valid_losses,
+                    ['validation reward', 'validation rewards'],
+                    ['validation loss', 'validation losses']
+                ),
                 'findings': case when overfits.is_overfit then 1 end,
                 'step': overfits.risen_since_step,
-                'value': overfits.last_loss,
+                'value': overfits.last_value,
                 'threshold': overfits.threshold,
                 'unit': '1',
                 'evidence': concat(
-                    if(overfits.metric = 'valid_loss', 'smoothed ', ''),
-                    printf('%s rose from its best, %.4g ', overfits.metric, overfits.best_loss),
-                    if(overfits.metric = 'valid_loss', 'about', 'at'),
+                    if(overfits.metric = 'full_valid_loss', '', 'smoothed '),
+                    overfits.metric,
+                    if(overfits.metric like '%_loss', ' rose', ' fell'),
+                    printf(' from its best, %.4g ', overfits.best_value),
+                    if(overfits.metric = 'full_valid_loss', 'at', 'about'),
                     printf(' step %d', overfits.best_step),
-                    printf(', to %.4g', overfits.last_loss),
+                    printf(', to %.4g', overfits.last_value),
                     ' at the end',
                     printf(
-                        ' (+%.0f%%, %s)',
-                        overfits.generalisation_loss, overfits.severity
+                        ' (%s%.0f%%, %s)',
+                        if(overfits.metric like '%_loss', '+', '-'),
+                        overfits.generalisation_loss,
+                        overfits.severity
                     ),
-                    printf(', above %.4g', overfits.threshold)
+                    if(overfits.metric like '%_loss', ', above', ', below'),
+                    printf(' %.4g', overfits.threshold)
                 )
             },
             {
