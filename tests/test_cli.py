@@ -29,6 +29,7 @@ from pipeline.cli import run as cli_run
 from pipeline.cli.output import write_rows
 from pipeline.cli.reference import page
 from pipeline.errors import ExitCode
+from pipeline.figures import significant
 from pipeline.interrupts import hearing, prompt
 from pipeline.lake.lake import Lake
 from pipeline.views import catalogue
@@ -391,9 +392,16 @@ def test_summary(ask: Run) -> None:
     assert {"succeeded", "failed", "cancelled", "running"} <= {j["status"] for j in told["jobs"]}
     for status in ("succeeded", "failed", "cancelled", "running"):
         assert status in text
+    best = {row["job_id"]: row for row in told["best_steps"]}
+    for line in text.splitlines():
+        if row := best.get(line.split(" ")[0]):
+            assert f"{significant(row['best_value'])} @{row['best_step']} " in line
+            assert (" ~ " in line) == row["is_smoothed"]
+    assert len(best) > 20 and "full reward" in text and "train reward" not in text
     for row in told["problems"]:
         assert row["example"][:20].split("\n")[0] in text
-    assert max(map(len, ask("summary", COLUMNS="80").stdout.splitlines())) <= 80
+    narrow = ask("summary", "--limit", "12", COLUMNS="80").stdout.splitlines()
+    assert max(map(len, narrow)) <= 80 and narrow[2].startswith("job ")
     assert "| job | outcome |" in ask("summary", "--format", "markdown").stdout
 
 

@@ -15,8 +15,18 @@ from tests.mutant_table import MUTANTS
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"contract", "credentials", "errors", "figures", "idle", "inert", "interrupts", "sqlfiles"},
-    {"extras", "settings", "shapes", "thinning", "view_files"},
+    {
+        "contract",
+        "credentials",
+        "errors",
+        "figures",
+        "idle",
+        "inert",
+        "interrupts",
+        "measured",
+        "sqlfiles",
+    },
+    {"extras", "measured", "settings", "shapes", "thinning", "view_files"},
     {"companions"},
     {"exact"},
     {"forms", "sources"},

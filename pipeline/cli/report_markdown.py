@@ -10,24 +10,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.cli.markdown import quoted, safe
-from pipeline.cli.summary import Measured, job_columns
+from pipeline.cli.summary import job_columns
 from pipeline.cli.table import markdown_lines
 from pipeline.figures import count
-from pipeline.report.details import all_advice, all_findings, measured_by
+from pipeline.measured import measured_by
+from pipeline.report.details import all_advice, all_findings
 from pipeline.report.gather import Facts
 from pipeline.report.words import NOTE, Advice, Finding
 
 JOBS, FINDINGS, ADVICE, KINDS = 20, 30, 15, 10
 """Most jobs, findings, advised checkpoints and kinds of problems that are listed."""
-
-_MEASURES = {
-    "full_valid_loss": "full",
-    "valid_loss": "valid",
-    "train_loss": "train",
-    "full_valid_mean_reward": "full reward",
-    "valid_mean_reward": "valid reward",
-    "train_mean_reward": "reward",
-}
 
 
 def lines(facts: Facts) -> Iterator[str]:
@@ -45,8 +37,8 @@ def lines(facts: Facts) -> Iterator[str]:
         yield "This lake holds no job yet: `tunelog ingest PATH`."
         return
     bests = {row["job_id"]: row for row in facts.frames["best_steps"].to_dicts()}
-    measured = [_measured(job, bests.get(job["job_id"])) for job in jobs[:JOBS]]
-    yield from markdown_lines(job_columns(jobs[:JOBS], measured))
+    measured = [measured_by(job, bests.get(job["job_id"])) for job in jobs[:JOBS]]
+    yield from markdown_lines(job_columns(jobs[:JOBS], measured, " (median of three)"))
     yield from _more(len(jobs) - JOBS, "jobs")
     failures = facts.failures.to_dicts()
     yield from _failures(failures)
@@ -58,13 +50,6 @@ def lines(facts: Facts) -> Iterator[str]:
     kinds = facts.kinds.to_dicts()
     others = [row for row in kinds if row["template"] not in known and not _is_told(row, found)]
     yield from _problems(others, _unlisted(kinds, failures))
-
-
-def _measured(job: Mapping[str, Any], best: Mapping[str, Any] | None) -> Measured | None:
-    metric, value, step, last, is_smoothed = measured_by(job, best)
-    if metric is None:
-        return None
-    return Measured(_MEASURES[metric] + " (median of three)" * is_smoothed, last, value, step)
 
 
 def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[str]:

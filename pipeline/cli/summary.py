@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -18,6 +18,7 @@ from pipeline.cli.output import destination
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.figures import count, duration, significant
 from pipeline.inert import inert
+from pipeline.measured import LABELS, NEWEST_FIRST, Measured, measured_by
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,18 +28,9 @@ if TYPE_CHECKING:
 KINDS = 10
 """Kinds of errors, and of warnings, that are listed."""
 
-_JOBS = "from jobs order by first_event_at desc, job_id"
+_JOBS = f"from jobs order by {NEWEST_FIRST}"
+_BESTS = "from best_steps where list_contains($jobs, job_id)"
 _PROBLEMS = "from error_timeline order by severity, events desc, last_seen desc, template"
-
-# A validation loss tells more than a training loss; the whole validation set is measured so rarely
-# that its best says little.
-_MEASURES = {
-    "valid_loss": "valid",
-    "full_valid_loss": "full",
-    "train_loss": "train",
-    "full_valid_reward": "reward",
-    "train_reward": "reward",
-}
 
 
 @click.command()
@@ -56,9 +48,10 @@ def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
     """Print the jobs with their outcome and losses, then the errors and the warnings by kind.
 
     took is the time from creation to end, or from start to end where the creation is not told;
-    after ≥, the time that the events at hand cover. final and best are of the validation loss where
-    the job has one, else of the training loss; of reinforcement jobs, of the reward. best is the
-    best single value, and @ its step. --format json holds every column of the views behind it.
+    after ≥, the time that the events at hand cover. final and best, and @ its step, are of the
+    validation loss or reward as the view best_steps tells it, else of the training's; ~ marks
+    running medians of three, as single evaluations of a sample are noise. --format json holds every
+    column of the views behind it.
 
     \b
     Examples:
@@ -66,16 +59,19 @@ def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
       tunelog summary --limit 5 --format markdown
       tunelog summary --format json -o summary.json
     """
-    with open_existing(lake_dir).connect(["jobs", "error_timeline"]) as con:
+    with open_existing(lake_dir).connect(["jobs", "error_timeline", "best_steps"]) as con:
         jobs = con.sql(_JOBS).to_arrow_table()
         problems = con.sql(_PROBLEMS).to_arrow_table()
+        listed = jobs["job_id"].to_pylist()[: None if format == "json" else limit]
+        bests = con.sql(_BESTS, params={"jobs": listed}).to_arrow_table()
     with destination(output) as out:
         if format == "json":
-            _write_json({"jobs": jobs, "problems": problems}, out)
+            _write_json({"jobs": jobs, "best_steps": bests, "problems": problems}, out)
             return
         width = terminal_width(out) if out is sys.stdout and format == "table" else None
         at = at_lake(lake_dir)
-        lines = summary_lines(jobs.to_pylist(), problems.to_pylist(), limit, width, format, at)
+        told, best, found = (table.to_pylist() for table in (jobs, bests, problems))
+        lines = summary_lines(told, best, found, limit, width, format, at)
         out.writelines(f"{line}\n" for line in lines)
     if format == "table" and len(jobs):
         curve = f"tunelog show loss_curves --job {quote(jobs['job_id'][0].as_py())}{at}"
@@ -92,6 +88,7 @@ def _write_json(tables: dict[str, pa.Table], out: TextIO) -> None:
 
 def summary_lines(
     jobs: Sequence[dict[str, Any]],
+    bests: Sequence[dict[str, Any]],
     problems: Sequence[dict[str, Any]],
     limit: int,
     width: int | None,
@@ -102,6 +99,7 @@ def summary_lines(
 
     Args:
         jobs: Rows of the view `jobs`, in the order to list them.
+        bests: Rows of the view `best_steps`, of those that are listed.
         problems: Rows of the view `error_timeline`, the commonest first.
         limit: Jobs to list.
         width: Of the terminal, None for no limit [column].
@@ -118,7 +116,9 @@ def summary_lines(
     yield f"{head}{count(len(jobs), 'job')}, {count(events, 'event')}" + (told and f": {told}")
     if jobs:
         yield ""
-        yield from _table(job_columns(jobs[:limit]), width, format)
+        best = {row["job_id"]: row for row in bests}
+        measured = [measured_by(job, best.get(job["job_id"])) for job in jobs[:limit]]
+        yield from _table(job_columns(jobs[:limit], measured, " ~"), width, format)
         if len(jobs) > limit:
             yield from [""] if head else []
             yield f"and {len(jobs) - limit:,} more: --limit, or tunelog show jobs{at}"
@@ -143,39 +143,23 @@ def summary_lines(
             yield f"and {len(kinds) - KINDS:,} more kinds: tunelog show error_timeline{at}"
 
 
-class Measured(NamedTuple):
-    """By what a job is told to be good, its last and its best value, and the best one's step."""
-
-    by: str
-    final: float
-    best: float
-    best_step: int
-
-
-def _measured(job: dict[str, Any]) -> Measured | None:
-    name = next((m for m in _MEASURES if job[f"final_{m}"] is not None), None)
-    if name is None:
-        return None
-    return Measured(
-        _MEASURES[name], job[f"final_{name}"], job[f"best_{name}"], job[f"best_{name}_step"]
-    )
-
-
 def job_columns(
-    jobs: Sequence[dict[str, Any]], measured: Sequence[Measured | None] | None = None
+    jobs: Sequence[dict[str, Any]], measured: Sequence[Measured | None], smoothed: str
 ) -> list[Column]:
     """The jobs as columns of text: outcome, duration, steps, final and best, counts.
 
     Args:
         jobs: Rows of the view `jobs`.
-        measured: What is told of each one's losses or rewards; by default its single values.
+        measured: How well each did.
+        smoothed: What marks values that are smoothed.
     """
     from pipeline.cli.table import Column
 
     rows = []
-    for job, told in zip(jobs, measured or map(_measured, jobs), strict=True):
-        final = best = ""
+    for job, told in zip(jobs, measured, strict=True):
+        by = final = best = ""
         if told:
+            by = LABELS[told.metric] + smoothed * told.is_smoothed
             final = significant(told.final)
             best = f"{significant(told.best)} @{told.best_step}"
         rows.append(
@@ -183,7 +167,7 @@ def job_columns(
                 inert(job["job_id"]),
                 inert(job["status"]),
                 _took(job),
-                told.by if told else "",
+                by,
                 final,
                 best,
                 str(job["warnings"]),
@@ -191,8 +175,8 @@ def job_columns(
                 "" if job["last_step"] is None else str(job["last_step"]),
             )
         )
-    names = ("job", "outcome", "took", "loss", "final", "best", "warn", "err", "last step")
-    text = ("job", "outcome", "loss")
+    names = ("job", "outcome", "took", "measure", "final", "best", "warn", "err", "last step")
+    text = ("job", "outcome", "measure")
     cells = zip(*rows, strict=True)
     return [
         Column(name, name not in text, name == "job", list(column), least_text=12)

@@ -34,7 +34,8 @@ TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank",
 TELLING = ("message", "template", "example", "detail", "evidence")
 """Columns that a person came for."""
 
-STATES = ("kind", "level", "severity", "status", "phase", "rule", "verdict", "metric", "method")
+STATES = ("job", "kind", "level", "severity", "status", "phase", "rule", "verdict", "metric",
+          "method")  # fmt: skip
 """Columns of a word that says what a row is."""
 
 PATHS = ("path", "source")

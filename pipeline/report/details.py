@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.measured import measured_by
 from pipeline.report.curves import curves, earlier, numbers, spark
 from pipeline.report.gather import Facts
 from pipeline.report.words import Advice, Finding, Row, advice, findings, spans, unjudged
@@ -64,7 +65,9 @@ def overview(facts: Facts, found: Mapping[str, Sequence[Finding]]) -> dict[str, 
     bests = {row["job_id"]: row for row in facts.frames["best_steps"].to_dicts()}
     measured = [measured_by(row, bests.get(row["job_id"])) for row in rows]
     names = ("measure", "best", "best_step", "final", "smoothed")
-    columns |= {name: [one[i] for one in measured] for i, name in enumerate(names)}
+    none = (None, None, None, None, False)
+    cells = zip(*(one or none for one in measured), strict=True) if rows else ((),) * len(names)
+    columns |= {name: list(column) for name, column in zip(names, cells, strict=True)}
     for name in ("seconds", "final", "best"):
         columns[name] = numbers(pl.Series(columns[name], dtype=pl.Float64))
     return {
@@ -86,31 +89,6 @@ def _unlisted(rows: pl.DataFrame) -> int:
 
 def _first(row: Row, *names: str) -> Any:
     return next((row[name] for name in names if row[name] is not None), None)
-
-
-def measured_by(job: Row, best: Row | None) -> tuple[Any, ...]:
-    """By what a job is judged, its best value, that one's step, the last, and whether smoothed.
-
-    Its validation, as `best_steps` has it; the training loss or reward where it has none.
-
-    Args:
-        job: its row of `jobs`.
-        best: its row of `best_steps`, None where it was never validated.
-    """
-    if best is not None:
-        return (
-            *(best[n] for n in ("metric", "best_value", "best_step", "last_value")),
-            best["is_smoothed"],
-        )
-    if job["final_train_loss"] is not None:
-        return ("train_loss", *_train(job, "train_loss"), False)
-    if job["final_train_reward"] is not None:
-        return ("train_mean_reward", *_train(job, "train_reward"), False)
-    return (None, None, None, None, False)
-
-
-def _train(job: Row, name: str) -> tuple[Any, ...]:
-    return job[f"best_{name}"], job[f"best_{name}_step"], job[f"final_{name}"]
 
 
 def _counted(found: Sequence[Finding]) -> list[tuple[str, int, int]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.checks import set_thresholds
 from pipeline.errors import UsageError
+from pipeline.measured import NEWEST_FIRST
 from pipeline.settings import RULES, Settings
 from pipeline.sqlfiles import sql_text
 from pipeline.views import focus, named
@@ -26,8 +27,6 @@ MESSAGE_LENGTH = 1_000
 """Of a longer message a report tells its beginning [character]."""
 
 _OF_JOBS = "list_contains(getvariable('report_jobs'), job_id)"
-
-_NEWEST_FIRST = "coalesce(created_at, first_event_at, ended_at) desc nulls last, job_id"
 
 _VIEWS = {
     "attempts": "job_id, attempt",
@@ -103,7 +102,7 @@ def facts(
         frames["leaderboard"] = _view(con, "leaderboard")  # ranks them among all jobs
         con.execute(focus(jobs))
     con.execute(sql_text("report/hold_jobs"))
-    listed = _rows(con, f"from jobs order by {_NEWEST_FIRST}")
+    listed = _rows(con, f"from jobs order by {NEWEST_FIRST}")
     for job in set(jobs or ()) - set(listed["job_id"]):
         raise UsageError(f"--job {job}: no job of that name: see `tunelog show jobs`")
     detailed = listed["job_id"].to_list()[:DETAILED]
