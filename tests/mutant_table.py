@@ -67,6 +67,7 @@ GROWTH = "pipeline/lake/growth.py"
 REGROWN = "tests/test_regrowth.py::test_"
 PLANTED = "tests/test_planted.py::test_"
 MARTS = "sql/views/marts/"
+STAGING = "sql/views/staging/"
 GOLDEN = "tests/test_golden.py::test_golden"
 
 MUTANTS = (
@@ -132,11 +133,18 @@ MUTANTS = (
     Mutant("detectors", "what came back lasts to the end", MARTS + "divergences.sql",
            " or not any_value(ends_high)", "",
            GOLDEN + "[divergences-near_runs_are_one_and_an_end_as_before_is_none]"),
-    Mutant("answers", "a job fails by what it went on from", MARTS + "failure_reasons.sql",
-           "max(first_created_at, 4)[4] as went_on_at", "null::timestamptz as went_on_at",
-           GOLDEN + "[failure_reasons-what_it_went_on_from_is_no_reason]"),
-    Mutant("answers", "a job fails by what came after its end", MARTS + "failure_reasons.sql",
-           "one.created_at <= failed.ended_at", "true",
+    Mutant("answers", "a job fails by what it went on from", STAGING + "stg_job_states.sql",
+           "lambda one: coalesce(one.created_at >= went_on_at, true)", "lambda one: true",
+           GOLDEN + "[failure_reasons-none_that_it_survived]"),
+    Mutant("answers", "the check of a checkpoint goes on with the job",
+           STAGING + "stg_job_states.sql",
+           "and not (lifecycle = 'moderation' and contains(message, ':ckpt-step-'))", "",
+           GOLDEN + "[jobs-checks_of_checkpoints_come_last]"),
+    Mutant("answers", "a model that cannot be deployed is advised", STAGING + "stg_events.sql",
+           "        when 'unable to be deployed' then true\n", "",
+           GOLDEN + "[checkpoint_advice-a_model_unable_to_be_deployed]"),
+    Mutant("answers", "a job fails by what came after its end",
+           STAGING + "stg_job_states.sql", "coalesce(one.created_at <= ended_at, true)", "true",
            GOLDEN + "[failure_reasons-what_it_went_on_from_is_no_reason]"),
     Mutant("answers", "a grader's errors are answers that did not parse", MARTS + "reward_gaps.sql",
            "_sample_parse_error_mean$", "_parse_error_mean$",

@@ -143,7 +143,8 @@ class Event:
             return "step", 8
         if self.message.startswith("Checkpoint created"):
             return "checkpoint", 9
-        if self.type == "moderation_checks" or self.message.startswith("Moderation checks for"):
+        checks = ("Moderation checks for", "This model is unable to be deployed")
+        if self.type == "moderation_checks" or self.message.startswith(checks):
             return "moderation", 12
         if self.type == "metrics" or self.step is not None:
             return "step", 8

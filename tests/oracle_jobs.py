@@ -62,7 +62,10 @@ def outcome(own: list[Event]) -> tuple[str, Event | None]:
     if broken:
         last = broken[-1]
         going_on = any(
-            phase and event.lifecycle not in ("closing", "billed") and index > last
+            phase
+            and event.lifecycle not in ("closing", "billed")
+            and not (event.lifecycle == "moderation" and ":ckpt-step-" in event.message)
+            and index > last
             for index, (event, phase) in enumerate(zip(own, phases, strict=True))
         )
         stepped = any(

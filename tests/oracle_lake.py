@@ -184,6 +184,7 @@ MESSAGES = [
     "Job succeeded.",
     "Job canceled.",
     "Model Evaluation Passed.",
+    "This model is unable to be deployed. It scores above acceptable thresholds for [Violence].",
     "Training tokens billed: 8000",
     "something nobody knows",
     "The user’s key „a “b”, «c» nor ‘l’été’ isn’t at ‘d’s",

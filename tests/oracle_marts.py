@@ -29,6 +29,10 @@ PHASES = {
 }
 
 
+IN_TIME = ("created_at", "lifecycle_rank", "order_step", "ordinal", "event_id")
+"""The order of rows in time."""
+
+
 def is_error(event: Event) -> str | None:
     """Why an event counts as an error."""
     if event.level.lower() == "error":
@@ -45,7 +49,8 @@ def blocks(event: Event) -> bool | None:
     said = event.get("blocked")
     if isinstance(said, bool):
         return said
-    words = re.search(r"\s(passed|failed|blocked)\b", event.message, re.ASCII)
+    told = r"\s(passed|failed|blocked|unable to be deployed)\b"
+    words = re.search(told, event.message, re.ASCII)
     return words[1] != "passed" if words else None
 
 
@@ -60,6 +65,7 @@ def told_event(event: Event) -> Row:
         "message": event.message,
         "lifecycle": event.lifecycle,
         "lifecycle_rank": event.rank,
+        "order_step": event.order_step,
         "ordinal": event.ordinal,
         "dialect": event.dialect,
     }

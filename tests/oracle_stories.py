@@ -10,7 +10,7 @@ from oracle import Event
 from oracle_companions import Told
 from oracle_curves import Row, by_job, loss_curves
 from oracle_jobs import jobs
-from oracle_marts import errors, is_error, job_phases, template
+from oracle_marts import IN_TIME, errors, is_error, job_phases, template
 from oracle_training import walks
 
 HOUR = 3600
@@ -33,7 +33,7 @@ def problems(events: list[Event]) -> dict[tuple[str, str], list[Event]]:
         if event.level.lower() in ("warn", "warning"):
             kinds["warning", template(event.message)].append(event)
     for found in kinds.values():
-        found.sort(key=lambda e: (e.time, e.rank, e.job_id, e.ordinal, e.event_id))
+        found.sort(key=lambda e: (e.time, e.rank, e.order_step, e.job_id, e.ordinal, e.event_id))
     return kinds
 
 
@@ -105,11 +105,14 @@ def failure_reasons(events: list[Event], beside: Sequence[Told] = ()) -> list[Ro
         own_code, own_param = job["error_code"], job["error_param"]
         if job["error_message"]:
             ordered += [{"message": job["error_message"], "told_by": "object"}]
-        # stg_problems orders errors without their step: of one second and rank, the ordinal
+        ordered = [
+            row
+            for row in ordered
+            if not went_on_at or "event_id" not in row or row["created_at"] >= went_on_at
+        ]
         ranked = sorted(
             ordered,
             key=lambda row: (
-                not went_on_at or "event_id" not in row or row["created_at"] >= went_on_at,
                 not bare.fullmatch(row["message"]),
                 not job["ended_at"]
                 or "event_id" not in row
@@ -117,11 +120,11 @@ def failure_reasons(events: list[Event], beside: Sequence[Told] = ()) -> list[Ro
                 not last_step_at or "event_id" not in row or row["created_at"] >= last_step_at,
                 "event_id" in row,
                 row.get("error_code", own_code) is not None,
-                *(row.get(n, 0) for n in ("created_at", "lifecycle_rank", "ordinal", "event_id")),
+                *(row.get(name, 0) for name in IN_TIME),
             ),
         )
         reason = ranked[-1] if ranked else {}
-        message = reason.get("message") or job["outcome_message"]
+        message = reason.get("message", job["outcome_message"])
         entered = [
             row
             for row in phases

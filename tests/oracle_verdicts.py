@@ -10,7 +10,8 @@ import oracle_detectors
 from oracle import Event
 from oracle_curves import Row, data_quality, loss_curves
 from oracle_jobs import jobs
-from oracle_marts import errors
+from oracle_marts import IN_TIME, errors
+from oracle_stories import failure_reasons
 from oracle_training import SMOOTHED
 
 Basis = tuple[int, int, str]
@@ -121,22 +122,21 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         )
 
     told: dict[str, str] = {}
-    by_time = ("created_at", "lifecycle_rank", "ordinal", "event_id")
-    for row in sorted(errors(events), key=lambda row: tuple(row[name] for name in by_time)):
+    for row in sorted(errors(events), key=lambda row: tuple(row[name] for name in IN_TIME)):
         told.setdefault(row["job_id"], row["message"])
+    told |= {row["job_id"]: row["message"] for row in failure_reasons(events)}
     for row in jobs(events):
         if row["status"] != "failed" and not row["errors"]:
             continue
         failed = row["status"] == "failed"
-        message = row["outcome_message"] if failed else None
-        message = re.sub(r"\s+", " ", told[row["job_id"]] if message is None else message)
+        message = re.sub(r"\s+", " ", told[row["job_id"]] or "")
         step = row["last_step"]
         place = " before any step" if step is None else f" at step {step}"
         several = f", one of {row['errors']} errors" if row["errors"] > 1 else ""
         cut = message[:199] + "…" if len(message) > 200 else message
         words = row["status"] + place + ("" if failed else ", yet told an error") + several
         count = max(row["errors"], 1)
-        words += f": {cut}" if cut else ""
+        words += f": {cut}" if cut else ", and nothing tells why" if failed else ""
         add("error", row, words, step, count, 0, "event", 0, count)
     odd = [row for row in oracle_detectors.divergences(events) if row["kind"] == "non_finite"]
     for row in odd:

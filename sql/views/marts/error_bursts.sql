@@ -15,7 +15,7 @@ with silences as (
     window
         in_time as (
             partition by severity, template
-            order by created_at, lifecycle_rank, job_id, ordinal, event_id
+            order by created_at, lifecycle_rank, order_step, job_id, ordinal, event_id
         )
 ),
 
@@ -27,7 +27,7 @@ numbered as (
     window
         in_time as (
             partition by severity, template
-            order by created_at, lifecycle_rank, job_id, ordinal, event_id
+            order by created_at, lifecycle_rank, order_step, job_id, ordinal, event_id
         )
 )
 

@@ -45,7 +45,14 @@ kinds as (
         max(created_at) as last_seen,
         arg_min(
             {'message': message, 'job_id': job_id},
-            {'a': created_at, 'b': lifecycle_rank, 'c': job_id, 'd': ordinal, 'e': event_id}
+            {
+                'a': created_at,
+                'b': lifecycle_rank,
+                'c': order_step,
+                'd': job_id,
+                'e': ordinal,
+                'f': event_id
+            }
         ) as example
     from stg_problems
     where event_id is not null

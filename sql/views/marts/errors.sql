@@ -1,7 +1,7 @@
 -- What failed, when, in which job, and why?
 --
 -- Grain: job_id, event_id
--- Order: job_id, created_at, lifecycle_rank, ordinal, event_id
+-- Order: job_id, created_at, lifecycle_rank, order_step, ordinal, event_id
 -- Reads: stg_events
 -- Caveat: events of level error, messages that tell a failure at any level, and moderation checks
 --   that blocked a model (their level is info); told_by says which.
@@ -23,6 +23,7 @@ select
     event_id,
     created_at,
     lifecycle_rank,
+    order_step,
     ordinal,
     level,
     type,
@@ -42,6 +43,8 @@ comment on column errors.job_id is 'fine-tuning job [id]';
 comment on column errors.event_id is 'the event [id]';
 comment on column errors.created_at is 'when the event happened [UTC]';
 comment on column errors.lifecycle_rank is 'rank among events of one second [1]';
+comment on column errors.order_step is
+    'step that orders events of one rank in one second, -1 for none [step]';
 comment on column errors.ordinal is 'order of the dump, growing with time [1]';
 comment on column errors.level is 'level as sent [text]';
 comment on column errors.type is 'type of the event, NULL where it has none [text]';

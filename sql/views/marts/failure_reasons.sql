@@ -2,12 +2,9 @@
 --
 -- Grain: job_id
 -- Reads: stg_job_states, loss_curves, stg_problems, job_phases
--- Caveat: of the errors of a job, those come first after which it logged three steps at most (what
---   was under way, not what it went on to), then those that say more than that it failed, those no
---   later than the end, those after which no step came, those of events before that of the job
---   object, those that name an error_code, and of several the last in time. The job object fills
---   what no event tells. The phase is the last one entered before the end, which not all objects
---   date; a dump without the messages of phases tells none.
+-- Caveat: which error is the reason, reason_of tells (stg_job_states): none after which the job
+--   went on. The job object fills what no event tells. The phase is the last one entered before the
+--   end, which not all objects date; a dump without the messages of phases tells none.
 create or replace view failure_reasons as
 with failed as (
     select
@@ -17,7 +14,7 @@ with failed as (
         errors,
         error_code,
         error_param,
-        coalesce(error_message, outcome_message) as message
+        outcome_message
     from stg_job_states
     where status = 'failed'
 ),
@@ -33,7 +30,7 @@ curves as (
     group by job_id
 ),
 
-reasons as (
+told as (
     select
         job_id,
         list({
@@ -41,6 +38,7 @@ reasons as (
             'has_code': error_code is not null,
             'created_at': created_at,
             'lifecycle_rank': lifecycle_rank,
+            'order_step': order_step,
             'ordinal': ordinal,
             'event_id': event_id,
             'message': message,
@@ -48,7 +46,7 @@ reasons as (
             'error_code': error_code,
             'error_param': error_param,
             'told_by': told_by
-        }) as told
+        }) as problems
     from stg_problems
     where severity in ('error', 'failure')
     group by job_id
@@ -60,18 +58,12 @@ chosen as (
         failed.*,
         curves.last_step,
         curves.total_steps,
-        list_max(list_transform(reasons.told, lambda one: {
-            'is_late': coalesce(one.created_at >= curves.went_on_at, true),
-            'tells_more': not regexp_full_match(
-                one.message, '(the )?(fine-tuning )?job failed[.!]?', 'i'
-            ),
-            'is_no_consequence': coalesce(one.created_at <= failed.ended_at, true),
-            'is_last': coalesce(one.created_at >= curves.last_step_at, true),
-            'reason': one
-        })).reason as reason
+        reason_of(
+            told.problems, failed.ended_at, curves.last_step_at, curves.went_on_at
+        ) as reason
     from failed
     left join curves on failed.job_id = curves.job_id
-    left join reasons on failed.job_id = reasons.job_id
+    left join told on failed.job_id = told.job_id
 )
 
 select
@@ -81,7 +73,7 @@ select
     phases.phase,
     coalesce(chosen.reason.error_code, chosen.error_code) as error_code,
     coalesce(chosen.reason.error_param, chosen.error_param) as error_param,
-    coalesce(chosen.reason.message, chosen.message) as message,
+    coalesce(chosen.reason.message, chosen.outcome_message) as message,
     chosen.reason.template as template,
     chosen.reason.event_id as event_id,
     chosen.reason.told_by as told_by,
@@ -108,7 +100,8 @@ comment on column failure_reasons.error_code is
     'error_code of the error, NULL where none names one [text]';
 comment on column failure_reasons.error_param is
     'error_param of the error, NULL where it names none [text]';
-comment on column failure_reasons.message is 'the text of the error [text]';
+comment on column failure_reasons.message is
+    'the text of the error, NULL where nothing tells why [text]';
 comment on column failure_reasons.template is
     'the kind of error, as in error_timeline: equal for jobs that failed alike [text]';
 comment on column failure_reasons.event_id is

@@ -1,8 +1,8 @@
 -- Did each job keep each rule, and if not: where first, by how much, and how is it seen?
 --
 -- Grain: job_id, rule
--- Reads: stg_job_states, stg_milestones, loss_curves, divergences, overfitting, loss_spikes,
---   stalls, stg_step_gaps, thresholds
+-- Reads: stg_job_states, stg_job_errors, loss_curves, divergences, overfitting,
+--   loss_spikes, stalls, stg_step_gaps, thresholds
 -- Caveat: of several findings the first is told (of divergences the one that lasts, else the
 --   longest), and findings counts them. Where a job gives too
 --   little to judge by, a rule is not applicable, and the evidence says what is lacking. error
@@ -25,6 +25,8 @@ curves as (
     select
         job_id,
         max(step) as last_step,
+        max(first_created_at) as last_step_at,
+        max(first_created_at, 4)[4] as went_on_at,
         count(*) as steps,
         -- of jobs that were only evaluated, these: as in stg_step_times
         coalesce(
@@ -57,18 +59,6 @@ curves as (
             full_valid_mean_reward
         )) as numbers
     from loss_curves
-    group by job_id
-),
-
-first_errors as (
-    select
-        job_id,
-        arg_min(
-            message,
-            {'a': created_at, 'b': lifecycle_rank, 'c': ordinal, 'd': event_id}
-        ) as message
-    from stg_milestones
-    where is_error
     group by job_id
 ),
 
@@ -131,9 +121,15 @@ standstills as (
 ruled as (
     select
         jobs.job_id,
-        coalesce(
-            case when jobs.status = 'failed' then jobs.outcome_message end,
-            first_errors.message
+        if(
+            jobs.status = 'failed',
+            coalesce(
+                reason_of(
+                    job_errors.problems, jobs.ended_at, curves.last_step_at, curves.went_on_at
+                ).message,
+                jobs.outcome_message
+            ),
+            job_errors.first_message
         ) as error,
         regexp_replace(error, '\s+', ' ', 'g') as told,
         [
@@ -154,7 +150,10 @@ ruled as (
                     coalesce(printf(' at step %d', curves.last_step), ' before any step'),
                     if(jobs.status = 'failed', '', ', yet told an error'),
                     if(jobs.errors > 1, printf(', one of %d errors', jobs.errors), ''),
-                    ': ' || if(length(told) > 200, told[:199] || '…', nullif(told, ''))
+                    coalesce(
+                        ': ' || if(length(told) > 200, told[:199] || '…', nullif(told, '')),
+                        if(jobs.status = 'failed', ', and nothing tells why', '')
+                    )
                 )
             },
             {
@@ -331,7 +330,7 @@ ruled as (
     from stg_job_states as jobs
     cross join needs
     left join curves on jobs.job_id = curves.job_id
-    left join first_errors on jobs.job_id = first_errors.job_id
+    left join stg_job_errors as job_errors on jobs.job_id = job_errors.job_id
     left join trends on jobs.job_id = trends.job_id
     left join overfitting as overfits on jobs.job_id = overfits.job_id
     left join spikes on jobs.job_id = spikes.job_id

@@ -7,16 +7,18 @@
 --   event_id). Time stamps have whole seconds, so the rank and the step tell neighbours apart
 --   before the order of the dump does. Messages are told by their beginnings; an unknown one
 --   ranks with the steps, an unknown error just before the outcome.
--- Source: OpenAI API reference, FineTuningJobEvent; messages as seen in public dumps.
+-- Source: OpenAI API reference, FineTuningJobEvent; messages as seen in public dumps; Microsoft
+--   Learn, Azure OpenAI safety evaluation for fine-tuning: what a model is told that fails it.
 -- Whether a moderation check blocked its model: by its payload, else by its words; NULL where
 -- neither tells.
 create or replace macro blocks(message, data) as
 coalesce(
     try_cast(try(json_extract_string(data, '$.blocked')) as boolean),
-    case regexp_extract(message, '\s(passed|failed|blocked)\b', 1)
+    case regexp_extract(message, '\s(passed|failed|blocked|unable to be deployed)\b', 1)
         when 'passed' then false
         when 'failed' then true
         when 'blocked' then true
+        when 'unable to be deployed' then true
     end
 );
 
@@ -27,7 +29,10 @@ with told as (
         case
             when starts_with(message, 'Step ') then 'step'
             when starts_with(message, 'Checkpoint created') then 'checkpoint'
-            when type = 'moderation_checks' or starts_with(message, 'Moderation checks for')
+            when
+                type = 'moderation_checks'
+                or starts_with(message, 'Moderation checks for')
+                or starts_with(message, 'This model is unable to be deployed')
                 then 'moderation'
             when type = 'metrics' or step is not null then 'step'
             when starts_with(message, 'Created fine-tun') then 'created'

@@ -10,6 +10,27 @@
 --   tell, also when the dump merely stops there. Times, model and files are the object's where
 --   there is one. The times of Azure's steps are
 --   synthetic and used for no duration.
+-- Which of a failed job's problems, {is_event, has_code, place in time, created_at, message}, says
+-- why it failed; NULL where none can. Only one after which it logged three steps at most can: what
+-- was under way, not what it went on to (went_on_at is the time of the fourth step from its last).
+-- Of several those come first that say more than that it failed, then those no later than the end,
+-- those after which no step came, those of events before that of the job object, those that name
+-- an error_code, and the last in time.
+create or replace macro reason_of(problems, ended_at, last_step_at, went_on_at) as
+list_max(
+    list_transform(
+        list_filter(problems, lambda one: coalesce(one.created_at >= went_on_at, true)),
+        lambda one: {
+            'tells_more': not regexp_full_match(
+                one.message, '(the )?(fine-tuning )?job failed[.!]?', 'i'
+            ),
+            'is_no_consequence': coalesce(one.created_at <= ended_at, true),
+            'is_last': coalesce(one.created_at >= last_step_at, true),
+            'reason': one
+        }
+    )
+).reason;
+
 create or replace view stg_job_states as
 with seen as (
     select
@@ -57,8 +78,11 @@ milestones as (
         arg_max(phase, place) filter (where phase is not null) as last_phase,
         max(place) filter (where phase in ('created', 'validating', 'queued', 'running'))
             as begun_at,
-        max(place) filter (where phase is not null and lifecycle not in ('closing', 'billed'))
-            as going_on_at,
+        max(place) filter (
+            where phase is not null
+            and lifecycle not in ('closing', 'billed')
+            and not (lifecycle = 'moderation' and contains(message, ':ckpt-step-'))
+        ) as going_on_at,
         max(place) filter (where outcome in ('succeeded', 'failed', 'cancelled')) as told_at,
         arg_max(outcome, place) filter (where outcome in ('succeeded', 'failed', 'cancelled'))
             as told_outcome,

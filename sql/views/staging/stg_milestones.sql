@@ -21,6 +21,10 @@ with milestones as (
         lower(level) = 'error' as is_level_error,
         case when lifecycle = 'moderation' then blocks(message, data) else false end as is_blocked,
         case
+            when is_level_error or lifecycle in ('failed', 'moderation')
+                then try(json_extract_string(data, '$.error_code'))
+        end as error_code,
+        case
             when lifecycle in ('succeeded', 'failed', 'cancelled') then lifecycle
             when is_level_error then 'error'
             when is_blocked and not contains(message, ':ckpt-step-') then 'blocked'

@@ -1,7 +1,7 @@
 -- Which errors and warnings are of one kind?
 --
 -- Grain: severity, job_id, event_id
--- Order: severity, created_at, lifecycle_rank, job_id, ordinal, event_id
+-- Order: severity, created_at, lifecycle_rank, order_step, job_id, ordinal, event_id
 -- Reads: errors, warnings, stg_job_objects
 -- Caveat: an error that only a job object tells is no event; its severity is failure. A template is
 --   the message with quoted text, model names, ids, paths, times and numbers masked, lists of
@@ -15,6 +15,7 @@ with problems as (
         event_id,
         created_at,
         lifecycle_rank,
+        order_step,
         ordinal,
         message,
         error_code,
@@ -30,6 +31,7 @@ with problems as (
         event_id,
         created_at,
         lifecycle_rank,
+        order_step,
         ordinal,
         message,
         null as error_code,
@@ -45,6 +47,7 @@ with problems as (
         null as event_id,
         null as created_at,
         null as lifecycle_rank,
+        null as order_step,
         null as ordinal,
         error_message as message,
         error_code,
@@ -145,6 +148,7 @@ select
     event_id,
     created_at,
     lifecycle_rank,
+    order_step,
     ordinal,
     message,
     error_code,
