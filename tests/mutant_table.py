@@ -134,7 +134,7 @@ MUTANTS = (
            " or not any_value(ends_high)", "",
            GOLDEN + "[divergences-near_runs_are_one_and_an_end_as_before_is_none]"),
     Mutant("answers", "a job fails by what it went on from", STAGING + "stg_job_states.sql",
-           "lambda one: coalesce(one.created_at >= went_on_at, true)", "lambda one: true",
+           "one.created_at >= went_on_at, true", "one.created_at > went_on_at - interval 1 day, true",
            GOLDEN + "[failure_reasons-none_that_it_survived]"),
     Mutant("answers", "the check of a checkpoint goes on with the job",
            STAGING + "stg_job_states.sql",
