@@ -210,8 +210,12 @@ def compared(events: list[Event], job_a: str | None, job_b: str | None) -> list[
         for row in sorted(smoothed, key=lambda row: row["step"]):
             if row["job_id"] == job:
                 points[row["metric"]].append(row)
-                found["step", row["metric"], row["step"]][side] = row
+        most = max(map(len, points.values()), default=0)
         for metric, own in points.items():
+            if 3 * len(own) < most:
+                own[:] = [row | {"smoothed": row["value"]} for row in own]
+            for row in own:
+                found["step", metric, row["step"]][side] = row
             for percent in range(1, 101):
                 before = [row for row in own if row["step"] * 100 <= percent * length]
                 if before and (percent - 1) * length < reached * 100:

@@ -7,6 +7,8 @@
 --   of a job's training, the last values up to there, so that runs of other lengths compare. A
 --   job's training is as long as it plans, else as its last step. As a view, b is the job with the
 --   latest event and a the one before it of the same method: is this run worse than the last?
+--   A metric with less than a third of the points of the job's densest is not smoothed: an average
+--   of a few evaluations lags behind all of them.
 create or replace macro compare_of(curves, job_a, job_b) as table
 with sides as (
     select
@@ -20,16 +22,28 @@ with sides as (
         job_b as job_id
 ),
 
-points as (
+counted as (
     select
         sides.side,
         curves.job_id,
         curves.metric,
         curves.step,
         curves.value,
-        curves.smoothed
+        curves.smoothed,
+        count(*) over (partition by sides.side, curves.metric) as points
     from smoothed_of(curves, 0.6) as curves
     inner join sides on curves.job_id = sides.job_id
+),
+
+points as (
+    select
+        side,
+        job_id,
+        metric,
+        step,
+        value,
+        if(3 * points < max(points) over (partition by side), value, smoothed) as smoothed
+    from counted
 ),
 
 lengths as (
@@ -174,7 +188,8 @@ comment on column compare.step_a is 'step of the first job the values are of [st
 comment on column compare.step_b is 'step of the second job the values are of [step]';
 comment on column compare.value_a is 'the metric of the first job [1]';
 comment on column compare.value_b is 'the metric of the second job [1]';
-comment on column compare.smoothed_a is 'the same, as loss_curves_smoothed has it [1]';
+comment on column compare.smoothed_a is
+    'the same, as loss_curves_smoothed has it; the value itself of a sparse metric [1]';
 comment on column compare.smoothed_b is 'the same of the second job [1]';
 comment on column compare.difference is
     'smoothed value of the second minus the first, 0 where equal to nine digits [1]';
