@@ -30,7 +30,7 @@ class Measured(NamedTuple):
         best: its best value.
         best_step: the step of that.
         final: its last value.
-        is_smoothed: whether these are running medians of three evaluations.
+        is_smoothed: whether these are running medians of evaluations.
     """
 
     metric: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from oracle import Event
@@ -62,12 +62,18 @@ def age(checkpoint: Row) -> tuple[bool, Any, str]:
 
 
 def by_neighbours(points: Points) -> Points:
-    """Each finite value as the median of it and the finite ones around it, if there are nine."""
+    """Each finite value as the median of it and those beside it, if there are nine; of 48, means.
+
+    The medians are averaged over a 24th of all to each side.
+    """
     finite = [value for _, value, _ in points if value is not None]
     if len(finite) < 9:
         return points
-    inner = [median(three) for three in zip(finite, finite[1:], finite[2:], strict=False)]
-    judged = iter([finite[0], *inner, finite[-1]])
+    middles = [median(three) for three in zip(finite, finite[1:], finite[2:], strict=False)]
+    middles = [middles[0], *middles, middles[-1]]
+    if (reach := len(finite) // 24) > 1:
+        middles = [fmean(middles[max(0, n - reach) : n + reach + 1]) for n in range(len(finite))]
+    judged = iter(middles)
     return [(step, None if value is None else next(judged), raw) for step, value, raw in points]
 
 
@@ -113,9 +119,20 @@ def best_steps(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
                 "regret": regret,
                 "regret_share": 100 * regret / abs(best) if best and regret is not None else None,
                 "evaluations": len(finite),
+                "tolerance": tolerance(metric, points),
             }
         )
     return rows
+
+
+def tolerance(metric: str, points: Points) -> float:
+    """How far two judged values may be apart by chance."""
+    finite = [raw for _, value, raw in points if value is not None]
+    if metric not in SAMPLED or len(finite) < 9:
+        return 0
+    off = [abs(b - (a + c) / 2) for a, b, c in zip(finite, finite[1:], finite[2:], strict=False)]
+    noise = median(off) / (math.sqrt(1.5) * 0.6745)
+    return 2 * noise / math.sqrt(max(1, len(finite) // 24))
 
 
 def checkpoint_advice(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
@@ -140,6 +157,10 @@ def checkpoint_advice(events: list[Event], beside: Sequence[Told] = ()) -> list[
 
         advised: Row = min(open_, key=order, default={})
         last: Row = max(open_, key=lambda row: row["step"], default={})
+        room = tolerance(metric, points)
+        if last.get("value") is not None and (last["model_id"] or not advised["model_id"]):
+            is_near = cost(metric, last["value"]) <= min(known) + room
+            advised = last if is_near else advised
         both = advised.get("value") is not None and last.get("value") is not None
         gain = apart(advised["value"], last["value"]) if both else None
         rows.append(
@@ -156,6 +177,8 @@ def checkpoint_advice(events: list[Event], beside: Sequence[Told] = ()) -> list[
                 "gain_share": 100 * gain / abs(last["value"])
                 if gain is not None and last["value"]
                 else None,
+                "tolerance": room,
+                "evaluated": len({r["value_step"] for r in open_ if r["value"] is not None}),
                 "checkpoints": len(found),
                 "blocked": len(found) - len(open_),
             }

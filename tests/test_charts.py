@@ -90,7 +90,7 @@ def test_a_chart_holds_the_curve_of_the_view(lake: Lake, supervised: dict[str, A
     checkpoints = {("checkpoint", SUPERVISED, step) for step in steps}
     assert marks_of(chart) == {("best step", SUPERVISED, best)} | checkpoints
     assert chart["title"]["text"] == SUPERVISED
-    told = "succeeded · step 149 of 149 · best valid_loss (median of three)"
+    told = "succeeded · step 149 of 149 · best valid_loss (running median)"
     assert told in chart["title"]["subtitle"]
 
 

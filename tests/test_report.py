@@ -383,7 +383,12 @@ CHOICE = {
     "metric": "valid_loss", "higher_is_better": False, "best_step": 80, "best_value": 0.5,
     "step": 80, "model_id": "ft:x", "value": 0.5, "value_step": 80, "last_step": 120,
     "last_value": 1.0, "last_value_step": 120, "gain": 0.5, "gain_share": 50.0, "checkpoints": 3,
+    "evaluated": 3, "blocked": 0, "tolerance": 0.1,
 }  # fmt: skip
+
+
+LAST = {"last_step": 80, "last_value": 0.5, "gain": 0.0, "gain_share": 0.0}
+"""Where the last checkpoint is the best."""
 
 
 @pytest.mark.parametrize(
@@ -392,33 +397,48 @@ CHOICE = {
         (
             {},
             "Use the checkpoint of step 80 instead of the last, of step 120."
-            " Its validation loss (median of three) is 0.5000, not 1.000, 50 % lower.",
+            " Its validation loss (running median) is 0.5000, not 1.000, 50 % lower.",
         ),
         (
             {"step": 90, "value": 0.625, "value_step": 88},
             "Use the checkpoint of step 90 instead of the last, of step 120."
-            " Its validation loss (median of three, of step 88) is 0.6250, not 1.000, 50 % lower."
+            " Its validation loss (running median, of step 88) is 0.6250, not 1.000, 50 % lower."
             " The best of all steps, step 80 (0.5000), has no checkpoint to use.",
         ),
         (
-            {"last_step": 80, "last_value": 0.5, "gain": 0.0, "gain_share": 0.0},
-            "Use the last checkpoint, of step 80: validation loss (median of three) 0.5000,"
-            " and none is better.",
+            LAST,
+            "Use the last checkpoint, of step 80: validation loss (running median) 0.5000,"
+            " and none is better by more than noise.",
+        ),
+        (
+            LAST | {"tolerance": 0.0, "blocked": 1},
+            "Use the last checkpoint, of step 80: validation loss (running median) 0.5000,"
+            " and none is better. A usage policy check blocked 1 other.",
+        ),
+        (
+            LAST | {"value": 0.58, "last_value": 0.58, "checkpoints": 2, "blocked": 1},
+            "Use the last checkpoint, of step 80: validation loss (running median) 0.5800;"
+            " it is the only one to use. A usage policy check blocked 1 other.",
+        ),
+        (
+            LAST | {"evaluated": 1},
+            "Use the last checkpoint, of step 80: validation loss (running median) 0.5000;"
+            " the others were not evaluated.",
         ),
         (
             {"last_value": None, "gain": None, "gain_share": None, "value_step": 80},
             "Use the checkpoint of step 80 instead of the last, of step 120."
-            " Its validation loss (median of three) is 0.5000, that of the last is no number.",
+            " Its validation loss (running median) is 0.5000, that of the last is no number.",
         ),
         (
             {"last_value": 0.50001, "gain": 1e-5, "gain_share": 2e-3},
             "Use the checkpoint of step 80 instead of the last, of step 120."
-            " Its validation loss (median of three) is 0.5000, and so is that of the last.",
+            " Its validation loss (running median) is 0.5000, and so is that of the last.",
         ),
         (
             {"last_value": 0.5, "last_value_step": 80, "gain": 0.0, "gain_share": 0.0},
             "Use the checkpoint of step 80 instead of the last, of step 120."
-            " Its validation loss (median of three) is 0.5000; the last was not evaluated.",
+            " Its validation loss (running median) is 0.5000; the last was not evaluated.",
         ),
         ({"step": None}, "Use none: a usage policy check blocked every checkpoint."),
     ],
@@ -434,7 +454,7 @@ def test_advice_without_a_checkpoint_names_the_best_step() -> None:
     """A job without checkpoints still has a best step; one without validation has no advice."""
     advice = words.advice(BEST, None)
     assert advice and advice.words == (
-        "The best step was 80: validation loss (median of three) 0.5000, 1.000 at the last,"
+        "The best step was 80: validation loss (running median) 0.5000, 1.000 at the last,"
         " step 120. No event tells of a checkpoint."
     )
     assert words.advice(None, None) is None
@@ -517,7 +537,7 @@ def test_markdown_judges_jobs_as_the_page_does(told: Facts) -> None:
         _, job, _, took, by, final, best, *_ = (cell.strip() for cell in row)
         assert job == jobs["job_id"][i]
         assert took.startswith("≥") == (jobs["is_part"][i] and jobs["seconds"][i] is not None)
-        assert ("median of three" in by) == jobs["smoothed"][i]
+        assert ("running median" in by) == jobs["smoothed"][i]
         if jobs["measure"][i]:
             value, step = best.strip("`").split(" @")  # the page holds five digits
             assert float(final) == pytest.approx(float(jobs["final"][i]), rel=1e-3)

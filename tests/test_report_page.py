@@ -153,7 +153,7 @@ def test_the_overview_lists_sorts_and_filters_by_keyboard(
     shown.keyboard.press("Space")
     shown.locator("th button", has_text="Best").click()
     cells = shown.locator("tbody .best").all_inner_texts()
-    known = [text.replace(" (median of three)", "").split() for text in cells if text != "–"]
+    known = [text.replace(" (running median)", "").split() for text in cells if text != "–"]
     kinds = [" ".join(words[1 : words.index("step")]) for words in known]
     assert len(set(kinds)) == sum(a != b for a, b in pairwise([*kinds, None])), kinds
     for kind in set(kinds):

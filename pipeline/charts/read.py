@@ -135,7 +135,7 @@ def whole_job_id(con: duckdb.DuckDBPyConnection, job: str) -> str:
 
 def best_words(mark: Mapping[str, Any]) -> str:
     """What a row of `Curves.marks` says of a best step."""
-    how = " (median of three)" if mark["is_smoothed"] else ""
+    how = " (running median)" if mark["is_smoothed"] else ""
     return f"{mark['metric']}{how} {mark['value']:.4g} at step {mark['step']:,}"
 
 

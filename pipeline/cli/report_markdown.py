@@ -38,7 +38,7 @@ def lines(facts: Facts) -> Iterator[str]:
         return
     bests = {row["job_id"]: row for row in facts.frames["best_steps"].to_dicts()}
     measured = [measured_by(job, bests.get(job["job_id"])) for job in jobs[:JOBS]]
-    yield from markdown_lines(job_columns(jobs[:JOBS], measured, " (median of three)"))
+    yield from markdown_lines(job_columns(jobs[:JOBS], measured, " (running median)"))
     yield from _more(len(jobs) - JOBS, "jobs")
     failures = facts.failures.to_dicts()
     yield from _failures(failures)

@@ -50,7 +50,7 @@ def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
     took is the time from creation to end, or from start to end where the creation is not told;
     after ≥, the time that the events at hand cover. final and best, and @ its step, are of the
     validation loss or reward as the view best_steps tells it, else of the training's; ~ marks
-    running medians of three, as single evaluations of a sample are noise. --format json holds every
+    running medians, as single evaluations of a sample are noise. --format json holds every
     column of the views behind it.
 
     \b

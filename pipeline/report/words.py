@@ -131,7 +131,7 @@ def advice(best: Row | None, choice: Row | None) -> Advice | None:
     """
     if best is None:
         return None
-    metric, how = METRICS[best["metric"]], ["median of three"] * best["is_smoothed"]
+    metric, how = METRICS[best["metric"]], ["running median"] * best["is_smoothed"]
     if choice is None:
         told = f"The best step was {best['best_step']}: {_noted(metric, how)}"
         told += f" {significant(best['best_value'])}"
@@ -150,10 +150,10 @@ def _noted(text: str, notes: Sequence[str]) -> str:
     return f"{text} ({', '.join(notes)})" if notes else text
 
 
-def _differ(one: float | None, other: float | None) -> bool:
+def _differ(one: float | None, other: float | None, tolerance: float) -> bool:
     if one is None or other is None:
         return one is not other
-    return abs(one - other) > _EQUAL * abs(one)
+    return abs(one - other) > max(_EQUAL * abs(one), tolerance)
 
 
 def _gains(choice: Row) -> bool:
@@ -169,7 +169,7 @@ def _choice(choice: Row, metric: str) -> str:
     if step == last:
         words = f"Use the last checkpoint, of step {step}"
         words += f": {metric} {significant(value)}" if value is not None else ""
-        words += ", and none is better." if choice["checkpoints"] > 1 else "; it is the only one."
+        words += f"{_rivals(choice)}."
     else:
         words = f"Use the checkpoint of step {step} instead of the last, of step {last}."
         if value is None:
@@ -187,7 +187,17 @@ def _choice(choice: Row, metric: str) -> str:
             words += f" {significant(choice['last_value'])}{of}{much}."
         else:
             words += f" Its {metric} is {significant(value)}, and so is that of the last."
-    if _differ(choice["best_value"], value):
+    if _differ(choice["best_value"], value, choice["tolerance"]):
         at = f"step {choice['best_step']} ({significant(choice['best_value'])})"
         words += f" The best of all steps, {at}, has no checkpoint to use."
+    if choice["blocked"]:
+        words += f" A usage policy check blocked {count(choice['blocked'], 'other')}."
     return words
+
+
+def _rivals(choice: Row) -> str:
+    if choice["checkpoints"] - choice["blocked"] == 1:
+        return "; it is the only one" + " to use" * bool(choice["blocked"])
+    if choice["evaluated"] < 2:
+        return "; the others were not evaluated" if choice["evaluated"] else "; none was evaluated"
+    return ", and none is better" + " by more than noise" * bool(choice["tolerance"])

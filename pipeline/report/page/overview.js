@@ -171,7 +171,7 @@ function goodness(i, value) {
 
 function jobRow(i) {
   const cell = (name, right, ...content) => el("td", { role: "cell", class: `${name} ${right ? "right" : ""}` }, content);
-  const measure = MEASURES[JOBS.measure[i]] && `${MEASURES[JOBS.measure[i]]}${JOBS.smoothed[i] ? " (median of three)" : ""}`;
+  const measure = MEASURES[JOBS.measure[i]] && `${MEASURES[JOBS.measure[i]]}${JOBS.smoothed[i] ? " (running median)" : ""}`;
   const id = JOBS.job_id[i];
   const name = i < LAKE.detailed ? el("a", { href: `#job=${encodeURIComponent(id)}` }, said(id)) : said(id);
   return el("tr", { role: "row" },

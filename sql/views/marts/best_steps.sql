@@ -4,7 +4,7 @@
 -- Reads: stg_bests
 -- Caveat: by the validation metric of stg_evaluations: full_valid_loss, else smoothed valid_loss,
 --   else full_valid_mean_reward, else smoothed valid_mean_reward, smoothed by the median of a value
---   and its two neighbours where there are nine or more; of which two finite values are needed as
+--   and its neighbours where there are nine or more; of which two finite values are needed as
 --   long as any metric has them. What the curve lacks is taken from checkpoint objects. A job that
 --   was never validated has no row. NaN and infinities never win: where the last value is one, the
 --   regret is NULL. The earliest step wins among equals, which are equal to nine digits. last_step
@@ -21,7 +21,7 @@ comment on column best_steps.metric is
     'full_valid_loss, valid_loss, full_valid_mean_reward or valid_mean_reward [text]';
 comment on column best_steps.higher_is_better is 'true for a reward, false for a loss [bool]';
 comment on column best_steps.is_smoothed is
-    'true where the values are medians of three neighbouring evaluations [bool]';
+    'true where the values are medians of neighbouring evaluations [bool]';
 comment on column best_steps.best_step is 'step with the best value [step]';
 comment on column best_steps.best_value is 'the metric at that step [unit of the metric]';
 comment on column best_steps.last_step is 'last step with a value of the metric [step]';
@@ -32,3 +32,5 @@ comment on column best_steps.regret is
 comment on column best_steps.regret_share is
     'the regret in percent of the best value, NULL where that is 0 [%]';
 comment on column best_steps.evaluations is 'finite values of the metric [evaluation]';
+comment on column best_steps.tolerance is
+    'difference of two values that may be noise, 0 where not smoothed [unit of the metric]';

@@ -5,10 +5,11 @@
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
 --   equals, or where none has a finite value, one whose model is named, then the one nearest to the
---   best step. The model that the job made counts as the checkpoint of its last step. A checkpoint
---   whose model a usage policy check blocked is never advised, and if every one is, step is NULL; a
---   block that names no model holds for all. Jobs without checkpoint or validation have no row.
---   Whether the provider still keeps the checkpoint is not in the events.
+--   best step. The last one, if it is behind by no more than noise may make (tolerance). The model
+--   that the job made counts as the checkpoint of its last step. A checkpoint whose model a usage
+--   policy check blocked is never advised, and if every one is, step is NULL; a block that names no
+--   model holds for all. Jobs without checkpoint or validation have no row. Whether the provider
+--   still keeps the checkpoint is not in the events.
 create or replace view checkpoint_advice as
 with verdicts as (
     select
@@ -103,6 +104,7 @@ valued as (
         bests.higher_is_better,
         bests.best_step,
         bests.best_value,
+        bests.tolerance,
         list_max(
             list_filter(bests.judgements, lambda judged: judged.step <= checked.step)
         ) as latest
@@ -128,7 +130,8 @@ ranked as (
             'step': step,
             'model_id': model_id,
             'value': latest.value,
-            'value_step': latest.step
+            'value_step': latest.step,
+            'is_near': coalesce(loss <= least + tolerance, false)
         } as choice
     from compared
 ),
@@ -140,12 +143,27 @@ choices as (
         bool_or(higher_is_better) as higher_is_better,
         any_value(best_step) as best_step,
         any_value(best_value) as best_value,
-        min(choice) filter (where not is_blocked) as best,
+        any_value(tolerance) as tolerance,
+        min(choice) filter (where not is_blocked) as first_choice,
         max({'step': choice.step, 'choice': choice}) filter (where not is_blocked) as latest,
+        count(distinct choice.value_step)
+            filter (where not is_blocked and choice.value is not null) as evaluated,
         count(*) as checkpoints,
         count(*) filter (where is_blocked) as blocked
     from ranked
     group by job_id
+),
+
+decided as (
+    select
+        *,
+        if(
+            latest.choice.is_near
+            and (latest.choice.model_id is not null or first_choice.is_nameless),
+            latest.choice,
+            first_choice
+        ) as best
+    from choices
 )
 
 select
@@ -168,9 +186,11 @@ select
         else abs(last_value - best.value)
     end as gain,
     case when last_value <> 0 then 100 * gain / abs(last_value) end as gain_share,
+    tolerance,
     checkpoints,
+    evaluated,
     blocked
-from choices
+from decided
 ;
 
 comment on view checkpoint_advice is
@@ -201,6 +221,10 @@ comment on column checkpoint_advice.gain is
     'how much better the advised one is than the last one [unit of the metric]';
 comment on column checkpoint_advice.gain_share is
     'the gain in percent of the last value, NULL where that is 0 [%]';
+comment on column checkpoint_advice.tolerance is
+    'difference of two values that may be noise, 0 where not smoothed [unit of the metric]';
+comment on column checkpoint_advice.evaluated is
+    'evaluations that tell of those not blocked: of one, none is told to be better [evaluation]';
 comment on column checkpoint_advice.checkpoints is
     'checkpoints, the model of the last step included [checkpoint]';
 comment on column checkpoint_advice.blocked is

@@ -3,7 +3,9 @@
 -- Grain: job_id
 -- Reads: stg_evaluations
 -- Caveat: best_steps, with what its answer was chosen from: judgements are {step, value} of every
---   evaluation, in any order. A curve is made once for both.
+--   evaluation, in any order. A curve is made once for both. Two smoothed values no further apart
+--   than tolerance may differ by noise: two standard deviations of one evaluation, divided by the
+--   square root of those to one side that it goes by.
 create or replace view stg_bests as
 with losses as (
     select
@@ -29,6 +31,7 @@ extremes as (
         bool_or(is_smoothed) as is_smoothed,
         any_value(evaluations) as evaluations,
         list({'step': step, 'value': judged}) as judgements,
+        2 * median(off) / (sqrt(1.5) * 0.6745) / sqrt(any_value(reach)) as apart,
         min({'own_loss': own_loss, 'step': step, 'value': judged})
             filter (where loss <= least + 1e-9 * abs(least)) as best,
         arg_max(coalesce(judged, value), step) as last_value,
@@ -52,6 +55,7 @@ select
     end as regret,
     case when best_value <> 0 then 100 * regret / abs(best_value) end as regret_share,
     evaluations,
-    judgements
+    judgements,
+    case when is_smoothed then coalesce(apart, 0) else 0 end as tolerance
 from extremes
 ;

@@ -5,13 +5,15 @@
 -- Caveat: the first of full_valid_loss, valid_loss, full_valid_mean_reward and valid_mean_reward
 --   with two finite values at least, else with one: OpenAI often gives full_valid_loss at the last
 --   step only, and one value has no better. Of nine evaluations on and more, what is taken from a
---   sample of the validation set is judged by the median of itself and its finite neighbours, the
---   first and the last as they are: an average lags behind, or mixes what lies before and after the
---   end of an epoch, where a loss leaps and checkpoints are made. Fewer are judged as they are.
---   What curve lacks at the step of a checkpoint is that of its object, the newest of several:
---   OpenAI often tells the losses of earlier checkpoints on the whole validation set by these
---   alone.
--- Source: running median of three (Tukey, Exploratory Data Analysis, 1977).
+--   sample of the validation set is judged by the median of itself and its finite neighbours, at
+--   the ends of the three next to them: an average lags behind, or mixes what lies before and after
+--   the end of an epoch, where a loss leaps and checkpoints are made. As the least of many is
+--   noise, of 48 and more the medians are averaged over a 24th of all to each side (reach). Fewer
+--   than nine are judged as they are. How far each lies from the mean of its neighbours (off) tells
+--   the noise. What curve lacks at the step of a checkpoint is that of its object, the newest of
+--   several: OpenAI often tells the losses of earlier checkpoints on the whole validation set by
+--   these alone.
+-- Source: running medians of three (Tukey, Exploratory Data Analysis, 1977), and their mean.
 create or replace view stg_evaluations as
 with told as (
     select
@@ -64,7 +66,9 @@ counted as (
             partition by job_id, metric
         ) as evaluations,
         lag(value) over by_step as value_before,
-        lead(value) over by_step as value_after
+        lead(value) over by_step as value_after,
+        coalesce(value_before, lead(value, 2) over by_step) as one_side,
+        coalesce(value_after, lag(value, 2) over by_step) as other_side
     from points
     window by_step as (partition by job_id, metric, isfinite(value) order by step)
 ),
@@ -73,15 +77,17 @@ weighed as (
     select
         *,
         metric in ('valid_loss', 'valid_mean_reward') and evaluations >= 9 as is_smoothed,
+        greatest(1, evaluations // 24) as reach,
+        case when isfinite(value) then abs(value - (value_before + value_after) / 2) end as off,
         case
             when not isfinite(value) then null
-            when is_smoothed and value_before is not null and value_after is not null
+            when is_smoothed
                 then greatest(
-                    least(value, value_before),
-                    least(greatest(value, value_before), value_after)
+                    least(value, one_side),
+                    least(greatest(value, one_side), other_side)
                 )
             else value
-        end as judged
+        end as middle
     from counted
 ),
 
@@ -103,7 +109,17 @@ select
     is_smoothed,
     step,
     value,
-    judged,
+    case
+        when is_smoothed and reach > 1 and middle is not null
+            then avg(middle) over (
+                partition by job_id, metric, isfinite(value)
+                order by step
+                rows between reach preceding and reach following
+            )
+        else middle
+    end as judged,
+    reach,
+    off,
     evaluations
 from ranked
 qualify choice = min(choice) over (partition by job_id)
