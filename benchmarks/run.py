@@ -139,7 +139,7 @@ def large_lake(inputs: Inputs, rounds: int) -> Iterator[Figure]:
     lake, news = inputs.lake(rounds)
     held = totals(lake)
     empty = inputs.folder / "empty"
-    make_empty = f"from pipeline import open_lake; open_lake({str(empty)!r}).close()"
+    make_empty = f"from pipeline import open_lake; open_lake({str(empty)!r}).make()"
 
     def into_empty(number: int) -> Sequence[str]:
         emptied(empty)

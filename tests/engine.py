@@ -15,6 +15,7 @@ from pipeline.lake.lake import Lake
 def _connection() -> duckdb.DuckDBPyConnection:
     """A connection with all views, over whatever `lake_...` stand for at the moment."""
     with tempfile.TemporaryDirectory() as folder, open_lake(folder) as lake:
+        lake.make()
         return lake.connect()
 
 

@@ -26,6 +26,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("check")
     for name, path in {"spikes": SPIKES, "failed": FAILED, "empty": None}.items():
         with open_lake(folder / name) as lake:
+            lake.make()
             if path:
                 lake.ingest([path])
     (folder / "calm.toml").write_text("[thresholds.loss_spikes]\nleast_rise = 9\n")

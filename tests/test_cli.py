@@ -179,6 +179,29 @@ def test_reading_makes_no_lake(tunelog: Run, tmp_path: Path, args: list[str]) ->
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "args", [["nowhere"], ["empty"], ["no*where"], ["empty/a.jsonl", "--job-id", "ftjob a"]]
+)
+def test_a_refused_ingest_makes_no_lake(tunelog: Run, tmp_path: Path, args: list[str]) -> None:
+    """What can be refused before anything is read leaves no lake that would answer emptily."""
+    (tmp_path / "empty").mkdir()
+    if len(args) > 1:
+        (tmp_path / args[0]).write_text("{}")
+    tunelog("ingest", *args, "--lake", "n", code=ExitCode.USAGE)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+    assert tunelog("summary", "--lake", "n", code=ExitCode.USAGE).stdout == ""
+
+
+def test_an_ingest_that_fails_leaves_a_whole_lake(tunelog: Run, tmp_path: Path) -> None:
+    """A lake that was made for a dump which contradicts --job-id can be opened by any engine."""
+    text = "".join(json.dumps(event) + "\n" for event in events(JOB))
+    (tmp_path / "a.jsonl").write_text(text)
+    tunelog("ingest", "a.jsonl", "--job-id", OTHER, "--lake", "n", code=ExitCode.USAGE)
+    with duckdb.connect() as con:
+        con.execute((tmp_path / "n" / "open.sql").read_text())
+        assert con.execute("select count(*) from events").fetchall() == [(0,)]
+
+
 def events(job: str, steps: int = 5, **first: object) -> list[dict[str, object]]:
     """A small job, oldest event first; `first` changes its creation message."""
     made = [{"message": f"Created fine-tuning job: {job}", "type": "message", "data": {}, **first}]

@@ -241,6 +241,7 @@ def test_whatever_happens_to_a_lake_it_is_whole(
     draw = random.Random(seed)
     folder = tmp_path_factory.mktemp("history")
     with open_lake(folder / "lake") as lake:
+        lake.make()
         for _ in range(12):
             paths = sorted({drawn(draw, folder) for _ in range(draw.randrange(1, 5))})
             draw.shuffle(paths)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from pipeline import open_lake
 from pipeline.contract import LAKE_VERSION
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake import compact, growth
+from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import Ledger
 from pipeline.lake.store import Commit, Store
 
@@ -179,6 +180,7 @@ def test_a_cut_off_file_under_a_name_gives_way(tmp_path: Path) -> None:
         lake.ingest([dump(tmp_path, 1)])
         (whole,) = (lake.path / "events").iterdir()
     with open_lake(tmp_path / "two") as lake:
+        lake.make()
         (lake.path / "events" / whole.name).write_bytes(whole.read_bytes()[:-10])
         lake.ingest([dump(tmp_path, 1)])
         assert [file.name for file in (lake.path / "events").iterdir()] == [whole.name]
@@ -321,6 +323,44 @@ def test_no_lake_here(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="no lake here"):
         open_lake(tmp_path / "lake", create=False)
     assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("ask", [
+    lambda lake: lake.view("jobs"),
+    lambda lake: lake.sql("select * from jobs"),
+    lambda lake: lake.connect(),
+    lambda lake: lake.snapshot(),
+    lambda lake: lake.whole_job_id("ftjob-a"),
+    lambda lake: lake.export_events(),
+    lambda lake: lake.verify(),
+    lambda lake: lake.compact(),
+    lambda lake: lake.replay_rejects(),
+    lambda lake: lake.assign("a.jsonl", JOB),
+    lambda lake: lake.curve(JOB),
+])  # fmt: skip
+def test_a_mistyped_lake_answers_nothing(tmp_path: Path, ask: Callable[[Lake], object]) -> None:
+    """Where nothing made a lake, whatever asks or mends says so, and makes no folder."""
+    said = r"typo: no lake here: ingest first, or check the path$"
+    with open_lake(tmp_path / "typo") as lake, pytest.raises(LakeError, match=said):
+        ask(lake)
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_lake_made_meanwhile_answers(tmp_path: Path) -> None:
+    """A lake that another process makes after it was opened is there for who asks."""
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
+        rival.ingest([dump(tmp_path, 1)])
+        assert len(lake.view("events")) == 5
+
+
+def test_a_lake_without_commits_is_whole(tmp_path: Path) -> None:
+    """A lake into which nothing was committed yet answers emptily, from any engine, too."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.make()
+        assert len(lake.view("jobs")) == 0
+        with duckdb.connect() as con:
+            con.execute((lake.path / "open.sql").read_text(encoding="utf-8"))
+            assert con.execute("select count(*) from jobs").fetchall() == [(0,)]
 
 
 READ_ONLY = """

@@ -547,8 +547,10 @@ def test_markdown_judges_jobs_as_the_page_does(told: Facts) -> None:
 
 def test_an_empty_lake_has_a_report(tmp_path: Path) -> None:
     """A lake without jobs gives a page and Markdown that say what to do."""
-    with open_lake(tmp_path / "lake") as lake, lake.connect(reads()) as con:
-        told = facts(con)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.make()
+        with lake.connect(reads()) as con:
+            told = facts(con)
     assert blocks("".join(page(told)))["overview"]["jobs"]["job_id"] == []
     assert "tunelog ingest" in "\n".join(lines(told))
 

@@ -371,6 +371,7 @@ def test_sound_after_every_command(tmp_path: Path) -> None:
                 segments=len(lake._store.ledger.live_segments()), events=len(lake.view("events"))
             ), done
 
+        lake.make()
         sound("new")
         sound(lake.ingest([file], job_id=JOB))
         sound(lake.ingest([file], job_id=JOB))
@@ -400,7 +401,8 @@ def test_sound_while_others_write(tmp_path: Path) -> None:
                 if done.is_set():
                     return
 
-    open_lake(tmp_path / "lake").close()
+    with open_lake(tmp_path / "lake") as lake:
+        lake.make()
     thread = threading.Thread(target=write)
     thread.start()
     try:

@@ -115,7 +115,8 @@ def archive(
     if lake_dir:
         from pipeline import open_lake
 
-        open_lake(lake_dir).close()
+        with open_lake(lake_dir) as lake:
+            lake.make()
     with guarded(account), Store(Path(out)) as store, ExitStack() as also:
         feeder = lake_dir and also.enter_context(Feeder(lake_dir, store.durable))
         with _progress() as told:

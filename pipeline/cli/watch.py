@@ -103,7 +103,8 @@ def watch(
 
     account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
     folder = Path(out or f"{Path(lake_dir)}.archive")
-    open_lake(lake_dir).close()  # one that cannot be used is told before anything is fetched
+    with open_lake(lake_dir) as lake:
+        lake.make()  # one that cannot be used is told before anything is fetched
     judged: set[str] = set()
     taken = ExitCode.OK
     with guarded(account), Store(folder) as store:

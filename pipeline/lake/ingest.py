@@ -22,7 +22,6 @@ from pipeline.lake.growth import (
     ties,
 )
 from pipeline.lake.intake import Intake, Taken
-from pipeline.lake.naming import check_job_id
 from pipeline.lake.reading import Misjudged, Reading
 from pipeline.lake.reports import (
     IngestReport,
@@ -36,7 +35,7 @@ from pipeline.lake.segments import last_event_at
 from pipeline.lake.store import Commit, Store
 from pipeline.lake.version import Refused
 from pipeline.lake.withdraw import without_sources
-from pipeline.sources import discover
+from pipeline.sources import Source
 
 RESULT_FILE = re.compile(r"(?<![A-Za-z0-9])file-[A-Za-z0-9]{6,64}(?![A-Za-z0-9])")
 """The id of a result file, as it stands in the names of files."""
@@ -49,7 +48,7 @@ Progress = Callable[[int, int | None], None]
 
 def ingest(
     store: Store,
-    paths: Sequence[str],
+    sources: Sequence[Source],
     *,
     job_id: str | None = None,
     force: bool = False,
@@ -59,9 +58,6 @@ def ingest(
     waiting: Callable[[str], None] | None = None,
 ) -> IngestReport:
     """Read sources into a lake; see `Lake.ingest`."""
-    if job_id is not None:
-        check_job_id(job_id)
-    sources = list(discover(paths))
     version = store.ledger.version()
 
     def read(folder: Path, *, on_sight: bool) -> tuple[list[Reading], Taken]:

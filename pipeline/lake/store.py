@@ -23,7 +23,7 @@ from pipeline.contract import DATA_TABLES, LAKE_FOLDERS, LEDGER_TABLES, TABLES
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.damage import damage
 from pipeline.lake.holder import lives
-from pipeline.lake.ledger import Ledger, now
+from pipeline.lake.ledger import Ledger, is_lost, now
 from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
 from pipeline.lake.upgrade import upgrade
 from pipeline.view_files import NO_ROWS, SPOKEN
@@ -51,17 +51,33 @@ def place_of(path: str | Path) -> Path:
     return Path(path).absolute() if _UNFIT.search(real) else Path(real)
 
 
+def fit_place(path: str | Path) -> Path:
+    """`place_of` a lake that can be there.
+
+    Raises:
+        UsageError: as `place_of`.
+        LakeError: no lake can have that name.
+    """
+    place = place_of(path)
+    if unfit := _UNFIT.search(str(place)):
+        raise LakeError(
+            f"{str(place)!a}: the path of a lake cannot hold {unfit[0]!a}, for the engine"
+            " takes it for a pattern or for no text: choose another folder"
+        )
+    return place
+
+
+def is_made(place: Path) -> bool:
+    """Whether there is a lake in a folder, or what is left of one."""
+    return (place / "ledger.db").exists() or is_lost(place)
+
+
 class Store:
     """Files and ledger of one lake."""
 
     def __init__(self, path: Path, *, create: bool) -> None:
         """Open a lake, or make it."""
-        self.path = place_of(path)
-        if unfit := _UNFIT.search(str(self.path)):
-            raise LakeError(
-                f"{str(self.path)!a}: the path of a lake cannot hold {unfit[0]!a}, for the engine"
-                " takes it for a pattern or for no text: choose another folder"
-            )
+        self.path = fit_place(path)
         if create:
             self._make()
         writable = os.access(self.path, os.W_OK)
@@ -70,7 +86,7 @@ class Store:
         self.ledger = Ledger(self.path / "ledger.db", create=create, writable=writable)
         self.writable = writable
         upgrade(self)
-        if writable and self.ledger.version():
+        if writable:
             with suppress(OSError):  # a full disk keeps nobody from reading
                 self.write_script()
 

@@ -52,6 +52,7 @@ def polls(folder: Path, *, pages: int) -> Polls:
     result, over = Polls(), threading.Event()
     truth: dict[str, list[Path]] = {job: [] for job in JOBS}
     with open_lake(folder / "lake") as lake:
+        lake.make()  # the reader makes none
         reader = threading.Thread(target=_read, args=(folder / "lake", over, result))
         reader.start()
         try:

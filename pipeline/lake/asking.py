@@ -1,0 +1,224 @@
+"""What a lake answers, and how it is opened and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pipeline import views
+from pipeline.charts.drawn import Drawn
+from pipeline.charts.read import whole_job_id
+from pipeline.errors import LakeError, UsageError
+from pipeline.interrupts import hearing
+from pipeline.lake.faults import told_of, told_of_engines
+from pipeline.lake.store import Store, fit_place, is_made
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+    from pipeline.lake.ingest import Progress
+    from pipeline.lake.verify import Verification
+
+_GIVES_ROWS = {"SELECT": True, "EXPLAIN": True, "MULTI": True}  # a pivot counts as several
+
+
+class Asking(Drawn):
+    """The asking half of a lake; where there is none yet, what asks says so and makes nothing."""
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        """Open the lake in a folder; see `open_lake`."""
+        self._path = fit_place(path)
+        self._opened: Store | None = None
+        self._con: duckdb.DuckDBPyConnection | None = None
+        self._files: dict[str, list[str]] = {}
+        self._made: set[str] = set()
+        if is_made(self._path) or not create:
+            self._opened = Store(self._path, create=create)
+
+    @property
+    def path(self) -> Path:
+        """The lake's folder."""
+        return self._path
+
+    @property
+    def _store(self) -> Store:
+        """The store of what changes the lake: made where there is none."""
+        if self._opened is None:
+            with told_of(self._path):
+                self._opened = Store(self._path, create=True)
+        return self._opened
+
+    @property
+    def _found(self) -> Store:
+        """The store of what reads the lake.
+
+        Raises:
+            LakeError: nothing has made one yet.
+        """
+        if self._opened is None and not is_made(self._path):
+            raise LakeError(f"{self._path}: no lake here: ingest first, or check the path")
+        return self._store
+
+    def make(self) -> None:
+        """Make the lake now, where there is none, so that what stands in the way is told.
+
+        Raises:
+            LakeError: it cannot be made.
+        """
+        _ = self._store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the lake."""
+        self._forget()
+        if self._con is not None:
+            self._con.close()
+            self._con, self._made = None, set()
+        if self._opened is not None:
+            self._opened.ledger.close()
+
+    # -- asking ---------------------------------------------------------------------------------
+    def connect(
+        self, only: Iterable[str] | None = None, *, jobs: Iterable[str] = ()
+    ) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with the views over what the lake holds now.
+
+        Args:
+            only: views to make, with those they read, or one; all where None.
+            jobs: the jobs that the views tell of, some hundreds at most, or one, by their ids or
+                beginnings; all where none is given. `leaderboard` then ranks these; `sources` and
+                `history` stay whole.
+
+        Raises:
+            LakeError: a view of `only` does not exist, or there is no lake.
+            UsageError: as `whole_job_id`.
+        """
+        con = _engine()
+        only = [only] if isinstance(only, str) else only
+        jobs = [self.whole_job_id(job) for job in ([jobs] if isinstance(jobs, str) else jobs)]
+        views.create(con, self._found.files(), only=only, jobs=jobs)
+        return con
+
+    def sql(self, query: str, **params: Any) -> pl.DataFrame:
+        """The rows of a query; `$name` stands for a parameter.
+
+        Raises:
+            LakeError: there is no lake.
+            UsageError: it is no single query: it is empty, or a command, or there are several.
+            duckdb.Error: the engine does not understand it.
+        """
+        con = self._connection(views.named(query))
+        if [_GIVES_ROWS.get(s.type.name) for s in con.extract_statements(query)] != [True]:
+            raise UsageError(f"{query!r}: no query: write one that gives rows, as a select")
+        return con.sql(query, params=params or None).pl()
+
+    def view(self, name: str) -> pl.DataFrame:
+        """All rows of a view, in the order of its grain.
+
+        Raises:
+            LakeError: there is no lake.
+            UsageError: there is no such view.
+        """
+        order = views.orders().get(name)
+        if order is None:
+            raise UsageError(f"{name}: no such view: `tunelog views` lists them")
+        return self._connection({name}).view(name).order(", ".join(order)).pl()
+
+    def refresh(self) -> None:
+        """Let `sql` and `view` see what was committed since."""
+        self._forget()
+
+    def _connection(self, wanted: set[str] | None) -> duckdb.DuckDBPyConnection:
+        """The connection of `sql` and `view`: one snapshot, in which views are made when asked."""
+        self._con = self._con or _engine()
+        if not self._files:  # the views read what stands under the names of the tables
+            self._files = self._found.files()
+            views.create(self._con, self._files, only=[])
+        if not (wanted := views.closure(wanted)) <= self._made:
+            views.create(self._con, self._files, only=wanted, known=self._made)
+            self._made |= wanted
+        return self._con
+
+    def _forget(self) -> None:
+        self._files = {}
+
+    def snapshot(
+        self, only: Iterable[str] | None = None, *, jobs: Collection[str] = ()
+    ) -> tuple[str, list[str]]:
+        """The text of `open.sql` over what the lake holds now, and the live files that it reads.
+
+        They are of one moment: a commit in between would part them.
+
+        Args:
+            only: views to make, with those they read, quickly and without comments; all where None.
+            jobs: as in `connect`.
+        """
+        files = self._found.files()
+        text = views.script(files, only=only, jobs=jobs, quick=only is not None)
+        return text, [file for paths in files.values() for file in paths]
+
+    def telling_damage(self) -> AbstractContextManager[None]:
+        """A context in which failures of the engine over damaged files pass as `LakeError`."""
+        return told_of_engines(self.path, self._damage)
+
+    def _damage(self) -> LakeError | None:
+        from pipeline.lake.damage import damage
+
+        return damage(file for files in self._found.files().values() for file in files)
+
+    def whole_job_id(self, job: str) -> str:
+        """The id of the one job that is called so, or whose id begins so.
+
+        Raises:
+            UsageError: no job of the lake is, or several do.
+        """
+        is_known = job.isprintable() and self._found.ledger.has_events_of(job)  # or SQLite fails
+        return job if is_known else whole_job_id(self._connection(set()), job)
+
+    def export_events(self, job_id: str | None = None) -> Iterator[str]:
+        """The original events as JSON text, one a line, each JSON-equal to what was read.
+
+        Jobs follow one another: what is told beside the events (of objects the fields that the
+        lake keeps), a line that names the job, the events, oldest first. Read again, it makes the
+        same lake.
+        """
+        from pipeline.lake.export import lines
+
+        return lines(self.connect(["events"]), job_id)
+
+    def verify(
+        self, *, progress: Progress | None = None, waiting: Callable[[str], None] | None = None
+    ) -> Verification:
+        """Look whether all that the lake holds is there, whole, and by its rules.
+
+        Every segment against its hash and the ledger, every rule of `sql/checks` on the rows,
+        SQLite's own check of the ledger, the ledger's snapshots and `open.sql` against the
+        ledger, and files that nothing names. Nothing is changed.
+
+        Args:
+            progress: told the bytes read and to read.
+            waiting: called once if a file can be judged only when another process has committed.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        from pipeline.lake.verify import verify
+
+        return verify(self._found, progress=progress, waiting=waiting)
+
+
+def _engine() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    con = duckdb.connect(
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    )
+    return hearing(con)
