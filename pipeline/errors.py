@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import IntEnum
 
 
@@ -44,3 +46,9 @@ class LakeError(TunelogError):
 
 class QueryError(UsageError):
     """Ad-hoc SQL that is wrong, not allowed, or over its limits."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """``, did you mean 'x'?`` for the name most like a mistyped one, else nothing."""
+    found = get_close_matches(name, list(names), n=1)
+    return f", did you mean {found[0]!r}?" if found else ""

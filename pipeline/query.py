@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from pipeline.errors import LakeError, QueryError, TunelogError
 from pipeline.sqlfiles import sql_root
+from pipeline.view_files import view_files
 
 MIN_MEMORY = 192 << 20
 """The child alone, with an engine that can do little, needs so much [byte]."""
@@ -257,11 +258,12 @@ def _start() -> subprocess.Popen[bytes]:
 
 @cache
 def _lists() -> dict[str, frozenset[str]]:
-    """What a query may use: the words of `sql/query/*.txt`, in lower case."""
-    return {
+    """What a query may use: the words of `sql/query/*.txt`, in lower case, and the marts."""
+    words = {
         path.stem: frozenset(re.sub(r"(?m)^#.*", "", path.read_text("utf-8")).lower().split())
         for path in (sql_root() / "query").glob("*.txt")
     }
+    return words | {"marts": frozenset(f.name for f in view_files() if f.layer == "marts")}
 
 
 def memory_bytes(text: str) -> int:

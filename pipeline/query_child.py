@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 BATCH_ROWS = 16_384
 
 Lists = dict[str, frozenset[str]]
-"""What a query may use, in lower case: tables, functions, table_functions, nodes, expressions."""
+"""What a query may use, in lower case: tables, functions, table_functions, nodes, expressions; and
+`marts`, the views that a mistyped name may mean: only those that a query names are made for it."""
 
 _FOREIGN = re.compile(r"\b(?:UHUGEINT|BIT|BIGNUM|VARIANT)\b")
 """Types that Arrow has none for: they would come out as other numbers, or as their bytes."""
@@ -99,7 +100,7 @@ def _examine(node: dict[str, Any], ctes: frozenset[str], allowed: Lists) -> Iter
         call = node["function"]
         name = str(call.get("function_name"))
         if name.lower() not in allowed["table_functions"]:
-            hint = _nearest(name, allowed["tables"])
+            hint = _nearest(name, allowed["tables"] | allowed["marts"])
             raise Refused(f"table function {name} is not allowed{hint}: read the lake's views", at)
         below = [value for key, value in call.items() if key != "function_name"]
         return [*below, *(value for key, value in node.items() if key != "function")]
@@ -115,8 +116,8 @@ def _examine_table(
     if own or told or (not schema and name in ctes):
         return
     shown = ".".join(node["qualified_name"]["path"])
-    hint = _nearest(name, allowed["tables"])
-    raise Refused(f"{shown} is no view of the lake{hint}: see SHOW TABLES", at)
+    hint = _nearest(name, allowed["tables"] | allowed["marts"])
+    raise Refused(f"{shown} is no view of the lake{hint}: see `tunelog views`", at)
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

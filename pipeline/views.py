@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.contract import TABLES
-from pipeline.errors import LakeError, UsageError
+from pipeline.errors import LakeError, UsageError, nearest
 from pipeline.sqlfiles import statements
 from pipeline.view_files import DEFERRED, NO_ROWS, PREFIX, SPOKEN, ViewFile, view_files
 
@@ -252,6 +252,18 @@ def create(
 def orders() -> dict[str, tuple[str, ...]]:
     """By name of every view, the columns to sort its rows by for reading."""
     return {file.name: file.order for file in view_files()}
+
+
+def known_view(name: str) -> str:
+    """The name of a view, which exists.
+
+    Raises:
+        UsageError: there is none; the message names the nearest.
+    """
+    known = orders()
+    if name not in known:
+        raise UsageError(f"{name}: no such view{nearest(name, known)}: see `tunelog views`")
+    return name
 
 
 @cache

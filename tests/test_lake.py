@@ -558,8 +558,10 @@ def test_asking(tmp_path: Path) -> None:
         asked = lake.sql("select count(*) as n from events where job_id = $job", job=job_name(1))
         assert asked["n"].to_list() == [5]
         assert lake.view("jobs")["job_id"].to_list() == [job_name(1), job_name(2)]
-        with pytest.raises(UsageError, match="nothing: no such view"):
+        with pytest.raises(UsageError, match=r"^nothing: no such view: see `tunelog views`$"):
             lake.view("nothing")
+        with pytest.raises(UsageError, match=r"no such view, did you mean 'loss_curves'\?: see"):
+            lake.view("loss_curve")
         others = (
             "set threads = 1",
             "drop view jobs",

@@ -158,6 +158,8 @@ def test_no_rows(place: Place) -> None:
         ("selec 1", ["line 1, column 1", '"selec"']),
         ("select step,\n  trai_loss from events", ["line 2, column 3", "trai_loss", "train_loss"]),
         ("select 'ü', foo from events", ["line 1, column 13", "foo"]),
+        ("from loss_curve", ["loss_curve is no", "(did you mean loss_curves?)", "`tunelog views`"]),
+        ("from compar('a', 'b')", ["did you mean compare?"]),
         ("from evnts", ["line 1, column 6", "evnts", "did you mean events?"]),
         ("select meen(step) from events", ["meen", "did you mean mean?"]),
         ("select 1; select 2", ["2 statements", "exactly one"]),

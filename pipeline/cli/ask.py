@@ -14,16 +14,14 @@ import click
 from pipeline.cli.options import (
     Finite,
     jobs_option,
-    known_view,
     lake_option,
-    nearest,
     open_existing,
     output_options,
     whole_jobs,
 )
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
-from pipeline.errors import QueryError, UsageError
+from pipeline.errors import QueryError, UsageError, nearest
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
@@ -164,6 +162,8 @@ def show(
       tunelog show errors --where "created_at >= '2025-01-01'" --limit 20
       tunelog show events --job ftjob-abc123 -o events.parquet
     """
+    from pipeline.views import known_view
+
     query, params = view_query(
         known_view(view), jobs=jobs, where=where, columns=columns, limit=limit
     )

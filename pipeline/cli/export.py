@@ -8,7 +8,6 @@ from click.core import ParameterSource
 from pipeline.cli.ask import ask, focus_of, limits, view_query
 from pipeline.cli.options import (
     jobs_option,
-    known_view,
     lake_option,
     open_existing,
     output_options,
@@ -56,6 +55,8 @@ def export(
         if given and view is None and format == "jsonl":
             raise UsageError(f"--{name} is for views: leave it out, or name a view")
     if view is not None or format != "jsonl":
+        from pipeline.views import known_view
+
         view = known_view(view or "events")
         query, params = view_query(view, jobs=jobs)
         lake = open_existing(lake_dir)

@@ -9,7 +9,6 @@ from pipeline.cli.ask import ask, view_query
 from pipeline.cli.options import (
     Finite,
     lake_option,
-    nearest,
     open_existing,
     output_options,
     record_limit_option,
@@ -17,7 +16,7 @@ from pipeline.cli.options import (
 )
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, nearest
 from pipeline.figures import count
 
 

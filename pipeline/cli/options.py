@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
 from shlex import quote
@@ -182,23 +181,3 @@ def waiting_note(directory: str) -> Callable[[str], None]:
 def whole_jobs(lake: Lake, jobs: Iterable[str]) -> list[str]:
     """The ids of the jobs that are called so, or begin so, each once: `Lake.whole_job_id`."""
     return list(dict.fromkeys(map(lake.whole_job_id, jobs)))
-
-
-def known_view(name: str) -> str:
-    """The name of a view, which exists.
-
-    Raises:
-        UsageError: There is none; the message names the nearest.
-    """
-    from pipeline.views import orders
-
-    known = orders()
-    if name not in known:
-        raise UsageError(f"{name}: no such view{nearest(name, known)}: see `tunelog views`")
-    return name
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """``, did you mean 'x'?`` for the name most like a mistyped one, else nothing."""
-    found = get_close_matches(name, list(names), n=1)
-    return f", did you mean {found[0]!r}?" if found else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import known_view, output_options
+from pipeline.cli.options import output_options
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import terminal_width
 
@@ -35,7 +35,7 @@ def views(name: str | None, format: str, output: str | None) -> None:
       tunelog views loss_curves
       tunelog views jobs --format markdown
     """
-    from pipeline.views import find
+    from pipeline.views import find, known_view
 
     view = find(known_view(name)) if name else None
     if format != "table":

@@ -127,10 +127,8 @@ class Asking(Drawn):
             LakeError: there is no lake.
             UsageError: there is no such view.
         """
-        order = views.orders().get(name)
-        if order is None:
-            raise UsageError(f"{name}: no such view: `tunelog views` lists them")
-        return self._connection({name}).view(name).order(", ".join(order)).pl()
+        order = ", ".join(views.orders()[views.known_view(name)])
+        return self._connection({name}).view(name).order(order).pl()
 
     def refresh(self) -> None:
         """Let `sql` and `view` see what was committed since."""
