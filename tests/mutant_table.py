@@ -36,6 +36,7 @@ JOBS = "tests/test_attribution.py::test_"
 DUMPS = "tests/test_dumps.py::test_"
 FOCUS = "tests/test_focus.py::test_"
 STORE = "tests/test_lake.py::test_"
+ORDERS = "tests/test_orders.py::test_"
 ODD = "pipeline/lake/odd.py"
 REGULAR = "sql/normalise/regular.sql"
 MARKS = "pipeline/marks.py"
@@ -708,6 +709,39 @@ MUTANTS = (
            'hint = _nearest(name, allowed["tables"] | allowed["marts"])\n    raise',
            'hint = _nearest(name, allowed["tables"])\n    raise',
            "tests/test_query.py::test_message"),
+    Mutant("checks", "no commit has to count its sources", "sql/checks/commits_count_the_lake.sql",
+           "    latest.sources <> held.sources\n    or ", "    ",
+           "tests/test_checks.py::test_each_fault_is_found"),
+    Mutant("checks", "no commit has to count its rejects", "sql/checks/commits_count_the_lake.sql",
+           "    or latest.rejects <> held.rejects\n", "",
+           "tests/test_checks.py::test_each_fault_is_found"),
+    Mutant("orders", "an export does not know stages", "sql/lake/export.sql",
+           "created_at, lifecycle_rank, order_step,", "created_at, order_step,",
+           ORDERS + "an_export_has_the_order_of_events"),
+    Mutant("orders", "an export does not count steps", "sql/lake/export.sql",
+           "lifecycle_rank, order_step, ordinal,", "lifecycle_rank, ordinal,",
+           ORDERS + "an_export_has_the_order_of_events"),
+    Mutant("orders", "compaction sorts by job only", "sql/lake/compacted.sql",
+           "order by job_id, created_at, step, ordinal, event_id", "order by job_id",
+           ORDERS + "a_compacted_file_is_sorted_by_job_and_time"),
+    Mutant("orders", "rejects are read again as they lie", "pipeline/lake/mend.py",
+           "from rejected order by source_id, byte_offset", "from rejected",
+           ORDERS + "a_replay_opens_a_file_once"),
+    Mutant("orders", "a file is read forwards only", "pipeline/lake/oversize.py",
+           ' or start < self._passed:', ":", ORDERS + "records_are_read_again_in_any_order"),
+    Mutant("orders", "the rarest problems come first", "pipeline/cli/summary.py",
+           "events desc, last_seen desc", "last_seen desc", "tests/test_cli.py::test_summary"),
+    Mutant("jobs", "plans are never cut", "sql/views/marts/jobs.sql",
+           "arg_max(total_steps, step)", "max(total_steps)",
+           GOLDEN + "[jobs-fewer_steps_are_planned_later]"),
+    Mutant("report", "a gap is one of the training", "pipeline/report/words.py",
+           'NOTE if rule == "gap" else WARNING', "WARNING", REPORT + "a_gap_is_of_the_dump"),
+    Mutant("store", "a writer's machine is not looked at", "pipeline/lake/holder.py",
+           'note["host"] == socket.gethostname()', "True",
+           STORE + "a_writer_on_another_machine_is_believed"),
+    Mutant("archive", "an answer that refuses does not count", "pipeline/archive/outage.py",
+           "            self._failed = self._refused = 0  # the", "            pass  # the",
+           "tests/archive/test_archive_outage.py::test_a_sound_refusal_shows_that_the_key_is_taken"),
     Mutant("store", "an overtaken writer leaves the older open.sql", "pipeline/lake/store.py",
            "        while (version := self.ledger.version()) != self.script_version():",
            "        for version in [self.ledger.version()]:",

@@ -423,6 +423,8 @@ def test_summary(ask: Run) -> None:
     assert len(best) > 20 and "full reward" in text and "train reward" not in text
     for row in told["problems"]:
         assert row["example"][:20].split("\n")[0] in text
+    kinds = [(row["severity"], -row["events"]) for row in told["problems"]]
+    assert kinds == sorted(kinds) and kinds[0][1] < -1, "the commonest first"
     narrow = ask("summary", "--limit", "12", COLUMNS="80").stdout.splitlines()
     assert max(map(len, narrow)) <= 80 and narrow[2].startswith("job ")
     assert "| job | outcome |" in ask("summary", "--format", "markdown").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from pipeline import open_lake
 from pipeline.contract import LAKE_VERSION
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake import compact, growth
+from pipeline.lake.holder import Holder
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import Ledger
 from pipeline.lake.store import Commit, Store
@@ -160,6 +162,17 @@ def test_a_second_writer_waits_and_says_so(tmp_path: Path) -> None:
         assert lake.ingest([path], waiting=waiting).sources[0].events == 5
         thread.join()
         assert len(told) == 1 and told[0].startswith(f"process {os.getpid()} (compact, since ")
+
+
+def test_a_writer_on_another_machine_is_believed(tmp_path: Path) -> None:
+    """Whether it lives cannot be seen from here: its note stands, and tells the machine."""
+    note = {"pid": 4194305, "host": "far-away", "task": "ingest", "since": "2025-01-01"}
+    file = tmp_path / "writer"
+    file.write_text(json.dumps(note))
+    told = "process 4194305 on far-away (ingest, since 2025-01-01)"
+    assert Holder(file).described() == told
+    file.write_text(json.dumps(note | {"host": socket.gethostname()}))
+    assert Holder(file).described() is None, "above the greatest number that Linux gives"
 
 
 def test_a_file_that_comes_back_stays_the_same(tmp_path: Path) -> None:

@@ -514,6 +514,14 @@ def test_code_spans_hold_any_text() -> None:
     assert code("") == "`  `"
 
 
+def test_a_gap_is_of_the_dump() -> None:
+    """It is a note beside what went wrong in training, unless a check fails on it."""
+    rows = [{"rule": rule, "verdict": "tripped", "evidence": ""} for rule in ("gap", "spike")]
+    weights = [(one.rule, one.weight) for one in words.findings(rows, [], ())]
+    assert weights == [("spike", words.WARNING), ("gap", words.NOTE)]
+    assert words.findings(rows, [], ["gap"])[0].weight == words.GRAVE
+
+
 def test_markdown_of_the_samples_lists_jobs_findings_and_kinds(told: Facts) -> None:
     """The report for a pull request: jobs, what was found, kinds of errors, no more than fits."""
     text = "\n".join(lines(told))

@@ -16,7 +16,8 @@ from keeping import assert_equal, faults, lines
 from keeping import run as fetched
 from server import KEY, NOW, Api, an_event, serving
 
-from pipeline.archive.outage import IN_A_ROW
+from pipeline.archive.account import Failure
+from pipeline.archive.outage import IN_A_ROW, Bounded, Hopeless
 from pipeline.cli import run
 from pipeline.errors import ExitCode
 
@@ -96,6 +97,18 @@ def test_one_refusal_ends_nothing() -> None:
         report = fetched(api, Path("a"), retries=0, concurrency=2)
         assert not report.stopped and len(report.outcomes) == 40
         then_all(api)
+
+
+def test_a_sound_refusal_shows_that_the_key_is_taken() -> None:
+    """What the server does not have it says to those whom it knows: counting begins anew."""
+    account = mock.Mock()
+    account.get.side_effect = [Failure("no", status) for status in (401, 401, 404, 401, 401, 401)]
+    asked = Bounded(account)
+    for _ in range(5):
+        with pytest.raises(Failure):
+            asked.get("/fine_tuning/jobs")
+    with pytest.raises(Hopeless, match=r"^3 requests in a row failed"):
+        asked.get("/fine_tuning/jobs")
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])

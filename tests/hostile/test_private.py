@@ -122,6 +122,14 @@ CREDENTIAL = "Zr9QsecretQx7ab1234Zp"
         '"token": "hf_{}"', "ghp_{}", "AWS_SESSION_TOKEN='{}'", "OPENAI_KEY={}", "API key: {}",
         "AccountKey={}==;", "https://h/p?a=b&sig={}", "https://user:{}@host/p",
         "eyJhbGciOiJIUzI1NiJ9.{}.{}",
+        # one for each alternative of the pattern, which no other of them takes
+        '"api-key": "{}"', '"access-key": "{}"', '"account-key": "{}"', '"private-key": "{}"',
+        '"subscription key": "{}"', '"access-token": "{}"', '"auth-token": "{}"',
+        '"session-token": "{}"', '"authorization": "{}"', '"credential": "{}"',
+        '"credentials": "{}"', '"passwd": "{}"', '"password": "{}"', '"passphrase": "{}"',
+        '"secret-key": "{}"', "MY_TOKEN={}", "MY_KEY={}", "MY_SECRET=a[{}", "MY_PAT={}",
+        "sk-{}", "hf_{}", "gho_{}", "ghp_{}", "ghr_{}", "ghs_{}", "ghu_{}", "github_pat_{}",
+        "xoxa-{}", "xoxb-{}", "xoxp-{}", "xoxr-{}", "xoxs-{}", "AKIA{}", "AIza{}",
         '"password": "longenough,{}', "-----BEGIN RSA PRIVATE KEY-----\\n{}", '\\"secret\\": \\"{}',
     ],
 )  # fmt: skip
