@@ -22,6 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import LakeError, QueryError, TunelogError
+from pipeline.sizes import byte_count
 from pipeline.sqlfiles import sql_root
 from pipeline.view_files import view_files
 
@@ -268,13 +269,12 @@ def _lists() -> dict[str, frozenset[str]]:
 
 def memory_bytes(text: str) -> int:
     """Bytes of a size as in ``2GB``, ``500 MB`` or ``1.5GiB``, at least `MIN_MEMORY`."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
-    if not found:
+    size = byte_count(text)
+    if size is None:
         raise QueryError(f"--memory {text!r}: no size: write one like 500MB or 2GB")
-    size = float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2].upper() or " ")
     if size < MIN_MEMORY:
         raise QueryError(f"--memory {text}: too little: give at least {MIN_MEMORY >> 20}MiB")
-    return int(size)
+    return size
 
 
 def resident_bytes(pid: int) -> int:

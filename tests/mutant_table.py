@@ -715,6 +715,8 @@ MUTANTS = (
     Mutant("checks", "no commit has to count its rejects", "sql/checks/commits_count_the_lake.sql",
            "    or latest.rejects <> held.rejects\n", "",
            "tests/test_checks.py::test_each_fault_is_found"),
+    Mutant("options", "MB is binary", "pipeline/sizes.py", "base = 1000 if", "base = 1024 if",
+           REPEATED + "sizes_are_read_alike"),
     Mutant("orders", "an export does not know stages", "sql/lake/export.sql",
            "created_at, lifecycle_rank, order_step,", "created_at, order_step,",
            ORDERS + "an_export_has_the_order_of_events"),

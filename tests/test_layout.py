@@ -24,6 +24,7 @@ LAYERS = (
         "inert",
         "interrupts",
         "measured",
+        "sizes",
         "sqlfiles",
     },
     {"extras", "measured", "settings", "shapes", "thinning", "view_files"},

@@ -12,7 +12,10 @@ from test_cli import JOB, OTHER, dump, events
 
 from pipeline import open_lake
 from pipeline.cli import COMMANDS, cli, run
+from pipeline.cli.options import Size
 from pipeline.errors import ExitCode
+from pipeline.query import MIN_MEMORY, memory_bytes
+from pipeline.sizes import byte_count
 
 Called = tuple[list[str], click.Option]
 THIRD = "ftjob-third0" + "a1B2c3" * 3
@@ -140,6 +143,28 @@ def test_values_that_mean_nothing_are_refused(
     """One line says which value of which option it is."""
     line = told(capsys, lake, *args, code=ExitCode.USAGE)
     assert says in line and line.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("65536", 65_536), ("100B", 100), ("64k", 64 << 10), ("64kB", 64_000), ("2KiB", 2_048),
+        ("500MB", 500_000_000), ("500 MiB", 500 << 20), ("500M", 500 << 20), ("1.5g", 3 << 29),
+        ("2Gi", 2 << 30), ("0.5TB", 500_000_000_000), (" 1tib ", 1 << 40),
+        ("0", None), ("0.1", None), ("", None), ("1ib", None), ("1PB", None), ("-1k", None),
+        ("9" * 5_000, None), ("1e3", None),
+    ],
+)  # fmt: skip
+def test_sizes_are_read_alike(text: str, size: int | None) -> None:
+    """MB is decimal and MiB binary, of records as of memory; a letter alone is binary."""
+    assert byte_count(text) == size
+    if size is None:
+        with pytest.raises(click.BadParameter, match="is no size"):
+            Size().convert(text, None, None)
+    else:
+        assert Size().convert(text, None, None) == size
+        if size >= MIN_MEMORY:
+            assert memory_bytes(text) == size
 
 
 def test_a_lake_without_a_name_is_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable
 from math import isfinite
 from pathlib import Path
@@ -15,13 +14,12 @@ import click
 from pipeline.cli.output import FORMATS, SPREADSHEET, chosen_format
 from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
+from pipeline.sizes import byte_count
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_UNITS = {"": 0, "k": 10, "m": 20, "g": 30}
 
 
 def lake_option(command: F) -> F:
@@ -110,16 +108,16 @@ def jobs_option(command: F) -> F:
 
 
 class Size(click.ParamType[int]):
-    """A number of bytes such as 65536, 64k, 64MB or 64MiB (k, M, G are powers of 1024)."""
+    """A number of bytes such as 65536, 64k, 64MB or 1.5GiB; see `byte_count`."""
 
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The size [byte]."""
-        match = re.fullmatch(r"(\d+) *([kmg]?)(i?b)?", str(value), re.IGNORECASE)
-        if not match or not int(match[1]):
-            self.fail(f"{value!r} is no size: write bytes, or a number with k, M or G.", param, ctx)
-        return int(match[1]) << _UNITS[match[2].lower()]
+        size = byte_count(str(value))
+        if size is None:
+            self.fail(f"{value!r} is no size: write one like 500MB or 2GiB.", param, ctx)
+        return size
 
 
 class Finite(click.FloatRange):
