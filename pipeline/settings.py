@@ -16,16 +16,8 @@ from pipeline.sqlfiles import sql_text
 
 FILE_NAME = "tunelog.toml"
 
-RULES: dict[str, str] = {
-    "error": "the job failed, or an event tells an error",
-    "nan": "a loss or reward is NaN or infinite",
-    "divergence": "the training loss rose far above its best and stayed there",
-    "overfit": "the validation loss ends well above its best",
-    "spike": "the training loss leapt far above what was usual",
-    "stall": "training stood still between two steps, or has been silent since",
-    "gap": "the dump lacks steps",
-}
-"""The rules of the view `verdicts`, and when each trips."""
+RULES = ("error", "nan", "divergence", "overfit", "spike", "stall", "gap")
+"""The rules of the view `verdicts`; the help of `tunelog check` says when each trips."""
 
 FAIL_ON = ("error", "nan", "divergence")
 """Rules that make a check fail by default: after these there is no model, or none worth having."""

@@ -67,6 +67,16 @@ def test_formats(place: Path) -> None:
     assert shown.count("| tripped |") == 7 and "60 min after step 30" in shown
 
 
+def test_nothing_tripped_is_no_table(place: Path) -> None:
+    """Where nothing trips Markdown is empty, JSON the empty list, CSV its header."""
+    calm = ("--lake", "spikes", "--config", "calm.toml", "--format")
+    assert check(place, *calm, "markdown", code=0).stdout == ""
+    assert json.loads(check(place, *calm, "json", code=0).stdout) == []
+    assert check(place, *calm, "csv", code=0).stdout.count("\n") == 1
+    check(place, *calm, "markdown", "-o", "calm.md", code=0)
+    assert (place / "calm.md").read_text() == ""
+
+
 def test_only_what_tripped_is_printed(place: Path) -> None:
     """A line for each verdict that tripped, under its job and wrapped to the width; --all adds the
     others, and what passes prints nothing but a count."""

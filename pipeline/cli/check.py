@@ -95,6 +95,9 @@ def check(
         if format == "table":
             with destination(output) as out:
                 out.writelines(f"{line}\n" for line in _by_job(rows, terminal_width(out)))
+        elif format == "markdown" and not len(rows):  # a table without rows tells nobody anything
+            with destination(output):
+                pass
         else:
             write_rows(rows.to_reader(), format, output)
     for line in _told(found, asked, given=bool(fail_on)):
