@@ -319,6 +319,7 @@ def test_oddities() -> None:
 def test_command_same_bytes(tmp_path: Path, name: str) -> None:
     """The command writes the same bytes for the same seed, compressed or not."""
     for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
         options = ["--jobs", "3", "--seed", "9", "--form", "array" if "json." in name else "jsonl"]
         result = CliRunner().invoke(synth, [str(tmp_path / folder / name), *options])
         assert result.exit_code == 0, result.output
@@ -345,6 +346,15 @@ def test_command_standard_output() -> None:
     result = CliRunner().invoke(synth, ["-", "--jobs", "2"])
     assert [json.loads(line)["object"] for line in result.stdout.splitlines()]
     assert "events written" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["jsonl", "array"])
+def test_a_file_needs_its_folder(tmp_path: Path, form: str) -> None:
+    """A mistyped folder is refused as by -o elsewhere; folders that are written are made."""
+    result = CliRunner().invoke(synth, [str(tmp_path / "typo" / "x.jsonl"), "--form", form])
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception).endswith("typo: make it, or name another file")
+    assert not (tmp_path / "typo").exists()
 
 
 @pytest.mark.parametrize(

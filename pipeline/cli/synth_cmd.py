@@ -111,7 +111,8 @@ def _to_file(made: Iterator[Job], out: str, form: str, compression: Compression)
     path = Path(out)
     if path.is_dir():
         raise UsageError(f"{out}: a folder, but --form {form} is one file: name a file")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        raise UsageError(f"{out}: no folder {path.parent}: make it, or name another file")
     with opened(path, compression) as sink:
         return write(made, sink)
 
