@@ -40,11 +40,16 @@ _MAGIC = (
 
 _MAGICS = tuple(magic for magic, _ in _MAGIC)
 
+_INSPECTED = "JavaScript as console.log prints it: print JSON.stringify(...) of it instead"
 _BRACKETED = (
     (
         r"(?:.*\n){0,20}?.*(?:FineTun\w{0,40}Event\(|SyncCursorPage\[|"
         r"[\[{(]\s*'(?:object|data|id)': )",
         f"a Python repr of events, {_LATER}",
+    ),
+    (
+        r"[\[\s]*\{\s*(?:object|data|id|created_at|level|message|type|options|body): ",
+        _INSPECTED,
     ),
     (r"\[\d{10}\]", f"polling log lines, {_LATER}"),
     (r"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d", f"log lines, {_LATER}"),
@@ -63,6 +68,7 @@ _TEXTS = (
     ),
     (r"[\w./-]+:(?:\d+:)?\s*[{\"\[]", "lines with the name of their file (grep -h leaves it out)"),
     (r"(?:(?:var|let|const) )?[\w.$]+ ?[=(]\s*[{\[]", "JavaScript: cut the JSON out of it"),
+    (r"\w*Page(?:<[^>\n]{0,99}>)? \{\s+\w+: ", _INSPECTED),
     (r"\x1e", "a JSON text sequence: delete its separators (tr -d '\\036')"),
     (
         r"(?:.*\n){0,20}?.*(?:Step \d+(?:/\d+)? ?[:,] ?train|Created fine-tun|Fine-tuning job )",
