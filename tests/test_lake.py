@@ -588,6 +588,73 @@ def test_asking(tmp_path: Path) -> None:
         assert len(lake.view("jobs")) == 2
 
 
+def test_a_parameter_may_have_any_name(tmp_path: Path) -> None:
+    """Also those that the method itself has for its own."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.make()
+        assert lake.sql("select $query + $self as n", query=1, self=2).item() == 3
+
+
+def test_threads_take_turns(tmp_path: Path) -> None:
+    """Several threads ask one lake, each question is answered, and none by another's rows."""
+    failed: list[BaseException] = []
+    begin = threading.Barrier(4)
+
+    def ask(lake: Lake, number: int) -> None:
+        try:
+            begin.wait()
+            for _ in range(15):
+                told = lake.sql("select $n as n, count(*) as events from events", n=number)
+                assert told.row(0) == (number, 10)
+                assert len(lake.view(("jobs", "events", "sources", "errors")[number])) != 1
+                assert lake.whole_job_id(job_name(1)) == job_name(1)
+                lake.refresh()
+        except BaseException as error:
+            failed.append(error)
+
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([dump(tmp_path, 1), dump(tmp_path, 2)])
+        threads = [threading.Thread(target=ask, args=(lake, number)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+
+
+@pytest.mark.parametrize("use", [
+    lambda lake: lake.view("jobs"),
+    lambda lake: lake.sql("select 1"),
+    lambda lake: lake.connect(),
+    lambda lake: lake.snapshot(),
+    lambda lake: lake.refresh(),
+    lambda lake: lake.telling_damage(),
+    lambda lake: lake.whole_job_id("ftjob-a"),
+    lambda lake: lake.export_events(),
+    lambda lake: lake.verify(),
+    lambda lake: lake.make(),
+    lambda lake: lake.ingest("nowhere"),
+    lambda lake: lake.assign("a.jsonl", JOB),
+    lambda lake: lake.replay_rejects(),
+    lambda lake: lake.compact(),
+    lambda lake: lake.curve(JOB),
+    lambda lake: lake.compare(JOB),
+    lambda lake: lake.timeline(JOB),
+    lambda lake: lake.__enter__(),
+])  # fmt: skip
+@pytest.mark.parametrize("made", [True, False])
+def test_a_closed_lake_says_so(tmp_path: Path, made: bool, use: Callable[[Lake], object]) -> None:
+    """Whatever is asked or changed after the end is refused in one way, and makes nothing."""
+    lake = open_lake(tmp_path / "lake")
+    if made:
+        lake.make()
+    lake.close()
+    lake.close()
+    with pytest.raises(UsageError, match=r"^the lake is closed: open it again$"):
+        use(lake)
+    assert (tmp_path / "lake").exists() == made
+
+
 def test_one_path_is_no_list_of_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path, a view or a metric may be given as it is, without a list around it."""
     (tmp_path / "inside").mkdir()

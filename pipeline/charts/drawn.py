@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import RLock
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.charts.read import VIEWS
@@ -19,6 +20,9 @@ class Drawn:
     and zoomed, tell a point's values under the pointer, and hold their data in them: long curves
     are thinned to `points` each, but keep every extreme, best step and odd value.
     """
+
+    _turn: RLock
+    """Whoever uses the connection holds it."""
 
     def _connection(self, wanted: set[str] | None) -> duckdb.DuckDBPyConnection:
         raise NotImplementedError
@@ -54,10 +58,11 @@ class Drawn:
         """
         from pipeline.charts.curve import curve_chart
 
-        return curve_chart(
-            self._connection({*VIEWS}), job, metrics=metrics, smoothing=smoothing, log=log,
-            attempts=attempts, points=points, width=width, height=height,
-        )  # fmt: skip
+        with self._turn:
+            return curve_chart(
+                self._connection({*VIEWS}), job, metrics=metrics, smoothing=smoothing, log=log,
+                attempts=attempts, points=points, width=width, height=height,
+            )  # fmt: skip
 
     def compare(
         self,
@@ -89,10 +94,11 @@ class Drawn:
         """
         from pipeline.charts.curve import compare_chart
 
-        return compare_chart(
-            self._connection({*VIEWS}), jobs, metrics=metrics, by=by, smoothing=smoothing, log=log,
-            points=points, width=width, height=height,
-        )  # fmt: skip
+        with self._turn:
+            return compare_chart(
+                self._connection({*VIEWS}), jobs, metrics=metrics, by=by, smoothing=smoothing,
+                log=log, points=points, width=width, height=height,
+            )  # fmt: skip
 
     def timeline(
         self,
@@ -120,7 +126,8 @@ class Drawn:
         """
         from pipeline.charts.timeline import timeline_chart
 
-        return timeline_chart(
-            self._connection({"timeline"}), job, around=around, window=window,
-            points=points, width=width, height=height,
-        )  # fmt: skip
+        with self._turn:
+            return timeline_chart(
+                self._connection({"timeline"}), job, around=around, window=window,
+                points=points, width=width, height=height,
+            )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline import views
@@ -35,6 +36,8 @@ class Asking(Drawn):
         self._con: duckdb.DuckDBPyConnection | None = None
         self._files: dict[str, list[str]] = {}
         self._made: set[str] = set()
+        self._is_closed = False
+        self._turn = RLock()
         if is_made(self._path) or not create:
             self._opened = Store(self._path, create=create)
 
@@ -46,10 +49,12 @@ class Asking(Drawn):
     @property
     def _store(self) -> Store:
         """The store of what changes the lake: made where there is none."""
-        if self._opened is None:
-            with told_of(self._path):
-                self._opened = Store(self._path, create=True)
-        return self._opened
+        self._refuse_closed()
+        with self._turn:
+            if self._opened is None:
+                with told_of(self._path):
+                    self._opened = Store(self._path, create=True)
+            return self._opened
 
     @property
     def _found(self) -> Store:
@@ -58,9 +63,14 @@ class Asking(Drawn):
         Raises:
             LakeError: nothing has made one yet.
         """
+        self._refuse_closed()
         if self._opened is None and not is_made(self._path):
             raise LakeError(f"{self._path}: no lake here: ingest first, or check the path")
         return self._store
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            raise UsageError("the lake is closed: open it again")
 
     def make(self) -> None:
         """Make the lake now, where there is none, so that what stands in the way is told.
@@ -71,19 +81,22 @@ class Asking(Drawn):
         _ = self._store
 
     def __enter__(self) -> Self:
+        self._refuse_closed()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Close the lake."""
-        self._forget()
-        if self._con is not None:
-            self._con.close()
-            self._con, self._made = None, set()
-        if self._opened is not None:
-            self._opened.ledger.close()
+        """Close the lake, for good; what it gave out stays."""
+        with self._turn:
+            self._forget()
+            if self._con is not None:
+                self._con.close()
+                self._con = None
+            if self._opened is not None:
+                self._opened.ledger.close()
+            self._is_closed = True
 
     # -- asking ---------------------------------------------------------------------------------
     def connect(
@@ -107,18 +120,19 @@ class Asking(Drawn):
         views.create(con, self._found.files(), only=only, jobs=jobs)
         return con
 
-    def sql(self, query: str, **params: Any) -> pl.DataFrame:
-        """The rows of a query; `$name` stands for a parameter.
+    def sql(self, query: str, /, **params: Any) -> pl.DataFrame:
+        """The rows of a query; `$name` stands for a parameter. Threads take turns, as with `view`.
 
         Raises:
             LakeError: there is no lake.
             UsageError: it is no single query: it is empty, or a command, or there are several.
             duckdb.Error: the engine does not understand it.
         """
-        con = self._connection(views.named(query))
-        if [_GIVES_ROWS.get(s.type.name) for s in con.extract_statements(query)] != [True]:
-            raise UsageError(f"{query!r}: no query: write one that gives rows, as a select")
-        return con.sql(query, params=params or None).pl()
+        with self._turn:
+            con = self._connection(views.named(query))
+            if [_GIVES_ROWS.get(s.type.name) for s in con.extract_statements(query)] != [True]:
+                raise UsageError(f"{query!r}: no query: write one that gives rows, as a select")
+            return con.sql(query, params=params or None).pl()
 
     def view(self, name: str) -> pl.DataFrame:
         """All rows of a view, in the order of its grain.
@@ -128,14 +142,20 @@ class Asking(Drawn):
             UsageError: there is no such view.
         """
         order = ", ".join(views.orders()[views.known_view(name)])
-        return self._connection({name}).view(name).order(order).pl()
+        with self._turn:
+            return self._connection({name}).view(name).order(order).pl()
 
     def refresh(self) -> None:
         """Let `sql` and `view` see what was committed since."""
+        self._refuse_closed()
         self._forget()
 
     def _connection(self, wanted: set[str] | None) -> duckdb.DuckDBPyConnection:
-        """The connection of `sql` and `view`: one snapshot, in which views are made when asked."""
+        """The connection of `sql` and `view`: one snapshot, in which views are made when asked.
+
+        For one thread at a time, so for who has the turn.
+        """
+        self._refuse_closed()
         self._con = self._con or _engine()
         if not self._files:  # the views read what stands under the names of the tables
             self._files = self._found.files()
@@ -146,7 +166,8 @@ class Asking(Drawn):
         return self._con
 
     def _forget(self) -> None:
-        self._files = {}
+        with self._turn:
+            self._files = {}
 
     def snapshot(
         self, only: Iterable[str] | None = None, *, jobs: Collection[str] = ()
@@ -165,6 +186,7 @@ class Asking(Drawn):
 
     def telling_damage(self) -> AbstractContextManager[None]:
         """A context in which failures of the engine over damaged files pass as `LakeError`."""
+        self._refuse_closed()
         return told_of_engines(self.path, self._damage)
 
     def _damage(self) -> LakeError | None:
@@ -178,8 +200,10 @@ class Asking(Drawn):
         Raises:
             UsageError: no job of the lake is, or several do.
         """
-        is_known = job.isprintable() and self._found.ledger.has_events_of(job)  # or SQLite fails
-        return job if is_known else whole_job_id(self._connection(set()), job)
+        if job.isprintable() and self._found.ledger.has_events_of(job):  # or SQLite fails
+            return job
+        with self._turn:
+            return whole_job_id(self._connection(set()), job)
 
     def export_events(self, job_id: str | None = None) -> Iterator[str]:
         """The original events as JSON text, one a line, each JSON-equal to what was read.

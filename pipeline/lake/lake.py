@@ -69,6 +69,7 @@ class Lake(Asking):
         from pipeline.lake.naming import check_job_id
         from pipeline.sources import discover
 
+        self._refuse_closed()
         paths = [paths] if isinstance(paths, str | Path) else paths
         if job_id is not None:
             check_job_id(job_id)
