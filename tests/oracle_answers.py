@@ -31,11 +31,15 @@ def judged(events: list[Event], beside: Sequence[Told] = ()) -> dict[str, tuple[
         metrics |= {name: by_neighbours(metrics[name]) for name in SAMPLED if name in metrics}
     chosen = {}
     for job, metrics in found.items():
+        steps = {
+            name: [s for s, value, _ in metrics[name] if value is not None] for name in metrics
+        }
+        spans = {name: max(own) - min(own) for name, own in steps.items() if own}
         for needed in (2, 1):
             for metric in METRICS:
-                points = metrics.get(metric, [])
-                if job not in chosen and sum(value is not None for _, value, _ in points) >= needed:
-                    chosen[job] = (metric, points)
+                is_long = needed == 1 or 2 * spans.get(metric, 0) >= max(spans.values(), default=0)
+                if job not in chosen and len(steps.get(metric, [])) >= needed and is_long:
+                    chosen[job] = (metric, metrics[metric])
     return chosen
 
 
@@ -205,7 +209,9 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
     steps = [row["step"] for row in loss_curves(own, beside)]
     if (made or model) and steps:
         final = max(steps)
-        names = [re.search(r"model created: *(\S+)", event.message) for event in made]
+        names = [
+            re.search(r"(?:model created|Uploaded model): *(\S+)", event.message) for event in made
+        ]
         named = [name[1] for name in names if name] + [model] * bool(model)
         models.setdefault(final, None)
         if named:

@@ -24,7 +24,7 @@ with verdicts as (
 made as (
     select
         job_id,
-        arg_max(nullif(regexp_extract(message, 'model created: *(\S+)', 1), ''), place) as model_id
+        arg_max(made_model(message), place) as model_id
     from stg_milestones
     where lifecycle in ('model', 'succeeded')
     group by job_id

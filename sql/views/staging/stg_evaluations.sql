@@ -3,16 +3,17 @@
 -- Grain: job_id, step
 -- Reads: loss_curves, stg_checkpoint_objects
 -- Caveat: the first of full_valid_loss, valid_loss, full_valid_mean_reward and valid_mean_reward
---   with two finite values at least, else with one: OpenAI often gives full_valid_loss at the last
---   step only, and one value has no better. Of nine evaluations on and more, what is taken from a
---   sample of the validation set is judged by the median of itself and its finite neighbours, at
---   the ends of the three next to them: an average lags behind, or mixes what lies before and after
---   the end of an epoch, where a loss leaps and checkpoints are made. As the least of many is
---   noise, of 48 and more the medians are averaged over a 24th of all to each side (reach). Fewer
---   than nine are judged as they are. How far each lies from the mean of its neighbours (off) tells
---   the noise. What curve lacks at the step of a checkpoint is that of its object, the newest of
---   several: OpenAI often tells the losses of earlier checkpoints on the whole validation set by
---   these alone.
+--   with two finite values at least that span half of the steps that any of them spans, else with
+--   one: OpenAI often gives full_valid_loss at the last step only, or of the last three epochs, and
+--   of these none tells where the loss was least. Of nine evaluations on and more, what is taken
+--   from a sample of the validation set is judged by the median of itself and its finite
+--   neighbours, at the ends of the three next to them: an average lags behind, or mixes what lies
+--   before and after the end of an epoch, where a loss leaps and checkpoints are made. As the least
+--   of many is noise, of 48 and more the medians are averaged over a 24th of all to each side
+--   (reach). Fewer than nine are judged as they are. How far each lies from the mean of its
+--   neighbours (off) tells the noise. What curve lacks at the step of a checkpoint is that of its
+--   object, the newest of several: OpenAI often tells the losses of earlier checkpoints on the
+--   whole validation set by these alone.
 -- Source: running medians of three (Tukey, Exploratory Data Analysis, 1977), and their mean.
 create or replace view stg_evaluations as
 with told as (
@@ -62,15 +63,17 @@ points as (
 counted as (
     select
         *,
-        count(value) filter (where isfinite(value)) over (
-            partition by job_id, metric
-        ) as evaluations,
+        count(value) filter (where isfinite(value)) over of_metric as evaluations,
+        max(step) filter (where isfinite(value)) over of_metric::double
+        - min(step) filter (where isfinite(value)) over of_metric as span,
         lag(value) over by_step as value_before,
         lead(value) over by_step as value_after,
         coalesce(value_before, lead(value, 2) over by_step) as one_side,
         coalesce(value_after, lag(value, 2) over by_step) as other_side
     from points
-    window by_step as (partition by job_id, metric, isfinite(value) order by step)
+    window
+        of_metric as (partition by job_id, metric),
+        by_step as (partition by job_id, metric, isfinite(value) order by step)
 ),
 
 weighed as (
@@ -97,7 +100,10 @@ ranked as (
         list_position(
             ['full_valid_loss', 'valid_loss', 'full_valid_mean_reward', 'valid_mean_reward'],
             metric
-        ) + case when evaluations < 2 then 4 else 0 end as choice
+        ) + case
+            when evaluations < 2 or 2 * span < max(span) over (partition by job_id) then 4
+            else 0
+        end as choice
     from weighed
     where evaluations > 0
 )

@@ -91,10 +91,7 @@ milestones as (
         max(place) filter (where outcome in ('error', 'blocked')) as broken_at,
         arg_max(message, place) filter (where outcome in ('error', 'blocked')) as broken_message,
         coalesce(
-            arg_max(
-                nullif(regexp_extract(message, '(?:model created|Uploaded model): *(\S+)', 1), ''),
-                place
-            ) filter (where lifecycle = 'model'),
+            arg_max(made_model(message), place) filter (where lifecycle = 'model'),
             -- the checks of its checkpoints come last
             arg_max(nullif(regexp_extract(message, 'snapshot (\S*[A-Za-z0-9])', 1), ''), place)
                 filter (where lifecycle = 'moderation' and not contains(message, ':ckpt-step-'))

@@ -6,6 +6,10 @@
 -- Caveat: steps and checkpoint messages are left out: Azure's step times are synthetic, and
 --   OpenAI writes every checkpoint message when the job ends. Azure starts a job long before its
 --   training, and may queue it for GPUs in between: such a job counts as queued until it trains.
+-- The model that a message says was made, NULL where it says none.
+create or replace macro made_model(message) as
+nullif(regexp_extract(message, '(?:model created|Uploaded model): *(\S+)', 1), '');
+
 create or replace view stg_milestones as
 with milestones as (
     select
