@@ -67,6 +67,7 @@ class Scout:
         hint: str | None = None,
         told: str | None = None,
         beside: str | None = None,
+        below: str | None = None,
         sparing: bool = False,
     ) -> None:
         """Prepare for one source.
@@ -76,6 +77,8 @@ class Scout:
             hint: job id in the file or folder name.
             told: job id the user gave for all of it.
             beside: job whose object names the source.
+            below: job that the line told it is, whose records these are: it names what nothing in
+                the line names nearer.
             sparing: look for job objects between lines only if the first block has one. Who
                 reads the lines must tell of others: `job_objects` says if they were looked for.
         """
@@ -83,7 +86,7 @@ class Scout:
         self._sparing = sparing
         self.job_objects = lines
         self._marks = [Mark(0, (beside,) if beside else (), run=True)] if lines else []
-        self._hint, self._told = hint, told
+        self._hint, self._told, self._below = hint, told, below
         self._creations: list[_Creation] = []
         self._glimpses: list[Glimpse] = []
         self._decided: list[Stream] = []
@@ -276,6 +279,8 @@ class Scout:
             told_by, job = "beside", beside[0]
         elif created:
             told_by, job = "creation", created
+        elif self._below:
+            told_by, job = "beside", self._below
         elif self._hint:
             told_by, job = "name", self._hint
         evidence = (*beside, created, self._hint) if self._told else (*beside, created)

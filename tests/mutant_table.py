@@ -491,6 +491,12 @@ MUTANTS = (
     Mutant("attribution", "a field of the event names no job", EXACT,
            '(value[k] for k in JOB_FIELDS if', "(value[k] for k in () if",
            JOBS + "job_field_of_an_event"),
+    Mutant("attribution", "a page on a line is nobody's, whosever the lines around it are", ODD,
+           'if around.told_by in ("beside", "export") else None', "if False else None",
+           JOBS + "a_page_below_a_job_object"),
+    Mutant("attribution", "ids of Azure's older API are none", EXACT,
+           "ft-(?:[A-Za-z0-9]{24}|[0-9a-f]{32})", "ft-[A-Za-z0-9]{24}",
+           JOBS + "ids_of_the_older_api_of_azure"),
     # -- what lies beside events
     Mutant("companions", "unknown fields are kept", "pipeline/companions.py",
            "    kept = {}\n    for name, wanted", "    kept = dict(value)\n    for name, wanted",

@@ -19,7 +19,7 @@ from polars.testing import assert_frame_equal
 from strategies import START, examples
 from test_laws import sound, workplace
 
-from pipeline import open_lake
+from pipeline import exact, open_lake
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.forms.lines import line_blocks
@@ -148,6 +148,36 @@ def test_name_beats_shared_ids(tmp_path: Path) -> None:
         lake.ingest([one])
         lake.ingest([two])
         assert {job: len(found) for job, found in jobs(lake).items()} == {A: 5, B: 3}
+
+
+@pytest.mark.parametrize("above", [JOB_OBJECT, EXPORT_LINE], ids=["object", "export"])
+def test_a_page_below_a_job_object(tmp_path: Path, above: dict[str, Any]) -> None:
+    """A page on a line is of the job above it, as events there are, unless it names its own."""
+    own = [page(job_events(B, start=START + 50)), page(job_events(C, created=False, start=START))]
+    own[1]["fine_tuning_job_id"] = C
+    path = put(tmp_path / f"{B}.jsonl", lines([above, page(NAMELESS), *own]))
+    with open_lake(tmp_path / "lake") as lake:
+        assert not lake.ingest([path]).reject_count
+        assert jobs(lake) == {
+            A: ids(NAMELESS),
+            B: ids(job_events(B, start=START + 50)),
+            C: ids(job_events(C, created=False, start=START)),
+        }
+        assert told(lake) == [(A, "beside"), (B, "creation"), (C, "beside")]
+
+
+@pytest.mark.parametrize("place", ["name", "folder", "url"])
+def test_ids_of_the_older_api_of_azure(tmp_path: Path, place: str) -> None:
+    """They are `ft-` and 32 digits: in addresses and names they tell the job as others do."""
+    job = f"ft-{'0f12ab3e' * 4}"
+    exchange = {**EXCHANGE, "request": {"uri": URL.replace(A, job)}}
+    name = {"name": f"{job}.json", "folder": f"{job}/page.json", "url": "x.json"}[place]
+    path = put(tmp_path / name, exchange if place == "url" else page(NAMELESS))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        assert jobs(lake) == {job: ids(NAMELESS)}
+    for none in (f"{job}0", f"{job[:-1]}g", job[:-1], f"0{job}"):
+        assert not exact.JOB_ID.search(none)
 
 
 CONTRARY = {

@@ -254,7 +254,10 @@ class OddRecords:
         """The events inside one record: a page on a line, say."""
         reading, line = self._shared.readings[record.source], record.position
         inner = expanded(record.raw, record.offset)
-        scout = Scout(lines=False, hint=reading.source.job_hint, told=reading.told)
+        around = reading.streams[self._shared.streams.ids[record.stream]]
+        below = around.job if around.told_by in ("beside", "export") else None
+        hint, told = reading.source.job_hint, reading.told
+        scout = Scout(lines=False, hint=hint, told=told, below=below)
         scout.see(inner)
         found = scout.streams()
         reading.check(found)
