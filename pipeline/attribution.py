@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pipeline.forms.block import Block, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of
-from pipeline.job_lines import QUOTED_JOB_OBJECT, job_line
+from pipeline.job_lines import JobLines
 from pipeline.shapes import is_job
 
 _CREATED = b'"Created fine-tun'
@@ -86,6 +86,7 @@ class Scout:
         self._sparing = sparing
         self.job_objects = lines
         self._marks = [Mark(0, (beside,) if beside else (), run=True)] if lines else []
+        self._job_lines = JobLines(self._marks)
         self._hint, self._told, self._below = hint, told, below
         self._creations: list[_Creation] = []
         self._glimpses: list[Glimpse] = []
@@ -100,6 +101,8 @@ class Scout:
         if not count:
             return
         self._marks.extend(block.marks)
+        if self._lines:
+            self._job_lines.begin(block)
         text, size = block.text, len(block.data)
         glance = Glance(block)
         ends = {0, size - 1}
@@ -117,32 +120,13 @@ class Scout:
                 ends.update((begin, *bytes_beside))
             at = text.find(_CREATED, end, size) if end <= last else -1
         if self.job_objects:
-            ends.update(self._job_objects(block, text))
+            ends.update(self._job_lines.see(block, text))
             self.job_objects = not self._sparing or len(self._marks) > 1
         for byte in sorted(ends):
             glimpse = glance(byte)[2]
             if glimpse:
                 self._glimpses.append(glimpse)
         self._end = block.position + count
-
-    def _job_objects(self, block: Block, text: bytes | bytearray) -> set[int]:
-        """A job object on a line of its own tells whose the lines below it are.
-
-        Returns:
-            A byte of the records on both sides of each, wherever the block ends.
-        """
-        beside: set[int] = set()
-        last = len(block.data) - 1
-        if text.rfind(QUOTED_JOB_OBJECT, 0, last + 1) < 0:  # backwards it is soonest told
-            return beside
-        at = text.find(QUOTED_JOB_OBJECT, 0, len(block.data))
-        while at >= 0:
-            index, begin, end = block.record_at(at)
-            if mark := job_line(text[begin:end], block.position + index):
-                self._marks.append(mark)
-                beside.update((max(begin - 1, 0), min(end, last)))
-            at = text.find(QUOTED_JOB_OBJECT, end, len(block.data))
-        return beside
 
     @staticmethod
     def _tied(glance: Glance, begin: int, end: int, creation: Glimpse) -> tuple[int, int, int, int]:
@@ -172,7 +156,8 @@ class Scout:
 
     def streams(self) -> list[Stream]:
         """The source's streams, in order and without gaps."""
-        return self._between_marks(self._marks)
+        marks = self._job_lines.told(self._end) if self._lines else self._marks
+        return self._between_marks(marks)
 
     def so_far(self) -> list[Stream]:
         """The streams of what was seen, as far as it tells: `streams` may tell otherwise.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
-from pipeline.contract import JOB_OBJECT, UNATTRIBUTED_PREFIX
-from pipeline.forms.block import Mark
+from pipeline.contract import CHECKPOINT_OBJECT, JOB_OBJECT, UNATTRIBUTED_PREFIX
+from pipeline.forms.block import Block, Mark
 from pipeline.shapes import is_job
 
 QUOTED_JOB_OBJECT = f'"{JOB_OBJECT}"'.encode()
+_QUOTED_CHECKPOINT = f'"{CHECKPOINT_OBJECT}"'.encode()
 MIXED_PREFIX = f"{UNATTRIBUTED_PREFIX}mixed-"
 """Of names for events that may be of several jobs: what one of them shares tells of no other."""
 
@@ -30,3 +33,79 @@ def job_line(raw: bytes | bytearray, position: int) -> Mark | None:
     jobs = (name,) if is_job(name) else ()
     mixed = name.startswith(MIXED_PREFIX)
     return Mark(position, jobs, run=True, exported=exported, mixed=mixed)
+
+
+class JobLines:
+    """Sees all blocks of a run of lines in order; tells of whom its job objects speak."""
+
+    def __init__(self, marks: list[Mark]) -> None:
+        """Add to these marks."""
+        self._marks = marks
+        self._listed: tuple[str, ...] = ()
+        self._quiet = -1
+        """Up to this position nothing but checkpoints and blank lines follows the last one."""
+        self._leading: bool | None = None
+
+    def begin(self, block: Block) -> None:
+        """See whether the source begins with events: called for each block until that is told."""
+        at = 0
+        while self._leading is None and at < len(block.data):
+            _, begin, at = block.record_at(at)
+            if (raw := bytes(block.text[begin:at])).strip():
+                self._leading = b"message" in raw and not job_line(raw, 0)
+
+    def see(self, block: Block, text: bytes | bytearray) -> set[int]:
+        """Look for job objects.
+
+        Returns:
+            A byte of the records on both sides of each, wherever the block ends.
+        """
+        beside: set[int] = set()
+        last = len(block.data) - 1
+        if self._quiet == block.position:
+            self._pass_over(block, 0)
+        if text.rfind(QUOTED_JOB_OBJECT, 0, last + 1) < 0:  # backwards it is soonest told
+            return beside
+        at = text.find(QUOTED_JOB_OBJECT, 0, len(block.data))
+        while at >= 0:
+            index, begin, end = block.record_at(at)
+            if mark := job_line(text[begin:end], block.position + index):
+                self._marks.append(self._among(mark))
+                self._pass_over(block, index + 1)
+                beside.update((max(begin - 1, 0), min(end, last)))
+            at = text.find(QUOTED_JOB_OBJECT, end, len(block.data))
+        return beside
+
+    def _among(self, mark: Mark) -> Mark:
+        """A mark that names all jobs of the list that it is in: several names are nobody's."""
+        if mark.exported or not mark.jobs:
+            self._listed = ()
+            return mark
+        before = self._listed if mark.position == self._quiet else ()
+        self._listed = tuple(dict.fromkeys((*before, *mark.jobs)))
+        return replace(mark, jobs=self._listed)
+
+    def _pass_over(self, block: Block, index: int) -> None:
+        while index < len(block) and (_is_blank(block, index) or _is_checkpoint(block, index)):
+            index += 1
+        self._quiet = block.position + index
+
+    def told(self, end: int) -> Sequence[Mark]:
+        """All marks of the source, which ends at a position.
+
+        Where it begins with events and ends with the object of a job, of several, each object
+        may as well speak of what stands above it: then they name nothing.
+        """
+        named = {job for mark in self._marks if not mark.exported for job in mark.jobs}
+        if not self._leading or self._quiet != end or len(named) < 2:
+            return self._marks
+        return [m if m.exported else replace(m, jobs=()) for m in self._marks]
+
+
+def _is_blank(block: Block, index: int) -> bool:
+    return not block.raw(index).strip()
+
+
+def _is_checkpoint(block: Block, index: int) -> bool:
+    raw = block.raw(index)
+    return _QUOTED_CHECKPOINT in raw and b'"message"' not in raw

@@ -180,6 +180,50 @@ def test_ids_of_the_older_api_of_azure(tmp_path: Path, place: str) -> None:
         assert not exact.JOB_ID.search(none)
 
 
+OTHERS = job_events(B, created=False, start=START + 50)
+OTHER_OBJECT = {**JOB_OBJECT, "id": B}
+
+
+@pytest.mark.parametrize("between", [[], [""], [CHECKPOINT], [JOB_OBJECT, "", CHECKPOINT]])
+@pytest.mark.parametrize("block_bytes", [300, 8 << 20])
+def test_a_list_of_job_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between: list[Any], block_bytes: int
+) -> None:
+    """Several jobs named with no event between them name nobody's events; the next one does."""
+    all_are_large(monkeypatch, block_bytes)
+    rows = [*job_events(C, start=START + 90), JOB_OBJECT, *between, OTHER_OBJECT, *NAMELESS]
+    text = "".join(f"{json.dumps(row) if row else ''}\n" for row in [*rows, OTHER_OBJECT, *OTHERS])
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", text)])
+        found = jobs(lake)
+        assert (found.pop(C), found.pop(B)) == (ids(job_events(C, start=START + 90)), ids(OTHERS))
+        ((job, events),) = found.items()
+        assert job.startswith(UNATTRIBUTED_PREFIX) and events == ids(NAMELESS)
+
+
+@pytest.mark.parametrize("block_bytes", [300, 8 << 20])
+@pytest.mark.parametrize("paged", [False, True], ids=["lines", "pages"])
+def test_job_objects_below_their_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paged: bool, block_bytes: int
+) -> None:
+    """Where a file begins with events and ends with a job's object, none tells of what is below
+    it, also if that end came later; where all are of one job, it does."""
+    all_are_large(monkeypatch, block_bytes)
+    beginning = lines([*NAMELESS, JOB_OBJECT, *([page(OTHERS)] if paged else OTHERS)])
+    for grows in (False, True):
+        with open_lake(tmp_path / f"lake {grows}") as lake:
+            path = tmp_path / f"{grows}.jsonl"
+            if grows:
+                lake.ingest([put(path, beginning)])
+                assert jobs(lake)[A] == ids(OTHERS)
+            lake.ingest([put(path, beginning + lines([OTHER_OBJECT]))])
+            found = jobs(lake)
+            assert sorted(found.values()) == sorted([ids(NAMELESS), ids(OTHERS)])
+            assert all(job.startswith(UNATTRIBUTED_PREFIX) for job in found)
+            lake.ingest([put(tmp_path / "one.jsonl", beginning + lines([JOB_OBJECT]))])
+            assert jobs(lake)[A] == ids(OTHERS)
+
+
 CONTRARY = {
     "creation": ("x.jsonl", lines(job_events(A))),
     "url": ("x.json", EXCHANGE),

@@ -59,8 +59,11 @@ class Change:
         old_files = [folder / name for name in ledger.segments_of(unattributed)]
         settle.over(con, "fresh", [s.path for s in fresh])
         settle.over(con, "pending", [s.path for s in taken.pending])
-        settle.over(con, "held", self._store.live("events") if taken.pending else [])
+        settle.over(con, "held_rows", self._store.live("events") if taken.pending else [])
+        settle.hold_replaced(con, taken.replaced)
         settle.over(con, "old_rows", old_files)
+        # what an earlier self told of a job is no evidence for what the whole tells now
+        con.execute("create temp view held as from held_rows anti join replaced using (source_id)")
         _keep_jobs(con, "unnamed", "old_rows", unattributed)
         names = naming.name_streams(con, unattributed, bool(taken.pending), taken.ties, taken.mixed)
         if names.streams:

@@ -123,7 +123,8 @@ def still_grown(store: Store, reading: Reading) -> bool:
             continue
         place = (row["first_position"], bool(row["newest_first"]))
         named = stream.job not in (None, row["job_id"]) and row["told_by"] != "assigned"
-        if named or place != (stream.first, stream.newest_first):
+        lost = stream.job is None and row["told_by"] not in _GIVEN
+        if named or lost or place != (stream.first, stream.newest_first):
             return False
     reading.found = [_as_assigned(stream, held.get(name)) for name, stream in found.items()]
     return True

@@ -62,9 +62,9 @@ def name_streams(
     """Name pending streams, and rename unattributed jobs, by the event ids they share.
 
     Reads the views `fresh` (staged, job known), `pending` (staged, job_id is the stream's id),
-    `held` (the whole lake) and `unnamed` (rows of the lake's unattributed jobs). `ties` are pending
-    streams that go on where a job of the lake left off, and such jobs that have a name now.
-    `mixed` are pending streams that may be of several jobs: no event of theirs tells of which.
+    `held` (the lake without what is replaced) and `unnamed` (rows of the lake's unattributed jobs).
+    `ties` are pending streams that go on where a job of the lake left off, and such jobs that have
+    a name now. `mixed` are pending streams that may be of several jobs: no event of theirs tells of which.
     """
     links = _Union()
     old = set(unattributed)
