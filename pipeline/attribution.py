@@ -7,23 +7,17 @@ records that can tell: creation messages, their neighbours, and the ends of bloc
 
 from __future__ import annotations
 
-import json
-import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from pipeline.creations import Creation, creations, hints, is_before, owner
+from pipeline.dialects import Dialects, parted
 from pipeline.forms.block import Block, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of
 from pipeline.job_lines import JobLines
 from pipeline.shapes import is_job
-
-_CREATED = b'"Created fine-tun'
-_CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
-_VALIDATING = b'"Validating '
-_MOST_TIED = 16
-"""Records on each side that a creation message may be tied to: real jobs have one or two."""
 
 
 class Stream(NamedTuple):
@@ -46,15 +40,6 @@ class Stream(NamedTuple):
     told_by: str
     conflict: str | None = None
     mixed: bool = False
-
-
-class _Creation(NamedTuple):
-    glimpse: Glimpse
-    job: str
-    first: int
-    """Where the job's records begin: `Validating ...` of the same second may stand before it."""
-    last: int
-    """Where they end in a run against time: there it may stand behind."""
 
 
 class Scout:
@@ -88,8 +73,9 @@ class Scout:
         self._marks = [Mark(0, (beside,) if beside else (), run=True)] if lines else []
         self._job_lines = JobLines(self._marks)
         self._hint, self._told, self._below = hint, told, below
-        self._creations: list[_Creation] = []
+        self._creations: list[Creation] = []
         self._glimpses: list[Glimpse] = []
+        self._dialects = Dialects()
         self._decided: list[Stream] = []
         self._open: list[Mark] = []
         self._seen_marks = 0
@@ -103,56 +89,23 @@ class Scout:
         self._marks.extend(block.marks)
         if self._lines:
             self._job_lines.begin(block)
-        text, size = block.text, len(block.data)
         glance = Glance(block)
-        ends = {0, size - 1}
+        ends = {0, glance.size - 1}
         for mark in block.marks:
             at = int(block.bounds[mark.position - block.position])
             ends.update((at, max(at - 1, 0)))
-        last = text.rfind(_CREATED, 0, size)  # quicker than to look for another behind it
-        at = text.find(_CREATED, 0, size) if last >= 0 else -1
-        while at >= 0:
-            begin, end, glimpse = glance(at)
-            found = _CREATION.search(text, begin, end)
-            if found and glimpse and _is_event(text[begin:end]):
-                low, high, *bytes_beside = self._tied(glance, begin, end, glimpse)
-                self._creations.append(_Creation(glimpse, found[1].decode(), low, high))
-                ends.update((begin, *bytes_beside))
-            at = text.find(_CREATED, end, size) if end <= last else -1
+        for creation, around in creations(glance):
+            self._creations.append(creation)
+            ends.update(around)
+        ends.update(self._dialects.see(glance, block))
         if self.job_objects:
-            ends.update(self._job_lines.see(block, text))
+            ends.update(self._job_lines.see(block, glance.text))
             self.job_objects = not self._sparing or len(self._marks) > 1
         for byte in sorted(ends):
             glimpse = glance(byte)[2]
             if glimpse:
                 self._glimpses.append(glimpse)
         self._end = block.position + count
-
-    @staticmethod
-    def _tied(glance: Glance, begin: int, end: int, creation: Glimpse) -> tuple[int, int, int, int]:
-        """The records that the second of a creation message ties to it, on both sides.
-
-        Returns:
-            Positions of the first and the last of them, and a byte of the records beyond each.
-        """
-
-        def tied(byte: int) -> tuple[int, int, Glimpse] | None:
-            start, stop, glimpse = glance(byte)
-            same = glimpse is not None and glimpse.time == creation.time
-            if glimpse is None or not same or _VALIDATING not in glance.text[start:stop]:
-                return None
-            return start, stop, glimpse
-
-        first = last = creation.position
-        for _ in range(_MOST_TIED):
-            if not (begin > 0 and (found := tied(begin - 1))):
-                break
-            begin, first = found[0], found[2].position
-        for _ in range(_MOST_TIED):
-            if not (end < glance.size and (found := tied(end))):
-                break
-            end, last = found[1], found[2].position
-        return first, last, max(begin - 1, 0), min(end, glance.size - 1)
 
     def streams(self) -> list[Stream]:
         """The source's streams, in order and without gaps."""
@@ -184,62 +137,96 @@ class Scout:
         first = mark.position
         if mark.exported:
             return [self._exported(mark, stop)]
-        low, high = (bisect_left(self._creations, ((at,),)) for at in (first, stop))
-        creations = self._creations[low:high]
-        glimpses = between(self._glimpses, first, stop)
-        jobs = list(dict.fromkeys(c.job for c in creations))
-        if not creations or (not mark.run and len(jobs) == 1):
+        parts = parted(self._dialects.turns, first, stop)
+        if len(parts) == 1:
+            return self._run(mark, parts[0])
+        other = replace(mark, jobs=()) if mark.run else mark
+        return sorted([*self._run(mark, parts[0]), *self._run(other, parts[1])])
+
+    def _run(self, mark: Mark, parts: Sequence[tuple[int, int]]) -> list[Stream]:
+        """The streams of some stretches of records, as if nothing stood between them."""
+        first, stop = parts[0][0], parts[-1][1]
+        seen = self._creations
+        creations = [
+            creation
+            for low, high in parts
+            for creation in seen[bisect_left(seen, ((low,),)) : bisect_left(seen, ((high,),))]
+        ]
+        glimpses = [g for part in parts for g in between(self._glimpses, *part)]
+        streams = self._around(mark, first, stop, creations, glimpses)
+        return streams if len(parts) == 1 else _inside(streams, parts)
+
+    def _around(
+        self,
+        mark: Mark,
+        first: int,
+        stop: int,
+        creations: Sequence[Creation],
+        glimpses: Sequence[Glimpse],
+    ) -> list[Stream]:
+        keys = list(dict.fromkeys(c.key for c in creations))
+        if not creations or (not mark.run and len(keys) == 1):
             direction = direction_of(glimpses) or (1 if mark.run else -1)
-            job = jobs[0] if jobs else None
+            job = creations[0].job if creations else None
             return [self._named(mark, first, stop - 1, direction < 0, job)]
         if len(creations) == 1 and creations[0].first == first and direction_of(glimpses) > 0:
             after = between(glimpses, creations[0].last + 1, stop)
             if direction_of(after) >= 0:  # one job from its creation on, as in most small files
-                return [self._named(mark, first, stop - 1, False, jobs[0])]
+                return [self._named(mark, first, stop - 1, False, creations[0].job)]
         lows = [first, *(c.last + 1 for c in creations)]
         highs = [*(c.first for c in creations), stop]
         gaps = [between(glimpses, *gap) for gap in zip(lows, highs, strict=True)]
         votes = [direction_of(gap) for gap in gaps]
-        usual = sum(votes) or _hints(creations, gaps, glimpses) or (1 if mark.run else -1)
+        usual = sum(votes) or hints(creations, gaps, glimpses) or (1 if mark.run else -1)
         # begins[i]: where the stream of creation i begins; it ends where the next one does.
         begins = [first]
-        heads: list[str | None] = []
+        heads: list[Creation | None] = []
         ends_mixed = False
         if self._leads(gaps[0], votes[0], usual, creations[0]):
-            heads.append(creations[0].job)
+            heads.append(creations[0])
         elif creations[0].first > first:
             heads.append(None)
             begins.append(creations[0].first)
-            heads.append(creations[0].job)
+            heads.append(creations[0])
         else:
-            heads.append(creations[0].job)
+            heads.append(creations[0])
         for index in range(1, len(creations)):
             left, right = creations[index - 1], creations[index]
-            ascending = _owner(gaps[index], votes[index], usual, left, right)
+            ascending = owner(gaps[index], votes[index], usual, left, right)
             begins.append(right.first if ascending else left.last + 1)
-            heads.append(right.job)
+            heads.append(right)
         tail = creations[-1].last + 1
-        older = (votes[-1] or usual) < 0 and _before(gaps[-1], creations[-1])
+        older = (votes[-1] or usual) < 0 and is_before(gaps[-1], creations[-1])
         # Streams against time end with their creation: of several jobs, any may go on below it,
         # and more than one of them.
-        if tail < stop and (older or (usual < 0 and len(jobs) > 1)):
+        if tail < stop and (older or (usual < 0 and len(keys) > 1)):
             begins.append(tail)
             heads.append(None)
             ends_mixed = True
+        # What stands between lines tells of the first job below it, and of no other.
+        started = self._job_lines.silent_until.get(first, first)
+        leading = heads[1] if len(heads) > 1 and begins[1] <= started else heads[0]
+        other = replace(mark, jobs=()) if mark.run else mark
         streams = []
         for low, high, head in zip(begins, [*begins[1:], stop], heads, strict=True):
             if low < high:
                 inside = between(glimpses, low, high)
                 down = (direction_of(inside) or usual) < 0
-                streams.append(self._named(mark, low, high - 1, down, head))
+                told = (
+                    mark
+                    if low == first or (head and leading and head.key == leading.key)
+                    else other
+                )
+                job = head.job if head else None
+                streams.append(self._named(told, low, high - 1, down, job))
         if ends_mixed:
             streams[-1] = streams[-1]._replace(mixed=True)
         return streams
 
     @staticmethod
-    def _leads(gap: Sequence[Glimpse], vote: int, usual: int, creation: _Creation) -> bool:
+    def _leads(gap: Sequence[Glimpse], vote: int, usual: int, creation: Creation) -> bool:
         """Whether what stands before the first creation message belongs to its job."""
-        return bool(gap) and ((vote or usual) < 0 or not _before(gap, creation))
+        return bool(gap) and ((vote or usual) < 0 or not is_before(gap, creation))
 
     def _exported(self, mark: Mark, stop: int) -> Stream:
         """What stands below a line of an export: oldest first, all of it of one job."""
@@ -273,42 +260,18 @@ class Scout:
         return Stream(first, last, down, job, told_by, conflict)
 
 
-def _is_event(raw: bytes | bytearray) -> bool:
-    """Whether a record is an event itself, not a page of them on a line."""
-    try:
-        return "message" in json.loads(raw)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _owner(
-    gap: Sequence[Glimpse], vote: int, usual: int, left: _Creation, right: _Creation
-) -> bool:
-    """Whether the records between two creation messages belong to the left one."""
-    if vote:
-        return vote > 0
-    fits_left = all(g.time >= left.glimpse.time for g in gap)
-    fits_right = all(g.time >= right.glimpse.time for g in gap)
-    return fits_left if fits_left != fits_right else usual > 0
-
-
-def _hints(
-    creations: Sequence[_Creation], gaps: Sequence[Sequence[Glimpse]], seen: Sequence[Glimpse]
-) -> int:
-    """Which way time seems to run, where no gap between creation messages has two records.
-
-    What a creation message is tied to follows it in time, and so does what stands at either end
-    and is no older than the message beside it. Times that only fall tell more than these.
-    """
-    times = [glimpse.time for glimpse in seen]
-    if times == sorted(times, reverse=True) != sorted(times):
-        return -1
-    ties = sum((c.last > c.glimpse.position) - (c.first < c.glimpse.position) for c in creations)
-    leads = bool(gaps[0]) and not _before(gaps[0], creations[0])
-    ends = bool(gaps[-1]) and not _before(gaps[-1], creations[-1])
-    return ties + ends - leads
-
-
-def _before(gap: Sequence[Glimpse], creation: _Creation) -> bool:
-    """Whether records are older than a creation message, so of another job."""
-    return any(g.time < creation.glimpse.time for g in gap)
+def _inside(streams: Sequence[Stream], parts: Sequence[tuple[int, int]]) -> list[Stream]:
+    """What of streams lies inside of some stretches, each piece a stream of its own."""
+    found = []
+    index = 0
+    for low, high in parts:
+        while streams[index].last < low:
+            index += 1
+        while True:
+            stream = streams[index]
+            first, last = max(stream.first, low), min(stream.last, high - 1)
+            found.append(stream._replace(first=first, last=last))
+            if stream.last >= high - 1:
+                break
+            index += 1
+    return found

@@ -36,14 +36,19 @@ def job_line(raw: bytes | bytearray, position: int) -> Mark | None:
 
 
 class JobLines:
-    """Sees all blocks of a run of lines in order; tells of whom its job objects speak."""
+    """Sees all blocks of a run of lines in order; tells of whom its job objects speak.
+
+    Attributes:
+        silent_until: position of a job object -> where what follows it says more than checkpoints
+            and blank lines do.
+    """
 
     def __init__(self, marks: list[Mark]) -> None:
         """Add to these marks."""
         self._marks = marks
         self._listed: tuple[str, ...] = ()
         self._quiet = -1
-        """Up to this position nothing but checkpoints and blank lines follows the last one."""
+        self.silent_until: dict[int, int] = {}
         self._leading: bool | None = None
 
     def begin(self, block: Block) -> None:
@@ -89,6 +94,7 @@ class JobLines:
         while index < len(block) and (_is_blank(block, index) or _is_checkpoint(block, index)):
             index += 1
         self._quiet = block.position + index
+        self.silent_until[self._marks[-1].position] = self._quiet
 
     def told(self, end: int) -> Sequence[Mark]:
         """All marks of the source, which ends at a position.

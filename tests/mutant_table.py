@@ -63,6 +63,7 @@ IDENTITY = "pipeline/lake/identity.py"
 SHAPES = "pipeline/shapes.py"
 CORNERS = "tests/test_corners.py"
 SCOUT = "pipeline/attribution.py"
+CREATIONS = "pipeline/creations.py"
 INGEST = "pipeline/lake/ingest.py"
 GROWTH = "pipeline/lake/growth.py"
 REGROWN = "tests/test_regrowth.py::test_"
@@ -451,13 +452,13 @@ MUTANTS = (
     Mutant("attribution", "--job-id moves an export's events in silence", SCOUT,
            "contrary = job if job != self._told else None", "contrary = None",
            JOBS + "flag_against_evidence"),
-    Mutant("attribution", "one message is tied to a creation", SCOUT,
+    Mutant("attribution", "one message is tied to a creation", CREATIONS,
            "_MOST_TIED = 16", "_MOST_TIED = 1", JOBS + "validating_beside_created"),
-    Mutant("attribution", "times do not tell whose a single event is", SCOUT,
+    Mutant("attribution", "times do not tell whose a single event is", CREATIONS,
            "return fits_left if fits_left != fits_right else usual > 0", "return usual > 0",
            JOBS + "one_event_between_creations"),
     Mutant("attribution", "a job's own end is another's", SCOUT,
-           "(usual < 0 and len(jobs) > 1)", "(usual < 0)",
+           "(usual < 0 and len(keys) > 1)", "(usual < 0)",
            JOBS + "below_the_creation_of_the_only_job"),
     Mutant("attribution", "files are taken to run with time", "pipeline/glimpses.py",
            "        return 1 if low.time < high.time else -1\n", "        return 1\n",
@@ -468,7 +469,7 @@ MUTANTS = (
     Mutant("attribution", "job objects far down are overlooked", ODD,
            "job_line(record.raw, 0):", "False:", JOBS + "told_after_it_was_read"),
     Mutant("attribution", "what follows the last creation is of its job, whosever it is", SCOUT,
-           "(older or (usual < 0 and len(jobs) > 1))", "older",
+           "(older or (usual < 0 and len(keys) > 1))", "older",
            JOBS + "pages_of_two_jobs_polled_in_turn"),
     Mutant("mixed ends", "one dump adopts what may be of several jobs", "sql/lake/shared_ids.sql",
            "    anti join mixed using (job_id)\n", "",
@@ -479,7 +480,7 @@ MUTANTS = (
     Mutant("mixed ends", "an export forgets what may be of several jobs", "pipeline/job_lines.py",
            "mixed = name.startswith(MIXED_PREFIX)", "mixed = False",
            JOBS + "a_log_of_several_jobs_comes_out_as_it_was"),
-    Mutant("attribution", "Validating does not stay with Created", SCOUT,
+    Mutant("attribution", "Validating does not stay with Created", CREATIONS,
            "same = glimpse is not None and", "same = False and",
            JOBS + "validating_beside_created"),
     Mutant("attribution", "time stamps used as ids link jobs", "sql/lake/shared_ids.sql",
@@ -497,6 +498,15 @@ MUTANTS = (
     Mutant("attribution", "ids of Azure's older API are none", EXACT,
            "ft-(?:[A-Za-z0-9]{24}|[0-9a-f]{32})", "ft-[A-Za-z0-9]{24}",
            JOBS + "ids_of_the_older_api_of_azure"),
+    Mutant("attribution", "Azure's jobs have no beginning", CREATIONS,
+           "        *_found(glance, _ENQUEUED, _ENQUEUING),\n", "",
+           JOBS + "jobs_of_azure_one_after_another"),
+    Mutant("attribution", "ids of two forms may be of one job", SCOUT,
+           "if len(parts) == 1:\n            return", "if True:\n            return",
+           JOBS + "ids_of_two_forms_are_of_two_jobs"),
+    Mutant("attribution", "a job object tells of all jobs of Azure below it", SCOUT,
+           "= replace(mark, jobs=()) if mark.run else mark\n        streams",
+           "= mark\n        streams", JOBS + "jobs_of_azure_below_an_object"),
     Mutant("attribution", "of a list of job objects the last one tells", "pipeline/job_lines.py",
            "before = self._listed if mark.position == self._quiet else ()", "before = ()",
            JOBS + "a_list_of_job_objects"),
@@ -545,7 +555,7 @@ MUTANTS = (
     Mutant("store", "what is damaged is written anew", "pipeline/lake/store.py",
            "            raise error\n        for path", "            pass\n        for path",
            "tests/test_exchange.py"),
-    Mutant("jobs", "little evidence is none", SCOUT, "_hints(creations, gaps, glimpses) or ", "",
+    Mutant("jobs", "little evidence is none", SCOUT, "hints(creations, gaps, glimpses) or ", "",
            CORNERS),
     Mutant("jobs", "a page on a line contradicts nothing", "pipeline/lake/odd.py",
            "        reading.check(found)\n", "", CORNERS),

@@ -439,6 +439,87 @@ def azure(events: Events, *, metrics: bool) -> Events:
     return events
 
 
+def azure_job(number: int, *, start: int, count: int = 5) -> Events:
+    """The events of a job of Azure, oldest first: its metrics' ids are those of any other's."""
+    events = job_events(A, count, start=start, created=False)
+    events[0]["message"] = "Job enqueued. Waiting for jobs ahead to complete."
+    azure(events, metrics=True)
+    for event in (events[0], events[-1]):
+        event["id"] = f"ftevent-{xxhash.xxh3_128_hexdigest(f'{number} {event}'.encode())}"
+    for event in events[1:-1]:
+        event["data"] = {"step": 1, "train_loss": float(number)}
+    return events
+
+
+@pytest.mark.parametrize("block_bytes", [300, 1_000, 8 << 20])
+@pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
+@pytest.mark.parametrize("form", ["x.jsonl", "x.json"])
+@pytest.mark.parametrize("before", [True, False])
+def test_jobs_of_azure_one_after_another(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    newest_first: bool,
+    form: str,
+    block_bytes: int,
+    before: bool,
+) -> None:
+    """Each begins where it was enqueued, though that names no job; times are no ids of theirs."""
+    all_are_large(monkeypatch, block_bytes)
+    own = [job_events(A)] if before else []
+    others = [azure_job(n, start=START + 100) for n in range(2)]
+    rows = [e for s in (*own, *others) for e in (s[::-1] if newest_first else s)]
+    path = put(tmp_path / form, lines(rows) if form == "x.jsonl" else rows)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([path])
+        found = jobs(lake)
+        assert found.pop(A, []) == (ids(job_events(A)) if before else [])
+        assert all(job.startswith(UNATTRIBUTED_PREFIX) for job in found)
+        assert sorted(found.values()) == sorted(map(ids, others))
+        assert lake.view("variants").is_empty()
+
+
+@pytest.mark.parametrize("block_bytes", [300, 1_000, 8 << 20])
+@pytest.mark.parametrize("turns", [1, 3])
+@pytest.mark.parametrize("named_first", [True, False])
+def test_ids_of_two_forms_are_of_two_jobs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    block_bytes: int,
+    turns: int,
+    named_first: bool,
+) -> None:
+    """Events of Azure are none of OpenAI's job, also polled in turn, with pages on lines."""
+    all_are_large(monkeypatch, block_bytes)
+    of_a, of_azure = job_events(A, 6), azure_job(1, start=START)[1:]
+    of_azure[1]["id"] = f"ftevent-{'3' * 32}"
+    between = page([{**event, "id": f"{event['id']}0"} for event in job_events(B)])
+    rows: Events = []
+    for turn in range(turns):
+        pieces = [of_a[turn::turns], of_azure[turn::turns]]
+        rows += [e for piece in (pieces if named_first else pieces[::-1]) for e in piece]
+        rows.append(between)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines(rows))])
+        found = jobs(lake)
+        assert (found.pop(A), len(found.pop(B))) == (ids(of_a), 5)
+        assert all(job.startswith(UNATTRIBUTED_PREFIX) for job in found)
+        assert sorted(e for events in found.values() for e in events) == ids(of_azure)
+
+
+def test_jobs_of_azure_below_an_object(tmp_path: Path) -> None:
+    """A job object tells of the first of them, also read again and again, and of no other."""
+    one, two = azure_job(1, start=START), azure_job(2, start=START + 100)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest(
+            [put(tmp_path / "x.jsonl", lines([JOB_OBJECT, CHECKPOINT, *one[:3], *one, *two]))]
+        )
+        found = jobs(lake)
+        assert found.pop(A) == ids(one) and list(found.values()) == [ids(two)]
+    with open_lake(tmp_path / "named") as lake:
+        lake.ingest([put(tmp_path / f"{A}.jsonl", lines([*one[:3], *one]))])
+        assert jobs(lake) == {A: ids(one)} and told(lake) == [(A, "name")]
+
+
 def test_times_as_ids_link_nothing(tmp_path: Path) -> None:
     """Azure's ids of metrics events, which two jobs can share, link no stream to a job."""
     named = azure(job_events(A), metrics=True)

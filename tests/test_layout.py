@@ -33,6 +33,7 @@ LAYERS = (
     {"exact"},
     {"forms", "sources"},
     {"glimpses", "job_lines", "marks"},
+    {"creations", "dialects"},
     {"attribution", "normalise"},
     {"views"},
     {"charts"},

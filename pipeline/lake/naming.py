@@ -64,7 +64,8 @@ def name_streams(
     Reads the views `fresh` (staged, job known), `pending` (staged, job_id is the stream's id),
     `held` (the lake without what is replaced) and `unnamed` (rows of the lake's unattributed jobs).
     `ties` are pending streams that go on where a job of the lake left off, and such jobs that have
-    a name now. `mixed` are pending streams that may be of several jobs: no event of theirs tells of which.
+    a name now. `mixed` are pending streams that may be of several jobs: no event of theirs
+    tells of which.
     """
     links = _Union()
     old = set(unattributed)

@@ -1,0 +1,134 @@
+"""Messages with which jobs begin: where they stand, and whose the records between them are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.glimpses import Glance, Glimpse
+
+_CREATED = b'"Created fine-tun'
+_CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
+_ENQUEUED = b'"Job enqueued'
+_ENQUEUING = re.compile(rb'"message"\s*:\s*"Job enqueued')
+_VALIDATING = b'"Validating '
+_MOST_TIED = 16
+"""Records on each side that a creation message may be tied to: real jobs have one or two."""
+
+
+class Creation(NamedTuple):
+    """The first message of a job.
+
+    Attributes:
+        glimpse: its place in time.
+        job: the job that it names; Azure's names none.
+        key: what all copies of it have in common: the job, else its event id.
+        first: where the job's records begin: `Validating ...` of the same second may stand
+            before it.
+        last: where they end in a run against time: there it may stand behind.
+    """
+
+    glimpse: Glimpse
+    job: str | None
+    key: str
+    first: int
+    last: int
+
+
+def creations(glance: Glance) -> Iterator[tuple[Creation, tuple[int, ...]]]:
+    """Find the creation messages of a block, by their positions.
+
+    Yields:
+        Each, and a byte of itself and of the records beyond those that are tied to it.
+    """
+    found = [
+        *_found(glance, _CREATED, _CREATION),
+        *_found(glance, _ENQUEUED, _ENQUEUING),
+    ]
+    yield from sorted(found, key=lambda one: one[0].glimpse)
+
+
+def _found(
+    glance: Glance, needle: bytes, pattern: re.Pattern[bytes]
+) -> Iterator[tuple[Creation, tuple[int, ...]]]:
+    text, size = glance.text, glance.size
+    last = text.rfind(needle, 0, size)  # quicker than to look for another behind it
+    at = text.find(needle, 0, size) if last >= 0 else -1
+    while at >= 0:
+        begin, end, glimpse = glance(at)
+        message = pattern.search(text, begin, end)
+        event = event_of(text[begin:end]) if message and glimpse else None
+        if message and glimpse and event is not None:
+            low, high, *beyond = _tied(glance, begin, end, glimpse)
+            job = message[1].decode() if pattern.groups else None
+            key = job or f"event {event.get('id')}"
+            yield Creation(glimpse, job, key, low, high), (begin, *beyond)
+        at = text.find(needle, end, size) if end <= last else -1
+
+
+def event_of(raw: bytes | bytearray) -> dict[str, Any] | None:
+    """A record that is an event itself, not a page of them on a line."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and "message" in value else None
+
+
+def _tied(glance: Glance, begin: int, end: int, creation: Glimpse) -> tuple[int, int, int, int]:
+    """The records that the second of a creation message ties to it, on both sides.
+
+    Returns:
+        Positions of the first and the last of them, and a byte of the records beyond each.
+    """
+
+    def tied(byte: int) -> tuple[int, int, Glimpse] | None:
+        start, stop, glimpse = glance(byte)
+        same = glimpse is not None and glimpse.time == creation.time
+        if glimpse is None or not same or _VALIDATING not in glance.text[start:stop]:
+            return None
+        return start, stop, glimpse
+
+    first = last = creation.position
+    for _ in range(_MOST_TIED):
+        if not (begin > 0 and (found := tied(begin - 1))):
+            break
+        begin, first = found[0], found[2].position
+    for _ in range(_MOST_TIED):
+        if not (end < glance.size and (found := tied(end))):
+            break
+        end, last = found[1], found[2].position
+    return first, last, max(begin - 1, 0), min(end, glance.size - 1)
+
+
+def owner(gap: Sequence[Glimpse], vote: int, usual: int, left: Creation, right: Creation) -> bool:
+    """Whether the records between two creation messages belong to the left one."""
+    if vote:
+        return vote > 0
+    fits_left = all(g.time >= left.glimpse.time for g in gap)
+    fits_right = all(g.time >= right.glimpse.time for g in gap)
+    return fits_left if fits_left != fits_right else usual > 0
+
+
+def hints(
+    creations: Sequence[Creation], gaps: Sequence[Sequence[Glimpse]], seen: Sequence[Glimpse]
+) -> int:
+    """Which way time seems to run, where no gap between creation messages has two records.
+
+    What a creation message is tied to follows it in time, and so does what stands at either end
+    and is no older than the message beside it. Times that only fall tell more than these.
+    """
+    times = [glimpse.time for glimpse in seen]
+    if times == sorted(times, reverse=True) != sorted(times):
+        return -1
+    ties = sum((c.last > c.glimpse.position) - (c.first < c.glimpse.position) for c in creations)
+    leads = bool(gaps[0]) and not is_before(gaps[0], creations[0])
+    ends = bool(gaps[-1]) and not is_before(gaps[-1], creations[-1])
+    return ties + ends - leads
+
+
+def is_before(gap: Sequence[Glimpse], creation: Creation) -> bool:
+    """Whether records are older than a creation message, so of another job."""
+    return any(g.time < creation.glimpse.time for g in gap)

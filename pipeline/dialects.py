@@ -1,0 +1,76 @@
+"""Where event ids of OpenAI's form and of Azure's meet: no job has both."""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+
+from pipeline.forms.block import Block
+from pipeline.glimpses import Glance
+
+_ID = b'"ftevent-'
+_AZURE = re.compile(rb'"ftevent-[0-9a-f]{32}"')
+_OTHER = re.compile(rb'"ftevent-(?![0-9a-f]{32}\\?")')
+
+
+class Dialects:
+    """Sees all blocks of a source in order; notes where ids are of another form than before.
+
+    Attributes:
+        turns: positions of the events from which on they are.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is seen yet."""
+        self.turns: list[int] = []
+        self._azure: bool | None = None
+
+    def see(self, glance: Glance, block: Block) -> set[int]:
+        """Look at the next block.
+
+        Returns:
+            A byte of the records on both sides of each turn.
+        """
+        text, size, at = glance.text, glance.size, 0
+        beside: set[int] = set()
+        while at < size:
+            if self._azure is None:
+                found = text.find(_ID, at, size)
+            else:
+                other = (_OTHER if self._azure else _AZURE).search(text, at, size)
+                found = other.start() if other else -1
+            if found < 0:
+                break
+            index, begin, at = block.record_at(found)
+            name = _name_of_event(text[begin:at])
+            azure = name is not None and _AZURE.fullmatch(name) is not None
+            if name is None or azure == self._azure:
+                continue
+            if self._azure is not None:
+                self.turns.append(block.position + index)
+                beside.update((begin, max(begin - 1, 0)))
+            self._azure = azure
+        return beside
+
+
+def _name_of_event(raw: bytes | bytearray) -> bytes | None:
+    """The id in quotes of a record that is an event, and names no other."""
+    if raw.count(_ID) != 1:  # a page on a line, most likely: too long to be parsed for this
+        return None
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    name = value.get("id") if isinstance(value, dict) and "message" in value else None
+    return f'"{name}"'.encode("utf-8", "replace") if isinstance(name, str) else None
+
+
+def parted(turns: Sequence[int], first: int, stop: int) -> list[list[tuple[int, int]]]:
+    """The stretches of [first, stop) between turns: those of one form of ids, then the others."""
+    inside = turns[bisect_left(turns, first + 1) : bisect_left(turns, stop)]
+    borders = [first, *inside, stop]
+    stretches = list(pairwise(borders))
+    return [stretches[0::2], stretches[1::2]] if inside else [stretches]
