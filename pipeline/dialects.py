@@ -8,10 +8,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pipeline.forms.block import Block
+from pipeline.forms.block import Block, Lines
 from pipeline.glimpses import Glance
 
 _ID = b'"ftevent-'
+_OPENAI_BYTES = len(_ID) + 24
+_QUOTE = 34
 _AZURE = re.compile(rb'"ftevent-[0-9a-f]{32}"')
 _OTHER = re.compile(rb'"ftevent-(?![0-9a-f]{32}\\?")')
 
@@ -36,6 +38,8 @@ class Dialects:
         """
         text, size, at = glance.text, glance.size, 0
         beside: set[int] = set()
+        if self._azure is False and _all_alike(block, text):
+            return beside
         while at < size:
             if self._azure is None:
                 found = text.find(_ID, at, size)
@@ -54,6 +58,23 @@ class Dialects:
                 beside.update((begin, max(begin - 1, 0)))
             self._azure = azure
         return beside
+
+
+def _all_alike(block: Block, text: bytes | bytearray) -> bool:
+    """Whether all records hold an id of OpenAI's at one place, as one writer puts them there.
+
+    Of most files that is told in a hundredth of the time that it takes to search them.
+    """
+    if isinstance(block, Lines):  # small, and its bounds are not known yet
+        return False
+    begins = block.bounds[:-1]
+    place = text.find(_ID, 0, int(block.bounds[1]))
+    if place < 0 or begins[-1] + place + _OPENAI_BYTES >= len(block.data):
+        return False
+    return all(
+        bool((block.data[begins + place + at] == text[place + at]).all())
+        for at in (0, 1, 3, len(_ID) - 1)
+    ) and bool((block.data[begins + place + _OPENAI_BYTES] == _QUOTE).all())
 
 
 def _name_of_event(raw: bytes | bytearray) -> bytes | None:
