@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from pipeline.creations import Creation, creations, hints, is_before, owner
+from pipeline.creations import Creation, creations, hints, is_before, is_doubtful, owner
 from pipeline.dialects import Dialects, parted
 from pipeline.forms.block import Block, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of
 from pipeline.job_lines import JobLines
+from pipeline.pages import Page, Pages
 from pipeline.shapes import is_job
 
 
@@ -76,6 +77,7 @@ class Scout:
         self._creations: list[Creation] = []
         self._glimpses: list[Glimpse] = []
         self._dialects = Dialects()
+        self._pages = Pages()
         self._decided: list[Stream] = []
         self._open: list[Mark] = []
         self._seen_marks = 0
@@ -94,9 +96,11 @@ class Scout:
         for mark in block.marks:
             at = int(block.bounds[mark.position - block.position])
             ends.update((at, max(at - 1, 0)))
-        for creation, around in creations(glance):
+        found = list(creations(glance))
+        for creation, around in found:
             self._creations.append(creation)
             ends.update(around)
+        self._pages.see(glance, found)
         ends.update(self._dialects.see(glance, block))
         if self.job_objects:
             ends.update(self._job_lines.see(block, glance.text))
@@ -175,14 +179,26 @@ class Scout:
                 return [self._named(mark, first, stop - 1, False, creations[0].job)]
         lows = [first, *(c.last + 1 for c in creations)]
         highs = [*(c.first for c in creations), stop]
-        gaps = [between(glimpses, *gap) for gap in zip(lows, highs, strict=True)]
-        votes = [direction_of(gap) for gap in gaps]
+        # Only their ends: what else was seen of them is there by where blocks end.
+        inside = (between(glimpses, *gap) for gap in zip(lows, highs, strict=True))
+        gaps = [[*gap[:1], *gap[1:][-1:]] for gap in inside]
+        pages: list[Page | None] = []
+        votes: list[int] = []
+        for creation, low, gap in zip(creations, lows, gaps, strict=False):
+            paged = bool(votes) and votes[-1] < 0
+            pages.append(self._pages.above(creation, low, gap, paged=paged))
+            votes.append(-1 if pages[-1] else direction_of(gap))
+        votes.append(direction_of(gaps[-1]))
         usual = sum(votes) or hints(creations, gaps, glimpses) or (1 if mark.run else -1)
         # begins[i]: where the stream of creation i begins; it ends where the next one does.
         begins = [first]
         heads: list[Creation | None] = []
-        ends_mixed = False
-        if self._leads(gaps[0], votes[0], usual, creations[0]):
+        mixed: set[int] = set()
+        if pages[0]:
+            heads.append(None)
+            begins.append(pages[0].first)
+            heads.append(creations[0])
+        elif self._leads(gaps[0], votes[0], usual, creations[0]):
             heads.append(creations[0])
         elif creations[0].first > first:
             heads.append(None)
@@ -190,10 +206,25 @@ class Scout:
             heads.append(creations[0])
         else:
             heads.append(creations[0])
+        several = False
         for index in range(1, len(creations)):
             left, right = creations[index - 1], creations[index]
-            ascending = owner(gaps[index], votes[index], usual, left, right)
-            begins.append(right.first if ascending else left.last + 1)
+            page, gap = pages[index], gaps[index]
+            rest = gap
+            if page and page.before:
+                rest, begin = [*gap[:1], page.before], page.first
+            elif owner(gap, votes[index], usual, left, right):
+                begin = right.first
+            else:
+                begin = left.last + 1
+            several = several or creations[0].key != left.key
+            if begin == left.last + 1 or not (page or votes[index] < 0):
+                pass
+            elif is_doubtful(rest, gaps[index - 1], left, several=several):
+                begins.append(left.last + 1)
+                mixed.add(len(heads))
+                heads.append(None)
+            begins.append(begin)
             heads.append(right)
         tail = creations[-1].last + 1
         older = (votes[-1] or usual) < 0 and is_before(gaps[-1], creations[-1])
@@ -201,32 +232,33 @@ class Scout:
         # and more than one of them.
         if tail < stop and (older or (usual < 0 and len(keys) > 1)):
             begins.append(tail)
+            mixed.add(len(heads))
             heads.append(None)
-            ends_mixed = True
         # What stands between lines tells of the first job below it, and of no other.
         started = self._job_lines.silent_until.get(first, first)
         leading = heads[1] if len(heads) > 1 and begins[1] <= started else heads[0]
         other = replace(mark, jobs=()) if mark.run else mark
         streams = []
-        for low, high, head in zip(begins, [*begins[1:], stop], heads, strict=True):
+        ends = [*begins[1:], stop]
+        for number, (low, high, head) in enumerate(zip(begins, ends, heads, strict=True)):
             if low < high:
-                inside = between(glimpses, low, high)
-                down = (direction_of(inside) or usual) < 0
+                down = (direction_of(between(glimpses, low, high)) or usual) < 0
                 told = (
                     mark
                     if low == first or (head and leading and head.key == leading.key)
                     else other
                 )
                 job = head.job if head else None
-                streams.append(self._named(told, low, high - 1, down, job))
-        if ends_mixed:
-            streams[-1] = streams[-1]._replace(mixed=True)
+                stream = self._named(told, low, high - 1, down, job)
+                streams.append(stream._replace(mixed=number in mixed))
         return streams
 
     @staticmethod
     def _leads(gap: Sequence[Glimpse], vote: int, usual: int, creation: Creation) -> bool:
         """Whether what stands before the first creation message belongs to its job."""
-        return bool(gap) and ((vote or usual) < 0 or not is_before(gap, creation))
+        if not gap or gap[-1].time < creation.glimpse.time:
+            return False
+        return (vote or usual) < 0 or not is_before(gap, creation)
 
     def _exported(self, mark: Mark, stop: int) -> Stream:
         """What stands below a line of an export: oldest first, all of it of one job."""

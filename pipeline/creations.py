@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.glimpses import Glance, Glimpse
+from pipeline.glimpses import Glance, Glimpse, direction_of
 
 _CREATED = b'"Created fine-tun'
 _CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
@@ -105,11 +105,28 @@ def _tied(glance: Glance, begin: int, end: int, creation: Glimpse) -> tuple[int,
 
 def owner(gap: Sequence[Glimpse], vote: int, usual: int, left: Creation, right: Creation) -> bool:
     """Whether the records between two creation messages belong to the left one."""
+    if gap and gap[-1].time < right.glimpse.time:  # older than the right job is
+        return True
     if vote:
         return vote > 0
     fits_left = all(g.time >= left.glimpse.time for g in gap)
     fits_right = all(g.time >= right.glimpse.time for g in gap)
     return fits_left if fits_left != fits_right else usual > 0
+
+
+def is_doubtful(
+    rest: Sequence[Glimpse], above: Sequence[Glimpse], left: Creation, *, several: bool
+) -> bool:
+    """Whether pages below a creation message may be of another job than that.
+
+    Args:
+        rest: records of these pages.
+        above: those above the message.
+        left: the message.
+        several: other jobs were created above it, and may go on.
+    """
+    paged = direction_of(rest) < 0 or (bool(above) and above[-1].time > left.glimpse.time)
+    return is_before(rest, left) or (several and paged)
 
 
 def hints(

@@ -369,6 +369,71 @@ def test_pages_of_two_jobs_polled_in_turn(tmp_path: Path) -> None:
         assert (jobs(lake)[A], jobs(lake)[B]) == (ids(of_a), ids(of_b))
 
 
+def nightly(nights: list[list[int]], *, gap: int = 1_000) -> tuple[list[Events], list[Events]]:
+    """Jobs one after another, and the pages, newest first, that each night adds to their log."""
+    whole, pages = [], []
+    for number, sizes in enumerate(nights):
+        job = f"ftjob-{number:024}"
+        events = job_events(job, sum(sizes), start=START + number * gap)
+        for event in events:
+            event["id"] = f"ftevent-{number:012}{event['created_at']:012}"
+        whole.append(events)
+        starts = [sum(sizes[:n]) for n in range(len(sizes))]
+        pages += [events[at : at + n][::-1] for at, n in zip(starts, sizes, strict=True)]
+    return whole, pages
+
+
+@examples(10)
+@given(
+    nights=st.lists(
+        st.tuples(st.integers(3, 5), st.lists(st.integers(1, 5), max_size=4)).map(
+            lambda sizes: [sizes[0], *sizes[1]]
+        ),
+        min_size=2, max_size=3,
+    ),
+    block_bytes=st.sampled_from([300, 700, 2_000, 8 << 20]),
+    lead=st.integers(0, 3),
+)  # fmt: skip
+@example(nights=[[4, 4], [4, 2]], block_bytes=8 << 20, lead=0)
+@example(nights=[[3], [2]], block_bytes=300, lead=0)
+@example(nights=[[3, 1, 1], [2], [3, 3]], block_bytes=300, lead=2)
+@example(nights=[[3, 3], [4, 1], [3, 3]], block_bytes=700, lead=0)
+def test_a_log_of_nights(nights: list[list[int]], block_bytes: int, lead: int) -> None:
+    """A job that follows in a log of newest-first pages has its first page, no other its events;
+    the first one has all of its own. All of it comes out the same if the log grows by the night."""
+    whole, pages = nightly(nights)
+    if lead:  # the end of a job whose creation the log does not hold
+        older = job_events(A, lead, start=START - 500, created=False)
+        pages.insert(0, older[::-1])
+    with workplace() as folder, pytest.MonkeyPatch.context() as patch:
+        all_are_large(patch, block_bytes)
+        found = []
+        for grows in (False, True):
+            path = folder / f"{grows}.jsonl"
+            with open_lake(folder / f"lake {grows}") as lake:
+                for night in range(1, len(pages) + 1) if grows else [len(pages)]:
+                    lake.ingest([put(path, lines([e for page in pages[:night] for e in page]))])
+                found.append(jobs(lake))
+    assert found[0] == found[1]
+    for number, (events, sizes) in enumerate(zip(whole, nights, strict=True)):
+        own = found[0][f"ftjob-{number:024}"]
+        assert set(own) <= set(ids(events))
+        assert set(own) >= set(ids(events if number == 0 else events[: sizes[0]]))
+
+
+def test_pages_between_creations_may_be_of_any(tmp_path: Path) -> None:
+    """Of two jobs that were created, pages above the third one's tell not of which they are."""
+    of = [job_events(job, 8, start=START + 100 * n) for n, job in enumerate((A, B, C))]
+    log = of[0][3::-1] + of[1][3::-1] + of[0][:3:-1] + of[1][:3:-1] + of[2][3::-1]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "log.jsonl", lines(log))])
+        found = jobs(lake)
+        assert [found.pop(job) for job in (A, B, C)] == [ids(events[:4]) for events in of]
+        ((job, events),) = found.items()
+        assert job.startswith(f"{UNATTRIBUTED_PREFIX}mixed-")
+        assert events == ids(of[0][4:] + of[1][4:])
+
+
 def polled(*turns: tuple[str, int, int]) -> Events:
     """A log of newest-first pages: of each job its first events, then pages of (job, from, to)."""
     of = {job: job_events(job, 9, start=START + 100 * n) for n, job in enumerate((A, B, C))}

@@ -34,6 +34,7 @@ LAYERS = (
     {"forms", "sources"},
     {"glimpses", "job_lines", "marks"},
     {"creations", "dialects"},
+    {"pages"},
     {"attribution", "normalise"},
     {"views"},
     {"charts"},
