@@ -296,6 +296,10 @@ def test_one_event_between_creations(tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([put(tmp_path / "x.json", rows)])
         assert jobs(lake) == {A: ids(rows[:2]), B: ids(rows[2:])}
+    against = [*job_events(C, 3, start=START - 90), rows[2], rows[1], rows[0]]
+    with open_lake(tmp_path / "against") as lake:
+        lake.ingest([put(tmp_path / "y.json", against)])
+        assert jobs(lake) == {A: ids(rows[:2]), B: ids(rows[2:]), C: ids(against[:3])}
 
 
 def test_below_the_creation_of_the_only_job(tmp_path: Path) -> None:
