@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pipeline.creations import Creation, creations, hints, is_before, is_doubtful, owner
 from pipeline.dialects import Dialects, parted
-from pipeline.forms.block import Block, Mark
+from pipeline.forms.block import Block, Lines, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of
 from pipeline.job_lines import JobLines
 from pipeline.pages import Page, Pages
@@ -96,12 +96,12 @@ class Scout:
         for mark in block.marks:
             at = int(block.bounds[mark.position - block.position])
             ends.update((at, max(at - 1, 0)))
-        found = list(creations(glance))
+        ends.update(self._dialects.see(glance, block))
+        found = list(creations(glance, azure=not self._dialects.is_openai))
         for creation, around in found:
             self._creations.append(creation)
             ends.update(around)
-        self._pages.see(glance, found)
-        ends.update(self._dialects.see(glance, block))
+        self._pages.see(glance, found, is_last=isinstance(block, Lines))
         if self.job_objects:
             ends.update(self._job_lines.see(block, glance.text))
             self.job_objects = not self._sparing or len(self._marks) > 1

@@ -37,17 +37,24 @@ class Creation(NamedTuple):
     last: int
 
 
-def creations(glance: Glance) -> Iterator[tuple[Creation, tuple[int, ...]]]:
+def creations(glance: Glance, *, azure: bool) -> Iterator[tuple[Creation, tuple[int, ...]]]:
     """Find the creation messages of a block, by their positions.
+
+    Args:
+        glance: the block.
+        azure: some may be Azure's.
 
     Yields:
         Each, and a byte of itself and of the records beyond those that are tied to it.
     """
-    found = [
-        *_found(glance, _CREATED, _CREATION),
-        *_found(glance, _ENQUEUED, _ENQUEUING),
-    ]
-    yield from sorted(found, key=lambda one: one[0].glimpse)
+    found = list(_found(glance, _CREATED, _CREATION))
+    if azure:
+        found = sorted([*found, *_found(glance, _ENQUEUED, _ENQUEUING)], key=_place)
+    yield from found
+
+
+def _place(found: tuple[Creation, tuple[int, ...]]) -> Glimpse:
+    return found[0].glimpse
 
 
 def _found(

@@ -52,7 +52,13 @@ class Pages:
         self._stop: Glimpse | None = None
         """What stopped the walk back from the end of the last block, after `_tail`."""
 
-    def see(self, glance: Glance, creations: Iterable[tuple[Creation, Sequence[int]]]) -> None:
+    def see(
+        self,
+        glance: Glance,
+        creations: Iterable[tuple[Creation, Sequence[int]]],
+        *,
+        is_last: bool,
+    ) -> None:
         """Look at the next block, with its creation messages as they were found."""
         if self._awaited:
             self._opening, self._awaited = glance(0)[2], False
@@ -68,6 +74,8 @@ class Pages:
             self._floor = creation.last + 1
             self._awaited = glance(above)[0] != above
             self._opening = None if self._awaited else glance(above)[2]
+        if is_last:
+            return
         last, run, stop = glance(glance.size - 1)[2], [], None
         if self._opening and last and self._opening.time < last.time:
             run, stop = self._walk(glance, glance.size - 1, 0)
