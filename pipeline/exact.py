@@ -35,10 +35,10 @@ from pipeline.shapes import (
 from pipeline.shapes import loads as loads
 
 JOB_ID = re.compile(
-    r"(?<![A-Za-z0-9])(?:ftjob-[A-Za-z0-9]{6,64}|ft-(?:[A-Za-z0-9]{24}|[0-9a-f]{32}))"
+    r"(?<![A-Za-z0-9])(?:ftjob-[A-Za-z0-9]{6,64}|ft-[A-Za-z0-9]{24}|(?<!\.)ft-[0-9a-f]{32})"
     r"(?![A-Za-z0-9])"
 )
-"""A job id as OpenAI and Azure write it, those of their older APIs with `ft-`."""
+"""A job id as OpenAI and Azure write it; behind a point, Azure's `ft-` ends a model's name."""
 
 JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
 """Top-level fields beside an event that name its job."""

@@ -274,6 +274,15 @@ def data_quality(events: list[Event]) -> list[Row]:
         for event in own:
             if created and event.time < min(created):
                 findings[job, "clock_back", "creation"].append(event.event_id)
+        plans = sorted(
+            (e for e in own if e.total_steps is not None),
+            key=lambda e: (e.time, math.inf if e.step is None else e.step, e.ordinal, e.event_id),
+        )
+        known: set[int | None] = set()
+        for before, event in itertools.pairwise(plans):
+            known.add(before.total_steps)
+            if event.total_steps != before.total_steps and event.total_steps in known:
+                findings[job, "mixed_jobs", "total_steps"].append(event.event_id)
     rows = [
         {
             "job_id": job,

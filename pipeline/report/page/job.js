@@ -246,6 +246,7 @@ function tableSections(job) {
 const PROBLEMS = {
   missing_steps: "steps missing from the dump", unknown_level: "unknown level", unknown_type: "unknown type",
   non_finite: "NaN or infinite", misfit: "value of the wrong kind", clock_back: "clock ran back",
+  mixed_jobs: "events of several jobs",
 };
 
 function qualitySection(job) {

@@ -7,7 +7,8 @@
 --   to expect, before its greatest step, or, where it succeeded, before the last it planned; dumps
 --   of the newest events miss the first ones. clock_back: a step first logged before the next
 --   smaller one was (a restart logs known steps again and is none), or an event before its job's
---   creation message.
+--   creation message. mixed_jobs: the number of steps planned goes back to what it was before
+--   another, most likely as events of several jobs stand mixed in one file.
 create or replace view data_quality as
 with odd_fields as (
     select
@@ -106,6 +107,45 @@ early_events as (
     inner join creations on events.job_id = creations.job_id
     where events.created_at < creations.created_at
     group by events.job_id
+),
+
+replanned as (
+    select job_id
+    from lake_events
+    where total_steps is not null
+    group by job_id
+    having min(total_steps) <> max(total_steps)
+),
+
+plans as (
+    select
+        events.job_id,
+        events.event_id,
+        events.total_steps <> lag(events.total_steps) over in_time as is_new,
+        row_number() over (
+            partition by events.job_id, events.total_steps
+            order by events.created_at, events.step, events.ordinal, events.event_id
+        ) > 1 as is_known
+    from lake_events as events
+    inner join replanned on events.job_id = replanned.job_id
+    where events.total_steps is not null
+    window
+        in_time as (
+            partition by events.job_id
+            order by events.created_at, events.step, events.ordinal, events.event_id
+        )
+),
+
+mixed_plans as (
+    select
+        job_id,
+        'mixed_jobs' as problem,
+        'total_steps' as subject,
+        count(*) as occurrences,
+        min(event_id) as example
+    from plans
+    where is_new and is_known
+    group by job_id
 )
 
 from fields
@@ -115,12 +155,14 @@ union all
 from odd_steps
 union all
 from early_events
+union all
+from mixed_plans
 ;
 
 comment on view data_quality is 'What is odd or missing in the events of each job?';
 comment on column data_quality.job_id is 'fine-tuning job [id]';
 comment on column data_quality.problem is
-    'missing_steps, unknown_level, unknown_type, non_finite, misfit or clock_back [text]';
+    'missing_steps, clock_back, mixed_jobs, unknown_level, unknown_type, non_finite, misfit [text]';
 comment on column data_quality.subject is
     'the level, the type, the metric, or what the clock or the gap concerns [text]';
 comment on column data_quality.occurrences is 'how many events, values or steps it concerns [1]';
