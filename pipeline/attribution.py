@@ -141,7 +141,8 @@ class Scout:
         first = mark.position
         if mark.exported:
             return [self._exported(mark, stop)]
-        parts = parted(self._dialects.turns, first, stop)
+        turns = self._dialects.turns
+        parts = parted(turns, first, stop) if turns else [[(first, stop)]]
         if len(parts) == 1:
             return self._run(mark, parts[0])
         other = replace(mark, jobs=()) if mark.run else mark

@@ -7,7 +7,7 @@ stands above the page that tells of the creation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.creations import Creation
@@ -55,14 +55,14 @@ class Pages:
     def see(
         self,
         glance: Glance,
-        creations: Iterable[tuple[Creation, Sequence[int]]],
+        creations: Sequence[tuple[Creation, Sequence[int]]],
         *,
         is_last: bool,
     ) -> None:
         """Look at the next block, with its creation messages as they were found."""
         if self._awaited:
             self._opening, self._awaited = glance(0)[2], False
-        for creation, (_, below, above) in creations:
+        for number, (creation, (_, below, above)) in enumerate(creations, 1):
             time = creation.glimpse.time
             if self._opening and self._opening.time < time:
                 beside = glance(below)[2]
@@ -71,6 +71,8 @@ class Pages:
                 falling = bool(run) and _falls(run[-1], run[0])
                 if run and len(run) < _MOST_PAGED and (falling or run[0].time > time):
                     self.found[creation.first] = Page(run[-1].position, stop, falling)
+            if is_last and number == len(creations):
+                return
             self._floor = creation.last + 1
             self._awaited = glance(above)[0] != above
             self._opening = None if self._awaited else glance(above)[2]
