@@ -232,7 +232,7 @@ def drawn(random: random.Random, folder: Path) -> str:
             return path
 
 
-@examples(4)
+@examples(3)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_happens_to_a_lake_it_is_whole(
     tmp_path_factory: pytest.TempPathFactory, seed: int

@@ -192,7 +192,7 @@ def overlapping(draw: st.DrawFn) -> list[Dump]:
     return some
 
 
-@examples(12)
+@examples(10)
 @given(some=overlapping(), seed=st.integers(0, 9), one_by_one=st.booleans(), names=SOME)
 def test_order_of_arrival(some: list[Dump], seed: int, one_by_one: bool, names: list[str]) -> None:
     """The order in which files arrive, together or one by one, changes no analytical view."""

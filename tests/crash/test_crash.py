@@ -29,7 +29,7 @@ needs_strace = pytest.mark.skipif(
     not shutil.which("strace"), reason="faults at system calls are injected by strace: install it"
 )
 needs_power = pytest.mark.skipif(power.missing() is not None, reason=power.missing() or "")
-KINDS = 3
+KINDS = 2
 """Calls of each command that are tried here, of some 300 to 600."""
 
 
