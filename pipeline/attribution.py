@@ -55,6 +55,7 @@ class Scout:
         beside: str | None = None,
         below: str | None = None,
         sparing: bool = False,
+        trusting: bool = False,
     ) -> None:
         """Prepare for one source.
 
@@ -67,6 +68,8 @@ class Scout:
                 the line names nearer.
             sparing: look for job objects between lines only if the first block has one. Who
                 reads the lines must tell of others: `job_objects` says if they were looked for.
+            trusting: of lines in one block, look for ids of both forms at the ends alone. Who
+                reads them must tell of others: `trusted` says if that was done.
         """
         self._lines = lines
         self._sparing = sparing
@@ -76,7 +79,7 @@ class Scout:
         self._hint, self._told, self._below = hint, told, below
         self._creations: list[Creation] = []
         self._glimpses: list[Glimpse] = []
-        self._dialects = Dialects()
+        self._dialects = Dialects(trusting=trusting)
         self._pages = Pages()
         self._decided: list[Stream] = []
         self._open: list[Mark] = []
@@ -110,6 +113,11 @@ class Scout:
             if glimpse:
                 self._glimpses.append(glimpse)
         self._end = block.position + count
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the last block is held for OpenAI's by its ends."""
+        return self._dialects.trusted
 
     def streams(self) -> list[Stream]:
         """The source's streams, in order and without gaps."""

@@ -575,6 +575,25 @@ def test_ids_of_two_forms_are_of_two_jobs(
         assert sorted(e for events in found.values() for e in events) == ids(of_azure)
 
 
+@pytest.mark.parametrize("grows", [True, False])
+def test_other_ids_in_the_midst_of_a_small_file(tmp_path: Path, grows: bool) -> None:
+    """Events of Azure between a job's are none of it, though both ends of the file are."""
+    rows, of_azure = job_events(A, 6), azure_job(1, start=START)[1:]
+    inner = put(tmp_path / "dumps" / "x.jsonl", lines([*rows[:3], *of_azure, rows[3]]))
+    put(tmp_path / "dumps" / "w.jsonl", lines(job_events(B)))
+    put(tmp_path / "dumps" / "y.jsonl", lines(azure_job(2, start=START + 100)))
+    with open_lake(tmp_path / "lake") as lake:
+        if grows:
+            lake.ingest([inner.parent])
+        put(inner, lines([*rows[:3], *of_azure, *rows[3:]]))
+        lake.ingest([inner.parent])
+        found = jobs(lake)
+    assert (found.pop(A), found.pop(B)) == (ids(rows), ids(job_events(B)))
+    assert sorted(map(sorted, found.values())) == sorted(
+        map(ids, (of_azure, azure_job(2, start=START + 100)))
+    )
+
+
 def test_jobs_of_azure_below_an_object(tmp_path: Path) -> None:
     """A job object tells of the first of them, also read again and again, and of no other."""
     one, two = azure_job(1, start=START), azure_job(2, start=START + 100)

@@ -162,7 +162,7 @@ def _scout(store: Store, reading: Reading, max_record_bytes: int, *, on_sight: b
     if told or reading.status in ("refused", "empty"):
         return
     if not reading.is_homeless:
-        reading.scout(max_record_bytes)
+        reading.scout(max_record_bytes, trusting=on_sight)
     if reading.grown_from and not still_grown(store, reading):
         reading.start_afresh()
     keep_assigned(store, reading)

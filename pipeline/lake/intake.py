@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.dialects import all_openai, has_azure
 from pipeline.exact import JOB_FIELDS
 from pipeline.forms.block import Block
-from pipeline.lake.batches import PENDING, Part, Shared, chosen, joined, rows
+from pipeline.lake.batches import PENDING, Batch, Part, Shared, chosen, joined, rows
 from pipeline.lake.ledger import now
 from pipeline.lake.odd import OddRecords
-from pipeline.lake.reading import Reading
+from pipeline.lake.reading import Misjudged, Reading
 from pipeline.lake.segments import Staged, stage_table
 from pipeline.lake.staging import Staging
 
@@ -108,6 +109,7 @@ class Intake:
         while parts := [*self._parts, *self._odd.inner()]:
             self._parts, self._waiting = [], 0
             batch = joined(parts)
+            self._see_to_trust(parts, batch)
             if (blank := batch.block.blank()).any():  # millions of them are no work
                 self._odd.pass_over(batch.source[blank])
                 batch = chosen(batch, ~blank)
@@ -122,6 +124,11 @@ class Intake:
                 if mask.any():
                     part = batch if mask.all() else chosen(batch, mask)
                     self._staging(kind).put(rows(part, self._shared))
+
+    def _see_to_trust(self, parts: Sequence[Part], batch: Batch) -> None:
+        trusted = [part.block for part in parts if self._shared.readings[part.source].trusted]
+        if trusted and not all_openai(batch.block) and any(map(has_azure, trusted)):
+            raise Misjudged
 
     def _staging(self, pending: bool) -> Staging:
         if pending not in self._stagings:

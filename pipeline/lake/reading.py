@@ -65,6 +65,8 @@ class Reading:
     """The streams that the content tells; None before it was scouted."""
     job_objects: bool = True
     """Job objects between its lines were looked for."""
+    trusted: bool = False
+    """Its ids are held for OpenAI's by the first and the last: `dialects.has_azure` tells more."""
     streams: dict[str, Stream] = field(default_factory=dict)
     """Stream id -> stream, of all that were read, those inside records included."""
     first: int = 0
@@ -167,19 +169,19 @@ class Reading:
         """It is lines, and not kept in memory: better read once than twice."""
         return self.form == "lines" and self._content is None
 
-    def scout(self, max_record_bytes: int) -> None:
-        """Find the streams.
+    def scout(self, max_record_bytes: int, *, trusting: bool = False) -> None:
+        """Find the streams; `trusting` as of `attribution.Scout`.
 
         Raises:
             UsageError: `--job-id` contradicts what the source says of itself.
         """
         try:
-            self._look(max_record_bytes)
+            self._look(max_record_bytes, trusting=trusting)
         except (Refused, Broken64) as why:
             self.refuse(why)
 
-    def _look(self, max_record_bytes: int) -> None:
-        scout = self._scout()
+    def _look(self, max_record_bytes: int, *, trusting: bool = False) -> None:
+        scout = self._scout(trusting=trusting)
         blocks: list[Block] = []
         kept = 0
         for block in self._read(max_record_bytes):
@@ -191,6 +193,7 @@ class Reading:
                 blocks.clear()
         if self._content is not None and kept <= _KEPT_BYTES:
             self._blocks, self._content = blocks, None
+        self.trusted = scout.trusted
         self._found(scout)
 
     def attributed(self, max_record_bytes: int) -> Iterator[tuple[Block, Sequence[Stream]]]:
@@ -231,10 +234,15 @@ class Reading:
             yield block, found
         self._blocks = None
 
-    def _scout(self, *, sparing: bool = False) -> Scout:
-        hint, told = self.source.job_hint, self.told
-        lines = self.form != "documents"
-        return Scout(lines=lines, hint=hint, told=told, beside=self.beside, sparing=sparing)
+    def _scout(self, *, sparing: bool = False, trusting: bool = False) -> Scout:
+        return Scout(
+            lines=self.form != "documents",
+            hint=self.source.job_hint,
+            told=self.told,
+            beside=self.beside,
+            sparing=sparing,
+            trusting=trusting,
+        )
 
     def _found(self, scout: Scout) -> list[Stream]:
         self.found = scout.streams()
