@@ -7,7 +7,6 @@ container of events, what tells about jobs beside their events, or plainly somet
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +17,9 @@ from pipeline.companions import Companions as Companions
 from pipeline.companions import found_in, result_row
 from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
 from pipeline.credentials import beginning
+from pipeline.leaves import leaves, number_in, segment, storable
 from pipeline.shapes import (
     MAX_NESTING,
-    NUMBER,
     canonical,
     described,
     foreign,
@@ -50,7 +49,6 @@ _MEMBER = re.compile(r'\s*,?\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*')
 _AZURE_ID = re.compile(r"ftevent-[0-9a-f]{32}")
 _LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 _INT64 = 2**63
-_HOLDING = (float, int, dict, list)  # numbers, and what may hold some
 _WANTED = {"id": "a string", "created_at": "whole seconds", "level": "a string",
            "message": "a string"}  # fmt: skip
 
@@ -175,7 +173,7 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
             continue
         if not isinstance(content, str):
             return Reject("wrong_type", f"{name} is {_kind(content)}, not a string")
-        if not _storable(content):
+        if not storable(content):
             return Reject("lone_surrogate", f"{name} holds half a surrogate pair")
     created_at = value["created_at"]
     if isinstance(created_at, bool) or not isinstance(created_at, int | float):
@@ -200,7 +198,7 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
         data=spans["data"] if "data" in value else None,
         job=next((value[k] for k in JOB_FIELDS if is_job(value.get(k))), None),
     )
-    if event.job is not None and not _storable(event.job):
+    if event.job is not None and not storable(event.job):
         return Reject("lone_surrogate", "the job id holds half a surrogate pair")
     if odd:
         event.extra = "{" + ", ".join(f"{json.dumps(k)}: {spans[k]}" for k in odd) + "}"
@@ -248,77 +246,21 @@ def _read_metrics(event: Event, data: dict[str, Any]) -> None:
     """Fill counters, metrics, other_metrics and misfits from the payload."""
     for name, value in data.items():
         if name in METRICS:
-            number = _number(value)
-            if number is not None:
-                event.metrics[name] = number
+            found = number_in(value)
+            if found is not None:
+                event.metrics[name] = found
             elif value is not None:
                 event.misfits.append(name)
-                _leaves(value, _escape(name), event.other_metrics)
+                leaves(value, segment(name), event.other_metrics)
         elif name in COUNTERS:
-            number = _number(value)
-            if number is not None and number % 1 == 0 and abs(number) < _INT64:
-                event.counters[name] = int(value) if isinstance(value, int) else int(number)
+            found = number_in(value)
+            if found is not None and found % 1 == 0 and abs(found) < _INT64:
+                event.counters[name] = int(value) if isinstance(value, int) else int(found)
             elif value is not None:
                 event.misfits.append(name)
-                _leaves(value, _escape(name), event.other_metrics)
+                leaves(value, segment(name), event.other_metrics)
         else:
-            _leaves(value, _escape(name), event.other_metrics)
-
-
-def _number(value: Any) -> float | None:
-    """A number, or a string that spells one."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
-        return float(value)
-    if not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf  # as 1e999 is
-
-
-def _leaves(value: Any, path: str, found: dict[str, float]) -> None:
-    """Find the numeric leaves below a payload field, as path -> value."""
-    kind = type(value)
-    if kind is float:
-        found[path] = value
-    elif kind is int:
-        found[path] = _number(value) or 0.0
-    elif kind is dict:
-        for key, inner in value.items():
-            if type(inner) in _HOLDING:
-                _leaves(inner, f"{path}/{_escape(key)}", found)
-    elif kind is list:
-        counts: dict[str, int] = {}  # name -> how often so far; a list of equal names is no loop
-        for index, inner in enumerate(value):
-            name = inner.get("name") if isinstance(inner, dict) else None
-            name = name if isinstance(name, str) else str(index)
-            unique, count = name, counts.get(name, 0) + 1
-            while count > 1 and (unique := f"{name}#{count}") in counts:
-                count += 1
-            counts[name] = count
-            counts.setdefault(unique, 1)
-            _leaves(inner, f"{path}/{_escape(unique)}", found)
-
-
-def _escape(key: str) -> str:
-    """A key as one segment of a path, as JSON Pointer (RFC 6901) escapes it."""
-    if key.isascii() and "/" not in key and "~" not in key:
-        return key
-    safe = key if _storable(key) else key.encode("utf-8", "backslashreplace").decode()
-    return safe.replace("~", "~0").replace("/", "~1")
-
-
-def _storable(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+            leaves(value, segment(name), event.other_metrics)
 
 
 def _kind(value: Any) -> str:

@@ -29,7 +29,7 @@ LAYERS = (
         "sqlfiles",
     },
     {"extras", "measured", "settings", "shapes", "thinning", "view_files"},
-    {"companions"},
+    {"companions", "leaves"},
     {"exact"},
     {"forms", "sources"},
     {"glimpses", "job_lines", "marks"},
