@@ -16,6 +16,8 @@ from pipeline.forms.structure import closes, is_bracket
 
 _QUOTE, _COMMA, _OPEN, _CLOSE = b'",{}'
 _WHITE = np.isin(np.arange(256), (9, 10, 13, 32))
+_MOST_BRACKETS = 200
+"""Of a record that the engine is shown: all it reads without doubt are nested less deep."""
 _INLINE = 12
 """Texts up to this length lie inside an Arrow string view [byte]."""
 
@@ -26,13 +28,15 @@ class Marks:
 
     Attributes:
         quotes: int32[n], quotes per record.
-        flat: bool[n], UTF-8, one object with at most one flat object inside, and no comma before
-            a bracket (the engine lets it pass, JSON does not).
-        nested: bool[n], flat with that inner object: the payload.
+        whole: bool[n], UTF-8, one object with at most one object inside, as far as its brackets
+            tell, and no comma before one that closes (the engine lets it pass, JSON does not).
+        flat: bool[n], whole, and nothing is nested in the inner object.
+        nested: bool[n], whole with that inner object: the payload.
         inner: int64[2, n], where the payload begins and ends in the block [byte].
     """
 
     quotes: npt.NDArray[np.int32]
+    whole: npt.NDArray[np.bool_]
     flat: npt.NDArray[np.bool_]
     nested: npt.NDArray[np.bool_]
     inner: Ints
@@ -54,14 +58,14 @@ class Marks:
         return pa.Array.from_buffers(pa.string_view(), len(block), buffers)
 
     def texts(self, block: Block) -> pa.Array:
-        """The records that are flat, NULL for the others; no byte is copied."""
-        buffers = [_bits(self.flat), *_whole(block)]
+        """The records that are whole, NULL for the others; no byte is copied."""
+        buffers = [_bits(self.whole), *_all(block)]
         return pa.Array.from_buffers(pa.string(), len(block), buffers)
 
 
 def all_bytes(block: Block) -> pa.Array:
     """The bytes of all records, without a copy."""
-    return pa.Array.from_buffers(pa.binary(), len(block), [None, *_whole(block)])
+    return pa.Array.from_buffers(pa.binary(), len(block), [None, *_all(block)])
 
 
 def column(values: npt.NDArray[Any]) -> pa.Array:
@@ -80,21 +84,21 @@ def marks(block: Block) -> Marks:
     commas = _trailing_commas(data, brackets[closes(kinds)])
     first = ones_before(words, bounds)
     count = np.diff(first)
-    first = first[:-1]
-    kinds = np.concatenate([kinds, np.zeros(4, dtype=np.uint8)])
-    nested = count == 4
-    flat = nested | (count == 2)
-    flat &= kinds[first] == _OPEN
-    flat &= kinds[first + 1] == np.where(nested, _OPEN, _CLOSE)
-    flat &= ~nested | ((kinds[first + 2] == _CLOSE) & (kinds[first + 3] == _CLOSE))
+    first, last = first[:-1], first[1:] - 1
+    kinds = np.concatenate([kinds, np.zeros(2, dtype=np.uint8)])
+    nested = (count >= 4) & (count <= _MOST_BRACKETS)
+    whole = nested | (count == 2)
+    whole &= (kinds[first] == _OPEN) & (kinds[last] == _CLOSE)
+    nested &= (kinds[first + 1] == _OPEN) & (kinds[last - 1] == _CLOSE)
+    whole &= nested | (count == 2)
     if len(commas):
-        flat[np.searchsorted(bounds, commas, side="right") - 1] = False
-    flat[_foul(block)] = False
-    flat[list(block.oversize)] = False
-    nested &= flat
-    brackets = np.concatenate([brackets, np.zeros(4, dtype=brackets.dtype)])
-    inner = np.stack([brackets[first + 1], brackets[first + 2] + 1])
-    return Marks(quotes, flat, nested, inner)
+        whole[np.searchsorted(bounds, commas, side="right") - 1] = False
+    whole[_foul(block)] = False
+    whole[list(block.oversize)] = False
+    nested &= whole
+    brackets = np.concatenate([brackets, np.zeros(2, dtype=brackets.dtype)])
+    inner = np.stack([brackets[first + 1], brackets[last - 1] + 1])
+    return Marks(quotes, whole, whole & (count <= 4), nested, inner)
 
 
 def _trailing_commas(data: Bytes, closing: Ints) -> Ints:
@@ -139,5 +143,5 @@ def _bits(mask: npt.NDArray[np.bool_]) -> pa.Buffer:
     return pa.py_buffer(np.packbits(mask, bitorder="little"))
 
 
-def _whole(block: Block) -> list[pa.Buffer]:
+def _all(block: Block) -> list[pa.Buffer]:
     return [pa.py_buffer(block.bounds.astype(np.int32)), pa.py_buffer(block.data)]

@@ -43,10 +43,12 @@ RECORDS = pa.schema(
         pa.field("bytes", pa.binary()),
         pa.field("payload", pa.string_view()),
         pa.field("quotes", pa.int32()),
+        pa.field("flat", pa.bool_()),
         *PROVENANCE,
     ]
 )
-"""One row per record: its text where it may be regular, its bytes, its payload's text, quotes."""
+"""One row per record: its text where it may be regular, its bytes, its payload's text, its quotes,
+and whether nothing is nested in its payload."""
 
 OddReader = Callable[[bytes, int, int, int, int, int, bool], bool]
 """Is told (bytes, source, stream, position, offset, ordinal, last) of each record that is not
@@ -72,12 +74,13 @@ def records(
     """
     shape = marks(block)
     if doubt is not None:
-        shape.flat[doubt] = False
+        shape.whole[doubt] = False
     columns = {
         "raw": shape.texts(block),
         "bytes": all_bytes(block),
         "payload": shape.payloads(block),
         "quotes": column(shape.quotes),
+        "flat": column(shape.flat),
         **provenance,
     }
     return pa.record_batch([columns[name] for name in RECORDS.names], schema=RECORDS)
@@ -172,6 +175,7 @@ def regular(keys: Keys) -> str:
         "given": each("(d.{0} is not null)::integer", " + "),
         "sum": each("coalesce(d.{0}, 0)", " + "),
         "truths": each("d.{0} in (0, 1)", " or "),
+        "known": each("{0}", "|", ALL_KEYS),
     }
     text = sql_text("normalise/regular")
     for name, words in lists.items():

@@ -133,6 +133,7 @@ STRINGS = (
     '"a \\" b"', '"\\u0022"', '"\\u0069nfo"', '"\\ud83d\\ude00"', '"\\ud800"', '"{}"', '"["',
     '"\\\\"', '"tab\\t"', '"raw\ttab"', '"\x00"', '"\\u0000"', '""', '"null"', '"true"',
     '"\\"data\\": null"', '"größer"', "'single'", '"5"', '"x": 1', '"}{"', '"} {"', '"[1]"',
+    '"Step 1 of {2}"', '"Step [1] of 2 }"', '"Step { 1 of 2"',
 )  # fmt: skip
 NUMBERS = (
     "1", "0", "-0", "-0.0", "1.0", "1.5", "1e3", "1E+2", "1e400", "-1e400", "1e-400",
@@ -143,12 +144,14 @@ NUMBERS = (
 )  # fmt: skip
 WORDS = (
     "null", "true", "false", "True", "None", "undefined", "{}", "[]", "[{}]", '{"a": 1}', "",
+    '{"a": "b"}', '[{"a": false, "b": "c/d"}, {"a": null}]', '{"step": "x"}', '["a, b", "c: d"]',
+    "[nan]", '[{"a": -Infinity}]', '{"a": [1]}', '{"a": "}"}', "[true, false]", "[nul]", "[[[]]]",
 )  # fmt: skip
 KEYS = st.sampled_from(
     [
         '"id"', '"created_at"', '"level"', '"message"', '"type"', '"object"', '"data"', '"step"',
         '"total_steps"', '"train_loss"', '"valid_loss"', '"x"', '"\\u0069d"', '"ID"', '"id "', "id",
-        '"train_loss "', '"job_id"', '"\\"x"', '"1"', "1", "'x'",
+        '"train_loss "', '"job_id"', '"\\"x"', '"1"', "1", "'x'", '"results"', '"error_code"',
     ]
 )  # fmt: skip
 SPACE = st.sampled_from([""] * 6 + [" ", "\t", "  ", "\r", "\x0c", "\u00a0", "\x0b"])
@@ -224,7 +227,7 @@ def test_regular_records_are_read_exactly(reader: Reader, raws: list[bytes], key
     agree(reader, raws, keys)
 
 
-@pytest.mark.parametrize("extra", ["", '"x": 1', '"x": "y"', '"x": null'])
+@pytest.mark.parametrize("extra", ["", '"x": 1', '"x": "y"', '"x": null', '"x": [{"y": "z"}]'])
 def test_each_word_in_each_place(reader: Reader, extra: str) -> None:
     """No word in the place of a value is misread, nor where an unknown key makes up its quotes."""
     event = dict(REGULAR)
@@ -240,6 +243,27 @@ def test_each_word_in_each_place(reader: Reader, extra: str) -> None:
                 raws.append(text.replace("{", first, 1).encode())
                 raws.append(text.replace('"data": {', inside).encode())
         agree(reader, raws)
+
+
+@pytest.mark.parametrize("key", ["x", "step", "valid_loss", "ste\\u0070", "data"])
+def test_each_word_in_a_payload_without_numbers(reader: Reader, key: str) -> None:
+    """Nothing that may be a number, nor a known key, is passed over, however deep it lies."""
+    texts = []
+    for word in (*STRINGS, *NUMBERS, *WORDS):
+        for payload in ("{@}", '{"x": false, @}', '{"x": {@}}', '{"x": [{"y": "z"}, {@}]}'):
+            member = payload.replace("@", f'"{key}": {word}')
+            bare = payload.replace("{@}", f"[{word}]")
+            texts += [member, bare, member.replace(": ", ":"), f"{member} "]
+    event = json.dumps(REGULAR | {"data": "@"})
+    agree(reader, [event.replace('"@"', text).encode() for text in texts])
+
+
+@pytest.mark.parametrize("depth", [1, 90, 500, 3_000])
+def test_depth_of_a_payload(reader: Reader, depth: int) -> None:
+    """What is nested too deep for the exact reader is so for the quick one."""
+    event = json.dumps(REGULAR | {"data": "@"})
+    said = agree(reader, [event.replace('"@"', f'{{"x": {"[" * depth}{"]" * depth}}}').encode()])
+    assert bool(said.rows) == (depth < 100)
 
 
 @examples(35)
@@ -292,6 +316,8 @@ def test_any_json_gets_a_verdict(changes: dict[str, Any], data: dict[str, Any]) 
         {"level": "warn"},
         {"id": f"ftevent-{5:032x}"},
         {"data": dict.fromkeys(METRICS, 0.25)},
+        {"data": {"error_code": "invalid_file", "error_param": None}, "level": "error"},
+        {"data": {"results": [{"flagged": False, "category": "a/b"}], "id": "ft:gpt-4o:x::Ab1"}},
     ],
     ids=str,
 )

@@ -6,8 +6,10 @@
 --
 -- A known key brings two quotes, a text two more. An unknown or repeated key, a null, a number sent
 -- as a string, a quote inside a text each bring more. Nothing takes any away, given that the texts
--- have forms that no other JSON type has. (Casts are tries: the engine may run them on rows that
--- the filter has dropped.)
+-- have forms that no other JSON type has. A payload without numbers and known keys, as results of
+-- checks and codes of errors are, may have quotes of its own: with brackets in other texts, what
+-- looks like the payload would hold quotes of theirs as well. (Casts are tries: the engine may run
+-- them on rows that the filter has dropped.)
 with parsed as (
     select
         *,
@@ -41,7 +43,11 @@ named as (
         case
             when payload is null then contains(raw, '"data": null') or contains(raw, '"data":null')
             else false
-        end as null_payload
+        end as null_payload,
+        14  -- the keys id, created_at, level, message, three of them with texts
+        + 4 * (e.type is not null)::integer
+        + 4 * (e.object is not null)::integer
+        + 2 * (payload is not null or null_payload)::integer as outer_quotes
     from parsed
 )
 
@@ -72,12 +78,16 @@ from named
 where
     case
         when
-            quotes
-            = 14  -- the keys id, created_at, level, message, three of them with texts
-            + 4 * (e.type is not null)::integer
-            + 4 * (e.object is not null)::integer
-            + 2 * (payload is not null or null_payload)::integer
-            + 2 * ({given})
+            case
+                when quotes = outer_quotes + 2 * ({given}) then flat
+                when quotes = outer_quotes + strlen(payload) - strlen(replace(payload, '"', ''))
+                    -- No escape, no value but texts and words of JSON, no known key.
+                    then not regexp_matches(
+                        payload,
+                        '\\|(?:"\s*:|[\[,])\s*(?:[^"{}\[\]\s,tfn]|t[^r]|f[^a]|n[^u])|"(?:{known})"'
+                    )
+                else false
+            end
             and (payload is not null) = (d is not null)
             and level is not null
             and (type is not null or e.type is null)
