@@ -395,6 +395,8 @@ MUTANTS = (
            '|"(?:{known})"', "", READERS + "each_word_in_a_payload_without_numbers"),
     Mutant("one verdict", "a known key may be spelled otherwise", REGULAR,
            "'\\\\|(", "'(", READERS + "each_word_in_a_payload_without_numbers"),
+    Mutant("one verdict", "two payloads are one", REGULAR,
+           "try(json(payload) = (raw -> 'data'))", "true", READERS + "a_second_payload"),
     Mutant("one verdict", "brackets in a text end the payload", REGULAR,
            "then flat", "then true", READERS + "each_word_in_each_place"),
     Mutant("one verdict", "a bare word passes for a message", REGULAR,

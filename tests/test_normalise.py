@@ -258,6 +258,17 @@ def test_each_word_in_a_payload_without_numbers(reader: Reader, key: str) -> Non
     agree(reader, [event.replace('"@"', text).encode() for text in texts])
 
 
+@pytest.mark.parametrize("key", ["data", "x"])
+@pytest.mark.parametrize("between", ["", '"tobject": "fine_tuning.job.event", ', '"x": 1, '])
+def test_a_second_payload(reader: Reader, key: str, between: str) -> None:
+    """What lies between two objects is not passed over as if it were inside of one."""
+    event = {name: value for name, value in REGULAR.items() if name != "object"}
+    for payload in ({"error_code": "a", "error_param": None}, {"x": [{"y": "z"}]}, {}):
+        text = json.dumps(event | {"data": payload})
+        twice = f'{text[:-1]}, {between}"{key}": {json.dumps(payload)}}}'
+        agree(reader, [twice.encode(), twice.replace('"data"', '"x"', 1).encode()])
+
+
 @pytest.mark.parametrize("depth", [1, 90, 500, 3_000])
 def test_depth_of_a_payload(reader: Reader, depth: int) -> None:
     """What is nested too deep for the exact reader is so for the quick one."""

@@ -7,8 +7,7 @@
 -- A known key brings two quotes, a text two more. An unknown or repeated key, a null, a number sent
 -- as a string, a quote inside a text each bring more. Nothing takes any away, given that the texts
 -- have forms that no other JSON type has. A payload without numbers and known keys, as results of
--- checks and codes of errors are, may have quotes of its own: with brackets in other texts, what
--- looks like the payload would hold quotes of theirs as well. (Casts are tries: the engine may run
+-- checks and codes of errors are, may have quotes of its own. (Casts are tries: the engine may run
 -- them on rows that the filter has dropped.)
 with parsed as (
     select
@@ -80,12 +79,15 @@ where
         when
             case
                 when quotes = outer_quotes + 2 * ({given}) then flat
-                when quotes = outer_quotes + strlen(payload) - strlen(replace(payload, '"', ''))
+                when
+                    quotes = outer_quotes + strlen(payload) - strlen(replace(payload, '"', ''))
                     -- No escape, no value but texts and words of JSON, no known key.
-                    then not regexp_matches(
+                    and not regexp_matches(
                         payload,
                         '\\|(?:"\s*:|[\[,])\s*(?:[^"{}\[\]\s,tfn]|t[^r]|f[^a]|n[^u])|"(?:{known})"'
                     )
+                    -- From the second bracket to the last but one there may be more than data.
+                    then coalesce(try(json(payload) = (raw -> 'data')), false)
                 else false
             end
             and (payload is not null) = (d is not null)
