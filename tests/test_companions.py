@@ -113,6 +113,18 @@ def test_what_lies_in_a_job_object_is_found_beside_it(tmp_path: Path) -> None:
             assert lake.verify().findings == []
 
 
+def test_an_object_around_one_event_on_a_line(tmp_path: Path) -> None:
+    """Written anew without the event, it may be longer than the line was; both are kept."""
+    around = {"object": "fine_tuning.job.checkpoint", "id": "ü" * 300, "step_number": 2}
+    around |= {"fine_tuning_job_id": A, "metrics": {"full_valid_loss": 0.5}, "name": an_event(1)}
+    line = json.dumps(around, ensure_ascii=False, separators=(",", ":"))
+    (tmp_path / "x.jsonl").write_text("\n".join([json.dumps(an_event(2)), line]))
+    with open_lake(tmp_path / "lake") as lake:
+        (source,) = lake.ingest([tmp_path / "x.jsonl"]).sources
+        assert (source.events, source.companions, source.rejects) == (2, {"checkpoint": 1}, {})
+        assert lake.sql("select full_valid_loss from checkpoints").rows() == [(0.5,)]
+
+
 @pytest.mark.parametrize(
     "field",
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from array import array
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -34,7 +35,8 @@ _Walk = Generator[Block, None, tuple[int, bool]]
 def walker(raw: bytes, offset: int) -> Walker:
     """A walker over bytes at hand: nothing in it is too long, all of it waits for its end."""
     limit = len(raw) + 1
-    return Walker(Window(io.BytesIO(raw), limit, offset, limit), limit, limit)
+    # What is written anew, without the events that were inside of it, may be longer than all.
+    return Walker(Window(io.BytesIO(raw), limit, offset, limit), sys.maxsize, sys.maxsize)
 
 
 class Walker:
