@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -116,6 +117,17 @@ def test_floats_survive_text(values: list[float]) -> None:
     """Every float reads back from its exact text as the same float."""
     back = [float(text or "") for text in exact(pa.array(values))]
     assert all(a == b or (a != a and b != b) for a, b in zip(values, back, strict=True))
+
+
+@pytest.mark.parametrize("number", ["1.50", "-0.01", "12345678901234567890123"])
+def test_exact_numbers_are_numbers_in_lists_too(number: str) -> None:
+    """A sum of integers or a decimal is the same number in a list, a struct or a map as alone."""
+    value = Decimal(number)
+    kind = pa.array([value]).type
+    assert json_texts(pa.array([value])) == [number]
+    assert json_texts(pa.array([[value, None]])) == [f"[{number}, null]"]
+    assert json_texts(pa.array([{"a": value}])) == [f'{{"a": {number}}}']
+    assert exact(pa.array([[("a", value)]], pa.map_(pa.string(), kind))) == [f'{{"a": {number}}}']
 
 
 @given(st.lists(st.one_of(st.none(), st.text()), min_size=1))

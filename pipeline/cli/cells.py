@@ -76,7 +76,7 @@ def _exact(array: pa.Array) -> list[str | None]:
     if pt.is_interval(kind):
         return [None if v is None else _iso_interval(v) for v in array.to_pylist()]
     if pt.is_nested(kind):
-        return [None if v is None else _json(_plain(v, kind)) for v in array.to_pylist()]
+        return [None if v is None else inert_json(_json(v, kind)) for v in array.to_pylist()]
     return [None if v is None else str(v) for v in array.to_pylist()]
 
 
@@ -181,19 +181,20 @@ def _bytes_text(value: bytes) -> str:
         return value.replace(b"\\", rb"\x5c").decode("utf-8", "backslashreplace")
 
 
-def _json(value: Any) -> str:
-    return inert_json(_ENCODER.encode(value))
-
-
-def _plain(value: Any, kind: pa.DataType) -> Any:
+def _json(value: Any, kind: pa.DataType) -> str:
     if value is None or isinstance(value, bool | int | str):
-        return value
+        return _ENCODER.encode(value)
     if pt.is_map(kind):
-        return {str(k): _plain(v, kind.item_type) for k, v in value}
+        return _object({str(k): _json(v, kind.item_type) for k, v in value})
     if pt.is_struct(kind) and isinstance(value, Mapping):
-        return {field.name: _plain(value[field.name], field.type) for field in kind}
+        return _object({field.name: _json(value[field.name], field.type) for field in kind})
     if pt.is_nested(kind) and isinstance(value, list):
-        return [_plain(v, kind.value_type) for v in value]
+        return f"[{', '.join(_json(v, kind.value_type) for v in value)}]"
     if isinstance(value, float):
-        return value if math.isfinite(value) else _float_text(value)
-    return exact(pa.array([value], kind))[0]
+        return _ENCODER.encode(value if math.isfinite(value) else _float_text(value))
+    text = exact(pa.array([value], kind))[0]
+    return str(text) if pt.is_decimal(kind) else _ENCODER.encode(text)
+
+
+def _object(members: Mapping[str, str]) -> str:
+    return f"{{{', '.join(f'{_ENCODER.encode(key)}: {text}' for key, text in members.items())}}}"
