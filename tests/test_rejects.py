@@ -324,6 +324,53 @@ def test_replay_of_records_that_were_too_large(tmp_path: Path, packed: bool) -> 
         assert not lake.verify().findings
 
 
+OTHER = f"ftjob-{'B' * 24}"
+LEGACY = {"object": "fine-tune-event", "created_at": 1_690_000_000, "level": "info"}
+OF_TWO_JOBS = [event(3), event(4, job_id=OTHER), {"object": "fine_tuning.job", "id": JOB}]
+OF_SEVERAL = [event(3), *page(2)["data"], {"object": "file"}, *[LEGACY | {"message": "Hello"}] * 2]
+
+
+@pytest.mark.parametrize(
+    ("inner", "job"),
+    [
+        (page(3, 4, 5), None),
+        (page(3, 4, 5), JOB),
+        (exchange(page(3, 4, 5), OTHER), None),
+        (OF_TWO_JOBS, None),
+        (OF_SEVERAL, None),
+        (OF_SEVERAL, JOB),
+    ],
+    ids=["page", "page by flag", "exchange", "two jobs", "several", "several by flag"],
+)
+def test_replay_of_a_page_that_was_too_large(tmp_path: Path, inner: Any, job: str | None) -> None:
+    """A line that holds several events becomes what it is in a lake that took it at once."""
+    dump = tmp_path / "dump.jsonl"
+    dump.write_text("".join(json.dumps(row) + "\n" for row in [*GOOD, inner, event(6)]))
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "straight") as straight:
+        lake.ingest([dump], max_record_bytes=400, job_id=job)
+        assert lake.replay_rejects(max_record_bytes=400).passed == 0
+        assert [lake.replay_rejects().passed for _ in range(2)] == [1, 0]
+        straight.ingest([dump], job_id=job)
+        for view in ("events", "lake_streams", "lake_companions", "rejects"):
+            query = f"from {view} order by all"
+            assert lake.sql(query).equals(straight.sql(query)), view
+        counts = "select records, events, companions, duplicates, ignored, jobs from sources"
+        assert lake.sql(counts).equals(straight.sql(counts))
+        assert not lake.verify().findings
+
+
+def test_replay_of_a_page_with_a_reject(tmp_path: Path) -> None:
+    """A line in which something is a reject still stays one as a whole."""
+    dump = tmp_path / "dump.jsonl"
+    inner = [*page(3, 4)["data"], {"object": "fine_tuning.job.event", "message": "no id"}]
+    for number, (line, job) in enumerate([(inner, None), (OF_TWO_JOBS, JOB)]):
+        dump.write_text("".join(json.dumps(row) + "\n" for row in [*GOOD, line, event(6)]))
+        with open_lake(tmp_path / f"lake{number}") as lake:
+            lake.ingest([dump], max_record_bytes=400, job_id=job)
+            assert lake.replay_rejects().still == 1
+            assert not lake.verify().findings
+
+
 def test_replay_of_an_event_that_came_otherwise(
     tmp_path: Path, blind: Callable[[bool], None]
 ) -> None:

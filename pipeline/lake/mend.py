@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pipeline.lake import settle
 from pipeline.lake.change import Change
 from pipeline.lake.companions import companion_row
 from pipeline.lake.identity import event_row
+from pipeline.lake.inside import Found, inside
 from pipeline.lake.intake import Taken
 from pipeline.lake.naming import check_job_id
 from pipeline.lake.oversize import Originals
@@ -137,15 +138,20 @@ def replay(
         files = store.live("rejects")
         rows: list[dict[str, Any]] = []
         beside: list[dict[str, Any]] = []
+        streams: list[dict[str, Any]] = []
         keys: list[tuple[str, int, int]] = []
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         ties: set[tuple[str, str]] = set()
         tried = 0
 
         @cache
-        def jobs_of(source: str) -> dict[str, str]:
-            """The jobs of a source's streams, as they were assigned since, perhaps."""
-            return {row["stream_id"]: row["job_id"] for row in store.ledger.streams(source)}
+        def streams_of(source: str) -> dict[str, Mapping[str, Any]]:
+            """The streams of a source, with their jobs as they were assigned since, perhaps."""
+            return {row["stream_id"]: dict(row) for row in store.ledger.streams(source)}
+
+        def hint_of(source: str) -> str | None:
+            row = store.ledger.source(source)
+            return row["job_hint"] if row else None
 
         if files:
             con.read_parquet([str(file) for file in files]).create_view("rejected", replace=True)
@@ -153,7 +159,7 @@ def replay(
             for batch in in_order.to_arrow_reader(1_000):
                 for reject in batch.to_pylist():
                     tried += 1
-                    found = _again(reject, originals, jobs_of)
+                    found = _again(reject, originals, streams_of, hint_of)
                     if found is None:
                         continue
                     source = reject["source_id"]
@@ -162,6 +168,7 @@ def replay(
                     rows.extend(found.events)
                     ties.update(found.ties)
                     beside.extend(found.companions)
+                    streams.extend(found.streams.values())
         if keys:
             commit = Commit(store, folder, "replay")
             con.register(
@@ -177,6 +184,8 @@ def replay(
             left = settle.rewrite(con, folder, "rejects", sql_text("lake/still_rejected"))
             commit.exchange(files, left)
             store.ledger.recount(counts)
+            store.ledger.put_streams(streams)
+            store.ledger.rewritten |= {"streams"} if streams else set()  # of an earlier source
             named = [r for r in rows if r["job_id"] != r["stream_id"]]
             pending = [r for r in rows if r["job_id"] == r["stream_id"]]
             taken = Taken(
@@ -197,21 +206,12 @@ def replay(
 _MASKED = b"*" * 8
 
 
-@dataclass
-class _Found:
-    """What a reject is after all, and how that changes the counts of its source."""
-
-    events: list[dict[str, Any]] = field(default_factory=list)
-    companions: list[dict[str, Any]] = field(default_factory=list)
-    ties: set[tuple[str, str]] = field(default_factory=set)
-    counts: Counter[str] = field(default_factory=lambda: Counter(rejects=-1))
-
-
 def _again(
     reject: Mapping[str, Any],
     originals: Originals,
-    jobs_of: Callable[[str], Mapping[str, str]],
-) -> _Found | None:
+    streams_of: Callable[[str], Mapping[str, Mapping[str, Any]]],
+    hint_of: Callable[[str], str | None],
+) -> Found | None:
     """What a reject is for the present version, None where that is a reject still."""
     if reject["reason"] in ("job_conflict", "corrupt_compression"):
         return None
@@ -221,7 +221,7 @@ def _again(
     if raw is None:
         return None
     verdict = exact.read(raw)
-    found = _Found()
+    found = Found()
     place = (reject["source_id"], reject["position"], reject["byte_offset"])
     if isinstance(verdict, exact.Companions):
         told = [item for item in verdict.found if isinstance(item, Companion)]
@@ -236,10 +236,13 @@ def _again(
             ignored=len(verdict.found) - len(told),
         )
         return found
+    stream = reject["stream_id"]
+    around = streams_of(reject["source_id"]).get(stream)
+    if isinstance(verdict, exact.Container) and around is not None:
+        return inside(raw, reject, around, hint_of(reject["source_id"]))
     if not isinstance(verdict, exact.Event):
         return None
-    stream = reject["stream_id"]
-    held = jobs_of(reject["source_id"]).get(stream, stream)
+    held = around["job_id"] if around is not None else stream
     job = verdict.job or (held if held != stream else reject["job_id"]) or stream
     if job.startswith(UNATTRIBUTED_PREFIX):  # named by its first event, which this one may be
         found.ties.add((stream, job))
