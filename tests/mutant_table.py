@@ -172,7 +172,7 @@ MUTANTS = (
            "            is_overfit desc,\n", "            evaluations desc,\n",
            GOLDEN + "[overfitting-the_whole_set_at_the_end_of_three_epochs]"),
     Mutant("detectors", "a reward overfits where it rises", MARTS + "overfitting.sql",
-           "if(is_reward, -figure, figure) as loss", "figure as loss",
+           "if(is_reward, -value, value) as loss", "value as loss",
            GOLDEN + "[overfitting-a_reward_falls_on_the_validation_set]"),
     Mutant("detectors", "the whole set is smoothed", MARTS + "overfitting.sql",
            "if(is_full, loss, avg(", "if(false, loss, avg(",
@@ -217,7 +217,7 @@ MUTANTS = (
            "last_told_at, last_message_at))", "last_told_at))",
            GOLDEN + "[stalls-signs_of_life_and_pauses]"),
     Mutant("answers", "the oldest object of a checkpoint counts",
-           "sql/views/staging/stg_evaluations.sql",
+           "sql/views/staging/stg_validations.sql",
            "checkpoint desc nulls first", "checkpoint nulls first",
            GOLDEN + "[best_steps-the_newest_object_of_a_step]"),
     # -- what is a source's

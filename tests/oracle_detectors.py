@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import fmean, median
 
 from oracle import Event
+from oracle_answers import evaluated
+from oracle_companions import Told
 from oracle_curves import Row, by_job, loss_curves
 from oracle_marts import OUTCOMES, is_error, phase_of, phases_of
 from oracle_training import SMOOTHED, loss_curves_smoothed
@@ -216,13 +218,16 @@ def finding(
     }
 
 
-def overfitting(events: list[Event]) -> list[Row]:
+def overfitting(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job with enough evaluations."""
     needed = {"full_valid_loss": 3, "valid_loss": 5}
     needed |= {"full_valid_mean_reward": 5, "valid_mean_reward": 5}
-    given = {name: curves_of(events, name) for name in needed}
+    given: dict[str, dict[str, Points]] = {name: {} for name in needed}
+    for (job, metric, step), value in sorted(evaluated(events, beside).items()):
+        if math.isfinite(value):
+            given[metric].setdefault(job, []).append((step, value))
     rows = []
-    for job in {event.job_id for event in events}:
+    for job in {event.job_id for event in events} | {told.job for told in beside}:
         enough = [
             verdict(name, given[name][job])
             for name, least in needed.items()

@@ -68,6 +68,7 @@ WITH_COMPANIONS = {
     "best_steps": oracle_answers.best_steps,
     "checkpoint_advice": oracle_answers.checkpoint_advice,
     "failure_reasons": oracle_stories.failure_reasons,
+    "overfitting": oracle_detectors.overfitting,
     "companions": lambda _, beside: oracle_companions.companions(beside),
     "result_points": lambda _, beside: oracle_companions.result_points(beside),
 }

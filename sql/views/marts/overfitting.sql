@@ -1,12 +1,13 @@
 -- Did the validation loss rise, or the reward fall, after its best, how far, since which step?
 --
 -- Grain: job_id
--- Reads: loss_curves, thresholds
+-- Reads: stg_validations, thresholds
 -- Caveat: by full_valid_loss, valid_loss and the mean rewards, each where it was given often
 --   enough; told is the one that overfits, else the first. Losses on the whole validation set are
 --   compared as they are; of a sample smoothed losses are, not single ones, and so are rewards, for
---   answers are drawn anew each time. Jobs with too few evaluations have no row. What training does
---   is not asked: is_overfit also holds where both get worse (divergences).
+--   answers are drawn anew each time. What the curve lacks is taken from checkpoint objects. Jobs
+--   with too few evaluations have no row. What training does is not asked: is_overfit also holds
+--   where both get worse (divergences).
 -- Source: Prechelt, Early Stopping - But When? (1998): generalisation loss
 --   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Smoothed:
 --   medians of three, then their mean (Tukey, Exploratory Data Analysis, 1977). Noise is told by
@@ -37,23 +38,6 @@ with limits as (
     where detector = 'overfitting'
 ),
 
-told as (
-    select
-        job_id,
-        step,
-        full_valid_loss,
-        valid_loss,
-        full_valid_mean_reward,
-        valid_mean_reward
-    from loss_curves
-),
-
-given as (
-    unpivot told
-    on full_valid_loss, valid_loss, full_valid_mean_reward, valid_mean_reward
-    into name metric value figure
-),
-
 signed as (
     select
         job_id,
@@ -61,9 +45,9 @@ signed as (
         step,
         metric like '%_reward' as is_reward,
         metric = 'full_valid_loss' as is_full,
-        if(is_reward, -figure, figure) as loss
-    from given
-    where isfinite(figure)
+        if(is_reward, -value, value) as loss
+    from stg_validations
+    where isfinite(value)
 ),
 
 evaluations as (

@@ -1,8 +1,8 @@
 -- Did each job keep each rule, and if not: where first, by how much, and how is it seen?
 --
 -- Grain: job_id, rule
--- Reads: stg_job_states, stg_job_errors, loss_curves, divergences, overfitting,
---   loss_spikes, stalls, stg_step_gaps, thresholds
+-- Reads: stg_job_states, stg_job_errors, loss_curves, stg_validations, divergences,
+--   overfitting, loss_spikes, stalls, stg_step_gaps, thresholds
 -- Caveat: of several findings the first is told (of divergences the one that lasts, else the
 --   longest), and findings counts them. Where a job gives too
 --   little to judge by, a rule is not applicable, and the evidence says what is lacking. error
@@ -44,12 +44,6 @@ curves as (
         ) as times,
         count(*) filter (where isfinite(train_loss)) as train_losses,
         count(*) filter (where isfinite(train_mean_reward)) as train_rewards,
-        count(*) filter (where isfinite(full_valid_loss)) as full_valid_losses,
-        greatest(count(*) filter (where isfinite(valid_loss)), full_valid_losses) as valid_losses,
-        greatest(
-            count(*) filter (where isfinite(valid_mean_reward)),
-            count(*) filter (where isfinite(full_valid_mean_reward))
-        ) as valid_rewards,
         count(coalesce(
             train_loss,
             valid_loss,
@@ -59,6 +53,20 @@ curves as (
             full_valid_mean_reward
         )) as numbers
     from loss_curves
+    group by job_id
+),
+
+validations as (
+    select
+        job_id,
+        count(*) filter (where metric = 'full_valid_loss') as full_losses,
+        greatest(count(*) filter (where metric = 'valid_loss'), full_losses) as losses,
+        greatest(
+            count(*) filter (where metric = 'valid_mean_reward'),
+            count(*) filter (where metric = 'full_valid_mean_reward')
+        ) as rewards
+    from stg_validations
+    where isfinite(value)
     group by job_id
 ),
 
@@ -212,14 +220,14 @@ ruled as (
             },
             {
                 'rule': 'overfit',
-                'given': greatest(curves.valid_losses, curves.valid_rewards),
+                'given': greatest(validations.losses, validations.rewards),
                 'needed': if(
-                    curves.full_valid_losses >= needs.full_overfit,
+                    validations.full_losses >= needs.full_overfit,
                     needs.full_overfit,
                     needs.overfit
                 ),
                 'what': if(
-                    curves.valid_rewards > curves.valid_losses,
+                    validations.rewards > validations.losses,
                     ['validation reward', 'validation rewards'],
                     ['validation loss', 'validation losses']
                 ),
@@ -330,6 +338,7 @@ ruled as (
     from stg_job_states as jobs
     cross join needs
     left join curves on jobs.job_id = curves.job_id
+    left join validations on jobs.job_id = validations.job_id
     left join stg_job_errors as job_errors on jobs.job_id = job_errors.job_id
     left join trends on jobs.job_id = trends.job_id
     left join overfitting as overfits on jobs.job_id = overfits.job_id

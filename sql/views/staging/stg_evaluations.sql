@@ -1,7 +1,7 @@
 -- By which metric is each job judged, and what was it at every evaluation?
 --
 -- Grain: job_id, step
--- Reads: loss_curves, stg_checkpoint_objects
+-- Reads: stg_validations
 -- Caveat: the first of full_valid_loss, valid_loss, full_valid_mean_reward and valid_mean_reward
 --   with two finite values at least that span half of the steps that any of them spans, else with
 --   one: OpenAI often gives full_valid_loss at the last step only, or of the last three epochs, and
@@ -11,56 +11,10 @@
 --   before and after the end of an epoch, where a loss leaps and checkpoints are made. As the least
 --   of many is noise, of 48 and more the medians are averaged over a 24th of all to each side
 --   (reach). Fewer than nine are judged as they are. How far each lies from the mean of its
---   neighbours (off) tells the noise. What curve lacks at the step of a checkpoint is that of its
---   object, the newest of several: OpenAI often tells the losses of earlier checkpoints on the
---   whole validation set by these alone.
+--   neighbours (off) tells the noise.
 -- Source: running medians of three (Tukey, Exploratory Data Analysis, 1977), and their mean.
 create or replace view stg_evaluations as
-with told as (
-    select
-        job_id,
-        step,
-        full_valid_loss,
-        valid_loss,
-        full_valid_mean_reward,
-        valid_mean_reward,
-        null as checkpoint
-    from loss_curves
-
-    union all by name
-
-    select
-        job_id,
-        step,
-        full_valid_loss,
-        valid_loss,
-        full_valid_mean_reward,
-        {
-            'a': coalesce(created_at, '-infinity'::timestamptz),
-            'b': checkpoint_id
-        } as checkpoint
-    from stg_checkpoint_objects
-    where step is not null
-),
-
--- by name: of what stands inside an unpivot the engine makes a plan twice
-given as (
-    unpivot told
-    on columns(* exclude (job_id, step, checkpoint))
-    into name metric value value
-),
-
-points as (
-    select *
-    from given
-    qualify
-        lag(true) over (
-            partition by job_id, metric, step
-            order by checkpoint desc nulls first
-        ) is null
-),
-
-counted as (
+with counted as (
     select
         *,
         count(value) filter (where isfinite(value)) over of_metric as evaluations,
@@ -70,7 +24,7 @@ counted as (
         lead(value) over by_step as value_after,
         coalesce(value_before, lead(value, 2) over by_step) as one_side,
         coalesce(value_after, lag(value, 2) over by_step) as other_side
-    from points
+    from stg_validations
     window
         of_metric as (partition by job_id, metric),
         by_step as (partition by job_id, metric, isfinite(value) order by step)
