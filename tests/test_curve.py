@@ -28,6 +28,7 @@ from pipeline.errors import ExitCode, UsageError
 pytest.importorskip("plotext")
 
 ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "tests" / "golden"
 EVIL = "evil \x1b[2J\u202e漢字" + "漢" * 60
 JOBS: dict[str, list[dict[str, Any]]] = {
     "one": [{"step": 1, "train_loss": 0.25}],
@@ -71,6 +72,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
             made.ingest([path])
         made.ingest([ROOT / "data" / "samples" / f"openai-{kind}.jsonl"
                      for kind in ("supervised", "reinforcement", "restart")])  # fmt: skip
+        made.ingest([GOLDEN / "best_steps" / "losses_of_objects" / "input.jsonl"])
     return folder / "lake"
 
 
@@ -150,6 +152,14 @@ def test_the_best_step_stands_where_it_was_measured(drawn: Drawing) -> None:
     share = (1500 - 30) / (3000 - 30)
     assert rows[row].index("◆") == pytest.approx(share * len(rows[row]), abs=1)
     assert row == len(rows) - 1  # the lowest of values that fell by less than to a quarter
+
+
+def test_what_only_objects_tell_of_the_best_step_is_on_the_curve(drawn: Drawing) -> None:
+    """The best step lies on its curve, and is its lowest, where a checkpoint object tells it."""
+    found = drawn("ftjob-FullLossOnlyInObjects1")
+    assert "+  full_valid_loss  last 1.300 at 6, lowest 0.8000 at 2" in found
+    assert "◆  best             full_valid_loss 0.8 at step 2" in found
+    assert not any("0.8000 at 2" in line for line in drawn("ftjob-Full", attempts=True))
 
 
 def test_what_is_not_finite_is_told(drawn: Drawing) -> None:
