@@ -154,6 +154,17 @@ def test_the_best_step_stands_where_it_was_measured(drawn: Drawing) -> None:
     assert row == len(rows) - 1  # the lowest of values that fell by less than to a quarter
 
 
+def test_where_a_line_is_narrow_what_is_told_goes_on_in_the_next(drawn: Drawing) -> None:
+    """At 40 columns nothing is cut as long as it fits in the height, else each is a line."""
+    said = " ".join(" ".join(drawn("ftjob-Z5", width=40)).split())
+    assert "succeeded · step 149 of 149" in said
+    assert "◆ best valid_loss (running median) 0.7004 at step 80 ▲" in said
+    assert "…" not in said
+    assert len(drawn("ftjob-Z5", width=40)) == 24
+    both = drawn("ftjob-Z5", "ftjob-Full", width=40)
+    assert len([line for line in both if line.endswith("…")]) > 4
+
+
 def test_what_only_objects_tell_of_the_best_step_is_on_the_curve(drawn: Drawing) -> None:
     """The best step lies on its curve, and is its lowest, where a checkpoint object tells it."""
     found = drawn("ftjob-FullLossOnlyInObjects1")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from string import ascii_letters
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -76,19 +77,38 @@ def picture(
     head = list(_head(found, smoothing, log, dot))
     panels = list(_panels(found))
     legends = [_legend(panel, found, log, glyphs) for panel in panels]
-    rows = (height - len(head) - sum(map(len, legends))) // len(panels)
-    for line in head:
+    written = [list(_written(legend, width, colour, ascii, whole=True)) for legend in legends]
+    heads = [part for line in head for part in wrap(line, width, break_long_words=False)]
+    if len(heads) + sum(map(len, written)) > height - LEAST * len(panels):
+        written = [list(_written(legend, width, colour, ascii, whole=False)) for legend in legends]
+        heads = head
+    rows = (height - len(heads) - sum(map(len, written))) // len(panels)
+    for line in heads:
         yield _fit(line, width, ascii)
-    for panel, legend in zip(panels, legends, strict=True):
+    for panel, legend in zip(panels, written, strict=True):
         plot = _plot(panel, found, log, glyphs, width)
         if plot is not None:
             yield from draw(plot, width, max(rows, least), colour=colour, ascii=ascii)
-        room = max(cell_len(row.name) for row in legend)
-        for row in legend:
-            text = _fit(f" {set_cell_size(row.name, room)}  {row.text}", width - 2, ascii)
-            symbol = f"{row.symbol:<2}"
-            painted = colour and row.colour
-            yield (f"\x1b[38;5;{row.colour}m{symbol}\x1b[0m" if painted else symbol) + text
+        yield from legend
+
+
+def _written(
+    legend: Sequence[_Row], width: int, colour: bool, ascii: bool, *, whole: bool
+) -> Iterator[str]:
+    """A legend as lines: whole, or what is too long for a line is cut."""
+    room = max(cell_len(row.name) for row in legend)
+    for row in legend:
+        symbol = f"{row.symbol:<2}"
+        if colour and row.colour:
+            symbol = f"\x1b[38;5;{row.colour}m{symbol}\x1b[0m"
+        text = f" {set_cell_size(row.name, room)}  {row.text}"
+        if not whole or cell_len(text) <= width - 2:
+            yield symbol + _fit(text, width - 2, ascii)
+            continue
+        first, *more = wrap(f"{row.name}  {row.text}", width - 3, break_long_words=False)
+        yield f"{symbol} {_fit(first, width - 3, ascii)}"
+        for line in more:
+            yield _fit(f"   {line}", width, ascii)
 
 
 def _fit(line: str, width: int, ascii: bool) -> str:
