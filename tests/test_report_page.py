@@ -248,6 +248,17 @@ def test_smoothing_and_log_scale_redraw_the_curve(open_page: Open, samples: Path
     changed(shown, smooth)
 
 
+def test_a_curve_takes_the_height_of_a_log_scale(open_page: Open, samples: Path) -> None:
+    """Where a loss falls by less than a power of ten it is not squeezed into a part of one."""
+    shown = open_page(samples, job=RESTARTED)
+    drawn(shown)
+    before = line(shown)
+    shown.check("#log")
+    changed(shown, before)
+    heights = [float(y) for y in re.findall(r"[ML][0-9.]+,([0-9.]+)", line(shown))]
+    assert max(heights) - min(heights) > 0.6 * 320
+
+
 def test_the_page_smooths_as_the_view_does(open_page: Open, samples: Path) -> None:
     """The page's own smoothing is TensorBoard's, equal to polars' to nine digits."""
     shown = open_page(samples)

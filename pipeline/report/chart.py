@@ -91,7 +91,9 @@ def _curve(scale: Literal["linear", "log"]) -> dict[str, Any]:
 
 
 def _values(scale: Literal["linear", "log"]) -> alt.Scale:
-    return alt.Scale(type="log", nice=True) if scale == "log" else alt.Scale(zero=False, nice=True)
+    if scale == "log":  # nice would be whole powers of ten, of which a curve takes a small part
+        return alt.Scale(type="log", nice=False, padding=8)
+    return alt.Scale(zero=False, nice=True)
 
 
 def _line(data: str, x: alt.X, y: alt.Y, colour: alt.Color, detail: str = "", **looks: Any) -> Any:
