@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
+from test_ingest import event, lines
 from test_report import HOSTILE, OVERFIT, RESTARTED, SAMPLES, hostile_lake
 
 from pipeline import open_lake
@@ -259,6 +260,22 @@ def test_a_curve_takes_the_height_of_a_log_scale(open_page: Open, samples: Path)
     assert max(heights) - min(heights) > 0.6 * 320
 
 
+def test_an_axis_of_equal_values_says_which(open_page: Open, tmp_path: Path) -> None:
+    """A loss that never changes is drawn as one line, at its value, smoothed or not."""
+    told = ({"step": n, "train_loss": 1.25} for n in range(1, 81))
+    rows = [event(n, message=f"Step {n}", data=data) for n, data in enumerate(told, 1)]
+    (tmp_path / "flat.jsonl").write_text(lines(*rows))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "flat.jsonl"], job_id="flat")
+        with lake.connect(reads()) as con:
+            path = written(facts(con), tmp_path / "page.html")
+    shown = open_page(path, job="flat")
+    drawn(shown)
+    assert shown.locator("#smoothing").input_value() != "0"
+    assert "1.25" in shown.locator(".chart svg text").all_text_contents()
+    assert len(set(re.findall(r"[ML][0-9.]+,([0-9.]+)", line(shown)))) == 1
+
+
 def test_the_page_smooths_as_the_view_does(open_page: Open, samples: Path) -> None:
     """The page's own smoothing is TensorBoard's, equal to polars' to nine digits."""
     shown = open_page(samples)
@@ -277,6 +294,8 @@ def test_the_page_smooths_as_the_view_does(open_page: Open, samples: Path) -> No
         assert [y for y in got if y == y] == pytest.approx(
             [y for y, v in zip(expected, values, strict=True) if v == v], rel=1e-9
         )
+        flat = shown.evaluate(f"s => {{ {source}; return smoothed(Array(99).fill(1.37), s); }}", s)
+        assert set(flat) == {1.37}  # else rounding is drawn, as high as the chart
 
 
 def test_few_evaluations_are_drawn_as_they_were_measured(open_page: Open, samples: Path) -> None:

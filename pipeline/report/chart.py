@@ -53,8 +53,8 @@ def _curve(scale: Literal["linear", "log"]) -> dict[str, Any]:
         scale=alt.Scale(zero=False, nice=False, padding=8),
         axis=alt.Axis(tickMinStep=1, tickCount=alt.ExprRef("max(2, width / 90)"), format=",d"),
     )
-    # equal values make an axis of one, whose digits Vega would round away
-    axis = alt.Axis(format="~g") if scale == "linear" else alt.Undefined
+    # equal values make an axis of one tick, whose digits Vega would round away
+    axis = alt.Axis(format=".9~g") if scale == "linear" else alt.Undefined
     y = alt.Y("y:Q", title=None, scale=_values(scale), axis=axis)
     colour = alt.Color("s:N", legend=None, scale=alt.Scale(domain=names, range=list(colours)))
     dash = alt.StrokeDash("s:N", legend=None, scale=alt.Scale(domain=names, range=list(dashes)))
