@@ -419,6 +419,14 @@ def test_a_phone_scrolls_only_down(open_page: Open, samples: Path, dark: bool) -
     assert sideways(shown) <= 0
 
 
+def test_a_phone_lists_jobs_in_two_columns(open_page: Open, samples: Path) -> None:
+    """What one job has on the right or on the left, every job has there."""
+    shown = open_page(samples, width=390)
+    for cells in ("spark", "last_step", "seconds", "began_at"):
+        script = "cells => new Set(cells.map((c) => c.getBoundingClientRect().left)).size"
+        assert shown.locator(f"tbody td.{cells}").evaluate_all(script) == 1, cells
+
+
 def test_event_text_is_only_text(open_page: Open, tmp_path: Path) -> None:
     """Markup in messages is shown as it was written, and runs nothing."""
     with hostile_lake(tmp_path) as lake, lake.connect(reads()) as con:
