@@ -536,6 +536,17 @@ def test_markdown_of_the_samples_lists_jobs_findings_and_kinds(told: Facts) -> N
     assert len(text) < 12_000
 
 
+def test_markdown_tells_of_blocked_checkpoints(tmp_path: Path) -> None:
+    """Where a model is blocked, what can be used instead is told, and so is that nothing can."""
+    golden = Path(__file__).parent / "golden" / "checkpoint_advice" / "kept_and_blocked"
+    with open_lake(tmp_path) as lake:
+        lake.ingest([golden / "input.jsonl"])
+        with lake.connect(reads()) as con:
+            told = "\n".join(lines(facts(con)))
+    assert "`ftjob-LastIsBlockedAAAAAAAAAA`: Use the last checkpoint, of step 3" in told
+    assert "`ftjob-AllBlockedAAAAAAAAAAAAA`: Use none" in told
+
+
 def test_markdown_judges_jobs_as_the_page_does(told: Facts) -> None:
     """Best and last value, and by what they go, are those of the page's list of jobs."""
     jobs = details.overview(told, {})["jobs"]

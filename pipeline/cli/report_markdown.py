@@ -80,13 +80,15 @@ def _findings(found: Mapping[str, Sequence[Finding]], failed: Collection[str]) -
 
 
 def _advice(advised: Mapping[str, Advice]) -> Iterator[str]:
-    telling = [(job, one) for job, one in advised.items() if one.gains]
+    telling = [(job, one) for job, one in advised.items() if one.gains or one.is_blocked]
     if telling:
         yield from ("", "### Which checkpoint to use", "")
     for job, one in telling[:ADVICE]:
         model = f" Model {quoted(one.model_id)}." if one.model_id else ""
         yield f"- {quoted(job)}: {safe(one.words)}{model}"
-    yield from _more(len(telling) - ADVICE, "jobs with a better checkpoint than the last")
+    yield from _more(
+        len(telling) - ADVICE, "jobs with a better checkpoint than the last, or a blocked one"
+    )
 
 
 def _unlisted(kinds: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]) -> int:

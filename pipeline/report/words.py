@@ -48,12 +48,14 @@ class Advice:
         model_id: the model to use it by, None where no event names it.
         step: its step, None where there is none to use [step].
         gains: whether it is another one than the last, and better.
+        is_blocked: whether a usage policy check blocked any, so that the last may be of no use.
     """
 
     words: str
     model_id: str | None = None
     step: int | None = None
     gains: bool = False
+    is_blocked: bool = False
 
 
 def findings(
@@ -139,11 +141,13 @@ def advice(best: Row | None, choice: Row | None) -> Advice | None:
             told += f", {significant(best['last_value'])} at the last, step {best['last_step']}"
         return Advice(f"{told}. No event tells of a checkpoint.")
     if choice["step"] is None:
-        return Advice("Use none: a usage policy check blocked every checkpoint.")
+        return Advice("Use none: a usage policy check blocked every checkpoint.", is_blocked=True)
     if choice["value_step"] not in (None, choice["step"]):
         how.append(f"of step {choice['value_step']}")
     words = _choice(choice, _noted(metric, how))
-    return Advice(words, choice["model_id"], choice["step"], _gains(choice))
+    return Advice(
+        words, choice["model_id"], choice["step"], _gains(choice), is_blocked=choice["blocked"] > 0
+    )
 
 
 def _noted(text: str, notes: Sequence[str]) -> str:
