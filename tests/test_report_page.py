@@ -419,6 +419,16 @@ def test_a_phone_scrolls_only_down(open_page: Open, samples: Path, dark: bool) -
     assert sideways(shown) <= 0
 
 
+@pytest.mark.parametrize("width", [390, 620, 768, 1024])
+def test_no_table_is_cut_off_on_a_tablet(open_page: Open, samples: Path, width: int) -> None:
+    """The tables of jobs and of the overview fit their boxes: nothing hints at what would not."""
+    wider = "boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length"
+    for job in ("", REINFORCED, OVERFIT):
+        shown = open_page(samples, job=job, width=width)
+        shown.wait_for_selector(".wide")
+        assert shown.locator(".wide").evaluate_all(wider) == 0, job
+
+
 def test_a_phone_lists_jobs_in_two_columns(open_page: Open, samples: Path) -> None:
     """What one job has on the right or on the left, every job has there."""
     shown = open_page(samples, width=390)
