@@ -429,6 +429,14 @@ def test_no_table_is_cut_off_on_a_tablet(open_page: Open, samples: Path, width: 
         assert shown.locator(".wide").evaluate_all(wider) == 0, job
 
 
+def test_no_control_is_printed(open_page: Open, samples: Path) -> None:
+    """On paper there is nothing to move or to tick but the names of the curves."""
+    shown = open_page(samples, job=MEASURED)
+    shown.emulate_media(media="print")
+    assert not any(shown.is_visible(control) for control in ("#log", "#smoothing", "#step"))
+    shown.emulate_media(media="screen")
+
+
 def test_a_phone_lists_jobs_in_two_columns(open_page: Open, samples: Path) -> None:
     """What one job has on the right or on the left, every job has there."""
     shown = open_page(samples, width=390)
