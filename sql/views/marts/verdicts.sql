@@ -1,8 +1,8 @@
 -- Did each job keep each rule, and if not: where first, by how much, and how is it seen?
 --
 -- Grain: job_id, rule
--- Reads: stg_job_states, stg_job_errors, loss_curves, stg_validations, divergences,
---   overfitting, loss_spikes, stalls, stg_step_gaps, thresholds
+-- Reads: stg_job_states, stg_job_errors, loss_curves, stg_checkpoint_objects,
+--   divergences, overfitting, loss_spikes, stalls, stg_step_gaps, thresholds
 -- Caveat: of several findings the first is told (of divergences the one that lasts, else the
 --   longest), and findings counts them. Where a job gives too
 --   little to judge by, a rule is not applicable, and the evidence says what is lacking. error
@@ -21,13 +21,33 @@ with needs as (
     from thresholds
 ),
 
+-- what only checkpoint objects tell is validated, too, and is no step
+evaluated as (
+    select
+        *,
+        true as is_step
+    from loss_curves
+
+    union all by name
+
+    select
+        job_id,
+        step,
+        valid_loss,
+        full_valid_loss,
+        full_valid_mean_reward,
+        false as is_step
+    from stg_checkpoint_objects
+    where step is not null
+),
+
 curves as (
     select
         job_id,
-        max(step) as last_step,
+        max(step) filter (where is_step) as last_step,
         max(first_created_at) as last_step_at,
         max(first_created_at, 4)[4] as went_on_at,
-        count(*) as steps,
+        count(*) filter (where is_step) as steps,
         -- of jobs that were only evaluated, these: as in stg_step_times
         coalesce(
             nullif(count(*) filter (
@@ -44,6 +64,15 @@ curves as (
         ) as times,
         count(*) filter (where isfinite(train_loss)) as train_losses,
         count(*) filter (where isfinite(train_mean_reward)) as train_rewards,
+        count(distinct step) filter (where isfinite(full_valid_loss)) as full_valid_losses,
+        greatest(
+            count(distinct step) filter (where isfinite(valid_loss)),
+            full_valid_losses
+        ) as valid_losses,
+        greatest(
+            count(distinct step) filter (where isfinite(valid_mean_reward)),
+            count(distinct step) filter (where isfinite(full_valid_mean_reward))
+        ) as valid_rewards,
         count(coalesce(
             train_loss,
             valid_loss,
@@ -51,22 +80,8 @@ curves as (
             train_mean_reward,
             valid_mean_reward,
             full_valid_mean_reward
-        )) as numbers
-    from loss_curves
-    group by job_id
-),
-
-validations as (
-    select
-        job_id,
-        count(*) filter (where metric = 'full_valid_loss') as full_losses,
-        greatest(count(*) filter (where metric = 'valid_loss'), full_losses) as losses,
-        greatest(
-            count(*) filter (where metric = 'valid_mean_reward'),
-            count(*) filter (where metric = 'full_valid_mean_reward')
-        ) as rewards
-    from stg_validations
-    where isfinite(value)
+        )) filter (where is_step) as numbers
+    from evaluated
     group by job_id
 ),
 
@@ -220,14 +235,14 @@ ruled as (
             },
             {
                 'rule': 'overfit',
-                'given': greatest(validations.losses, validations.rewards),
+                'given': greatest(curves.valid_losses, curves.valid_rewards),
                 'needed': if(
-                    validations.full_losses >= needs.full_overfit,
+                    curves.full_valid_losses >= needs.full_overfit,
                     needs.full_overfit,
                     needs.overfit
                 ),
                 'what': if(
-                    validations.rewards > validations.losses,
+                    curves.valid_rewards > curves.valid_losses,
                     ['validation reward', 'validation rewards'],
                     ['validation loss', 'validation losses']
                 ),
@@ -338,7 +353,6 @@ ruled as (
     from stg_job_states as jobs
     cross join needs
     left join curves on jobs.job_id = curves.job_id
-    left join validations on jobs.job_id = validations.job_id
     left join stg_job_errors as job_errors on jobs.job_id = job_errors.job_id
     left join trends on jobs.job_id = trends.job_id
     left join overfitting as overfits on jobs.job_id = overfits.job_id
