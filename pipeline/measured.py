@@ -29,7 +29,7 @@ class Measured(NamedTuple):
         metric: by which it is judged.
         best: its best value.
         best_step: the step of that.
-        final: its last value.
+        final: its last value, NaN or infinite where that is none.
         is_smoothed: whether these are running medians of evaluations.
     """
 
@@ -54,6 +54,6 @@ def measured_by(job: Mapping[str, Any], best: Mapping[str, Any] | None) -> Measu
         return Measured(*(best[name] for name in names))
     for metric, name in _TRAINED.items():
         if job[f"final_{name}"] is not None:
-            told = (job[f"best_{name}"], job[f"best_{name}_step"], job[f"final_{name}"])
+            told = (job[f"best_{name}"], job[f"best_{name}_step"], job[f"last_{name}"])
             return Measured(metric, *told, is_smoothed=False)
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from oracle import Event
 from oracle_companions import RANKS, Told, ending, moment, newest, of_kind, of_object, states
@@ -205,11 +204,10 @@ def losses(curve: list[Row]) -> Row:
         "total_steps": planned(curve),
     }
     for name, (column, better) in CURVES.items():
-        points: list[tuple[int, Any]] = sorted(
-            (point["step"], point[column])
-            for point in curve
-            if point[column] is not None and math.isfinite(point[column])
-        )
+        given = {point["step"]: point[column] for point in curve if point[column] is not None}
+        points = sorted((step, value) for step, value in given.items() if math.isfinite(value))
+        if column.startswith("train"):
+            row[f"last_{name}"] = given[max(given)] if given else None
         best = better((value for _, value in points), default=None)
         row[f"final_{name}"] = points[-1][1] if points else None
         row[f"best_{name}"] = best

@@ -564,6 +564,19 @@ def test_markdown_judges_jobs_as_the_page_does(told: Facts) -> None:
             assert int(step) == jobs["best_step"][i]
 
 
+def test_a_loss_that_ends_as_no_number_is_listed_so(tmp_path: Path) -> None:
+    """The last value of a job is NaN where its training ended so, in both reports."""
+    golden = Path(__file__).parent / "golden" / "jobs" / "a_loss_that_ends_as_no_number"
+    with open_lake(tmp_path) as lake:
+        lake.ingest([golden / "input.jsonl"])
+        with lake.connect(reads()) as con:
+            told = facts(con)
+    jobs = details.overview(told, {})["jobs"]
+    assert jobs["final"] == ["Infinity", 1.25, "NaN"]
+    assert jobs["best"] == [0.5, 1.25, 1.25]
+    assert "| train | nan | `1.250 @2` |" in "\n".join(lines(told))
+
+
 def test_an_empty_lake_has_a_report(tmp_path: Path) -> None:
     """A lake without jobs gives a page and Markdown that say what to do."""
     with open_lake(tmp_path / "lake") as lake:

@@ -9,10 +9,10 @@
 --   being in the last phase that is told, also when the dump merely stops there. Times, model,
 --   files and method are the object's where there is one. The method is else told by the keys of
 --   the metrics: OpenAI's and Azure's preference jobs (DPO) send those of supervised ones and count
---   as such. Best and final values pass over NaN and infinities; final is the greatest step that
---   has the value, best the smallest step among equals. The times of Azure's steps are synthetic
---   and used for no duration. Objects have no time of their own: of several that tell no end, a
---   paused one outweighs a running one.
+--   as such. Best and final values pass over NaN and infinities, last ones do not; final is the
+--   greatest step that has the value, best the smallest step among equals. The times of Azure's
+--   steps are synthetic and used for no duration. Objects have no time of their own: of several
+--   that tell no end, a paused one outweighs a running one.
 create or replace view jobs as
 with curves as (
     select
@@ -20,6 +20,8 @@ with curves as (
         count(*) as steps,
         max(step) as last_step,
         arg_max(total_steps, step) as total_steps,
+        arg_max(train_loss, step) as last_train_loss,
+        arg_max(train_mean_reward, step) as last_train_reward,
         arg_max(train_loss, step) filter (where isfinite(train_loss)) as final_train_loss,
         arg_max(valid_loss, step) filter (where isfinite(valid_loss)) as final_valid_loss,
         arg_max(full_valid_loss, step) filter (where isfinite(full_valid_loss))
@@ -62,6 +64,7 @@ select
     coalesce(curves.steps, 0) as steps,
     curves.last_step,
     curves.total_steps,
+    curves.last_train_loss,
     curves.final_train_loss,
     curves.best_train_loss.value as best_train_loss,
     curves.best_train_loss.step as best_train_loss_step,
@@ -71,6 +74,7 @@ select
     curves.final_full_valid_loss,
     curves.best_full_valid_loss.value as best_full_valid_loss,
     curves.best_full_valid_loss.step as best_full_valid_loss_step,
+    curves.last_train_reward,
     curves.final_train_reward,
     -curves.best_train_reward.value as best_train_reward,
     curves.best_train_reward.step as best_train_reward_step,
@@ -128,7 +132,10 @@ comment on column jobs.steps is 'different steps with metrics [step]';
 comment on column jobs.last_step is 'greatest step with metrics [step]';
 comment on column jobs.total_steps is
     'steps the job plans, by the greatest step that tells it; NULL where none does [step]';
-comment on column jobs.final_train_loss is 'training loss of the last step that has one [1]';
+comment on column jobs.last_train_loss is
+    'training loss of the last step that has one; NaN and infinities as they are [1]';
+comment on column jobs.final_train_loss is
+    'training loss of the last step that has a finite one [1]';
 comment on column jobs.best_train_loss is 'lowest training loss [1]';
 comment on column jobs.best_train_loss_step is 'step of the lowest training loss [step]';
 comment on column jobs.final_valid_loss is
@@ -140,6 +147,8 @@ comment on column jobs.final_full_valid_loss is
 comment on column jobs.best_full_valid_loss is 'lowest whole validation loss [1]';
 comment on column jobs.best_full_valid_loss_step is
     'step of the lowest whole validation loss [step]';
+comment on column jobs.last_train_reward is
+    'mean training reward of the last step that has one; NaN and infinities as they are [1]';
 comment on column jobs.final_train_reward is
     'mean training reward of the last step that has one [1]';
 comment on column jobs.best_train_reward is 'highest mean training reward [1]';
