@@ -64,14 +64,18 @@ curves as (
         ) as times,
         count(*) filter (where isfinite(train_loss)) as train_losses,
         count(*) filter (where isfinite(train_mean_reward)) as train_rewards,
-        count(distinct step) filter (where isfinite(full_valid_loss)) as full_valid_losses,
+        -- each step once, by lists: distinct counts would see the rows without a value as well
+        len(list_distinct(list(step) filter (where isfinite(full_valid_loss))))
+            as full_valid_losses,
         greatest(
-            count(distinct step) filter (where isfinite(valid_loss)),
-            full_valid_losses
+            len(list_distinct(list(step) filter (where isfinite(valid_loss)))),
+            full_valid_losses,
+            0
         ) as valid_losses,
         greatest(
-            count(distinct step) filter (where isfinite(valid_mean_reward)),
-            count(distinct step) filter (where isfinite(full_valid_mean_reward))
+            len(list_distinct(list(step) filter (where isfinite(valid_mean_reward)))),
+            len(list_distinct(list(step) filter (where isfinite(full_valid_mean_reward)))),
+            0
         ) as valid_rewards,
         count(coalesce(
             train_loss,
