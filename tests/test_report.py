@@ -412,12 +412,14 @@ LAST = {"last_step": 80, "last_value": 0.5, "gain": 0.0, "gain_share": 0.0}
         ),
         (
             LAST | {"tolerance": 0.0, "blocked": 1},
-            "Use the last checkpoint, of step 80: validation loss (running median) 0.5000,"
+            "Use the last checkpoint that is not blocked, of step 80:"
+            " validation loss (running median) 0.5000,"
             " and none is better. A usage policy check blocked 1 other.",
         ),
         (
             LAST | {"value": 0.58, "last_value": 0.58, "checkpoints": 2, "blocked": 1},
-            "Use the last checkpoint, of step 80: validation loss (running median) 0.5800;"
+            "Use the last checkpoint that is not blocked, of step 80:"
+            " validation loss (running median) 0.5800;"
             " it is the only one to use. A usage policy check blocked 1 other.",
         ),
         (
@@ -543,7 +545,10 @@ def test_markdown_tells_of_blocked_checkpoints(tmp_path: Path) -> None:
         lake.ingest([golden / "input.jsonl"])
         with lake.connect(reads()) as con:
             told = "\n".join(lines(facts(con)))
-    assert "`ftjob-LastIsBlockedAAAAAAAAAA`: Use the last checkpoint, of step 3" in told
+    assert (
+        "`ftjob-LastIsBlockedAAAAAAAAAA`: Use the last checkpoint that is not blocked, of step 3"
+        in told
+    )
     assert "`ftjob-AllBlockedAAAAAAAAAAAAA`: Use none" in told
 
 

@@ -171,7 +171,8 @@ def _gains(choice: Row) -> bool:
 def _choice(choice: Row, metric: str) -> str:
     step, last, value = choice["step"], choice["last_step"], choice["value"]
     if step == last:
-        words = f"Use the last checkpoint, of step {step}"
+        open_to = " that is not blocked" * bool(choice["blocked"])
+        words = f"Use the last checkpoint{open_to}, of step {step}"
         words += f": {metric} {significant(value)}" if value is not None else ""
         words += f"{_rivals(choice)}."
     else:

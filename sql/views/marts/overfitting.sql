@@ -33,7 +33,8 @@ with limits as (
         max(value) filter (where threshold = 'noise_multiple') as noise_multiple,
         max(value) filter (where threshold = 'least_rise') as least_rise,
         max(value) filter (where threshold = 'persistence') as least_persistence,
-        max(value) filter (where threshold = 'run') as run
+        max(value) filter (where threshold = 'run') as run,
+        max(value) filter (where threshold = 'alone') as alone
     from thresholds
     where detector = 'overfitting'
 ),
@@ -193,6 +194,12 @@ verdicts as (
             and (
                 persistence >= any_value(least_persistence)
                 or min(loss) filter (where n > evaluations - run) > any_value(last_threshold)
+                -- of three epochs the last may be the only one far above
+                or (
+                    bool_or(is_full and evaluations < told_noise)
+                    and arg_max(error, n) - min(error)
+                    > any_value(alone) * (any_value(last_threshold) - min(error))
+                )
             )
             as is_overfit,
         any_value(marked_loss) as marked_loss,

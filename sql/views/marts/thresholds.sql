@@ -48,6 +48,8 @@ from (
         'smoothed evaluations in a row up to the last: one more than a leap at the very end gives'),
     ('overfitting', 'run', 3, 'evaluation', 2, null,
         'or so many losses in a row, not smoothed: a short curve ends before more means rise'),
+    ('overfitting', 'alone', 2, '1', 1, null,
+        'or the last of few whole evaluations above by so many times the rise that counts'),
     ('divergences', 'smoothing', 0.9, '1', 0, 0.999,
         'averages about ten points, far below usual noise'),
     ('divergences', 'warm_up', 5, 'point', 1, null,
