@@ -430,6 +430,17 @@ def test_summary(ask: Run) -> None:
     assert "| job | outcome |" in ask("summary", "--format", "markdown").stdout
 
 
+def test_a_failure_that_only_an_object_tells(tunelog: Run, tmp_path: Path) -> None:
+    """The summary says where the reason stands, if that is no event."""
+    job = {"object": "fine_tuning.job", "id": "ftjob-AAAAAAAAAAAA", "status": "failed"}
+    job["error"] = {"code": "server_error", "message": "The cluster is gone"}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    tunelog("ingest", "job.json")
+    told = tunelog("summary").stdout.splitlines()
+    assert "of 1 failed job no event tells an error: tunelog show failure_reasons" in told
+    assert "The cluster is gone" in tunelog("show", "failure_reasons").stdout
+
+
 def test_every_view_fits_the_terminal(
     samples: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

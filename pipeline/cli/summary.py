@@ -128,6 +128,12 @@ def summary_lines(
             f"of {count(nameless, 'stream')} nothing tells the job: tunelog show "
             f"unattributed_events{at}, then tunelog assign SOURCE JOB{at}"
         )
+    if silent := sum(job["status"] == "failed" and not job["errors"] for job in jobs):
+        yield ""
+        yield (
+            f"of {count(silent, 'failed job')} no event tells an error: "
+            f"tunelog show failure_reasons{at}"
+        )
     for severity in ("error", "warning"):
         kinds = [row for row in problems if row["severity"] == severity]
         many = sum(row["events"] for row in kinds)

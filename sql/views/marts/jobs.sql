@@ -11,8 +11,9 @@
 --   the metrics: OpenAI's and Azure's preference jobs (DPO) send those of supervised ones and count
 --   as such. Best and final values pass over NaN and infinities, last ones do not; final is the
 --   greatest step that has the value, best the smallest step among equals. The times of Azure's
---   steps are synthetic and used for no duration. Objects have no time of their own: of several
---   that tell no end, a paused one outweighs a running one.
+--   steps are synthetic and used for no duration. Losses are the curve's: best_steps goes by those
+--   of checkpoint objects, too. Job objects have no time of their own: of several that tell no end,
+--   a paused one outweighs a running one.
 create or replace view jobs as
 with curves as (
     select
