@@ -140,22 +140,22 @@ comment on column jobs.final_train_loss is
 comment on column jobs.best_train_loss is 'lowest training loss [1]';
 comment on column jobs.best_train_loss_step is 'step of the lowest training loss [step]';
 comment on column jobs.final_valid_loss is
-    'sampled validation loss of the last step that has one [1]';
+    'sampled validation loss of the last step that has a finite one [1]';
 comment on column jobs.best_valid_loss is 'lowest sampled validation loss [1]';
 comment on column jobs.best_valid_loss_step is 'step of the lowest sampled validation loss [step]';
 comment on column jobs.final_full_valid_loss is
-    'whole validation loss of the last step that has one [1]';
+    'whole validation loss of the last step that has a finite one [1]';
 comment on column jobs.best_full_valid_loss is 'lowest whole validation loss [1]';
 comment on column jobs.best_full_valid_loss_step is
     'step of the lowest whole validation loss [step]';
 comment on column jobs.last_train_reward is
     'mean training reward of the last step that has one; NaN and infinities as they are [1]';
 comment on column jobs.final_train_reward is
-    'mean training reward of the last step that has one [1]';
+    'mean training reward of the last step that has a finite one [1]';
 comment on column jobs.best_train_reward is 'highest mean training reward [1]';
 comment on column jobs.best_train_reward_step is 'step of the highest mean training reward [step]';
 comment on column jobs.final_full_valid_reward is
-    'mean reward on the whole validation set of the last step that has one [1]';
+    'mean reward on the whole validation set of the last step that has a finite one [1]';
 comment on column jobs.best_full_valid_reward is
     'highest mean reward on the whole validation set [1]';
 comment on column jobs.best_full_valid_reward_step is
