@@ -64,11 +64,12 @@ comment on column leaderboard.best_value is
 comment on column leaderboard.best_step is 'step with the best value [step]';
 comment on column leaderboard.behind is
     'how much worse it is than the best of the first [unit of the metric]';
-comment on column leaderboard.last_value is 'the metric at the last step [unit of the metric]';
+comment on column leaderboard.last_value is
+    'the metric at the last evaluation [unit of the metric]';
 comment on column leaderboard.regret is
     'how much worse the last value is than the best [unit of the metric]';
 comment on column leaderboard.status is 'how the job ended, as in jobs [text]';
 comment on column leaderboard.last_step is 'greatest step with metrics [step]';
 comment on column leaderboard.run_seconds is 'from start to end [s]';
 comment on column leaderboard.started_at is 'start of training, else the first step [UTC]';
-comment on column leaderboard.model_id is 'model it made, from messages [id]';
+comment on column leaderboard.model_id is 'model it made, by its object or messages [id]';
