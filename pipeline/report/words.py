@@ -45,7 +45,7 @@ class Advice:
 
     Attributes:
         words: one or two sentences.
-        model_id: the model to use it by, None where no event names it.
+        model_id: the model to use it by, None where nothing names it.
         step: its step, None where there is none to use [step].
         gains: whether it is another one than the last, and better.
         is_blocked: whether a usage policy check blocked any, so that the last may be of no use.

@@ -204,7 +204,7 @@ comment on column checkpoint_advice.best_value is 'the metric at that step [unit
 comment on column checkpoint_advice.step is
     'step of the checkpoint to deploy, NULL where every one is blocked [step]';
 comment on column checkpoint_advice.model_id is
-    'model to use it by, NULL where no event names it [id]';
+    'model to use it by, NULL where nothing names it [id]';
 comment on column checkpoint_advice.value is
     'the metric there, NULL where it was not finite or not yet evaluated [unit of the metric]';
 comment on column checkpoint_advice.value_step is 'the evaluation the value is of [step]';
@@ -212,7 +212,7 @@ comment on column checkpoint_advice.step_distance is
     'steps between the checkpoint and the best step [step]';
 comment on column checkpoint_advice.last_step is 'step of the last checkpoint not blocked [step]';
 comment on column checkpoint_advice.last_model_id is
-    'model of the last checkpoint not blocked, NULL where no event names it [id]';
+    'model of the last checkpoint not blocked, NULL where nothing names it [id]';
 comment on column checkpoint_advice.last_value is
     'the metric at the last checkpoint not blocked [unit of the metric]';
 comment on column checkpoint_advice.last_value_step is
