@@ -13,7 +13,7 @@
 --   greatest step that has the value, best the smallest step among equals. The times of Azure's
 --   steps are synthetic and used for no duration. Losses are the curve's: best_steps goes by those
 --   of checkpoint objects, too. Job objects have no time of their own: of several that tell no end,
---   a paused one outweighs a running one.
+--   a paused one (or pausing, which is a status too) outweighs a running one.
 create or replace view jobs as
 with curves as (
     select
