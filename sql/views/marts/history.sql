@@ -23,7 +23,7 @@ comment on view history is 'Which commits made the lake what it is, and what did
 comment on column history.commit_id is 'the commit; later ones have greater ids [id]';
 comment on column history.committed_at is 'when it was made [UTC]';
 comment on column history.command is
-    'what made it: ingest, assign with source and job, replay, compact [text]';
+    'what made it: ingest, assign with source and job, replay, compact, upgrade [text]';
 comment on column history.sources is 'sources in the lake after it [source]';
 comment on column history.events is 'events in the lake after it [record]';
 comment on column history.rejects is 'rejects in the lake after it [record]';
