@@ -64,7 +64,7 @@ def check(
     nan         a loss or reward is NaN or infinite
     divergence  the training loss rose far above its best, or the reward fell far below it,
                 and stayed there
-    overfit     the validation loss ends well above its best
+    overfit     the validation loss ends well above its best, or the reward well below it
     spike       the training loss leapt far above what was usual
     stall       training stood still between two steps, or has been silent since
     gap         the dump lacks steps
