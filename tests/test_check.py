@@ -129,6 +129,7 @@ def test_words_for_rules_are_settings_too(tmp_path: Path, word: str) -> None:
         ("[thresholds.stalls]\nratio = true", "thresholds.stalls.ratio: True is no number"),
         ("[thresholds.stalls]\nratio = inf", "thresholds.stalls.ratio: inf is not finite"),
         ("[thresholds.stalls]\nleast_gaps = 1.5", "1.5 is no whole number"),
+        ("[thresholds.loss_spikes]\ncrowd = 5.5", "5.5 is no whole number"),
         ("[thresholds.stalls]\nleast_gaps = 1e300", "out of range: give 1 to 1,000,000,000"),
         ("[thresholds.loss_spikes]\nwindow = 1e19", "out of range: give 1 to 1,000,000,000"),
         ("[thresholds.divergences]\nsmoothing = 1", "1 is out of range: give 0 to 0.999"),
