@@ -20,10 +20,9 @@ _LISTED = (
 """Columns of `jobs` that the list of jobs shows as they are."""
 
 _SHOWN = (
-    "outcome_message", "created_at", "started_at", "ended_at", "last_event_at", "wait_seconds",
-    "run_seconds", "total_seconds", "seen_seconds", "model_id", "training_file",
-    "validation_file", "result_file", "billed_tokens", "trained_tokens", "base_model", "n_epochs",
-    "batch_size", "learning_rate_multiplier",
+    "created_at", "wait_seconds", "run_seconds", "model_id", "training_file", "validation_file",
+    "result_file", "billed_tokens", "trained_tokens", "base_model", "n_epochs", "batch_size",
+    "learning_rate_multiplier",
 )  # fmt: skip
 """Columns of `jobs` that a job's own page shows as they are."""
 
