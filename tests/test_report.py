@@ -400,6 +400,12 @@ LAST = {"last_step": 80, "last_value": 0.5, "gain": 0.0, "gain_share": 0.0}
             " Its validation loss (running median) is 0.5000, not 1.000, 50 % lower.",
         ),
         (
+            {"blocked": 1, "value_step": 80},
+            "Use the checkpoint of step 80 instead of the last that is not blocked, of step 120."
+            " Its validation loss (running median) is 0.5000, not 1.000, 50 % lower."
+            " A usage policy check blocked 1 other.",
+        ),
+        (
             {"step": 90, "value": 0.625, "value_step": 88},
             "Use the checkpoint of step 90 instead of the last, of step 120."
             " Its validation loss (running median, of step 88) is 0.6250, not 1.000, 50 % lower."
