@@ -36,7 +36,7 @@ class ReplayReport:
 
     Attributes:
         tried: rejects there were.
-        passed: of them, events now (or duplicates of events).
+        passed: of them, none any more: events, companions, pages of these, or duplicates.
         still: of them, rejects still.
     """
 
