@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _USAGE = """\
--- The views of this lake, for any DuckDB from 1.4 on. Made anew by each commit: do not edit.
+-- The views of this lake, for any DuckDB from 1.4 on, but 1.5.3. Made anew by each commit: do not
+-- edit.
 --
 --   duckdb -init open.sql                    the DuckDB shell, then: from jobs;
 --   con.execute(Path("open.sql").read_text())    from a program
