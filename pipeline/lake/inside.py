@@ -1,4 +1,4 @@
-"""What lies inside a reject that holds events after all: a page on a line that was too long."""
+"""What lies inside a reject that holds events after all, as a page on a line does."""
 
 from __future__ import annotations
 
