@@ -61,6 +61,10 @@ FORMS: dict[str, tuple[str, bytes]] = {
         "x.jsonl",
         lines([*job_events(B, 9, start=START + 3)[::-1], *job_events(A, 4)[::-1]]).encode(),
     ),
+    "lines, a page below another job": (
+        "x.jsonl",
+        lines([*job_events(B, 4, start=START + 3), *job_events(A, 6)[::-1]]).encode(),
+    ),
     "lines, named late": ("x.jsonl", lines([*NAMELESS[::-1], *WHOLE[:1]]).encode()),
 }
 ASKED = {
