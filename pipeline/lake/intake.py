@@ -126,6 +126,13 @@ class Intake:
                     self._staging(kind).put(rows(part, self._shared))
 
     def _see_to_trust(self, parts: Sequence[Part], batch: Batch) -> None:
+        """Look whether sources that were told by their ends hold ids of the other form.
+
+        That is soonest told of many at once.
+
+        Raises:
+            Misjudged: one does.
+        """
         trusted = [part.block for part in parts if self._shared.readings[part.source].trusted]
         if trusted and not all_openai(batch.block) and any(map(has_azure, trusted)):
             raise Misjudged
