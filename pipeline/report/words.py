@@ -170,13 +170,13 @@ def _gains(choice: Row) -> bool:
 
 def _choice(choice: Row, metric: str) -> str:
     step, last, value = choice["step"], choice["last_step"], choice["value"]
-    open_to = " that is not blocked" * bool(choice["blocked"])
+    which = " that is not blocked" * bool(choice["blocked"])
     if step == last:
-        words = f"Use the last checkpoint{open_to}, of step {step}"
+        words = f"Use the last checkpoint{which}, of step {step}"
         words += f": {metric} {significant(value)}" if value is not None else ""
         words += f"{_rivals(choice)}."
     else:
-        words = f"Use the checkpoint of step {step} instead of the last{open_to}, of step {last}."
+        words = f"Use the checkpoint of step {step} instead of the last{which}, of step {last}."
         if value is None:
             pass
         elif choice["last_value_step"] != last and not _gains(choice):
