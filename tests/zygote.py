@@ -125,18 +125,19 @@ class Zygote:
         }  # fmt: skip
         self._process.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
         self._process.stdin.flush()  # type: ignore[union-attr]
-        tracer = None
         pid = self._answer()["pid"]
-        if strace is not None:
+        if strace is None:
+            return Ended(**self._answer())
+        with tempfile.TemporaryFile("w+") as said:  # a pipe would fill up
+            command = ["strace", "-q", *strace, "-p", str(pid)]
             tracer = subprocess.Popen(
-                ["strace", "-q", *strace, "-p", str(pid)],
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=self.folder,
-            )  # fmt: skip
-        ended = Ended(**self._answer())
-        if tracer is not None:
-            said = tracer.communicate(timeout=LONGEST)[1]
+                command, stdout=subprocess.DEVNULL, stderr=said, cwd=self.folder
+            )
+            ended = Ended(**self._answer())
+            tracer.wait(LONGEST)
+            said.seek(0)
             if ended.code == NEVER_TRACED:
-                raise RuntimeError(f"strace does not trace: {said}")
+                raise RuntimeError(f"strace does not trace: {said.read()}")
         return ended
 
 
