@@ -81,7 +81,7 @@ SOUND: Lake = {
             "rejects": 1,
             "ignored": 1,
             "blank": 1,
-            "ignored_kinds": "{}",
+            "ignored_kinds": '{"a file": 1}',
             "commit_id": 1,
             "ingested_at": NOW,
         }
@@ -152,6 +152,7 @@ FAULTS = [
     ("ordinals_grow_with_time", put("streams", newest_first=False)),
     ("sources_conserve_records", put("sources", records=8)),
     ("sources_conserve_records", put("sources", ignored=-1, blank=3)),
+    ("sources_conserve_records", put("sources", ignored_kinds='{"a file": 2}')),
     ("sources_count_their_events", put("sources", events=3, duplicates=0)),
     ("sources_count_their_events", add("events", event_id="ftevent-9", source_id="t")),
     ("sources_count_their_events", lambda lake: lake["rejects"].clear()),

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import sqlite3
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import xxhash
 from pipeline.attribution import Stream
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import LakeError
+from pipeline.lake.ledger import with_kinds
 from pipeline.lake.reading import Reading
 from pipeline.lake.store import Commit, Store
 from pipeline.lake.version import open_regular
@@ -280,8 +281,7 @@ def carry_on(row: dict[str, Any], reading: Reading) -> None:
         return
     for name in _COUNTED:
         row[name] += old[name]
-    kinds = Counter(json.loads(old["ignored_kinds"])) + Counter(json.loads(row["ignored_kinds"]))
-    row["ignored_kinds"] = json.dumps(kinds, sort_keys=True)
+    row["ignored_kinds"] = with_kinds(old["ignored_kinds"], json.loads(row["ignored_kinds"]))
     if reading.reread is not None:
         row["records"] -= 1
         row["rejects"] -= 1

@@ -24,6 +24,19 @@ class Found:
     streams: dict[str, dict[str, Any]] = field(default_factory=dict)
     ties: set[tuple[str, str]] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=lambda: Counter(rejects=-1))
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def tell(self, beside: exact.Companions, own: str | None, *place: Any) -> bool:
+        """Take what is told of jobs, of `own` where it names none; not if neither does."""
+        told = [item for item in beside.found if isinstance(item, Companion)]
+        if not all(item.job or own for item in told):
+            return False
+        self.companions += [
+            companion_row(item.kind, item.content, item.job or own or "", *place) for item in told
+        ]
+        self.counts.update(records=len(beside.found) - 1, companions=len(told))
+        self.ignored.update(i.kind for i in beside.found if not isinstance(i, Companion))
+        return True
 
 
 def inside(
@@ -85,19 +98,10 @@ def inside(
             }
             found.counts["events"] += 1
         elif isinstance(verdict, exact.Companions):
-            told_of = [item for item in verdict.found if isinstance(item, Companion)]
-            if not all(item.job or stream.job for item in told_of):
+            if not found.tell(verdict, stream.job, *place):
                 return None
-            found.companions += [
-                companion_row(item.kind, item.content, item.job or own, *place) for item in told_of
-            ]
-            found.counts.update(
-                records=len(verdict.found) - 1,
-                companions=len(told_of),
-                ignored=len(verdict.found) - len(told_of),
-            )
         elif isinstance(verdict, exact.Ignored):
-            found.counts["ignored"] += 1
+            found.ignored[verdict.kind] += 1
         else:
             return None
     return found

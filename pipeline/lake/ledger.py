@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from pipeline.lake.questions import Questions
 from pipeline.lake.segments import Staged
 from pipeline.sqlfiles import sql_text
 
-_COUNTS = ("records", "events", "companions", "duplicates", "rejects", "ignored")
+_COUNTS = ("records", "events", "companions", "duplicates", "rejects")
 _WAIT_SECONDS = 3600
 _MAKING_SECONDS = 60
 """How long another process may take to make a lake."""
@@ -28,6 +29,11 @@ _NONE_HERE = "{}: no lake here: make one with `tunelog ingest`"
 def is_lost(lake: Path) -> bool:
     """Whether segments lie in a folder without ledger; a new one would take them for garbage."""
     return any((lake / "events").glob("*.parquet"))
+
+
+def with_kinds(text: str, more: Mapping[str, int]) -> str:
+    """The column `ignored_kinds` of a source of which more is ignored: kind -> how many."""
+    return json.dumps(Counter(json.loads(text)) + Counter(more), sort_keys=True)
 
 
 class Ledger(Questions):
@@ -262,6 +268,13 @@ class Ledger(Questions):
             sql_text("lake/recount"),
             (dict.fromkeys(_COUNTS, 0) | dict(c) | {"source_id": s} for s, c in changes.items()),
         )
+
+    def ignore(self, found: Mapping[str, Counter[str]]) -> None:
+        """Count more of what is ignored: source id -> kind -> how many."""
+        for source, kinds in found.items():
+            if kinds and (row := self.source(source)):
+                text = with_kinds(row["ignored_kinds"], kinds)
+                self._db.execute(sql_text("lake/ignore"), (kinds.total(), text, source))
 
     def move_streams(self, streams: Iterable[str], job: str) -> None:
         """Give streams to a job, by hand."""

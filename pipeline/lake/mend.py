@@ -13,12 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import exact
-from pipeline.companions import Companion
 from pipeline.contract import DEFAULT_MAX_RECORD_BYTES, UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.lake import settle
 from pipeline.lake.change import Change
-from pipeline.lake.companions import companion_row
 from pipeline.lake.identity import event_row
 from pipeline.lake.inside import Found, inside
 from pipeline.lake.intake import Taken
@@ -141,6 +139,7 @@ def replay(
         streams: list[dict[str, Any]] = []
         keys: list[tuple[str, int, int]] = []
         counts: dict[str, Counter[str]] = defaultdict(Counter)
+        ignored: dict[str, Counter[str]] = defaultdict(Counter)
         ties: set[tuple[str, str]] = set()
         tried = 0
 
@@ -165,6 +164,7 @@ def replay(
                     source = reject["source_id"]
                     keys.append((source, reject["position"], reject["byte_offset"]))
                     counts[source].update(found.counts)
+                    ignored[source].update(found.ignored)
                     rows.extend(found.events)
                     ties.update(found.ties)
                     beside.extend(found.companions)
@@ -184,6 +184,7 @@ def replay(
             left = settle.rewrite(con, folder, "rejects", sql_text("lake/still_rejected"))
             commit.exchange(files, left)
             store.ledger.recount(counts)
+            store.ledger.ignore(ignored)
             store.ledger.put_streams(streams)
             store.ledger.rewritten |= {"streams"} if streams else set()  # of an earlier source
             named = [r for r in rows if r["job_id"] != r["stream_id"]]
@@ -224,18 +225,7 @@ def _again(
     found = Found()
     place = (reject["source_id"], reject["position"], reject["byte_offset"])
     if isinstance(verdict, exact.Companions):
-        told = [item for item in verdict.found if isinstance(item, Companion)]
-        if not all(item.job for item in told):
-            return None
-        found.companions = [
-            companion_row(item.kind, item.content, item.job or "", *place) for item in told
-        ]
-        found.counts.update(
-            records=len(verdict.found) - 1,
-            companions=len(told),
-            ignored=len(verdict.found) - len(told),
-        )
-        return found
+        return found if found.tell(verdict, None, *place) else None
     stream = reject["stream_id"]
     around = streams_of(reject["source_id"]).get(stream)
     if isinstance(verdict, exact.Container) and around is not None:

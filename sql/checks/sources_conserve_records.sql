@@ -12,5 +12,8 @@ select
 from lake_sources
 where
     records <> events + companions + duplicates + rejects + ignored + blank
+    or ignored <> coalesce(
+        list_sum(map_values(cast(cast(ignored_kinds as json) as map(varchar, bigint)))), 0
+    )
     or least(records, events, companions, duplicates, rejects, ignored, blank) < 0
 ;

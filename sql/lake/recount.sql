@@ -7,6 +7,5 @@ set
     events = events + :events,
     companions = companions + :companions,
     duplicates = duplicates + :duplicates,
-    rejects = rejects + :rejects,
-    ignored = ignored + :ignored
+    rejects = rejects + :rejects
 where source_id = :source_id
