@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -142,14 +140,7 @@ def repeats(folder: Path, fresh: Sequence[Staged]) -> bool:
     with engine(folder) as con:
         over(con, "fresh", files)
         found = con.sql(sql_text("lake/identities")).to_arrow_table()
-    hashes = found["identity"].to_numpy()
-    is_odd = (hashes & 1).astype(bool)
-    with ThreadPoolExecutor() as pool:  # numpy sorts in one thread
-        return any(pool.map(_repeats, (hashes[is_odd], hashes[~is_odd])))
-
-
-def _repeats(hashes: npt.NDArray[np.uint64]) -> bool:
-    hashes = np.sort(hashes)
+    hashes = np.sort(found["identity"].to_numpy())
     return bool((hashes[1:] == hashes[:-1]).any())
 
 
