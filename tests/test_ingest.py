@@ -63,6 +63,21 @@ def test_new_are_events_that_the_lake_held_in_no_copy(tmp_path: Path) -> None:
         assert not lake.verify().findings
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_new_are_no_events_that_had_no_name(tmp_path: Path, turned: bool) -> None:
+    """A dump that names the job of what the lake held reports it as known, whoever's copy stays."""
+    rows = [event(n) for n in range(1, 5)]
+    others = [{**event(n), "data": {"train_loss": 0.5, "step": n}} for n in range(1, 6)]
+    nameless, named = (others[:4], [*rows, event(5)]) if turned else (rows, others)
+    (tmp_path / "x.jsonl").write_text(lines(*nameless))
+    (tmp_path / f"{JOB}.jsonl").write_text(lines(*named))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "x.jsonl"])
+        (source,) = lake.ingest([tmp_path / f"{JOB}.jsonl"]).sources
+        assert (source.events, source.duplicates) == (1, 4)
+        assert lake.view("events")["job_id"].to_list() == [JOB] * 5
+
+
 @pytest.mark.parametrize("line", [False, True], ids=["document", "on a line"])
 def test_repeats_inside_a_recorded_body(tmp_path: Path, line: bool) -> None:
     """An event twice in one recorded body costs none of the other events of that body."""

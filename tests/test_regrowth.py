@@ -14,7 +14,7 @@ from engine import asked
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import START, examples
-from test_attribution import A, B, azure, job_events, jobs, lines, page, put
+from test_attribution import A, B, azure, azure_job, job_events, jobs, lines, page, put
 from test_laws import sound, workplace
 
 from pipeline import open_lake
@@ -288,3 +288,22 @@ def test_variants_of_a_nameless_half_get_its_name(tmp_path: Path) -> None:
         sound(lake)
         assert asked(lake).sql("select job_id from lake_variants").fetchall() == [(A,)]
         assert len(lake.view("sources")) == 1
+
+
+@pytest.mark.parametrize("key", ["a", "z"], ids=["its copies stay", "its copies go"])
+def test_a_log_that_gets_its_name_brings_its_last_lines(tmp_path: Path, key: str) -> None:
+    """Rows that change their job, and meet copies there, are not counted as read once more."""
+    events = azure_job(1, start=START, count=9)
+    (tmp_path / f"{A}.jsonl").write_text(lines([*events[:-1], {**events[-1], "m": 1}]))
+    log = tmp_path / "log.jsonl"
+    log.write_text(lines([{**event, key: 1} for event in events[1:-1]]))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / f"{A}.jsonl"])
+        (first,) = lake.ingest([log]).sources
+        assert (first.events, first.duplicates) == (7, 0) and len(lake.view("jobs")) == 2
+        with log.open("a") as file:
+            file.write(lines([{**events[-1], key: 1}]))
+        (grown,) = lake.ingest([log]).sources
+        assert (grown.records, grown.events, grown.duplicates) == (1, 0, 1)
+        assert len(lake.view("jobs")) == 1 and len(lake.view("events")) == 9
+        sound(lake)

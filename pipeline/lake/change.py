@@ -20,6 +20,7 @@ class Change:
     def __init__(self, store: Store, folder: Path, commit: Commit) -> None:
         """Work inside a commit."""
         self._store, self._folder, self._commit = store, folder, commit
+        self._renamed: list[Staged] = []
 
     def bring(self, taken: Taken) -> tuple[settle.Settled, naming.Names]:
         """Make staged events live, once each, under their jobs."""
@@ -121,6 +122,7 @@ class Change:
         if moved is None:
             return
         fresh.append(moved)
+        self._renamed.append(moved)
         for file in files:
             settle.over(con, "one_file", [file])
             if con.execute(f"from one_file semi join names on {key} = old limit 1").fetchall():
@@ -152,7 +154,8 @@ class Change:
         jobs: list[str],
         replaced: Mapping[str, str],
     ) -> tuple[settle.Settled, list[Staged]]:
-        settle.over(con, "fresh", [s.path for s in fresh])
+        settle.over(con, "fresh", [s.path for s in fresh if s not in self._renamed])
+        settle.over(con, "renamed", [s.path for s in self._renamed])
         live = set(self._store.live("events"))  # renaming may have replaced some
         jobs_files = [f for f in held if f in live]
         settle.over(con, "held_files", jobs_files)
@@ -161,13 +164,15 @@ class Change:
         settled.variants, settled.variants_of = variants.stage(
             con, self._folder, self._commit.moment
         )
-        if settled.fresh:
+        where = "select distinct is_held from losers"
+        lost = {is_held for (is_held,) in con.execute(where).fetchall()}
+        if False in lost:
             fresh = [
                 staged
                 for old in fresh
                 if (staged := settle.without_losers(con, self._folder, old.path, held=False))
             ]
-        if settled.held:
+        if True in lost:
             for file in jobs_files:
                 staged = settle.without_losers(con, self._folder, file, held=True)
                 if staged is None or staged.rows < settle.rows_in(file):

@@ -102,9 +102,9 @@ class Settled:
     """The outcome of deduplication.
 
     Attributes:
-        fresh: losing rows among the staged: source id -> how many.
-        held: losing rows among the lake's: source id -> how many.
-        replacing: staged rows that took the place of the lake's: source id -> how many.
+        fresh: losing rows among those read now: source id -> how many.
+        held: losing rows among the lake's, renamed ones too: source id -> how many.
+        replacing: rows read now that took the place of the lake's: source id -> how many.
         gone: sources of the lake of which nothing is left, as all came again.
         variants: what lost to another content, as a staged file of the table of variants.
         variants_of: how much of that each source told.
@@ -154,13 +154,13 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
 
 
 def settle(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> Settled:
-    """Find the rows of `fresh` and `held` that lose their identity to another; table `losers`.
+    """Find the rows that lose their identity to another; table `losers`.
 
     Of copies that are equal in the letter, those of sources to be replaced go first. A row of such
     a source loses as well where its own bytes have come again as an event of another job.
 
     Args:
-        con: with the views `fresh` and `held`.
+        con: with the views `fresh`, `renamed` and `held`.
         replaced: sources to be replaced, and the one that begins with each.
     """
     con.execute(sql_text("lake/contested"))
@@ -178,10 +178,10 @@ def settle(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> Settl
     if replaced:
         con.execute(sql_text("lake/moved"))
     settled = Settled()
-    totals = "select source_id, winner, is_held, count(*) from losers group by all"
-    for source, winner, is_held, count in con.execute(totals).fetchall():
-        (settled.held if is_held else settled.fresh)[source] += count
-        settled.replacing[winner] += count if is_held or source in replaced else 0
+    totals = "select source_id, was_held, count(*) from losers group by all"
+    for source, was_held, count in con.execute(totals).fetchall():
+        (settled.held if was_held else settled.fresh)[source] = count
+    settled.replacing.update(dict(con.execute(sql_text("lake/replacing")).fetchall()))
     return settled
 
 

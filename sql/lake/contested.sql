@@ -1,13 +1,16 @@
 -- Question: which events were given more than once, and by which rows?
 -- Grain:    one row per (job_id, event_id, source_id, position, offset) of a contested identity
--- Reads:    fresh (staged rows), held (live rows of the same jobs)
+-- Reads:    fresh (rows read now), renamed (rows of the lake, staged under another job),
+--           held (live rows of the same jobs)
 -- Caveat:   `same` numbers the contents that are equal to the letter; whether contents that
 --           differ in the letter differ in meaning is decided in `identity.py`.
 create or replace temp table contested as
 with given as (
-    select *, false as is_held from fresh
+    select *, false as is_held, false as was_held from fresh
     union all by name
-    select *, true as is_held from held
+    select *, false as is_held, true as was_held from renamed
+    union all by name
+    select *, true as is_held, true as was_held from held
 ),
 
 identities as (
@@ -31,6 +34,7 @@ select
     given.position,
     given."offset",
     given.is_held,
+    given.was_held,
     dense_rank() over (
         partition by given.job_id, given.event_id
         order by given.created_at, given.level, given.type, given.message, given.object,

@@ -19,7 +19,7 @@ with contents as (
     qualify
         row_number() over (
             partition by job_id, event_id, same
-            order by is_held desc, source_id, "offset", position
+            order by is_held desc, was_held desc, source_id, "offset", position
         ) = 1
         and max(same) over (partition by job_id, event_id) > 1
 )

@@ -3,7 +3,7 @@
 -- Reads:    contested, ranked (job_id, event_id, same, place): 0 for the contents that win,
 --           replaced (source_id)
 -- Caveat:   of contents equal in meaning the least in the letter stays, whichever came first; of
---           contents equal in the letter the row that the lake holds, unless its source is to be
+--           contents equal in the letter the row that the lake held, unless its source is to be
 --           replaced. Events of one recorded body share their offset, those of two records on
 --           lines of their own their position.
 create or replace temp table losers as
@@ -18,16 +18,20 @@ select
     position,
     "offset",
     is_held,
+    was_held,
     job_id,
     event_id,
     coalesce(place, 0) as place,
     same,
-    first_value(source_id) over best_first as winner
+    first_value({
+        'source_id': source_id, 'position': position, 'offset': "offset", 'was_held': was_held
+    }) over best_first as winner
 from given
 left join ranked using (job_id, event_id, same)
 window best_first as (
     partition by job_id, event_id
     order by
-        coalesce(place, 0), same, is_replaced, is_held desc, source_id, "offset", position
+        coalesce(place, 0), same, is_replaced, is_held desc, was_held desc, source_id, "offset",
+        position
 )
 qualify row_number() over best_first > 1

@@ -9,10 +9,14 @@ select
     held.position,
     held."offset",
     true as is_held,
+    true as was_held,
     held.job_id,
     held.event_id,
     0 as place,
-    fresh.source_id as winner
+    {
+        'source_id': fresh.source_id, 'position': fresh.position, 'offset': fresh."offset",
+        'was_held': false
+    } as winner
 from held
 inner join replaced using (source_id)
 inner join fresh
