@@ -82,12 +82,12 @@ class JobLines:
         return beside
 
     def _among(self, mark: Mark) -> Mark:
-        """A mark that names all jobs of the list that it is in: several names are nobody's."""
+        """A mark that names the jobs of the list that it is in: of several two, which is nobody."""
         if mark.exported or not mark.jobs:
             self._listed = ()
             return mark
         before = self._listed if mark.position == self._quiet else ()
-        self._listed = tuple(dict.fromkeys((*before, *mark.jobs)))
+        self._listed = tuple(dict.fromkeys((*before, *mark.jobs)))[:2]
         return replace(mark, jobs=self._listed)
 
     def _pass_over(self, block: Block, index: int) -> None:

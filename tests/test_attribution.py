@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -20,9 +21,10 @@ from strategies import START, examples
 from test_laws import sound, workplace
 
 from pipeline import exact, open_lake
+from pipeline.attribution import Scout
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
-from pipeline.forms.lines import line_blocks
+from pipeline.forms.lines import line_blocks, lines_of
 from pipeline.lake import reading, version
 from pipeline.lake.lake import Lake
 
@@ -1066,3 +1068,19 @@ def test_read_on_sight(parts: list[tuple[int, str, str]], block_bytes: int, seed
         assert len(seen[0][0]) == sum(count for count, *_ in parts)
         for here, there in zip(*seen, strict=True):
             assert_frame_equal(here, there)
+
+
+def test_a_long_list_of_job_objects_costs_no_memory() -> None:
+    """Of thousands of job objects below one another no line keeps the names of all above it."""
+    told = "".join(
+        f'{{"object": "fine_tuning.job", "id": "ftjob-{n:024}"}}\n' for n in range(4_000)
+    )
+    block = lines_of(told.replace("}", ', "model": "m"}').encode(), 1_000)
+    scout = Scout(lines=True)
+    tracemalloc.start()
+    try:
+        scout.see(block)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert {stream.job for stream in scout.streams()[1:]} == {None}
