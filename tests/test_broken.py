@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -29,12 +30,13 @@ BECOMES: dict[str, tuple[int, dict[str, int], str]] = {
 
 @pytest.mark.parametrize("name", sorted(path.name for path in BROKEN.iterdir()))
 def test_what_becomes_of_a_broken_file(name: str, tmp_path: Path) -> None:
-    """Events are kept, each reject has its reason, and what cannot be read is refused whole."""
+    """Events are kept, each reject has its reason, what cannot be read is refused: what to do."""
     with open_lake(tmp_path / "lake") as lake:
         (source,) = lake.ingest(BROKEN / name).sources
         kept = Counter(lake.view("rejects")["reason"].to_list())
     assert (source.events, source.rejects, source.status) == BECOMES[name]
     assert kept == source.rejects
+    assert source.problem is None or re.search(r": \w.*: (?:give|leave) ", source.problem)
     assert source.ignored == ({"chat training row": 3} if name.startswith("chat") else {})
 
 

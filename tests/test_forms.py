@@ -91,7 +91,7 @@ def test_recognise_part() -> None:
         (b"%PDF-1.7", "a PDF"),
         (b"PK\x03\x04abc", "a ZIP archive"),
         (b"\x1f\x8b\x08abc", "gzip data in gzip data"),
-        (b"PAR1abc", "a Parquet file"),
+        (b"PAR1abc", "a Parquet file: leave it out, or give the dump itself"),
         (b"SQLite format 3\0", "an SQLite database"),
         (b"\x00\x01\x02\x03" * 9, "binary data"),
         (bytes(range(1, 32)) * 9, "binary data"),
@@ -116,7 +116,7 @@ def test_recognise_part() -> None:
         (b'{\n "cells": [\n  {\n   "cell_type": "code",\n', "a Jupyter notebook"),
         (b"[1692407401] Fine-tuning job started\n", "polling log lines"),
         (b"Step 1/3: training loss=0.5\nStep 2/3: training loss=0.4\n", "polling log lines"),
-        (b"2024-01-01 00:00:00 | INFO | waiting\n", "log lines"),
+        (b"2024-01-01 00:00:00 | INFO | waiting\n", "not read yet: give the events as JSON"),
         (b"<!DOCTYPE html><html></html>", "an HTML page"),
         (b"interactions:\n- request: {}\n", "a YAML cassette"),
         (b"id,created_at,level,message\nftevent-1,1,info,Step 1/2: train\n", "a table of events"),
@@ -131,10 +131,11 @@ def test_recognise_part() -> None:
     ],
 )
 def test_unrecognised(head: bytes, name: str) -> None:
-    """What is no dump is named as what it is, in words on one line."""
+    """What is no dump is named as what it is, with what to do, in words on one line."""
     with pytest.raises(Unrecognised) as error:
         recognise(head, True)
-    assert name in str(error.value) and "\n" not in str(error.value)
+    what, to_do = str(error.value).split(": ")
+    assert name in f"{what}: {to_do}" and to_do and "\n" not in str(error.value)
 
 
 @given(st.binary(max_size=300), st.booleans())

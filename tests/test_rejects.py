@@ -452,14 +452,15 @@ def test_the_summary_counts_in_words(
         "2 ignored (1 naming a job and no more, as exports do, 1 of chats to train on)",
         "1 reject (1 malformed_json)",
         "1 blank line",
-        "empty: empty",
+        "empty: empty: leave it out, or give the dump itself",
     ):
         assert line in [text.strip() for text in told.out.splitlines()]
     assert "lake: 1 reject, with 0 allowed" in told.err
     assert run(["ingest", "empty", "--format", "jsonl"]) == ExitCode.DATA
     told = capsys.readouterr()
-    assert json.loads(told.out)["problem"] == "empty"
-    assert told.err == "lake: 1 of 1 sources refused, the first: empty: empty\n"
+    problem = json.loads(told.out)["problem"]
+    assert problem == "empty: leave it out, or give the dump itself"
+    assert told.err == f"lake: 1 of 1 sources refused, the first: empty: {problem}\n"
 
 
 def test_many_rejects(tmp_path: Path) -> None:

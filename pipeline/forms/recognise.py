@@ -14,7 +14,8 @@ from pipeline.shapes import holds_events, is_cut, is_event, loads, scan
 
 _LINES_LOOKED_AT = 100
 _SPACE = " \t\r\n"
-_LATER = "a form tunelog does not read yet"
+_LATER = "a form tunelog does not read yet: give the events as JSON"
+_OTHERWISE = "leave it out, or give the dump itself"
 
 _MAGIC = (
     (b"\x89PNG", "a PNG image"),
@@ -66,7 +67,7 @@ _TEXTS = (
         r"""["']?(?:id|object|created_at|level|message|type)["']?[,;\t]""",
         f"a table of events, {_LATER}",
     ),
-    (r"[\w./-]+:(?:\d+:)?\s*[{\"\[]", "lines with the name of their file (grep -h leaves it out)"),
+    (r"[\w./-]+:(?:\d+:)?\s*[{\"\[]", "lines with the name of their file: drop it (grep -h does)"),
     (r"(?:(?:var|let|const) )?[\w.$]+ ?[=(]\s*[{\[]", "JavaScript: cut the JSON out of it"),
     (r"\w*Page(?:<[^>\n]{0,99}>)? \{\s+\w+: ", _INSPECTED),
     (r"\x1e", "a JSON text sequence: delete its separators (tr -d '\\036')"),
@@ -88,7 +89,10 @@ _LIST_FIRST = re.compile(rf'\{{(?:{_NAME}(?:"[^"\\]*"|[^\s"{{\[,]+)\s*,)*{_NAME}
 
 
 class Unrecognised(Exception):
-    """The content is nothing that is read; the text names what it is."""
+    """The content is nothing that is read; the text names what it is, and says what to do."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what if ": " in what else f"{what}: {_OTHERWISE}")
 
 
 class Empty(Unrecognised):
@@ -107,7 +111,7 @@ def recognise(head: bytes, whole: bool) -> str:
         ``results`` (a result file: CSV, plain or as base64 text).
 
     Raises:
-        Unrecognised: it is neither; the text says in words what it is.
+        Unrecognised: it is neither; the text says in words what it is, and what to do.
     """
     _refuse_magic(head)
     line, ended, rest = head.partition(b"\n")

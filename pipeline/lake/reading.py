@@ -269,7 +269,8 @@ class Reading:
         try:
             return open_regular(self.source.file)
         except OSError as error:
-            raise Refused(f"was changed while it was read ({error.strerror})") from None
+            problem = f"was changed while it was read ({error.strerror}): ingest it again"
+            raise Refused(problem) from None
 
     def _recognise(self) -> str:
         if self._content is not None and is_compressed(self._content):
@@ -287,7 +288,7 @@ class Reading:
                 head += piece
             whole = len(head) < _HEAD_BYTES or not guard.read(1)
         if guard.damage and not head:
-            raise Unrecognised(f"{guard.damage}: nothing in it can be read")
+            raise Refused(f"{guard.damage}, nothing in it can be read: give a whole copy")
         return recognise(head, whole)
 
     def _read(self, max_record_bytes: int) -> Iterator[Block]:
