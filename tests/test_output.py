@@ -260,6 +260,24 @@ def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("interval", "text", "shown"),
+    [
+        ("'53 minutes 14 seconds'", "P0M0DT3194S", "53m 14s"),
+        ("'2 days 3 hours'", "P0M2DT10800S", "2d 03h"),
+        ("'1234567890 seconds'", "P0M0DT1234567890S", "14289d 00h"),
+        ("'1234567.890123 seconds'", "P0M0DT1234567.890123S", "14d 07h"),
+        ("'-1.5 seconds'", "P0M0DT-1.5S", "-1.5s"),
+        ("'1 year 1 day'", "P12M1DT0S", "P12M1DT0S"),
+    ],
+)
+def test_intervals(interval: str, text: str, shown: str) -> None:
+    """Differences of times lose nothing as text, and are durations for the eye, months aside."""
+    column = duckdb.sql(f"select interval {interval} as took").to_arrow_table()["took"]
+    assert exact(column.combine_chunks()) == [text]
+    assert readable(column.combine_chunks(), "took") == [shown]
+
+
 def test_durations_are_told_by_name() -> None:
     """A number is a duration where its column's name says so, and only there."""
     assert readable(pa.array([3720]), "duration_seconds") == ["1h 02m"]

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -106,6 +107,8 @@ def readable(array: pa.Array, name: str) -> list[str]:
     kind = array.type
     if is_numeric(kind) and _DURATION.search(name):
         return ["" if v is None else duration(float(v)) for v in array.to_pylist()]
+    if pt.is_interval(kind):
+        return ["" if v is None else _span(v) for v in array.to_pylist()]
     if pt.is_floating(kind) or (pt.is_decimal(kind) and kind.scale > 0):
         return ["" if v is None else significant(float(v)) for v in array.to_pylist()]
     if _is_binary(kind):
@@ -171,7 +174,15 @@ def _far_time(value: int | None, per_second: int, zone: str) -> str | None:
 
 
 def _iso_interval(value: Any) -> str:
-    return f"P{value.months}M{value.days}DT{value.nanoseconds / 1e9:.9g}S"
+    seconds = Decimal(value.nanoseconds).scaleb(-9).normalize()
+    return f"P{value.months}M{value.days}DT{seconds:f}S"
+
+
+def _span(value: Any) -> str:
+    """An interval as a duration; of months, which have no length, as it is."""
+    if value.months:
+        return _iso_interval(value)
+    return duration(value.days * 86_400 + value.nanoseconds / 1e9)
 
 
 def _bytes_text(value: bytes) -> str:
