@@ -796,6 +796,8 @@ MUTANTS = (
     Mutant("forms", "a refusal does not say what to do", "pipeline/forms/recognise.py",
            'what if ": " in what else', "what if what else",
            "tests/test_forms.py::test_unrecognised"),
+    Mutant("store", "a forked lake waits for engines that are not there", "pipeline/lake/asking.py",
+           "if self._process != os.getpid():", "if False:", STORE + "a_lake_stays_in_its_process"),
     Mutant("store", "a closed lake goes on", "pipeline/lake/asking.py",
            "        if self._is_closed:\n", "        if False:\n", STORE + "a_closed_lake_says_so"),
     Mutant("store", "threads ask at once", "pipeline/lake/asking.py",

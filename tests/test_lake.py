@@ -655,6 +655,45 @@ def test_a_closed_lake_says_so(tmp_path: Path, made: bool, use: Callable[[Lake],
     assert (tmp_path / "lake").exists() == made
 
 
+FORKED = """
+import os, sys
+from pipeline import open_lake
+from pipeline.errors import UsageError
+
+with open_lake(sys.argv[1]) as lake:
+    print(len(lake.view("jobs")), flush=True)
+    if not os.fork():
+        try:
+            lake.view("jobs")
+        except UsageError as error:
+            print(error, flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_a_lake_stays_in_its_process(tmp_path: Path) -> None:
+    """After a fork, as pools of workers make it, a lake refuses what it would wait for forever."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest(dump(tmp_path, 1))
+    command = [sys.executable, "-c", FORKED, str(tmp_path / "lake")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    told = "the lake was opened before a fork: spawn workers that open it"
+    assert done.stdout.splitlines() == ["1", told]
+
+
+def test_intervals_are_no_columns_of_frames(tmp_path: Path) -> None:
+    """A difference of times, which polars cannot hold, is refused with what to ask for."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest(dump(tmp_path, 1))
+        took = "max(created_at) - min(created_at)"
+        with pytest.raises(
+            UsageError, match=r"^took: .*INTERVAL: ask for epoch\(\.\.\.\), seconds$"
+        ):
+            lake.sql(f"select {took} as took from events")
+        assert lake.sql(f"select epoch({took}) as took from events")["took"][0] >= 0
+
+
 def test_one_path_is_no_list_of_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path, a view or a metric may be given as it is, without a list around it."""
     (tmp_path / "inside").mkdir()

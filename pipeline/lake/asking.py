@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -37,6 +38,7 @@ class Asking(Drawn):
         self._files: dict[str, list[str]] = {}
         self._made: set[str] = set()
         self._is_closed = False
+        self._process = os.getpid()
         self._turn = RLock()
         if is_made(self._path) or not create:
             self._opened = Store(self._path, create=create)
@@ -71,6 +73,8 @@ class Asking(Drawn):
     def _refuse_closed(self) -> None:
         if self._is_closed:
             raise UsageError("the lake is closed: open it again")
+        if self._process != os.getpid():  # engines, and polars, would wait forever
+            raise UsageError("the lake was opened before a fork: spawn workers that open it")
 
     def make(self) -> None:
         """Make the lake now, where there is none, so that what stands in the way is told.
@@ -125,14 +129,19 @@ class Asking(Drawn):
 
         Raises:
             LakeError: there is no lake.
-            UsageError: it is no single query: it is empty, or a command, or there are several.
+            UsageError: it is no single query: it is empty, or a command, or there are several; or
+                a column is an INTERVAL, as differences of times are, which polars has not.
             duckdb.Error: the engine does not understand it.
         """
         with self._turn:
             con = self._connection(views.named(query))
             if [_GIVES_ROWS.get(s.type.name) for s in con.extract_statements(query)] != [True]:
                 raise UsageError(f"{query!r}: no query: write one that gives rows, as a select")
-            return con.sql(query, params=params or None).pl()
+            rows = con.sql(query, params=params or None)
+            for name, kind in zip(rows.columns, rows.types, strict=True):
+                if "INTERVAL" in str(kind):
+                    raise UsageError(f"{name}: polars has no INTERVAL: ask for epoch(...), seconds")
+            return rows.pl()
 
     def view(self, name: str) -> pl.DataFrame:
         """All rows of a view, in the order of its grain.
