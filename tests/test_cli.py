@@ -589,6 +589,20 @@ def test_a_full_disk_is_told(tunelog: Run) -> None:
     assert done.stderr == told
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(("args", "code"), [("history", 0), ("compact", 0), ("show nope", 2)])
+def test_notes_that_nobody_hears_change_no_exit_code(
+    tunelog: Run, tmp_path: Path, args: str, code: int
+) -> None:
+    """Where standard error is a file on a full disk, the exit code still tells the truth."""
+    dump(tmp_path / "a.jsonl", events(JOB))
+    tunelog("ingest", "a.jsonl")
+    command = [sys.executable, "-m", "pipeline.cli", *args.split()]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=tmp_path, env=environment(), stderr=full, check=False)
+    assert done.returncode == code
+
+
 def test_the_lake_is_found(tunelog: Run, tmp_path: Path) -> None:
     """The lake is --lake, else $TUNELOG_LAKE, else ./lake."""
     dump(tmp_path / "a.jsonl", events(JOB))

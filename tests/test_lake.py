@@ -677,7 +677,7 @@ def test_a_lake_stays_in_its_process(tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest(dump(tmp_path, 1))
     command = [sys.executable, "-c", FORKED, str(tmp_path / "lake")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     told = "the lake was opened before a fork: spawn workers that open it"
     assert done.stdout.splitlines() == ["1", told]
 

@@ -151,7 +151,7 @@ def main(args: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # no algebra here: its threads only spin
     gc.set_threshold(200_000)  # imports and reports make many objects and drop none
     code = run(list(sys.argv[1:] if args is None else args))
-    with suppress(BrokenPipeError):
+    with suppress(OSError):
         sys.stderr.flush()
     os._exit(code)  # all is closed: to free the engines' memory bit by bit takes time for nothing
 

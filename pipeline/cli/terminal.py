@@ -40,5 +40,5 @@ def maybe_unread() -> Iterator[None]:
 
 def note(text: str) -> None:
     """Tell the person something that is no data: one line on standard error."""
-    with suppress(BrokenPipeError):  # the exit code tells it, too
+    with suppress(OSError):  # nobody hears it: the exit code tells it, too
         click.echo(inert(" ".join(text.split())), err=True)
