@@ -28,8 +28,8 @@ _USAGE = """\
 --   duckdb -init open.sql                    the DuckDB shell, then: from jobs;
 --   con.execute(Path("open.sql").read_text())    from a program
 --
--- The files are named by their absolute paths: a lake that was moved needs `tunelog ingest` or
--- `tunelog compact` once to name them anew.
+-- The files are named by their absolute paths: a lake that was moved needs `tunelog compact`
+-- once to name them anew.
 """
 
 _COLUMNS = "select table_name, column_name, data_type from duckdb_columns() order by column_index"

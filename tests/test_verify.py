@@ -321,6 +321,8 @@ def test_a_lake_that_was_moved(path: Path) -> None:
         assert finding.problem == f"names the files where the lake lay once, in {path}"
         assert "tunelog compact" in finding.advice
         with open_lake(moved) as lake:
+            note = (moved / "open.sql").read_text().partition("was moved ")[2].partition("anew.")[0]
+            assert "`tunelog compact`" in note and "ingest" not in note  # of what is known: nothing
             lake.compact()
             assert lake.verify().findings == []
     finally:
