@@ -33,10 +33,6 @@ _STATUSES = ["validating_files", "queued", "running", "paused", "succeeded", "fa
 NUMBERS = st.sampled_from([0.5, 0.25, 1, 0.00002, 3.63265])
 
 
-def _but(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: inner for name, inner in value.items() if inner not in ({}, [])}
-
-
 @st.composite
 def job_objects(draw: st.DrawFn, job: str) -> dict[str, Any]:
     """A job object in one state; one field besides its id at least."""

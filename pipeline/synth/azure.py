@@ -75,7 +75,7 @@ def build(plan: Plan, draws: Draws) -> Job:
 
     def end(stage: Stage, outcome: Outcome = plan.outcome, **truth: Any) -> Job:
         return Job(
-            f"ftjob-{job_key}", "azure", plan.method, outcome, stage, model,
+            f"ftjob-{job_key}", "azure", plan.method, outcome, stage,
             events=events, failure=plan.failure, **{"total_steps": 0, **truth},
         )  # fmt: skip
 

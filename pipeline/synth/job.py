@@ -66,7 +66,6 @@ class Job:
         method: supervised, preference or reinforcement.
         outcome: how it ended, or running.
         stage: the stage in which the stream ends.
-        base_model: the model that is tuned.
         total_steps: steps planned [step]; 0 where training never began.
         events: oldest first, in the field order of the dialect.
         restarts: where training fell back, in order of time.
@@ -81,7 +80,6 @@ class Job:
     method: Method
     outcome: Outcome
     stage: Stage
-    base_model: str
     total_steps: int
     events: list[Event] = field(repr=False)
     restarts: tuple[Restart, ...] = ()

@@ -102,7 +102,7 @@ def build(plan: Plan, draws: Draws) -> Job:
 
     def end(stage: Stage, outcome: Outcome = plan.outcome, **truth: Any) -> Job:
         return Job(
-            job_id, "openai", plan.method, outcome, stage, model,
+            job_id, "openai", plan.method, outcome, stage,
             events=stream.events, failure=plan.failure, **{"total_steps": 0, **truth},
         )  # fmt: skip
 

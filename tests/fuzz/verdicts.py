@@ -19,7 +19,6 @@ import oracle
 WHITE = " \t\r\n"
 EVENTS = ("fine_tuning.job.event", "fine-tune-event")
 LEGACY = EVENTS[1]
-OWN = ("object", "id", "created_at", "level", "message", "type", "data")
 JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
 LAST_SECOND = 253_402_300_799
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
