@@ -270,6 +270,9 @@ def connect(
         if not any(os.environ.get(name) for name in keys):
             also = "" if azure else ", or name an Azure resource by --azure-endpoint"
             raise UsageError(f"{keys[0]}: is not set: export it{also}") from None
+        version = "OPENAI_API_VERSION"
+        if azure and not (api_version or os.environ.get(version)):
+            raise UsageError(f"{version}: is not set: export it, or give --api-version") from None
         raise UsageError(f"tunelog archive: {redactor.text(str(error))}") from None
     return Account(client, redactor)
 

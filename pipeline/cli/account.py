@@ -37,7 +37,7 @@ def account_options(command: F) -> F:
         ),
         click.option(
             "--api-version", metavar="VERSION",
-            help="Version of Azure's API  [env: OPENAI_API_VERSION].",
+            help="Version of Azure's API, needed there  [env: OPENAI_API_VERSION].",
         ),
         click.option(
             "--azure-endpoint", metavar="URL",

@@ -131,6 +131,21 @@ def test_an_address_that_is_none_is_told_at_once(
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [["archive", "--out", "a"], ["watch"]])
+def test_a_version_that_azure_needs_is_told_at_once(
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    """By the name of the variable and of the option, as a key is, not in the client's words."""
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("OPENAI_API_VERSION", raising=False)
+    assert run([*command, "--azure-endpoint", "https://host"]) == ExitCode.USAGE
+    told = "OPENAI_API_VERSION: is not set: export it, or give --api-version\n"
+    assert capsys.readouterr().err == told and list(Path().iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
