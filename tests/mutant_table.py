@@ -798,6 +798,8 @@ MUTANTS = (
            "tests/test_forms.py::test_unrecognised"),
     Mutant("store", "a forked lake waits for engines that are not there", "pipeline/lake/asking.py",
            "if self._process != os.getpid():", "if False:", STORE + "a_lake_stays_in_its_process"),
+    Mutant("store", "threads write one ledger at once", "pipeline/lake/asking.py",
+           "with self._turn, told_of(", "with told_of(", STORE + "threads_that_write_take_turns"),
     Mutant("store", "a closed lake goes on", "pipeline/lake/asking.py",
            "        if self._is_closed:\n", "        if False:\n", STORE + "a_closed_lake_says_so"),
     Mutant("store", "threads ask at once", "pipeline/lake/asking.py",

@@ -622,6 +622,31 @@ def test_threads_take_turns(tmp_path: Path) -> None:
     assert failed == []
 
 
+def test_threads_that_write_take_turns(tmp_path: Path) -> None:
+    """Each commit is made, none is seen by halves, and open.sql shows the last."""
+    failed: list[BaseException] = []
+    begin = threading.Barrier(8)
+
+    def write(lake: Lake, path: Path) -> None:
+        try:
+            begin.wait()
+            lake.ingest(path)
+            files = lake.connect(["sources"]).execute("select count(*) from sources")
+            assert files.fetchall() >= [(1,)] and lake.verify().findings == []
+        except BaseException as error:
+            failed.append(error)
+
+    with open_lake(tmp_path / "lake") as lake:
+        paths = [dump(tmp_path, number) for number in range(1, 9)]
+        threads = [threading.Thread(target=write, args=(lake, path)) for path in paths]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        assert len(lake.view("sources")) == 8 and lake.verify().findings == []
+
+
 @pytest.mark.parametrize("use", [
     lambda lake: lake.view("jobs"),
     lambda lake: lake.sql("select 1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
@@ -121,11 +121,11 @@ class Asking(Drawn):
         con = _engine()
         only = [only] if isinstance(only, str) else only
         jobs = [self.whole_job_id(job) for job in ([jobs] if isinstance(jobs, str) else jobs)]
-        views.create(con, self._found.files(), only=only, jobs=jobs)
+        views.create(con, self._live(), only=only, jobs=jobs)
         return con
 
     def sql(self, query: str, /, **params: Any) -> pl.DataFrame:
-        """The rows of a query; `$name` stands for a parameter. Threads take turns, as with `view`.
+        """The rows of a query; `$name` stands for a parameter.
 
         Raises:
             LakeError: there is no lake.
@@ -167,7 +167,7 @@ class Asking(Drawn):
         self._refuse_closed()
         self._con = self._con or _engine()
         if not self._files:  # the views read what stands under the names of the tables
-            self._files = self._found.files()
+            self._files = self._live()
             views.create(self._con, self._files, only=[])
         if not (wanted := views.closure(wanted)) <= self._made:
             views.create(self._con, self._files, only=wanted, known=self._made)
@@ -189,7 +189,7 @@ class Asking(Drawn):
             only: views to make, with those they read, quickly and without comments; all where None.
             jobs: as in `connect`.
         """
-        files = self._found.files()
+        files = self._live()
         text = views.script(files, only=only, jobs=jobs, quick=only is not None)
         return text, [file for paths in files.values() for file in paths]
 
@@ -201,7 +201,17 @@ class Asking(Drawn):
     def _damage(self) -> LakeError | None:
         from pipeline.lake.damage import damage
 
-        return damage(file for files in self._found.files().values() for file in files)
+        return damage(file for files in self._live().values() for file in files)
+
+    def _live(self) -> dict[str, list[str]]:
+        with self._turn:
+            return self._found.files()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """The turn of a thread that writes: others would see, and show, half of its commit."""
+        with self._turn, told_of(self.path, self._damage):
+            yield
 
     def whole_job_id(self, job: str) -> str:
         """The id of the one job that is called so, or whose id begins so.
@@ -209,9 +219,9 @@ class Asking(Drawn):
         Raises:
             UsageError: no job of the lake is, or several do.
         """
-        if job.isprintable() and self._found.ledger.has_events_of(job):  # or SQLite fails
-            return job
         with self._turn:
+            if job.isprintable() and self._found.ledger.has_events_of(job):  # or SQLite fails
+                return job
             return whole_job_id(self._connection(set()), job)
 
     def export_events(self, job_id: str | None = None) -> Iterator[str]:
@@ -243,7 +253,8 @@ class Asking(Drawn):
         """
         from pipeline.lake.verify import verify
 
-        return verify(self._found, progress=progress, waiting=waiting)
+        with self._turn:
+            return verify(self._found, progress=progress, waiting=waiting)
 
 
 def _engine() -> duckdb.DuckDBPyConnection:

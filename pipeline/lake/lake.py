@@ -35,7 +35,8 @@ def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
 class Lake(Asking):
     """A folder of Parquet segments and the ledger that says what is in them.
 
-    Use it as a context manager, or close it. A connection it gives out is a snapshot.
+    Use it as a context manager, or close it. A connection it gives out is a snapshot. Threads that
+    share it take turns; each has a turn of its own in a lake that it opens for itself.
     """
 
     def ingest(
@@ -74,14 +75,14 @@ class Lake(Asking):
         if job_id is not None:
             check_job_id(job_id)
         sources = list(discover([str(path) for path in paths]))  # before a lake is made for them
-        with told_of(self.path, self._damage):
+        with self._changing():
             report = ingest(
                 self._store, sources, job_id=job_id, force=force,
                 max_record_bytes=max_record_bytes, max_expansion=max_expansion,
                 progress=progress, waiting=waiting,
             )  # fmt: skip
         try:
-            with told_of(self.path, self._damage):
+            with self._changing():
                 compact_if_worth(self._store, waiting)
         except LakeError as error:
             raise LakeError(f"{error} (all that was read is in the lake)") from error
@@ -111,7 +112,7 @@ class Lake(Asking):
         """
         from pipeline.lake.mend import assign
 
-        with told_of(self.path, self._damage):
+        with self._changing():
             moved = assign(self._found, source, job, force=force, waiting=waiting)
         self._forget()
         return moved
@@ -134,7 +135,7 @@ class Lake(Asking):
         """
         from pipeline.lake.mend import replay
 
-        with told_of(self.path, self._damage):
+        with self._changing():
             report = replay(self._found, max_record_bytes=max_record_bytes, waiting=waiting)
         self._forget()
         return report
@@ -153,7 +154,7 @@ class Lake(Asking):
         """
         from pipeline.lake.compact import compact
 
-        with told_of(self.path, self._damage):
+        with self._changing():
             merged = compact(self._found, everything=True, keep_hours=keep_hours, waiting=waiting)
         self._forget()
         return merged
