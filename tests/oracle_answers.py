@@ -15,7 +15,7 @@ from oracle_marts import moderation
 from oracle_training import loss_curves_smoothed
 
 METRICS = ("full_valid_loss", "valid_loss", "full_valid_mean_reward", "valid_mean_reward")
-SAMPLED = ("valid_loss", "valid_mean_reward")
+SAMPLED = ("valid_loss", "full_valid_mean_reward", "valid_mean_reward")
 
 Points = list[tuple[int, float | None, float]]
 """Step, judged value (None where it is not finite) and value, by step."""

@@ -2,9 +2,9 @@
 --
 -- Grain: job_id
 -- Reads: stg_bests
--- Caveat: by the validation metric of stg_evaluations: full_valid_loss, else smoothed valid_loss,
---   else full_valid_mean_reward, else smoothed valid_mean_reward, smoothed by the median of a value
---   and its neighbours where there are nine or more; of which two finite values are needed as
+-- Caveat: by the validation metric of stg_evaluations: full_valid_loss, else valid_loss, else
+--   full_valid_mean_reward, else valid_mean_reward, all but the first smoothed by the median of a
+--   value and its neighbours where there are nine or more; of which two finite values are needed as
 --   long as any metric has them. What the curve lacks is taken from checkpoint objects. A job that
 --   was never validated has no row. NaN and infinities never win: where the last value is one, the
 --   regret is NULL. The earliest step wins among equals, which are equal to nine digits. last_step

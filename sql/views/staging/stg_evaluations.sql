@@ -6,12 +6,13 @@
 --   with two finite values at least that span half of the steps that any of them spans, else with
 --   one: OpenAI often gives full_valid_loss at the last step only, or of the last three epochs, and
 --   of these none tells where the loss was least. Of nine evaluations on and more, what is taken
---   from a sample of the validation set is judged by the median of itself and its finite
---   neighbours, at the ends of the three next to them: an average lags behind, or mixes what lies
---   before and after the end of an epoch, where a loss leaps and checkpoints are made. As the least
---   of many is noise, of 48 and more the medians are averaged over a 24th of all to each side
---   (reach). Fewer than nine are judged as they are. How far each lies from the mean of its
---   neighbours (off) tells the noise.
+--   from a sample is judged by the median of itself and its finite neighbours, at the ends of the
+--   three next to them: an average lags behind, or mixes what lies before and after the end of an
+--   epoch, where a loss leaps and checkpoints are made. All but full_valid_loss are: the answers
+--   that a reward is of are drawn anew each time, on the whole set, too. As the least of many is
+--   noise, of 48 and more the medians are averaged over a 24th of all to each side (reach). Fewer
+--   than nine are judged as they are. How far each lies from the mean of its neighbours (off) tells
+--   the noise.
 -- Source: running medians of three (Tukey, Exploratory Data Analysis, 1977), and their mean.
 create or replace view stg_evaluations as
 with counted as (
@@ -33,7 +34,7 @@ with counted as (
 weighed as (
     select
         *,
-        metric in ('valid_loss', 'valid_mean_reward') and evaluations >= 9 as is_smoothed,
+        metric <> 'full_valid_loss' and evaluations >= 9 as is_smoothed,
         greatest(1, evaluations // 24) as reach,
         case when isfinite(value) then abs(value - (value_before + value_after) / 2) end as off,
         case
