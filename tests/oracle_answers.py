@@ -146,29 +146,37 @@ def checkpoint_advice(events: list[Event], beside: Sequence[Told] = ()) -> list[
     for job, (metric, points) in judged(events, beside).items():
         own = by_job(event for event in events if event.job_id == job)[job]
         about = [told for told in beside if told.job == job]
-        found = [candidate(c, points) for c in candidates(own, about)]
+        named = candidates(own, about)
+        best, room = bests[job], tolerance(metric, points)
+        losses = whole_losses(about)
+        usable = {row["step"] for row in named if not row["is_blocked"]}
+        if metric == "valid_loss" and len(usable) > 1 and usable <= losses.keys():
+            metric, room = "full_valid_loss", 0
+            points = [(step, value, value) for step, value in sorted(losses.items())]
+        found = [candidate(c, points) for c in named]
         if not found:
             continue
-        best = bests[job]
         open_ = [row for row in found if not row["is_blocked"]]
         known = [cost(metric, row["value"]) for row in open_ if row["value"] is not None]
 
-        def order(row: Row, known: list[float] = known, best: Row = best) -> tuple[int, ...]:
+        def order(
+            row: Row, known: list[float] = known, best: Row = best, metric: str = metric
+        ) -> tuple[int, ...]:
             value = row["value"]
-            as_good = value is not None and near(cost(best["metric"], value), min(known))
+            as_good = value is not None and near(cost(metric, value), min(known))
             distance = abs(row["step"] - best["best_step"])
             return not as_good, row["model_id"] is None, distance, row["step"]
 
         advised: Row = min(open_, key=order, default={})
         last: Row = max(open_, key=lambda row: row["step"], default={})
-        room = tolerance(metric, points)
         if last.get("value") is not None and (last["model_id"] or not advised["model_id"]):
             is_near = cost(metric, last["value"]) <= min(known) + room
             advised = last if is_near else advised
         both = advised.get("value") is not None and last.get("value") is not None
         gain = apart(advised["value"], last["value"]) if both else None
         rows.append(
-            {name: best[name] for name in ("job_id", "metric", "higher_is_better")}
+            {name: best[name] for name in ("job_id", "higher_is_better")}
+            | {"metric": metric}
             | {name: best[name] for name in ("best_step", "best_value")}
             | {name: advised.get(name) for name in ("step", "model_id", "value", "value_step")}
             | {
@@ -188,6 +196,17 @@ def checkpoint_advice(events: list[Event], beside: Sequence[Told] = ()) -> list[
             }
         )
     return rows
+
+
+def whole_losses(beside: Sequence[Told]) -> dict[int, float]:
+    """The losses on the whole validation set that the newest checkpoint objects tell, by step."""
+    told = [
+        (one["step"], one.get("full_valid_loss"))
+        for one in sorted(checkpoint_objects(beside), key=age)
+    ]
+    return {
+        step: float(loss) for step, loss in told if None not in (step, loss) and math.isfinite(loss)
+    }
 
 
 def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:

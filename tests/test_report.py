@@ -448,6 +448,12 @@ LAST = {"last_step": 80, "last_value": 0.5, "gain": 0.0, "gain_share": 0.0}
             "Use the checkpoint of step 80 instead of the last, of step 120."
             " Its validation loss (running median) is 0.5000; the last was not evaluated.",
         ),
+        (
+            {"metric": "full_valid_loss", "step": 100, "value_step": 100, "step_distance": 20},
+            "Use the checkpoint of step 100 instead of the last, of step 120."
+            " Its full validation loss is 0.5000, not 1.000, 50 % lower."
+            " By validation loss (running median) the best of all steps was step 80 (0.5000).",
+        ),
         ({"step": None}, "Use none: a usage policy check blocked every checkpoint."),
     ],
 )

@@ -133,18 +133,22 @@ def advice(best: Row | None, choice: Row | None) -> Advice | None:
     """
     if best is None:
         return None
-    metric, how = METRICS[best["metric"]], ["running median"] * best["is_smoothed"]
+    how = ["running median"] * best["is_smoothed"]
+    judged_by = _noted(METRICS[best["metric"]], how)
     if choice is None:
-        told = f"The best step was {best['best_step']}: {_noted(metric, how)}"
+        told = f"The best step was {best['best_step']}: {judged_by}"
         told += f" {significant(best['best_value'])}"
         if best["regret"]:
             told += f", {significant(best['last_value'])} at the last, step {best['last_step']}"
         return Advice(f"{told}. No event tells of a checkpoint.")
     if choice["step"] is None:
         return Advice("Use none: a usage policy check blocked every checkpoint.", is_blocked=True)
+    is_other = choice["metric"] != best["metric"]
+    if is_other:
+        how = []
     if choice["value_step"] not in (None, choice["step"]):
         how.append(f"of step {choice['value_step']}")
-    words = _choice(choice, _noted(metric, how))
+    words = _choice(choice, _noted(METRICS[choice["metric"]], how), judged_by * is_other)
     return Advice(
         words, choice["model_id"], choice["step"], _gains(choice), is_blocked=choice["blocked"] > 0
     )
@@ -168,7 +172,8 @@ def _gains(choice: Row) -> bool:
     return last is None or significant(value) != significant(last)
 
 
-def _choice(choice: Row, metric: str) -> str:
+def _choice(choice: Row, metric: str, judged_by: str) -> str:
+    """Which one to use, by a metric, and which step is best by another, if any."""
     step, last, value = choice["step"], choice["last_step"], choice["value"]
     which = " that is not blocked" * bool(choice["blocked"])
     if step == last:
@@ -192,8 +197,10 @@ def _choice(choice: Row, metric: str) -> str:
             words += f" {significant(choice['last_value'])}{of}{much}."
         else:
             words += f" Its {metric} is {significant(value)}, and so is that of the last."
-    if _differ(choice["best_value"], value, choice["tolerance"]):
-        at = f"step {choice['best_step']} ({significant(choice['best_value'])})"
+    at = f"step {choice['best_step']} ({significant(choice['best_value'])})"
+    if judged_by:
+        words += f" By {judged_by} the best of all steps was {at}." * (choice["step_distance"] > 0)
+    elif _differ(choice["best_value"], value, choice["tolerance"]):
         words += f" The best of all steps, {at}, has no checkpoint to use."
     if choice["blocked"]:
         words += f" A usage policy check blocked {count(choice['blocked'], 'other')}."

@@ -5,11 +5,13 @@
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
 --   equals, or where none has a finite value, one whose model is named, then the one nearest to the
---   best step. The last one, if it is behind by no more than noise may make (tolerance). The model
---   that the job made counts as the checkpoint of its last step. A checkpoint whose model a usage
---   policy check blocked is never advised, and if every one is, step is NULL; a block that names no
---   model holds for all. Jobs without checkpoint or validation have no row. Whether the provider
---   still keeps the checkpoint is not in the events.
+--   best step. Where best_steps has to go by a sample, but the objects of all that can be used tell
+--   their loss on the whole set, as OpenAI's of the last epochs do, that is compared. The last one,
+--   if it is behind by no more than noise may make (tolerance). The model that the job made counts
+--   as the checkpoint of its last step. A checkpoint whose model a usage policy check blocked is
+--   never advised, and if every one is, step is NULL; a block that names no model holds for all.
+--   Jobs without checkpoint or validation have no row. Whether the provider still keeps the
+--   checkpoint is not in the events.
 create or replace view checkpoint_advice as
 with verdicts as (
     select
@@ -52,17 +54,21 @@ told as (
         step,
         model_id,
         coalesce(told_at, created_at) as told_at,
+        full_valid_loss,
+        {
+            'a': coalesce(created_at, '-infinity'::timestamptz),
+            'b': checkpoint_id
+        } as age,
         false as is_final
     from stg_checkpoints
     where step is not null
 
-    union all
+    union all by name
 
     select
         finished.job_id,
         steps.last_step as step,
         finished.model_id,
-        null as told_at,
         true as is_final
     from finished
     inner join stg_last_steps as steps on finished.job_id = steps.job_id
@@ -73,6 +79,7 @@ candidates as (
         job_id,
         step,
         arg_max(model_id, {'a': told_at, 'b': model_id}) as told_model,
+        arg_max(full_valid_loss, age) filter (where isfinite(full_valid_loss)) as whole_loss,
         bool_or(is_final) as is_final
     from told
     group by job_id, step
@@ -82,6 +89,7 @@ checked as (
     select
         candidates.job_id,
         candidates.step,
+        candidates.whole_loss,
         max(coalesce(candidates.told_model, verdicts.model_id)) as model_id,
         coalesce(bool_or(verdicts.is_blocked), false) as is_blocked
     from candidates
@@ -100,16 +108,23 @@ checked as (
 valued as (
     select
         checked.*,
-        bests.metric,
+        bests.metric = 'valid_loss'
+        and count(checked.whole_loss) filter (where not checked.is_blocked) over of_job > 1
+        and bool_and(checked.is_blocked or checked.whole_loss is not null) over of_job
+            as is_by_whole_set,
+        if(is_by_whole_set, 'full_valid_loss', bests.metric) as metric,
         bests.higher_is_better,
         bests.best_step,
         bests.best_value,
-        bests.tolerance,
-        list_max(
-            list_filter(bests.judgements, lambda judged: judged.step <= checked.step)
+        if(is_by_whole_set, 0, bests.tolerance) as tolerance,
+        if(
+            is_by_whole_set,
+            {'step': checked.step, 'value': checked.whole_loss},
+            list_max(list_filter(bests.judgements, lambda judged: judged.step <= checked.step))
         ) as latest
     from checked
     inner join stg_bests as bests on checked.job_id = bests.job_id
+    window of_job as (partition by checked.job_id)
 ),
 
 compared as (
@@ -196,11 +211,13 @@ from decided
 comment on view checkpoint_advice is
     'Which checkpoint of each job should be deployed, and what does it gain over the last one?';
 comment on column checkpoint_advice.job_id is 'fine-tuning job [id]';
-comment on column checkpoint_advice.metric is 'what is compared, as in best_steps [text]';
+comment on column checkpoint_advice.metric is
+    'what is compared: as in best_steps, or full_valid_loss where each to use has its own [text]';
 comment on column checkpoint_advice.higher_is_better is
     'true for a reward, false for a loss [bool]';
 comment on column checkpoint_advice.best_step is 'best step of the job, of all its steps [step]';
-comment on column checkpoint_advice.best_value is 'the metric at that step [unit of the metric]';
+comment on column checkpoint_advice.best_value is
+    'the metric of best_steps at that step [unit of the metric]';
 comment on column checkpoint_advice.step is
     'step of the checkpoint to deploy, NULL where every one is blocked [step]';
 comment on column checkpoint_advice.model_id is
