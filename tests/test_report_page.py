@@ -397,6 +397,19 @@ def test_jobs_of_every_kind_have_a_page(
     assert says in shown.locator("main").inner_text()
 
 
+def test_without_events_nothing_tells_when_a_job_failed(open_page: Open, tmp_path: Path) -> None:
+    """A failed job of which there is only an object may have trained: its page denies no steps."""
+    golden = Path(__file__).parent / "golden" / "verdicts" / "a_failure_that_only_an_object_tells"
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([golden / "input.jsonl"])
+        with lake.connect(reads()) as con:
+            path = written(facts(con), tmp_path / "objects.html")
+    says = {"TrainedForHoursAAAAAAA": "were logged", "FailedWhileValidatingAA": "before its first"}
+    for job, said in says.items():
+        shown = open_page(path, job=f"ftjob-{job}")
+        assert said in shown.locator("section:has(h2:text('Curves'))").inner_text()
+
+
 def test_no_width_makes_the_list_scroll_sideways(open_page: Open, samples: Path) -> None:
     """Whatever the window's width, the list of jobs fits into it."""
     shown = open_page(samples)

@@ -86,7 +86,7 @@ function curveSection(job) {
   const box = el("div", { class: "chart" });
   if (!groups.length) {
     return el("section", {}, el("h2", {}, "Curves"),
-      el("p", { class: "empty" }, job.status === "failed"
+      el("p", { class: "empty" }, job.status === "failed" && job.events
         ? "No metrics: the job failed before its first step."
         : "No metrics were logged for this job."));
   }

@@ -174,7 +174,11 @@ ruled as (
                 'unit': 'event',
                 'evidence': concat(
                     jobs.status,
-                    coalesce(printf(' at step %d', curves.last_step), ' before any step'),
+                    coalesce(
+                        printf(' at step %d', curves.last_step),
+                        -- a job object or webhook alone does not tell
+                        if(jobs.events > 0, ' before any step', '')
+                    ),
                     if(jobs.status = 'failed', '', ', yet told an error'),
                     if(jobs.errors > 1, printf(', one of %d errors', jobs.errors), ''),
                     coalesce(
