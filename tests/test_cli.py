@@ -616,7 +616,8 @@ def test_the_lake_is_found(tunelog: Run, tmp_path: Path) -> None:
 def test_examples_run(name: str, tunelog: Run, tmp_path: Path) -> None:
     """The examples of a command's help run as they stand."""
     dump(tmp_path / "dumps" / "page-3.json", events(JOB)[1:])
-    dump(tmp_path / "events.jsonl", events(JOB), *[events(OTHER)] * (name == "curve"))
+    two = name in ("curve", "show")
+    dump(tmp_path / "events.jsonl", events(JOB), *[events(OTHER)] * two)
     (tmp_path / "question.sql").write_text("from jobs")
     for lake in ("lake", "team-lake"):
         tunelog("ingest", "dumps/" if name == "assign" else "events.jsonl", "--lake", lake)

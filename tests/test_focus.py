@@ -114,6 +114,23 @@ def test_show_and_export_of_jobs(
     assert len(json.loads(wanted)) >= len(chosen)
 
 
+def test_the_jobs_that_are_named_are_compared(
+    lake: Lake, jobs: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`show` and `export` of `compare` compare the two jobs that --job names, in that order."""
+    pair = lake.sql("select job_id from jobs where steps > 0 order by job_id desc limit 2")
+    a, b = pair["job_id"]
+    wanted = lake.sql("from compare($a, $b) order by axis, metric, position", a=a, b=b)
+    given = ["--job", a, "--job", b]
+    for command in (["show"], ["export"], ["show", "--where", "position >= (select 0)"]):
+        assert run([command[0], "compare", *command[1:], *given, *_of(lake)]) == 0
+        told = json.loads(capfd.readouterr().out)
+        assert [row["difference"] for row in told] == wanted["difference"].to_list()
+        assert {(row["job_a"], row["job_b"]) for row in told} <= {(a, b), (a, None), (None, b)}
+    assert run(["show", "compare", *given[:2], *_of(lake)]) == 2
+    assert "this view is of two jobs: name both" in capfd.readouterr().err
+
+
 def test_a_condition_may_ask_for_other_jobs(
     lake: Lake, jobs: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:

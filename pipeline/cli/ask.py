@@ -159,6 +159,7 @@ def show(
     Examples:
       tunelog show jobs
       tunelog show loss_curves --job ftjob-abc123 --columns step,train_loss,valid_loss
+      tunelog show compare --job ftjob-abc123 --job ftjob-xyz789 --where "axis = 'share'"
       tunelog show errors --where "created_at >= '2025-01-01'" --limit 20
       tunelog show events --job ftjob-abc123 -o events.parquet
     """
@@ -198,7 +199,8 @@ def view_query(
     """The query for a part of a view, in its own order, and its parameters: a job each.
 
     Raises:
-        UsageError: A column that the view does not have, or a job where the view knows none.
+        UsageError: A column that the view does not have, a job where the view knows none, or
+            other than two where it compares them.
     """
     from pipeline.views import column_names, orders
 
@@ -211,11 +213,16 @@ def view_query(
         if name not in known:
             hint = nearest(name, known) or f": it has {', '.join(known)}"
             raise UsageError(f"{view}: no column {name!r}{hint}")
-    if jobs and "job_id" not in known:
+    of_two = bool(jobs) and view == "compare"
+    if of_two and len(jobs) != 2:
+        raise UsageError(f"{view}: --job {jobs[0]}: this view is of two jobs: name both")
+    if jobs and not of_two and "job_id" not in known:
         raise UsageError(f"{view}: --job {jobs[0]}: this view knows no jobs: leave --job out")
     query = f"select {', '.join(map(_quoted, wanted)) or '*'} from {_quoted(view)}"
     params = {f"job{number}": job for number, job in enumerate(jobs)}
-    conditions = [f"job_id in ({', '.join(f'${name}' for name in params)})"] if params else []
+    listed = ", ".join(f"${name}" for name in params)
+    query += f"({listed})" * of_two
+    conditions = [f"job_id in ({listed})"] if params and not of_two else []
     if where:  # the line break keeps a comment at its end from swallowing the bracket
         conditions.append(f"({where}\n)")
     if conditions:
