@@ -325,7 +325,9 @@ def test_nothing_to_read(tunelog: Run, tmp_path: Path) -> None:
 def test_assign(tunelog: Run, tmp_path: Path) -> None:
     """`assign` gives the events of a source their job and tells how many."""
     dump(tmp_path / "a.jsonl", events(JOB)[1:])
-    assert "of 1 stream nothing tells the job" in tunelog("ingest", "a.jsonl").stderr
+    told = tunelog("ingest", "a.jsonl", "--lake", "lake").stderr
+    assert "of 1 stream nothing tells the job" in told
+    assert "then `tunelog assign SOURCE JOB --lake lake`" in told
     done = tunelog("assign", "a.jsonl", OTHER)
     assert not tunelog("ingest", "a.jsonl").stderr
     assert (done.stdout, "6 events moved" in done.stderr) == ("", True)

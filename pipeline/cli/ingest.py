@@ -137,10 +137,10 @@ def _verdict(report: IngestReport, lake_dir: str, allowed: int, *, seen: bool) -
         code = ExitCode.DATA
     nameless = {j for s in report.sources for j in s.jobs if j.startswith(UNATTRIBUTED_PREFIX)}
     if nameless:
+        at = f" --lake {quote(lake_dir)}"
         note(
             f"{lake_dir}: of {count(len(nameless), 'stream')} nothing tells the job: see"
-            f" `tunelog show unattributed_events --lake {quote(lake_dir)}`, then"
-            " `tunelog assign SOURCE JOB`"
+            f" `tunelog show unattributed_events{at}`, then `tunelog assign SOURCE JOB{at}`"
         )
     return code
 
