@@ -201,7 +201,8 @@ def _choice(choice: Row, metric: str, judged_by: str) -> str:
     if judged_by:
         words += f" By {judged_by} the best of all steps was {at}." * (choice["step_distance"] > 0)
     elif _differ(choice["best_value"], value, choice["tolerance"]):
-        words += f" The best of all steps, {at}, has no checkpoint to use."
+        # Azure's events tell of none: its checkpoints may be there all the same
+        words += f" Nothing tells of a checkpoint to use at the best of all steps, {at}."
     if choice["blocked"]:
         words += f" A usage policy check blocked {count(choice['blocked'], 'other')}."
     return words
@@ -209,7 +210,7 @@ def _choice(choice: Row, metric: str, judged_by: str) -> str:
 
 def _rivals(choice: Row) -> str:
     if choice["checkpoints"] - choice["blocked"] == 1:
-        return "; it is the only one" + " to use" * bool(choice["blocked"])
+        return "; it is the only one" + " to use" * bool(choice["blocked"]) + " that is told of"
     if choice["evaluated"] < 2:
         return "; the others were not evaluated" if choice["evaluated"] else "; none was evaluated"
     return ", and none is better" + " by more than noise" * bool(choice["tolerance"])
