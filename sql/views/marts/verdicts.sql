@@ -331,7 +331,11 @@ ruled as (
                         else printf('%.1f days', standstills.standstill.seconds / 86400)
                     end,
                     printf(' after step %d', standstills.standstill.step),
-                    printf(', where a step takes %.4g s', standstills.standstill.usual_seconds),
+                    -- not what a step takes: of some jobs each tenth is logged
+                    printf(
+                        ', where the next usually comes after %.4g s',
+                        standstills.standstill.usual_seconds
+                    ),
                     if(
                         standstills.standstills > 1,
                         printf(', one of %d', standstills.standstills),
