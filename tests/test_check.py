@@ -158,6 +158,16 @@ def test_the_window_of_spikes_is_a_setting(place: Path) -> None:
     assert usual == ["1.327", "1.2, "]
 
 
+def test_fewer_evaluations_than_are_smoothed_together_are_not_judged(place: Path) -> None:
+    """A window that no job's evaluations fill makes overfitting not applicable, and not ok."""
+    asked = settings.Settings(thresholds={("overfitting", "least_window"): 1000.0})
+    with open_lake(place / "failed") as lake:
+        told = checks.check(lake, asked).rows.to_pylist()
+    (found,) = (row for row in told if row["rule"] == "overfit" and row["verdict"] != "tripped")
+    assert found["verdict"] == "not applicable"
+    assert found["evidence"].endswith("validation losses, 1000 needed")
+
+
 def test_what_is_held_changes_no_verdict(tmp_path: Path) -> None:
     """All jobs at once, each job alone and the view itself are of one mind, ids of any kind."""
     companion = {"object": "fine_tuning.job", "id": "ftjob-OnlyAnObject", "status": "failed"}

@@ -11,7 +11,7 @@
 create or replace view verdicts as
 with needs as (
     select
-        max(value) filter (where threshold = 'least_evaluations') as overfit,
+        max(value) filter (where threshold in ('least_evaluations', 'least_window')) as overfit,
         max(value) filter (where threshold = 'least_full_evaluations') as full_overfit,
         sum(value) filter (
             where detector = 'divergences' and threshold in ('warm_up', 'ending')
