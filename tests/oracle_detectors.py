@@ -47,17 +47,23 @@ def loss_spikes(events: list[Event]) -> list[Row]:
             usual[n] = max(usual[n], median(losses[n + 1 : n + 16]))
         level = abs(median(losses))
         groups: list[list[int]] = []
+        heights = {}
         for n in range(6, len(losses)):
+            if losses[n] - usual[n] > rise(usual[n], start, noise, level):
+                heights[n] = losses[n] - usual[n]
             if losses[n] > above(usual[n], start, noise, level):
                 if groups and n - groups[-1][-1] <= 5:
                     groups[-1].append(n)
                 else:
                     groups.append([n])
-        heights = [max(losses[n] for n in group) - usual[group[0]] for group in groups]
-        crowd = sum(map(len, groups)) >= 0.02 * len(losses) and len(groups) >= 5
-        if crowd and median(heights) > 10 * level:
-            most = 2 * median(heights)
-            groups = [g for g, height in zip(groups, heights, strict=True) if height > most]
+        apart = [n for n in heights if n - 1 not in heights]
+        if heights and len(apart) >= 5 and len(heights) >= 0.01 * len(losses):
+            usually, lowest = median(heights.values()), min(heights.values())
+            if usually > 10 * level:
+                others = sorted(heights.values())[:-1]
+                beyond = sum(others) / len(others) - lowest
+                most = max(2 * usually, lowest + beyond * math.log(100 * len(heights)))
+                groups = [g for g in groups if max(losses[n] for n in g) - usual[g[0]] > most]
         for group in groups:
             first, last = group[0], group[-1]
             peak = max(group, key=lambda n: (losses[n], -n))
@@ -92,12 +98,14 @@ def quantile(values: list[float], share: float) -> float:
 def above(usual: float | None, start: float | None, noise: float | None, level: float) -> float:
     """The loss above which a point is a spike."""
     assert usual is not None and start is not None
-    limits = [usual + max(0.3 * abs(start), 0.02)]
-    if noise is not None:
-        limits.append(usual + 7 * noise * max(abs(usual), level))
-    if abs(usual) < 0.05 * abs(start):
-        limits.append(start)
-    return max(limits)
+    leap = usual + rise(usual, start, noise, level)
+    return max(leap, start) if abs(usual) < 0.05 * abs(start) else leap
+
+
+def rise(usual: float | None, start: float | None, noise: float | None, level: float) -> float:
+    """How far above the usual loss a point is a leap."""
+    assert usual is not None and start is not None
+    return max(0.3 * abs(start), 0.02, 7 * (noise or 0) * max(abs(usual), level))
 
 
 def divergences(events: list[Event]) -> list[Row]:

@@ -262,6 +262,25 @@ def test_tiny_losses_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
     assert alarms(con, events) == set()
 
 
+def test_single_answers_of_any_height_are_no_spikes(con: duckdb.DuckDBPyConnection) -> None:
+    """What a classifier gets wrong costs what it costs: only what is far beyond all is a spike."""
+    draws, told = random.Random(11), []
+    for job in range(20):
+        losses = [0.4 * math.exp(-n / 20) for n in range(20)]
+        for _ in range(280):
+            wrong, right = draws.expovariate(1.25), 10 ** -draws.uniform(2, 5)
+            losses.append(wrong if draws.random() < 0.1 else right)
+        for name, high in (("calm", 0.0), ("high", 30.0)):
+            losses[200] += high
+            told += [
+                metrics_event(f"{name}{job}", n, n, train_loss=loss)
+                for n, loss in enumerate(losses, start=1)
+            ]
+    found = {job for view, job in alarms(con, told) if view == "loss_spikes"}
+    assert len({job for job in found if "calm" in job}) <= 1
+    assert len({job for job in found if "high" in job}) == 20
+
+
 def test_losses_told_as_zero_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
     """Where messages round all losses to 0.00, a last digit now and then is neither."""
     for losses in ([0.0] * 40 + [0.01] + [0.0] * 40, [0.0] * 40 + [0.01, 0.02] * 20):

@@ -7,8 +7,10 @@
 --   noise of the job's whole curve, relative to the usual loss or to the job's median loss where
 --   that is greater (a usual loss may be low by chance), and not below a share of the loss at the
 --   start. Spikes near to one another are one. Where a loss near zero leaps all along, single
---   answers are wrong, and only leaps twice as high as its usual ones are spikes. NaN and
---   infinities are passed over: divergences has them.
+--   answers are wrong: a loss is minus the logarithm of a probability, so that the heights beyond
+--   the lowest leap are as good as exponential, and a spike is what the highest of so many leaps
+--   reaches in few of a hundred jobs, by the mean of the others, or twice the usual leap where that
+--   is more. NaN and infinities are passed over: divergences has them.
 -- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise that may
 --   be skewed: the distance from the median to the eighth decile, or half that between the second
 --   and the eighth, 0.8416 standard deviations of normal noise, which spikes of a fifth of the
@@ -101,37 +103,54 @@ raised as (
     cross join limits
 ),
 
-outliers as (
+leaps as (
     select
         raised.*,
         limits.merge,
         limits.crowd,
         limits.crowd_share,
         limits.crowd_height,
+        train_loss - usual as height,
         noise * greatest(abs(usual), level) as deviation,
         greatest(
-            usual + greatest(least_rise * abs(start_loss), least_loss),
-            usual + deviations * deviation,
+            greatest(least_rise * abs(start_loss), least_loss), deviations * deviation
+        ) as least_height,
+        greatest(
+            usual + least_height,
             case when abs(usual) < learnt * abs(start_loss) then start_loss end
-        ) as threshold
+        ) as threshold,
+        case when train_loss > threshold then n end as outlier
     from raised
     cross join limits
-    where train_loss > threshold
+    where height > least_height
 ),
 
 neighbours as (
     select
         *,
-        coalesce(n - lag(n) over by_step > merge, true) as is_first
-    from outliers
-    window by_step as (partition by job_id order by n)
+        coalesce(n - lag(n) over by_step > 1, true) as is_apart,
+        coalesce(outlier - max(outlier) over earlier > merge, outlier is not null) as is_first
+    from leaps
+    window
+        by_step as (partition by job_id order by n),
+        earlier as (
+            partition by job_id order by n rows between unbounded preceding and 1 preceding
+        )
 ),
 
 spikes as (
     select
         *,
-        count(*) filter (where is_first) over (partition by job_id order by n) as spike
+        count(*) filter (where is_first) over (partition by job_id order by n) as spike,
+        count(*) over of_job as leaps,
+        median(height) over of_job as usual_height,
+        min(height) over of_job as lowest,
+        (sum(height) over of_job - max(height) over of_job) / (leaps - 1) - lowest as beyond,
+        count(*) filter (where is_apart) over of_job >= crowd
+        and leaps >= crowd_share * losses
+        and usual_height > crowd_height * level as is_crowd
     from neighbours
+    window of_job as (partition by job_id)
 ),
 
 found as (
@@ -147,22 +166,12 @@ found as (
         count(*) as points,
         coalesce(arg_max_null(loss_after, n) <= (peak_loss + usual_loss) / 2, false)
             as is_recovered,
-        any_value(crowd) as crowd,
-        any_value(crowd_share * losses) as crowd_points,
-        any_value(crowd_height * level) as crowd_height
+        any_value(
+            greatest(2 * usual_height, lowest + beyond * ln(100 * leaps))
+        ) filter (where is_crowd) as least_height
     from spikes
+    where outlier is not null
     group by job_id, spike
-),
-
-heights as (
-    select
-        *,
-        median(peak_loss - usual_loss) over of_job as usual_height,
-        count(*) over of_job >= crowd
-        and sum(points) over of_job >= crowd_points
-        and usual_height > crowd_height as is_crowd
-    from found
-    window of_job as (partition by job_id)
 )
 
 select
@@ -176,8 +185,8 @@ select
     deviations,
     points,
     is_recovered
-from heights
-where not is_crowd or peak_loss - usual_loss > 2 * usual_height
+from found
+where least_height is null or peak_loss - usual_loss > least_height
 ;
 
 comment on view loss_spikes is
