@@ -584,9 +584,10 @@ def test_the_engine_has_errors_of_its_own_for_an_interrupt(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_told(tunelog: Run) -> None:
+@pytest.mark.parametrize("args", [("views", "-o"), ("synth", "--jobs", "3")])
+def test_a_full_disk_is_told(tunelog: Run, args: tuple[str, ...]) -> None:
     """A file that cannot be written ends with 3 and its name."""
-    done = tunelog("views", "-o", "/dev/full", code=ExitCode.ENVIRONMENT)
+    done = tunelog(*args, "/dev/full", code=ExitCode.ENVIRONMENT)
     told = "/dev/full: No space left on device: mend that, then repeat the command\n"
     assert done.stderr == told
 

@@ -113,8 +113,12 @@ def _to_file(made: Iterator[Job], out: str, form: str, compression: Compression)
         raise UsageError(f"{out}: a folder, but --form {form} is one file: name a file")
     if not path.parent.is_dir():
         raise UsageError(f"{out}: no folder {path.parent}: make it, or name another file")
-    with opened(path, compression) as sink:
-        return write(made, sink)
+    try:
+        with opened(path, compression) as sink:
+            return write(made, sink)
+    except OSError as error:
+        error.filename = error.filename or out
+        raise
 
 
 def _to_folder(
