@@ -622,6 +622,24 @@ def test_threads_take_turns(tmp_path: Path) -> None:
     assert failed == []
 
 
+def test_a_snapshot_whose_files_are_gone_says_so(tmp_path: Path) -> None:
+    """Of a lake that was compacted long after it was read: one line, and `refresh` mends it."""
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as other:
+        lake.ingest(dump(tmp_path, 1))
+        lake.ingest(dump(tmp_path, 2))
+        assert len(lake.view("jobs")) == 2
+        other.compact(keep_hours=0)
+        for ask in (lambda: lake.view("jobs"), lambda: lake.sql("from jobs")):
+            with pytest.raises(LakeError, match=r"compacted since it was read: call refresh\(\)$"):
+                ask()
+        lake.refresh()
+        assert len(lake.view("jobs")) == 2
+        (segment,) = (tmp_path / "lake" / "events").iterdir()
+        segment.unlink()  # which no refresh brings back
+        with pytest.raises(duckdb.IOException):
+            lake.view("jobs")
+
+
 def test_threads_that_write_take_turns(tmp_path: Path) -> None:
     """Each commit is made, none is seen by halves, and open.sql shows the last."""
     failed: list[BaseException] = []

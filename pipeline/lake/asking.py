@@ -128,7 +128,7 @@ class Asking(Drawn):
         """The rows of a query; `$name` stands for a parameter.
 
         Raises:
-            LakeError: there is no lake.
+            LakeError: there is no lake, or `refresh` is due: files of the snapshot are gone.
             UsageError: it is no single query: it is empty, or a command, or there are several; or
                 a column is an INTERVAL, as differences of times are, which polars has not.
             duckdb.Error: the engine does not understand it.
@@ -147,7 +147,7 @@ class Asking(Drawn):
         """All rows of a view, in the order of its grain.
 
         Raises:
-            LakeError: there is no lake.
+            LakeError: as `sql`.
             UsageError: there is no such view.
         """
         order = ", ".join(views.orders()[views.known_view(name)])
@@ -169,10 +169,17 @@ class Asking(Drawn):
         if not self._files:  # the views read what stands under the names of the tables
             self._files = self._live()
             views.create(self._con, self._files, only=[])
+        elif self._is_past():
+            raise LakeError(f"{self._path}: was compacted since it was read: call refresh()")
         if not (wanted := views.closure(wanted)) <= self._made:
             views.create(self._con, self._files, only=wanted, known=self._made)
             self._made |= wanted
         return self._con
+
+    def _is_past(self) -> bool:
+        """Whether files of the snapshot were replaced so long ago that they are gone."""
+        gone = (not Path(file).exists() for files in self._files.values() for file in files)
+        return any(gone) and self._files != self._live()
 
     def _forget(self) -> None:
         with self._turn:
