@@ -12,6 +12,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -473,6 +474,30 @@ except UsageError as error:
 """
 
 
+def _seen(head: int) -> bytes:
+    """All that a terminal was sent."""
+    seen = b""
+    with suppress(OSError):
+        while chunk := os.read(head, 65536):
+            seen += chunk
+    os.close(head)
+    return seen
+
+
+def test_a_terminal_without_unicode_gets_tables(tmp_path: Path) -> None:
+    """Lines and marks of a table are of ASCII there, one column each; not six."""
+    head, tail = pty.openpty()
+    env = {**os.environ, "PYTHONIOENCODING": "latin-1", "COLUMNS": "80"}
+    command = [sys.executable, "-m", "pipeline.cli", "ingest", "data/samples/polled"]
+    command += ["--lake", str(tmp_path / "lake")]
+    subprocess.run(command, cwd=ROOT, stdout=tail, env=env, check=True)
+    os.close(tail)
+    lines = _seen(head).decode("latin-1").splitlines()
+    (rule,) = [number for number, line in enumerate(lines) if set(line) == {"-", " "}]
+    assert lines[rule + 1].startswith(".") and lines[rule + 1].endswith(".")  # cut short
+    assert len(lines[rule]) == len(lines[rule + 1]) <= 80
+
+
 @pytest.mark.parametrize("format", ["table", "csv", "json", "jsonl", "parquet", "markdown"])
 def test_a_terminal_gets_no_control_characters(format: str) -> None:
     """On a terminal every format is inert, and Parquet is refused."""
@@ -480,17 +505,7 @@ def test_a_terminal_gets_no_control_characters(format: str) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
     subprocess.run([sys.executable, "-c", SNIPPET, format], stdout=tail, env=env, check=True)
     os.close(tail)
-    seen = b""
-    while True:
-        try:
-            chunk = os.read(head, 65536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        seen += chunk
-    os.close(head)
-    text = seen.decode()
+    text = _seen(head).decode()
     assert ("binary to a terminal" if format == "parquet" else "red") in text
     assert not any(ord(c) < 32 and c not in "\r\n" for c in text)
     assert "\x9b" not in text and "\u202e" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import importlib
 import os
@@ -17,6 +18,9 @@ import click
 from pipeline.cli.terminal import forget_output, note
 from pipeline.errors import ExitCode, TunelogError
 from pipeline.interrupts import is_interrupt, prompt
+
+_PLAIN = {"─": "-", "…": ".", "≥": ">", "·": "-"}
+"""What stands for the signs of tables where a terminal's encoding has none of them."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipeline.cli.ingest:ingest", "Read dumps of events into the lake."),
@@ -224,4 +228,15 @@ def _lossless_streams() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:
             encoding = None if stream.isatty() else "utf-8"
-            reconfigure(encoding=encoding, errors="backslashreplace")
+            reconfigure(encoding=encoding, errors="spelled")
+
+
+def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What an encoding does not have: our own signs by such as look alike, texts spelled out."""
+    assert isinstance(error, UnicodeEncodeError)
+    error.end = error.start + 1
+    plain = _PLAIN.get(error.object[error.start])
+    return (plain, error.end) if plain else codecs.backslashreplace_errors(error)
+
+
+codecs.register_error("spelled", _spelled)
