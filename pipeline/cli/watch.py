@@ -22,6 +22,7 @@ from pipeline.inert import inert, inert_json
 if TYPE_CHECKING:
     from pipeline.archive.watch import News, Watcher
     from pipeline.lake.lake import Lake
+    from pipeline.settings import Settings
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _GOOD = "succeeded"
@@ -96,11 +97,12 @@ def watch(
     """
     if not all(jobs):
         raise click.UsageError("--job without an id", click.get_current_context())
-    from pipeline import open_lake
+    from pipeline import open_lake, settings
     from pipeline.archive.account import Failure
     from pipeline.archive.store import Store
     from pipeline.archive.watch import Watcher
 
+    asked = settings.load()  # once: to be mended before the first look, and stable from then on
     account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
     folder = Path(out or f"{Path(lake_dir)}.archive")
     with open_lake(lake_dir) as lake:
@@ -125,7 +127,7 @@ def watch(
             for problem in watcher.problems:
                 note(f"{problem}: asked again in {every:g} s")
             if files := watcher.new_files():
-                taken = max(taken, _take_in(lake_dir, files, changed, watcher))
+                taken = max(taken, _take_in(lake_dir, files, changed, watcher, asked))
                 judged.update(changed)
             if watcher.over:
                 return max(taken, _ended(watcher, lake_dir, folder))
@@ -155,7 +157,9 @@ def _clock(seconds: Any) -> str:
         return str(seconds)
 
 
-def _take_in(lake_dir: str, files: list[Path], jobs: list[str], watcher: Watcher) -> ExitCode:
+def _take_in(
+    lake_dir: str, files: list[Path], jobs: list[str], watcher: Watcher, asked: Settings
+) -> ExitCode:
     """Ingest what is new, and tell what was not taken in and which verdicts of these jobs changed.
 
     Returns:
@@ -167,7 +171,7 @@ def _take_in(lake_dir: str, files: list[Path], jobs: list[str], watcher: Watcher
         waiting = waiting_note(lake_dir)
         code = ingest_verdict(ingested(lake, files, waiting=waiting), lake_dir)
         for job in jobs:
-            now = _tripped(lake, job)
+            now = _tripped(lake, job, asked)
             before = watcher.tripped(job)
             for rule in now.keys() - before:
                 note(f"{job}: {rule}: {now[rule]}")
@@ -177,12 +181,12 @@ def _take_in(lake_dir: str, files: list[Path], jobs: list[str], watcher: Watcher
     return code
 
 
-def _tripped(lake: Lake, job: str) -> dict[str, str]:
+def _tripped(lake: Lake, job: str, asked: Settings) -> dict[str, str]:
     """The rules that trip in a job, with their evidence; see `tunelog check`."""
-    from pipeline import checks, settings
+    from pipeline import checks
 
     try:
-        rows = checks.check(lake, settings.load(None), job_id=job).rows.to_pylist()
+        rows = checks.check(lake, asked, job_id=job).rows.to_pylist()
     except DataError:  # no event of the job yet
         return {}
     return {row["rule"]: row["evidence"] for row in rows if row["verdict"] == "tripped"}

@@ -150,7 +150,7 @@ def test_only_a_key_that_is_refused_again_and_again_ends_it(
 ) -> None:
     """A 401 in a round or two is told, and asked again; three rounds in a row are an end."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.cli.watch._tripped", lambda lake, job: {})
+    monkeypatch.setattr("pipeline.cli.watch._tripped", lambda lake, job, asked: {})
     with serving(small()) as api, mock.patch.dict(os.environ, environment(api)):
         answer, place = api.answer, f"jobs/{B}" if jobs else "jobs"
         rounds = itertools.count()
@@ -295,6 +295,18 @@ def test_a_lake_that_cannot_be_used_is_told_first(
     with serving(small()) as api, mock.patch.dict(os.environ, environment(api)):
         assert run(WATCH) == ExitCode.ENVIRONMENT
     assert len(capsys.readouterr().err.splitlines()) == 1 and not api.asked
+
+
+def test_settings_that_are_wrong_are_told_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is asked for, and nothing made, where `tunelog.toml` is none."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tunelog.toml").write_text("[check")
+    with serving(small()) as api, mock.patch.dict(os.environ, environment(api)):
+        assert run(WATCH) == ExitCode.USAGE
+    assert capsys.readouterr().err.startswith("tunelog.toml: no TOML: ") and not api.asked
+    assert [path.name for path in tmp_path.iterdir()] == ["tunelog.toml"]
 
 
 def environment(api: Api) -> dict[str, str]:
