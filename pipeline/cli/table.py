@@ -31,7 +31,7 @@ TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank",
            "dialect")  # fmt: skip
 """Columns that trace or order rows rather than tell a person something."""
 
-TELLING = ("message", "template", "example", "detail", "evidence")
+TELLING = ("message", "template", "example", "for example", "detail", "evidence")
 """Columns that a person came for."""
 
 STATES = ("job", "kind", "level", "severity", "status", "phase", "rule", "verdict", "metric",
