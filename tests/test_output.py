@@ -97,7 +97,14 @@ def test_times_of_any_year_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["1::union(a int)", "['20000-01-01'::timestamptz]", "{'a': '20000-01-01'::date}"]
+    "value",
+    [
+        "1::union(a int)",
+        "['20000-01-01'::timestamptz]",
+        "{'a': '20000-01-01'::date}",
+        "date 'infinity'",
+        "time '24:00:00'",
+    ],
 )
 def test_what_cannot_be_written_is_told(tmp_path: Path, value: str) -> None:
     """One line says so, and what to do, where another format may well take it."""

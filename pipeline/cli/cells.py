@@ -71,7 +71,10 @@ def _exact(array: pa.Array) -> list[str | None]:
     if pt.is_integer(kind):
         return [None if v is None else str(v) for v in array.to_pylist()]
     if pt.is_decimal(kind) or pt.is_date(kind) or pt.is_time(kind):
-        return list(array.cast(pa.string()).to_pylist())
+        texts = list(array.cast(pa.string()).to_pylist())
+        if any(text and text[0] == "<" for text in texts):  # <value out of range: ...>
+            raise ValueError
+        return texts
     if _is_binary(kind):
         return [None if v is None else _bytes_text(v) for v in array.to_pylist()]
     if pt.is_interval(kind):
