@@ -101,10 +101,12 @@ def watch(
     from pipeline.archive.account import Failure
     from pipeline.archive.store import Store
     from pipeline.archive.watch import Watcher
+    from pipeline.lake.store import place_of
 
     asked = settings.load()  # once: to be mended before the first look, and stable from then on
     account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
-    folder = Path(out or f"{Path(lake_dir)}.archive")
+    named = Path(lake_dir) if Path(lake_dir).name.strip(".") else place_of(lake_dir)
+    folder = Path(out or f"{named}.archive")  # beside the lake, also where it is `.`
     with open_lake(lake_dir) as lake:
         lake.make()  # one that cannot be used is told before anything is fetched
     judged: set[str] = set()

@@ -297,6 +297,17 @@ def test_a_lake_that_cannot_be_used_is_told_first(
     assert len(capsys.readouterr().err.splitlines()) == 1 and not api.asked
 
 
+def test_the_archive_lies_beside_the_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in it, where the command is given in the lake's folder."""
+    (tmp_path / "lake").mkdir()
+    monkeypatch.chdir(tmp_path / "lake")
+    with serving(small()) as api, mock.patch.dict(os.environ, environment(api)):
+        api.finish(B)
+        assert run([*WATCH, "--lake", "."]) == ExitCode.OK
+    assert {path.name for path in tmp_path.iterdir()} == {"lake", "lake.archive"}
+    assert not (tmp_path / "lake" / "..archive").exists()
+
+
 def test_settings_that_are_wrong_are_told_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
