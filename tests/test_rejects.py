@@ -456,6 +456,9 @@ def test_the_summary_counts_in_words(
     ):
         assert line in [text.strip() for text in told.out.splitlines()]
     assert "lake: 1 reject, with 0 allowed" in told.err
+    (tmp_path / "again.jsonl").write_text(json.dumps(rows[0]) + "\n" + json.dumps(event(1)))
+    assert run(["ingest", "again.jsonl"]) == ExitCode.OK
+    assert "0 new events in 0 jobs" in capsys.readouterr().out, "its one is a duplicate"
     assert run(["ingest", "empty", "--format", "jsonl"]) == ExitCode.DATA
     told = capsys.readouterr()
     problem = json.loads(told.out)["problem"]

@@ -192,7 +192,7 @@ def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterato
     total = Counter({name: sum(getattr(s, name) for s in sources) for name in _COUNTS})
     ignored, rejects = _added(s.ignored for s in sources), _added(s.rejects for s in sources)
     beside = _added(s.companions for s in sources)
-    jobs = {job for source in sources for job in source.jobs}
+    jobs = {job for source in sources if source.events for job in source.jobs}
     states = Counter(source.status for source in sources)
     told = ", ".join(f"{n:,} {state}" for state, n in states.most_common())
     yield f"{count(len(sources), 'source')} ({told}), {count(total['records'], 'record')}"
