@@ -462,6 +462,22 @@ def test_no_output_takes_the_place_of_a_part_of_a_lake(tmp_path: Path, name: str
     assert (tmp_path / "lake" / "rows.csv").read_text() == "a"
 
 
+def test_a_file_that_is_replaced_stays_where_and_whose_it_is(tmp_path: Path) -> None:
+    """A link goes on to name its file, which nobody may read who could not before."""
+    (tmp_path / "kept").mkdir()
+    real, link = tmp_path / "kept" / "real.csv", tmp_path / "link.csv"
+    real.write_text("before")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    write_rows(pa.table({"a": [1]}).to_reader(), "csv", str(link))
+    assert link.is_symlink() and real.read_text() == "a\n1\n"
+    assert real.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "ledger.db").touch()
+    (tmp_path / "kept" / "in.csv").symlink_to(tmp_path / "ledger.db")
+    with pytest.raises(UsageError, match="a file of the lake"):
+        write_rows(pa.table({"a": [1]}).to_reader(), "csv", str(tmp_path / "kept" / "in.csv"))
+
+
 def test_no_folder_for_the_file(tmp_path: Path) -> None:
     """A file in a folder that is not there is refused by its name."""
     with pytest.raises(UsageError, match="no folder"), destination(str(tmp_path / "no" / "x.csv")):

@@ -137,7 +137,8 @@ def check_output(
         if not path.parent.exists() and path.parent.absolute() in (it.absolute() for it in made):
             return
         _refuse(path, option)
-        tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent).close()
+        place = Path(os.path.realpath(path)).parent
+        tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=place).close()
     except OSError as error:
         what = f"{option} {output}: {error.strerror or error}"
         raise LakeError(f"{what}: mend that, or name another file") from None
@@ -178,8 +179,9 @@ def _file(path: Path, option: str) -> Iterator[TextIO]:
             yield out
         return
     _refuse(path, option)
+    target = Path(os.path.realpath(path))  # a link stays one
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
         error.filename = str(path)  # as it was given
         raise
@@ -187,8 +189,8 @@ def _file(path: Path, option: str) -> Iterator[TextIO]:
     try:
         with os.fdopen(handle, "wb") as file, _text(file, path) as out:
             yield out
-        unfinished.chmod(0o666 & ~_umask())
-        unfinished.replace(path)
+        unfinished.chmod(_mode(target))
+        unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -223,7 +225,7 @@ def _text(file: IO[bytes], path: Path) -> Iterator[TextIO]:
 
 def _lake_of(path: Path) -> Path | None:
     """The lake that a file would be a part of; None of what a person may put beside its parts."""
-    whole = path.parent.resolve() / path.name
+    whole = Path(os.path.realpath(path))
     for folder in whole.parents:
         if (folder / "ledger.db").is_file():
             beside = whole.parent == folder and not whole.name.startswith(("ledger.db", "open.sql"))
@@ -231,10 +233,13 @@ def _lake_of(path: Path) -> Path | None:
     return None
 
 
-def _umask() -> int:
+def _mode(path: Path) -> int:
+    """Who may do what with a file: as with the one that it replaces, else as the umask says."""
+    with suppress(FileNotFoundError):
+        return stat.S_IMODE(path.stat().st_mode)
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask
 
 
 class _Counted:
