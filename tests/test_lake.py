@@ -749,6 +749,18 @@ def test_one_path_is_no_list_of_letters(tmp_path: Path, monkeypatch: pytest.Monk
         assert lake.curve(job_name(1), metrics="train_loss")
 
 
+def test_another_programs_database_is_no_ledger(tmp_path: Path) -> None:
+    """A file that happens to be called so is left as it is."""
+    ledger = tmp_path / "ledger.db"
+    with sqlite3.connect(ledger) as db:
+        db.execute("create table accounts (name)")
+    db.close()
+    before = ledger.read_bytes()
+    with pytest.raises(LakeError, match=r"ledger\.db: another program's database: name another"):
+        open_lake(tmp_path)
+    assert ledger.read_bytes() == before
+
+
 def test_a_ledger_that_is_none(tmp_path: Path) -> None:
     """A ledger that is no database is told in one line."""
     (tmp_path / "lake").mkdir()

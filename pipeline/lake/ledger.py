@@ -56,6 +56,11 @@ class Ledger(Questions):
             )  # fmt: skip
             self._db.row_factory = sqlite3.Row
             self._db.execute("pragma foreign_keys = on")
+            if (
+                self._db.execute("select 1 from sqlite_master").fetchone()
+                and not self._has_schema()
+            ):
+                raise LakeError(f"{path}: another program's database: name another folder")
             if writable:
                 self._write_ahead()
                 self._db.execute("pragma synchronous = full")
