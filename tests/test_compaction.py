@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from test_lake import JOB, event
 
@@ -158,3 +159,17 @@ def test_queries_are_of_one_moment(
         monkeypatch.setattr(store.Store, "files", files)
         assert run(["sql", "select count(*) as n from events", "--lake", str(lake.path)]) == 0
     assert "5" in capfd.readouterr().out
+
+
+def test_what_is_merged_is_one_row_group(tmp_path: Path) -> None:
+    """Rows of many small files are read at once afterwards, and rewritten so by the next merge."""
+    with open_lake(tmp_path / "lake") as lake:
+        for number in range(0, 3 * (compact.MOST_TINY + 1), 3):
+            lake.ingest([a_page(tmp_path, number)], job_id=JOB)
+        groups = {
+            kind: [pq.read_metadata(file).num_row_groups for file in files]
+            for kind, files in lake._store.files().items()
+            if kind != "spoken"
+        }
+    assert len(groups["rejects"]) < 4 and groups["rejects"] and groups["sources"]
+    assert {number for numbers in groups.values() for number in numbers} <= {0, 1}, groups

@@ -25,6 +25,7 @@ from pipeline.lake.segments import ROW_GROUP, SegmentWriter, Staged
 from pipeline.sqlfiles import sql_text
 
 MEMORY_LIMIT = "1GB"
+_WAITING_BYTES = 64 << 20
 _FEW = 10_000
 """Rows that are compared before an engine has started, identities that are looked at at once."""
 _RANKED = pa.schema(
@@ -86,12 +87,23 @@ def renamed(
 def rewrite(con: duckdb.DuckDBPyConnection, folder: Path, kind: str, query: str) -> Staged | None:
     """Stage the rows of a query, streaming."""
     writer = SegmentWriter(folder, kind)
-    reader = con.sql(query).to_arrow_reader(ROW_GROUP)
-    for batch in reader:
-        table = pa.Table.from_batches([batch])
-        if len(table):
-            writer.write(table.select(TABLES[kind].names).cast(TABLES[kind]))
+    for table in _row_groups(con.sql(query).to_arrow_reader(ROW_GROUP)):
+        writer.write(table.select(TABLES[kind].names).cast(TABLES[kind]))
     return writer.finish()
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches put together: the engine gives one for each row group of the files that it reads."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows, size = rows + len(batch), size + batch.nbytes
+        if rows >= ROW_GROUP or size > _WAITING_BYTES:
+            yield pa.Table.from_batches(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 # -- identity -------------------------------------------------------------------------------------
