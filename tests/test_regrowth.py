@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
 import pytest
 from dumps import before_commit
 from engine import asked
@@ -306,4 +307,39 @@ def test_a_log_that_gets_its_name_brings_its_last_lines(tmp_path: Path, key: str
         (grown,) = lake.ingest([log]).sources
         assert (grown.records, grown.events, grown.duplicates) == (1, 0, 1)
         assert len(lake.view("jobs")) == 1 and len(lake.view("events")) == 9
+        sound(lake)
+
+
+DATASET = ds.dataset
+
+
+class Noted:
+    """A data set that notes when it is read whole."""
+
+    def __init__(self, file: Path, read: list[Path]) -> None:
+        self._file, self._read = file, read
+        self.count_rows = DATASET(file).count_rows
+
+    def to_table(self) -> Any:
+        """All of it."""
+        self._read.append(self._file)
+        return DATASET(self._file).to_table()
+
+
+def test_rejects_of_other_files_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reject of a line that goes on is looked for without the bytes of all others."""
+    bad, log = tmp_path / "bad.jsonl", tmp_path / "log.jsonl"
+    bad.write_text("{bad\n" * 9)
+    log.write_text(lines(WHOLE[:4])[:-9])
+    read: list[Path] = []
+    with open_lake(tmp_path / "lake") as lake:
+        for path in (bad, log):
+            lake.ingest([path])
+        monkeypatch.setattr(ds, "dataset", lambda file: Noted(file, read))
+        log.write_text(lines(WHOLE))
+        lake.ingest([log])
+        assert len(read) == 1
+        assert lake.view("rejects")["reason"].to_list() == ["malformed_json"] * 9
         sound(lake)

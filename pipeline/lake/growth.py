@@ -306,7 +306,10 @@ def drop_rejects(store: Store, commit: Commit, readings: list[Reading], gone: se
         return
     import pyarrow.dataset as ds
 
+    concerned = ds.field("source_id").isin([*gone, *(source for source, _ in again)])
     for file in store.live("rejects"):
+        if not ds.dataset(file).count_rows(filter=concerned):
+            continue  # as most: all bytes of all rejects may be more than memory holds
         table = ds.dataset(file).to_table()
         keys = zip(table["source_id"].to_pylist(), table["position"].to_pylist(), strict=True)
         keep = [key not in again and key[0] not in gone for key in keys]
