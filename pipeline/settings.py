@@ -22,7 +22,7 @@ RULES = ("error", "nan", "divergence", "overfit", "spike", "stall", "gap")
 FAIL_ON = ("error", "nan", "divergence")
 """Rules that make a check fail by default: after these there is no model, or none worth having."""
 
-_COUNTS = ("point", "evaluation", "gap", "spike")
+_COUNTS = ("point", "evaluation", "gap", "leap")
 """Units of thresholds that are whole numbers."""
 _MOST_COUNTED = 1e9
 """More of them no job has, and the engine counts in 64 bits."""
