@@ -67,7 +67,7 @@ def check(
     """
     settings = settings or Settings()
     jobs = {job_id} if isinstance(job_id, str) else set(job_id or ())
-    with lake.connect(["verdicts"], jobs=jobs) as con:
+    with lake.connect(["verdicts"], jobs=jobs or None) as con:
         set_thresholds(con, settings)
         if not jobs:
             con.execute(sql_text("verdicts/whole"))

@@ -75,10 +75,12 @@ def test_ids_are_no_sql(job: str) -> None:
 
 
 def test_one_id_is_one_job(lake: Lake) -> None:
-    """And not its letters; its beginning will do; a job that is not there is told."""
+    """And not its letters; its beginning will do; one that is not there, or none, is told."""
     for unknown in ("a\ud800", "ftjob-nobody", ""):
         with pytest.raises(UsageError, match=r"no job of that name|no id of a job"):
             lake.connect(jobs=[unknown])
+    with pytest.raises(UsageError, match=r"^jobs=\[\]: names no job: leave it out"):
+        lake.connect(jobs=[])
     for given, wanted in ((ODD, [(ODD,)]), (iter([ODD]), [(ODD,)]), (ODD[:-1], [(ODD,)])):
         with lake.connect(["jobs"], jobs=given) as con:
             assert con.sql("select job_id from jobs").fetchall() == wanted

@@ -104,24 +104,27 @@ class Asking(Drawn):
 
     # -- asking ---------------------------------------------------------------------------------
     def connect(
-        self, only: Iterable[str] | None = None, *, jobs: Iterable[str] = ()
+        self, only: Iterable[str] | None = None, *, jobs: Iterable[str] | None = None
     ) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with the views over what the lake holds now.
 
         Args:
             only: views to make, with those they read, or one; all where None.
             jobs: the jobs that the views tell of, some hundreds at most, or one, by their ids or
-                beginnings; all where none is given. `leaderboard` then ranks these; `sources` and
+                beginnings; all where None. `leaderboard` then ranks these; `sources` and
                 `history` stay whole.
 
         Raises:
             LakeError: a view of `only` does not exist, or there is no lake.
-            UsageError: as `whole_job_id`.
+            UsageError: as `whole_job_id`, or `jobs` is empty, as what was filtered may be.
         """
         con = _engine()
         only = [only] if isinstance(only, str) else only
-        jobs = [self.whole_job_id(job) for job in ([jobs] if isinstance(jobs, str) else jobs)]
-        views.create(con, self._live(), only=only, jobs=jobs)
+        named = [jobs] if isinstance(jobs, str) else list(jobs or ())
+        if jobs is not None and not named:
+            raise UsageError(f"jobs={jobs!r}: names no job: leave it out for all of them")
+        wanted = [self.whole_job_id(job) for job in named]
+        views.create(con, self._live(), only=only, jobs=wanted)
         return con
 
     def sql(self, query: str, /, **params: Any) -> pl.DataFrame:
