@@ -218,8 +218,11 @@ MUTANTS = (
            ") > persistence,\n            true", ") > 0,\n            true",
            GOLDEN + "[divergences-near_runs_are_one_and_an_end_as_before_is_none]"),
     Mutant("detectors", "an end as before is a divergence", MARTS + "divergences.sql",
-           "and coalesce(last_loss > usual_peak, true)", "",
+           "last_loss > usual_peak + noise / 2 *", "true or last_loss > noise *",
            GOLDEN + "[divergences-near_runs_are_one_and_an_end_as_before_is_none]"),
+    Mutant("detectors", "an end as before but for its noise is a divergence",
+           MARTS + "divergences.sql", "usual_peak + noise / 2 *", "usual_peak + 0 * noise *",
+           "tests/test_detectors.py::test_what_rises_in_each_epoch_is_no_divergence"),
     # -- conditions that a view can lose without a person seeing it
     Mutant("answers", "a webhook without a time is the latest",
            "sql/views/staging/stg_outcomes.sql",

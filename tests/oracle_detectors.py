@@ -128,7 +128,7 @@ def divergences(events: list[Event]) -> list[Row]:
         points = told["train_loss"]
         if points and len(points) >= len(told["train_mean_reward"]):
             noise = usual_noise([point["value"] for point in points])
-            for steps, worst, limit, back in runs(points, max(1, 3 * noise), 0.02):
+            for steps, worst, limit, back in runs(points, max(1, 3 * noise), 0.02, noise):
                 rows.append(finding(job, "rising", "train_loss", steps, worst, limit, back))
         elif points := told["train_mean_reward"]:
             lost = [{**point, **{k: -point[k] for k in ("value", "smoothed")}} for point in points]
@@ -138,14 +138,14 @@ def divergences(events: list[Event]) -> list[Row]:
                 y = [point["value"] for point in points]
                 far = [abs(y[n] - (y[n - 10] + y[n + 10]) / 2) for n in range(10, len(y) - 10)]
                 noise = max(noise, median(far) / (math.sqrt(1.5) * 0.6745))
-            for steps, worst, limit, back in runs(lost, 0.5, 3 * noise):
+            for steps, worst, limit, back in runs(lost, 0.5, 3 * noise, noise, of_peak=False):
                 row = finding(job, "falling", "train_mean_reward", steps, -worst, -limit, back)
                 rows.append(row)
     return rows
 
 
 def runs(
-    points: list[Row], share: float, rise: float
+    points: list[Row], share: float, rise: float, noise: float, *, of_peak: bool = True
 ) -> Iterator[tuple[list[int], float, float, bool]]:
     """Steps, worst, least threshold, and whether it is over, of each run worse than the best.
 
@@ -165,6 +165,7 @@ def runs(
     lows = [n for n, value in enumerate(usual) if value <= limits[-1]]
     between = range(lows[0], lows[-1]) if lows else ()
     peaks = [usual[n] for n in between if not beyond(judged[n][0]["smoothed"], limits[n])]
+    peaks = [peak + noise / 2 * (abs(peak) if of_peak else 1) for peak in peaks]
     if len(points) >= 12 and beyond(ending, limits[-1]) and all(ending > peak for peak in peaks):
         over = [n for n, (point, limit) in enumerate(judged) if beyond(point["value"], limit)]
         last = min((n for n in over if n >= len(judged) - 7), default=last)

@@ -4,10 +4,10 @@
 -- Reads: loss_curves, thresholds
 -- Caveat: rising is told of the training loss, falling of the mean training reward where a job has
 --   more of these. Either needs a run of points, or that most of the last few are beyond the
---   threshold, and more so than of any seven since it was first low. A spike is no divergence: half
---   the points of a run have to be beyond the threshold themselves, not only their average. Runs
---   with no more points between them than a run needs are one. What is beyond by less than nine
---   digits show is not.
+--   threshold, and by the noise more so than of any seven since it was first low. A spike is no
+--   divergence: half the points of a run have to be beyond the threshold themselves, not only their
+--   average. Runs with no more points between them than a run needs are one. What is beyond by less
+--   than nine digits show is not.
 -- Source: a heuristic: smoothed loss above its minimum so far, or reward below its maximum, by a
 --   share of that and by more than the noise, told by the differences of neighbours: of losses as
 --   ratios to the mean of both, since noise grows with them, 2 / sqrt(pi) standard deviations on
@@ -277,6 +277,7 @@ whole as (
         kind,
         metric,
         any_value(last_loss) as last_loss,
+        any_value(noise) as noise,
         any_value(persistence) as persistence,
         any_value(warm_up) as warm_up,
         any_value(ending) as ending,
@@ -307,7 +308,7 @@ lows as (
     from whole
 ),
 
--- a curve that was as high before, and came down, says nothing by its end
+-- a curve that was as high before, but for its noise, and came down, says nothing by its end
 peaks as (
     select
         *,
@@ -328,7 +329,11 @@ endings as (
                 kind <> 'non_finite'
                 and all_points >= warm_up + ending
                 and last_loss > last_threshold + 1e-9 * abs(last_threshold)
-                and coalesce(last_loss > usual_peak, true)
+                and coalesce(
+                    -- a median of seven varies by half the noise
+                    last_loss > usual_peak + noise / 2 * if(kind = 'falling', 1, abs(usual_peak)),
+                    true
+                )
                 then list_filter(
                     curve,
                     lambda one: one.point > all_points - ending
