@@ -58,10 +58,9 @@ def loss_spikes(events: list[Event]) -> list[Row]:
                     groups.append([n])
         apart = [n for n in heights if n - 1 not in heights]
         if heights and len(apart) >= 5 and len(heights) >= 0.01 * len(losses):
-            usually, lowest = median(heights.values()), min(heights.values())
+            usually, lowest = median(heights[n] for n in apart), min(heights.values())
             if usually > 10 * level:
-                others = sorted(heights.values())[:-1]
-                beyond = sum(others) / len(others) - lowest
+                beyond = (usually - lowest) / math.log(2)
                 most = max(2 * usually, lowest + beyond * math.log(100 * len(heights)))
                 groups = [g for g in groups if max(losses[n] for n in g) - usual[g[0]] > most]
         for group in groups:

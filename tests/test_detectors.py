@@ -274,22 +274,28 @@ def test_tiny_losses_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_single_answers_of_any_height_are_no_spikes(con: duckdb.DuckDBPyConnection) -> None:
-    """What a classifier gets wrong costs what it costs: only what is far beyond all is a spike."""
+    """What a classifier gets wrong costs what it costs: each leap far beyond it is a spike."""
+    long = {200: 40.0} | dict.fromkeys(range(201, 206), 24.0)
+    planted: dict[str, dict[int, float]] = {"calm": {}, "two": {120: 30, 200: 24}, "long": long}
     draws, told = random.Random(11), []
     for job in range(20):
         losses = [0.4 * math.exp(-n / 20) for n in range(20)]
         for _ in range(280):
             wrong, right = draws.expovariate(1.25), 10 ** -draws.uniform(2, 5)
             losses.append(wrong if draws.random() < 0.1 else right)
-        for name, high in (("calm", 0.0), ("high", 30.0)):
-            losses[200] += high
+        for name, high in planted.items():
             told += [
-                metrics_event(f"{name}{job}", n, n, train_loss=loss)
+                metrics_event(f"{name}{job}", n, n, train_loss=loss + high.get(n, 0))
                 for n, loss in enumerate(losses, start=1)
             ]
-    found = {job for view, job in alarms(con, told) if view == "loss_spikes"}
-    assert len({job for job in found if "calm" in job}) <= 1
-    assert len({job for job in found if "high" in job}) == 20
+    con.register("given_events", table(told))
+    found = rows(con, "select job_id, peak_step, peak_loss from loss_spikes")
+    assert len({row["job_id"] for row in found if "calm" in row["job_id"]}) <= 1
+    assert {(row["job_id"], row["peak_step"]) for row in found if row["peak_loss"] > 20} == {
+        (f"ftjob-{name}{job}", step)
+        for job in range(20)
+        for name, step in (("two", 120), ("two", 200), ("long", 200))
+    }
 
 
 def test_losses_told_as_zero_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:

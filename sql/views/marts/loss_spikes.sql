@@ -9,8 +9,9 @@
 --   start. Spikes near to one another are one. Where a loss near zero leaps all along, single
 --   answers are wrong: a loss is minus the logarithm of a probability, so that the heights beyond
 --   the lowest leap are as good as exponential, and a spike is what the highest of so many leaps
---   reaches in few of a hundred jobs, by the mean of the others, or twice the usual leap where that
---   is more. NaN and infinities are passed over: divergences has them.
+--   reaches in few of a hundred jobs, or twice the usual leap where that is more. Usual is the
+--   median of where leaps begin, which a few spikes, or a long one, hardly change; beyond the lowest
+--   it is ln 2 of an exponential's mean. NaN and infinities are passed over: divergences has them.
 -- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise that may
 --   be skewed: the distance from the median to the eighth decile, or half that between the second
 --   and the eighth, 0.8416 standard deviations of normal noise, which spikes of a fifth of the
@@ -143,9 +144,9 @@ spikes as (
         *,
         count(*) filter (where is_first) over (partition by job_id order by n) as spike,
         count(*) over of_job as leaps,
-        median(height) over of_job as usual_height,
+        median(height) filter (where is_apart) over of_job as usual_height,
         min(height) over of_job as lowest,
-        (sum(height) over of_job - max(height) over of_job) / (leaps - 1) - lowest as beyond,
+        (usual_height - lowest) / ln(2) as beyond,
         count(*) filter (where is_apart) over of_job >= crowd
         and leaps >= crowd_share * losses
         and usual_height > crowd_height * level as is_crowd
