@@ -613,3 +613,18 @@ def test_the_list_is_where_it_was_left(open_page: Open, samples: Path) -> None:
     shown.go_back()
     shown.wait_for_selector("table.jobs")
     assert shown.evaluate("scrollY") == 400
+
+
+def test_a_blocked_model_is_not_shown_as_one_to_use(open_page: Open, tmp_path: Path) -> None:
+    """Where the head or the checkpoints name a model that a check blocked, they say so."""
+    golden = Path(__file__).parent / "golden" / "checkpoint_advice" / "kept_and_blocked"
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([golden / "input.jsonl"])
+        with lake.connect(reads()) as con:
+            path = written(facts(con), tmp_path / "page.html")
+    shown = open_page(path, "ftjob-LastIsBlockedAAAAAAAAAA")
+    assert "model ft:m:b, blocked by a usage policy check" in shown.inner_text(".lead")
+    assert "blocked" not in open_page(path, "ftjob-BetterThanLastAAAAAAAAA").inner_text(".lead")
+    shown = open_page(path, "ftjob-BestIsBlockedAAAAAAAAAA")
+    rows = shown.locator("section:has(> h2:text-is('Checkpoints')) tbody tr").all_inner_texts()
+    assert [("blocked" in row) for row in rows] == [False, True, False]

@@ -134,6 +134,7 @@ def details(
     tables = {v: _by_job(frames[v].select("job_id", *names)) for v, names in _TABLES.items()}
     finals = _finals(facts)
     spikes, verdicts = (_by_job(frames[view]) for view in ("loss_spikes", "verdicts"))
+    blocked = _by_job(frames["blocked"])
     messages = frames["messages"].partition_by("job_id", as_dict=True, maintain_order=True)
     for row in facts.jobs.head(len(facts.detailed)).to_dicts():
         job = row["job_id"]
@@ -146,6 +147,7 @@ def details(
         told["unjudged"] = unjudged(verdicts.get(job, []))
         told["spans"] = spanned[job]
         told["spikes"] = [[s["peak_step"], finite(s["peak_loss"])] for s in spikes.get(job, [])]
+        told["blocked"] = [check["model_id"] for check in blocked.get(job, [])]
         told["messages"] = _columns(messages.get((job,)))
         told |= {view: list(map(_told, table.get(job, []))) for view, table in tables.items()}
         told["checkpoints"] += finals.get(job, [])

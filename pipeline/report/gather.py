@@ -45,7 +45,7 @@ _VIEWS = {
 }
 """Views that a job's page shows as they are, and the order of their rows."""
 
-_FILES = ("points", "earlier", "messages", "reward_gaps")
+_FILES = ("blocked", "points", "earlier", "messages", "reward_gaps")
 """Questions that take more than a line, files of sql/report."""
 
 

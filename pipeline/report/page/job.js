@@ -44,9 +44,14 @@ function jobHead(job) {
     el("nav", { "aria-label": "Jobs" }, JOBS.job_id.length > 1 ? [backLink(), next(-1), next(1)] : null),
     el("h1", { tabindex: -1 }, said(job.job_id)),
     el("p", { class: "lead" }, sign(job.status), " ", STATUS[job.status] ?? job.status,
-      d.model_id ? [" · ", el("span", {}, "model "), said(d.model_id)] : null),
+      d.model_id ? [" · ", el("span", {}, "model "), said(d.model_id), isBlocked(job, d.model_id) ? ", blocked by a usage policy check" : null] : null),
     el("dl", { class: "facts" }, facts.map(([name, value]) =>
       el("div", { class: String(value).length > 24 && "long" }, el("dt", {}, name), el("dd", {}, said(value))))));
+}
+
+/** Whether a usage policy check blocked a model, or a step's: one that names none holds for all. */
+function isBlocked(job, model, step) {
+  return job.details.blocked.some((name) => name === null || name === model || name.endsWith(`:ckpt-step-${step}`));
 }
 
 function stepWords(job) {
@@ -216,7 +221,7 @@ function tableSections(job) {
       .filter((name) => checkpoints.some((row) => row[name] !== undefined));
     sections.push(el("section", {}, el("h2", {}, "Checkpoints"), table("Checkpoints", [
       { head: "Step", right: true, cell: (c) => [count(c.step), best?.step === c.step ? el("small", {}, "best step") : null, c.is_final ? el("small", {}, "the model made") : null] },
-      { head: "Model", cell: (c) => (c.model_id ? said(c.model_id) : "–") },
+      { head: "Model", cell: (c) => [c.model_id ? said(c.model_id) : "–", isBlocked(job, c.model_id, c.step) ? el("small", {}, "blocked") : null] },
       ...measured.map((name) => ({ head: `${METRICS[name]} ${name.endsWith("reward") ? "reward" : "loss"}`, right: true, cell: (c) => number(c[name]) || "–" })),
     ], checkpoints)));
   }
