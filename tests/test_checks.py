@@ -228,3 +228,11 @@ def test_closed_lists_are_those_of_the_contract() -> None:
     assert all(f"when '{name}'" in queries["misfits_are_known"] for name in METRICS)
     reasons = queries["reject_reasons_are_known"].partition("not in")[2].count("'") // 2
     assert reasons == len(REJECT_REASONS)
+
+
+@pytest.mark.parametrize("kinds", ["{}", '{"a file": 1}', '{"a \\ud800": 2}'])
+def test_kinds_may_be_missing(kinds: str, tmp_path: Path) -> None:
+    """Replays of earlier versions told none, and the engine reads no half characters."""
+    lake = copy.deepcopy(SOUND)
+    put("sources", ignored=2, duplicates=0, ignored_kinds=kinds)(lake)
+    assert broken(lake, tmp_path) == {}
