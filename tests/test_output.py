@@ -478,6 +478,18 @@ def test_a_file_that_is_replaced_stays_where_and_whose_it_is(tmp_path: Path) -> 
         write_rows(pa.table({"a": [1]}).to_reader(), "csv", str(tmp_path / "kept" / "in.csv"))
 
 
+def test_dev_stdout_is_standard_output(tmp_path: Path) -> None:
+    """A file that it is redirected to keeps what it holds, and takes what comes after."""
+    log, table = tmp_path / "log", "pyarrow.table({'a': [1]}).to_reader()"
+    code = "import pyarrow; from pipeline.cli.output import check_output, write_rows as w\n"
+    code += f"check_output('/dev/stdout', '-o'); w({table}, 'csv', '/dev/stdout')\n"
+    with log.open("ab") as file:
+        file.write(b"before\n")
+        file.flush()
+        subprocess.run([sys.executable, "-c", code + "print('after')"], stdout=file, check=True)
+    assert log.read_text() == "before\na\n1\nafter\n"
+
+
 def test_no_folder_for_the_file(tmp_path: Path) -> None:
     """A file in a folder that is not there is refused by its name."""
     with pytest.raises(UsageError, match="no folder"), destination(str(tmp_path / "no" / "x.csv")):

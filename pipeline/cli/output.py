@@ -26,6 +26,9 @@ FORMATS = ("table", "csv", "json", "jsonl", "parquet", "markdown")
 SPREADSHEET = "spreadsheet"
 """CSV in which no text is a formula: what `--spreadsheet` makes of csv."""
 
+_STDOUT = (None, "-", "/dev/stdout")
+"""Names of standard output: a file that it is redirected to is not to be replaced by another."""
+
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]|^\s|\s$|^$')
 
 _SUFFIXES = {f".{name}": name for name in FORMATS} | {".md": "markdown", ".ndjson": "jsonl"}
@@ -128,7 +131,7 @@ def check_output(
     """
     if format == "parquet":
         _refuse_terminal(output)
-    if output is None or output == "-":
+    if output is None or output in _STDOUT:
         return
     path = Path(output)
     try:
@@ -145,7 +148,7 @@ def check_output(
 
 
 def _refuse_terminal(output: str | None) -> None:
-    if output in (None, "-") and sys.stdout.isatty():
+    if output in _STDOUT and sys.stdout.isatty():
         raise UsageError("--format parquet: binary to a terminal: name a file with --output")
 
 
@@ -161,7 +164,7 @@ def destination(output: str | None, option: str = "--output") -> Iterator[TextIO
         UsageError: No folder for the file, or it is a part of a lake.
         OSError: It cannot be written; the error names it.
     """
-    to_stdout = output is None or output == "-"
+    to_stdout = output in _STDOUT
     try:
         with nullcontext(sys.stdout) if to_stdout else _file(Path(str(output)), option) as out:
             yield out
