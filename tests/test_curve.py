@@ -29,6 +29,7 @@ pytest.importorskip("plotext")
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
+WHOLE_SET = "the_whole_set_told_by_objects_of_the_last_epochs"
 EVIL = "evil \x1b[2J\u202e漢字" + "漢" * 60
 JOBS: dict[str, list[dict[str, Any]]] = {
     "one": [{"step": 1, "train_loss": 0.25}],
@@ -73,6 +74,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made.ingest([ROOT / "data" / "samples" / f"openai-{kind}.jsonl"
                      for kind in ("supervised", "reinforcement", "restart")])  # fmt: skip
         made.ingest([GOLDEN / "best_steps" / "losses_of_objects" / "input.jsonl"])
+        made.ingest([GOLDEN / "checkpoint_advice" / WHOLE_SET])
     return folder / "lake"
 
 
@@ -171,6 +173,13 @@ def test_what_only_objects_tell_of_the_best_step_is_on_the_curve(drawn: Drawing)
     assert "+  full_valid_loss  last 1.300 at 6, lowest 0.8000 at 2" in found
     assert "◆  best             full_valid_loss 0.8 at step 2" in found
     assert not any("0.8000 at 2" in line for line in drawn("ftjob-Full", attempts=True))
+
+
+def test_what_checkpoints_are_compared_by_is_on_the_curve(drawn: Drawing) -> None:
+    """Losses of the whole set are on their curve where the best step goes by those of a sample."""
+    found = drawn("ftjob-LossesOfEightEpochs")
+    assert "+  full_valid_loss  last 1.300 at 48, lowest 0.8100 at 36" in found
+    assert "◆  best             valid_loss (running median) 0.7 at step 32" in found
 
 
 def test_what_is_not_finite_is_told(drawn: Drawing) -> None:

@@ -32,6 +32,7 @@ from pipeline.settings import Settings
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 GOLDEN = Path(__file__).parent / "golden"
+WHOLE_SET = "the_whole_set_told_by_objects_of_the_last_epochs"
 OVERFIT = "ftjob-067e16d24fcd48e18915354a3858b851"
 RESTARTED = "ftjob-4dhS3WovE1TOaGzSlfMmPI8e"
 HOSTILE = (
@@ -268,6 +269,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     told = (("ftjob-evaluated", evaluated), ("ftjob-kinds", kinds))
     with ingested(tmp_path_factory.mktemp("many"), *told) as lake:
         lake.ingest([GOLDEN / "best_steps" / "losses_of_objects"])
+        lake.ingest([GOLDEN / "checkpoint_advice" / WHOLE_SET])
         with lake.connect(reads()) as con:
             return facts(con)
 
@@ -298,6 +300,14 @@ def test_the_best_step_is_on_its_curve(many: Facts, told: Facts) -> None:
         bests = some.frames["best_steps"].rename({"best_step": "step", "best_value": "value"})
         place = ["job_id", "metric", "step"]
         assert bests.height and bests.join(some.frames["points"], on=place, how="anti").is_empty()
+
+
+def test_what_checkpoints_are_compared_by_is_on_the_curve(many: Facts) -> None:
+    """The values that the advice names are points of the curve, and so what it marks lies there."""
+    advised = many.frames["checkpoint_advice"].filter(job_id="ftjob-LossesOfEightEpochs")
+    place = ["job_id", "metric", "step", "value"]
+    assert advised["metric"].to_list() == ["full_valid_loss"]
+    assert advised.join(many.frames["points"], on=place, how="anti").is_empty()
 
 
 def test_only_what_a_restart_threw_away_is_shown_as_that(told: Facts) -> None:

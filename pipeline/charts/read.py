@@ -30,7 +30,7 @@ VIEWS = (
     "loss_curve_attempts",
     "loss_curves",
     "metrics",
-    "stg_evaluations",
+    "stg_validations",
 )
 """The views that `curves` reads."""
 SERIES = ("job_id", "attempt", "metric")
@@ -44,9 +44,9 @@ class Curves:
     Attributes:
         jobs: job_id, status, last_step, total_steps; a row per job, in the order asked for.
         points: job_id, attempt, metric, step, value, shown; a row per number, curve after curve,
-            each by step. attempt is NULL on the curve of `loss_curves`, which joins them; of the
-            metric by which a job is judged that has the values of checkpoint objects, too. shown
-            is the value, smoothed if that is asked for.
+            each by step. attempt is NULL on the curve of `loss_curves`, which joins them, and has
+            what checkpoint objects tell of validation, too. shown is the value, smoothed if that
+            is asked for.
         marks: job_id, kind (best, checkpoint, restart), step, metric, value, is_smoothed,
             model_id; a row per step worth a mark. metric, value and is_smoothed are those of
             `best_steps`.
@@ -174,9 +174,9 @@ def _points(
     long = wide.unpivot(on=known, index=index, variable_name="metric").drop_nulls("value")
     parts = [_no_points(), long.select(*SERIES, "step", "value")]
     if not attempts:
-        judged = con.sql(sql_text("charts/judged_points"), params=[job]).pl()
-        judged = judged.filter(pl.col("metric").is_in(known))
-        parts.append(judged.join(long, on=["metric", "step"], how="anti"))
+        told = con.sql(sql_text("charts/validation_points"), params=[job]).pl()
+        told = told.filter(pl.col("metric").is_in(known))
+        parts.append(told.join(long, on=["metric", "step"], how="anti"))
     if [m for m in metrics if m not in METRICS]:
         others = con.sql(sql_text("charts/other_metrics"), params=[job]).pl()
         names = [name for name in others["metric"].unique() if _matches(name, metrics)]

@@ -1,7 +1,8 @@
--- Every value of every curve of the jobs of `report_jobs`, a row per metric and step; of the metric
--- by which a job is judged those of checkpoint objects, too, so that its best step is on the curve.
+-- Every value of every curve of the jobs of `report_jobs`, a row per metric and step; of validation
+-- what checkpoint objects tell, too, so that the best step, and what the checkpoints are compared
+-- by, is on the curve.
 --
--- Reads: loss_curves, stg_evaluations
+-- Reads: loss_curves, stg_validations
 with curves as (
     select
         job_id,
@@ -39,7 +40,7 @@ select
     step,
     metric,
     value
-from stg_evaluations
+from stg_validations
 anti join points using (job_id, step, metric)
 where list_contains(getvariable('report_jobs'), job_id)
 order by job_id, metric, step

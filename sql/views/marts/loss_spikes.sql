@@ -10,9 +10,8 @@
 --   answers are wrong: a loss is minus the logarithm of a probability, so that the heights beyond
 --   the lowest leap are as good as exponential, and a spike is what the highest of so many leaps
 --   reaches in few of a hundred jobs, or twice the usual leap where that is more. Usual is the
---   median of where leaps begin, which a few spikes, or a long one, hardly change; beyond the
---   lowest it is ln 2 of an exponential's mean. NaN and infinities are passed over: divergences has
---   them.
+--   median of where leaps begin, which few spikes, or a long one, hardly change; beyond the lowest
+--   it is ln 2 of an exponential's mean. NaN and infinities are passed over: divergences has them.
 -- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise that may
 --   be skewed: the distance from the median to the eighth decile, or half that between the second
 --   and the eighth, 0.8416 standard deviations of normal noise, which spikes of a fifth of the
