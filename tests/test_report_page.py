@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from test_ingest import event, lines
+from test_ingest import JOB, event, lines
 from test_report import HOSTILE, OVERFIT, RESTARTED, SAMPLES, hostile_lake
 
 from pipeline import open_lake
@@ -618,8 +618,14 @@ def test_the_list_is_where_it_was_left(open_page: Open, samples: Path) -> None:
 def test_a_blocked_model_is_not_shown_as_one_to_use(open_page: Open, tmp_path: Path) -> None:
     """Where the head or the checkpoints name a model that a check blocked, they say so."""
     golden = Path(__file__).parent / "golden" / "checkpoint_advice" / "kept_and_blocked"
+    checks = {"finetuned_model_checkpoint_id": "ft:m:o", "blocked": True}
+    nameless = ("Checkpoint created at step 2", "New fine-tuned model created: ft:m:o")
+    said = [event(9, message=m, type="message", data={}, id=f"ftevent-{m}") for m in nameless]
+    checked = event(9, message="checked", type="moderation_checks", data=checks)
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([golden / "input.jsonl"])
+        (tmp_path / "one.jsonl").write_text(lines(*map(event, range(3)), *said, checked))
+        lake.ingest([tmp_path / "one.jsonl"])
         with lake.connect(reads()) as con:
             path = written(facts(con), tmp_path / "page.html")
     shown = open_page(path, "ftjob-LastIsBlockedAAAAAAAAAA")
@@ -628,3 +634,5 @@ def test_a_blocked_model_is_not_shown_as_one_to_use(open_page: Open, tmp_path: P
     shown = open_page(path, "ftjob-BestIsBlockedAAAAAAAAAA")
     rows = shown.locator("section:has(> h2:text-is('Checkpoints')) tbody tr").all_inner_texts()
     assert [("blocked" in row) for row in rows] == [False, True, False]
+    last = open_page(path, JOB).locator("section:has(> h2:text-is('Checkpoints')) tbody tr")
+    assert last.inner_text().split()[:3] == ["2", "ft:m:o", "blocked"]

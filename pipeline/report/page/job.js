@@ -217,11 +217,13 @@ function tableSections(job) {
   const sections = [];
   if (checkpoints.length) {
     const best = bestOf(job);
+    // the model made is the checkpoint of the last step, as checkpoint_advice has it
+    const model = (c) => c.model_id ?? (c.step === job.last_step ? job.details.model_id : undefined);
     const measured = ["train_loss", "valid_loss", "full_valid_loss", "train_mean_reward", "full_valid_mean_reward"]
       .filter((name) => checkpoints.some((row) => row[name] !== undefined));
     sections.push(el("section", {}, el("h2", {}, "Checkpoints"), table("Checkpoints", [
       { head: "Step", right: true, cell: (c) => [count(c.step), best?.step === c.step ? el("small", {}, "best step") : null, c.is_final ? el("small", {}, "the model made") : null] },
-      { head: "Model", cell: (c) => [c.model_id ? said(c.model_id) : "–", isBlocked(job, c.model_id, c.step) ? el("small", {}, "blocked") : null] },
+      { head: "Model", cell: (c) => [model(c) ? said(model(c)) : "–", isBlocked(job, model(c), c.step) ? el("small", {}, "blocked") : null] },
       ...measured.map((name) => ({ head: `${METRICS[name]} ${name.endsWith("reward") ? "reward" : "loss"}`, right: true, cell: (c) => number(c[name]) || "–" })),
     ], checkpoints)));
   }
