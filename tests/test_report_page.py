@@ -636,3 +636,19 @@ def test_a_blocked_model_is_not_shown_as_one_to_use(open_page: Open, tmp_path: P
     assert [("blocked" in row) for row in rows] == [False, True, False]
     last = open_page(path, JOB).locator("section:has(> h2:text-is('Checkpoints')) tbody tr")
     assert last.inner_text().split()[:3] == ["2", "ft:m:o", "blocked"]
+
+
+def test_a_mark_at_the_first_step_is_beside_the_axis(open_page: Open, tmp_path: Path) -> None:
+    """Where the first step is the best, its name covers no number of the axis."""
+    rising = [event(n, data={"step": n, "train_loss": 0.8 + n / 10}) for n in range(1, 9)]
+    (tmp_path / "one.jsonl").write_text(lines(event(0), *rising))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "one.jsonl"])
+        with lake.connect(reads()) as con:
+            path = written(facts(con), tmp_path / "page.html")
+    shown = open_page(path, JOB, width=390)
+    drawn(shown)
+    name = shown.locator(".chart svg text", has_text="best 1").bounding_box()
+    numbers = shown.locator(".chart .role-axis-label text").all()
+    boxes = [box for number in numbers if (box := number.bounding_box()) and box["x"] < 40]
+    assert name and boxes and all(box["x"] + box["width"] <= name["x"] for box in boxes)

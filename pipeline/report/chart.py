@@ -34,6 +34,9 @@ _LABEL_DY = "datum.kind !== 'advised' ? -13 : scale('y', datum.y) > height - 26 
 """The step to use is named below its mark, as the best one, often the same, is named above: but
 not among the words of the axis [pixel]."""
 
+_LABEL_ALIGN = "scale('x', datum.x) < 26 ? 'left' : 'center'"
+"""The name of a mark at the first step would lie on the numbers of the axis [pixel]."""
+
 DATA = ("frame", "bands", "earlier", "raw", "lines", "points", "marks", "pick")
 """Names of the data sets that the page fills."""
 
@@ -109,7 +112,12 @@ def _marks(x: alt.X, y: alt.Y) -> list[Any]:
     shape = alt.Shape("kind:N", legend=None, scale=alt.Scale(domain=kinds, range=list(shapes)))
     fill = alt.Fill("kind:N", legend=None, scale=alt.Scale(domain=kinds, range=list(fills)))
     points = base.mark_point(size=90, stroke="var(--ink)", strokeWidth=1.2, opacity=1)
-    words = base.mark_text(dy=alt.ExprRef(_LABEL_DY), fontWeight=600, fill="var(--ink)")
+    words = base.mark_text(
+        align=alt.ExprRef(_LABEL_ALIGN),
+        dy=alt.ExprRef(_LABEL_DY),
+        fontWeight=600,
+        fill="var(--ink)",
+    )
     return [
         points.encode(x=x, y=y, shape=shape, fill=fill),
         words.encode(x=x, y=y, text="text:N"),
