@@ -113,9 +113,7 @@ leaps as (
         limits.crowd_height,
         train_loss - usual as height,
         noise * greatest(abs(usual), level) as deviation,
-        greatest(
-            greatest(least_rise * abs(start_loss), least_loss), deviations * deviation
-        ) as least_height,
+        greatest(least_rise * abs(start_loss), least_loss, deviations * deviation) as least_height,
         greatest(
             usual + least_height,
             case when abs(usual) < learnt * abs(start_loss) then start_loss end
@@ -169,7 +167,7 @@ found as (
             as is_recovered,
         any_value(
             greatest(2 * usual_height, lowest + beyond * ln(100 * leaps))
-        ) filter (where is_crowd) as least_height
+        ) filter (where is_crowd) as least_in_crowd
     from spikes
     where outlier is not null
     group by job_id, spike
@@ -187,7 +185,7 @@ select
     points,
     is_recovered
 from found
-where least_height is null or peak_loss - usual_loss > least_height
+where least_in_crowd is null or peak_loss - usual_loss > least_in_crowd
 ;
 
 comment on view loss_spikes is
