@@ -20,7 +20,7 @@ from pipeline.contract import (
     RESULT_NAMES,
     RESULT_OBJECT,
 )
-from pipeline.shapes import bare, foreign, is_job, loads
+from pipeline.shapes import bare, foreign, is_job, loads, storable
 
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _OUTCOME = re.compile(r"fine_tuning\.job\.(?:succeeded|failed|cancelled)")
@@ -201,13 +201,7 @@ def _kept(value: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair, which no text can store
-        return None
-    return value
+    return value if isinstance(value, str) and value and storable(value) else None
 
 
 def _word(value: Any) -> str | None:

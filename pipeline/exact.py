@@ -17,7 +17,7 @@ from pipeline.companions import Companions as Companions
 from pipeline.companions import found_in, result_row
 from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
 from pipeline.credentials import beginning
-from pipeline.leaves import leaves, number_in, segment, storable
+from pipeline.leaves import leaves, number_in, segment
 from pipeline.shapes import (
     MAX_NESTING,
     canonical,
@@ -29,6 +29,7 @@ from pipeline.shapes import (
     is_event,
     is_job,
     scan_any,
+    storable,
     too_deep,
 )
 from pipeline.shapes import loads as loads
@@ -198,8 +199,6 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
         data=spans["data"] if "data" in value else None,
         job=next((value[k] for k in JOB_FIELDS if is_job(value.get(k))), None),
     )
-    if event.job is not None and not storable(event.job):
-        return Reject("lone_surrogate", "the job id holds half a surrogate pair")
     if odd:
         event.extra = "{" + ", ".join(f"{json.dumps(k)}: {spans[k]}" for k in odd) + "}"
     if not event.event_id:

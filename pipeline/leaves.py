@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pipeline.shapes import NUMBER
+from pipeline.shapes import NUMBER, storable
 
 _HOLDING = frozenset({float, int, dict, list})  # numbers, and what may hold some
 
@@ -60,14 +60,3 @@ def segment(key: str) -> str:
         return key
     safe = key if storable(key) else key.encode("utf-8", "backslashreplace").decode()
     return safe.replace("~", "~0").replace("/", "~1")
-
-
-def storable(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair, so is one that Parquet can keep."""
-    if text.isascii():
-        return True
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -31,7 +31,20 @@ _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
 def is_job(value: Any) -> bool:
     """Whether a JSON value can be the id of a job: a text, and no name for nobody's events."""
-    return isinstance(value, str) and value != "" and not value.startswith(UNATTRIBUTED_PREFIX)
+    if not isinstance(value, str) or not value or value.startswith(UNATTRIBUTED_PREFIX):
+        return False
+    return storable(value)
+
+
+def storable(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, so is one that Parquet can keep."""
+    if text.isascii():
+        return True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_event(value: dict[str, Any]) -> bool:

@@ -100,8 +100,11 @@ MUTANTS = (
            "tests/test_output.py::test_a_file_is_what_it_is_called"),
     # -- names for nobody's events
     Mutant("nobody's names", "a name for nobody's events is a job's", "pipeline/shapes.py",
-           'value != "" and not value.startswith(UNATTRIBUTED_PREFIX)', 'value != ""',
+           "not value or value.startswith(UNATTRIBUTED_PREFIX)", "not value",
            JOBS + "no_document_names_nobody"),
+    Mutant("lone_surrogate", "half a pair is a job's id", "pipeline/shapes.py",
+           "    return storable(value)\n", "    return True\n",
+           JOBS + "an_id_that_no_text_can_store"),
     Mutant("nobody's names", "a document's name for nobody's events is a job's", SCOUT,
            "        beside = tuple(filter(is_job, beside))\n", "",
            JOBS + "no_document_names_nobody"),

@@ -682,6 +682,34 @@ def test_no_document_names_nobody(tmp_path: Path, content: Any) -> None:
         assert jobs(again) == jobs(lake)
 
 
+HALF = "ftjob-\ud800"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lines([{**event, "job_id": HALF} for event in NAMELESS]),
+        lines([JOB_OBJECT | {"id": HALF}, *NAMELESS]),
+        [JOB_OBJECT | {"id": HALF}, *NAMELESS],
+        {"fine_tuning_job_id": HALF, "data": NAMELESS},
+        {"checkpoints": [CHECKPOINT | {"fine_tuning_job_id": HALF}], "events": NAMELESS},
+    ],
+)
+def test_an_id_that_no_text_can_store(tmp_path: Path, content: Any) -> None:
+    """Half a surrogate pair in what would name a job names none, and keeps nothing else out."""
+    other = put(tmp_path / "other.jsonl", lines(job_events(B)))
+    with open_lake(tmp_path / "lake") as lake:
+        report = lake.ingest([put(tmp_path / "x", content), other])
+        assert not report.reject_count and not report.refused
+        found = jobs(lake)
+        assert found.pop(B) == ids(job_events(B))
+        ((job, events),) = found.items()
+        assert job.startswith(UNATTRIBUTED_PREFIX) and events == ids(NAMELESS)
+        again = put(tmp_path / "exported.jsonl", "\n".join(lake.export_events()))
+        assert not lake.ingest([again]).reject_count
+        assert jobs(lake) == {B: ids(job_events(B)), job: events}
+
+
 @pytest.mark.parametrize("order", [*list(permutations(range(3)))[1::2], None])
 def test_unattributed_by_what_stays(tmp_path: Path, order: tuple[int, ...] | None) -> None:
     """A content that loses names no job, in whatever order contents arrive: an export shows it."""

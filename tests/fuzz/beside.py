@@ -118,7 +118,9 @@ def kept(value: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
 
 def names_job(value: Any) -> bool:
     """Whether a value can be a job's id: a text, and not what a lake calls nobody's events."""
-    return isinstance(value, str) and value != "" and not value.startswith("unattributed-")
+    if not isinstance(value, str) or not value or value.startswith("unattributed-"):
+        return False
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def of_object(value: dict[str, Any]) -> Told | None:

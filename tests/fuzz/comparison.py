@@ -201,7 +201,10 @@ class Comparison:
                 return ", ".join(differences)
             self._hold(row, verdict.value)
         told = Counter(row["reason"] for row in rejects)
-        for verdict, kind in zip(inside, kinds, strict=True):
+        # Of several faults one is told: what has a single one takes its reason first.
+        for verdict, kind in sorted(
+            zip(inside, kinds, strict=True), key=lambda p: len(p[0].reasons)
+        ):
             if kind == "reject" and whole:
                 reason = next((r for r in verdict.reasons if told[r]), None)
                 if reason is None:
@@ -214,8 +217,8 @@ class Comparison:
 
         Which job the document tells is for other tests; that an event in it tells one is not.
         """
-        created = {v.value["message"] for v in inside if v.kind == "event"}
-        named = {found[1] for message in created if (found := CREATED.match(message))}
+        said = [v.value.get("message") for v in inside if isinstance(v.value, dict)]
+        named = {found[1] for text in said if (found := CREATED.match(str(text)))}
         told = [
             comparable(parsed(row["raw"].decode()))
             for row in rejects
