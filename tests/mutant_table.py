@@ -942,6 +942,8 @@ MUTANTS = (
     Mutant("detectors", "noise makes no spike less likely", MARTS + "loss_spikes.sql",
            "deviations * deviation)", "0 * deviations * deviation)",
            PLANTED + "clean_jobs_raise_no_alarm"),
+    Mutant("detectors", "lows tell nothing of noise", MARTS + "loss_spikes.sql",
+           "(lows[2] - lows[1]) / 1.2816", "0", "tests/test_golden.py"),
     Mutant("detectors", "a rise is measured against twice the threshold", MARTS + "divergences.sql",
            "median(value) > min(threshold) +", "median(value) > 9 * min(threshold) +",
            "tests/test_detectors.py"),

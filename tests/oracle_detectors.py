@@ -43,6 +43,9 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         if off:
             low, middle, high = quantile(off, 0.2), median(off), quantile(off, 0.8)
             noise = max(high - middle, (high - low) / 2) / 0.8416
+        around = [median(losses[max(0, n - 7) : n + 8]) for n in range(len(losses) - 8)]
+        if off := [(y - m) / abs(m) for y, m in zip(losses, around, strict=False) if m]:
+            noise = max(noise or 0, (median(off) - quantile(off, 0.1)) / 1.2816)
         for n in range(6, min(20, len(losses) - 1)):
             usual[n] = max(usual[n], median(losses[n + 1 : n + 16]))
         level = abs(median(losses))
@@ -104,7 +107,7 @@ def above(usual: float | None, start: float | None, noise: float | None, level: 
 def rise(usual: float | None, start: float | None, noise: float | None, level: float) -> float:
     """How far above the usual loss a point is a leap."""
     assert usual is not None and start is not None
-    return max(0.3 * abs(start), 0.02, 7 * (noise or 0) * max(abs(usual), level))
+    return max(0.3 * abs(start), 0.02, 6.5 * (noise or 0) * max(abs(usual), level))
 
 
 def divergences(events: list[Event]) -> list[Row]:

@@ -15,7 +15,9 @@
 -- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise that may
 --   be skewed: the distance from the median to the eighth decile, or half that between the second
 --   and the eighth, 0.8416 standard deviations of normal noise, which spikes of a fifth of the
---   points hardly change.
+--   points hardly change. Or, where that is more, the distance from the median down to the first
+--   decile, 1.2816 of them, of the points about the median around them: no spike changes it, and
+--   of a few dozen points, as many of batches of one are, the others tell too little by chance.
 create or replace view loss_spikes as
 with limits as (
     select
@@ -33,7 +35,7 @@ with limits as (
     where detector = 'loss_spikes'
 ),
 
-points as (
+followed as (
     select
         job_id,
         step,
@@ -52,6 +54,14 @@ points as (
         )
 ),
 
+points as (
+    select
+        *,
+        lead(usual, (loss_spikes_window() + 1) // 2) over (partition by job_id order by n)
+            as around
+    from followed
+),
+
 jobs as (
     select
         points.job_id,
@@ -63,7 +73,13 @@ jobs as (
         count(*) as losses,
         quantile_cont((points.train_loss - points.usual) / abs(points.usual), [0.2, 0.5, 0.8])
             filter (where points.usual <> 0) as deciles,
-        greatest(deciles[3] - deciles[2], (deciles[3] - deciles[1]) / 2) / 0.8416 as noise,
+        quantile_cont((points.train_loss - points.around) / abs(points.around), [0.1, 0.5])
+            filter (where points.around <> 0) as lows,
+        greatest(
+            (deciles[3] - deciles[2]) / 0.8416,
+            (deciles[3] - deciles[1]) / 2 / 0.8416,
+            (lows[2] - lows[1]) / 1.2816
+        ) as noise,
         list(points.train_loss order by points.n)
             filter (where points.n <= limits.warm_up + loss_spikes_window()) as first_losses,
         list(points)

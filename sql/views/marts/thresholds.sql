@@ -75,7 +75,7 @@ from (
     ('loss_spikes', 'warm_up', 20, 'point', 1, null,
         'up to here the median of the points after has to be exceeded as well: that of those '
         || 'before alone alarmed up to step 14, of batches of one'),
-    ('loss_spikes', 'deviations', 7, '1', 0, null,
+    ('loss_spikes', 'deviations', 6.5, '1', 0, null,
         'standard deviations above usual: real noise, with its long tail, reaches 6'),
     ('loss_spikes', 'least_rise', 0.3, '1', 0, null,
         'share of the loss at the start by which it has to rise, too: flat curves'),
