@@ -819,6 +819,21 @@ def test_two_jobs_share_an_event(tmp_path: Path) -> None:
             assert {len(found[A]), len(found[B])} == {5} and len(found) == 3
 
 
+@pytest.mark.parametrize("unique", [True, False])
+def test_a_copy_of_two_jobs_files(tmp_path: Path, unique: bool) -> None:
+    """One content under the names of two jobs, and under none, is of neither a third time."""
+    rows = NAMELESS if unique else azure(job_events(A, created=False), metrics=True)
+    paths = [put(tmp_path / name, lines(rows)) for name in (f"{A}.jsonl", f"{B}.jsonl", "x.jsonl")]
+    for together in (True, False):
+        with open_lake(tmp_path / f"lake {together}") as lake:
+            for some in [paths] if together else [[path] for path in paths]:
+                lake.ingest(some)
+            found = jobs(lake)
+            assert found.pop(A) == found.pop(B) == ids(rows)
+            ((job, events),) = found.items()
+            assert job.startswith(UNATTRIBUTED_PREFIX) and events == ids(rows)
+
+
 def test_assign(tmp_path: Path) -> None:
     """Assign gives a source's nameless events to one job, by path or id, however often asked."""
     path = put(tmp_path / "x.jsonl", lines(NAMELESS))

@@ -66,7 +66,7 @@ class Change:
         # what an earlier self told of a job is no evidence for what the whole tells now
         con.execute("create temp view held as from held_rows anti join replaced using (source_id)")
         _keep_jobs(con, "unnamed", "old_rows", unattributed)
-        names = naming.name_streams(con, unattributed, bool(taken.pending), taken.ties, taken.mixed)
+        names = naming.name_streams(con, unattributed, taken)
         if names.streams:
             staged = settle.renamed(con, self._folder, "pending", "job_id", names.streams)
             if staged:

@@ -207,12 +207,6 @@ def held_streams(store: Store, readings: Sequence[Reading]) -> dict[str, Mapping
 def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
     """Streams without a job, and jobs without a name, with the job that they are, as they go on."""
     found = set()
-    known: dict[str, list[sqlite3.Row]] = defaultdict(list)
-    alike: dict[str, list[Reading]] = defaultdict(list)
-    for row in store.ledger.streams_of_contents([r.content_hash for r in readings]):
-        known[row["content_hash"]].append(row)
-    for reading in readings:
-        alike[reading.content_hash].append(reading)
     for reading in readings:
         if reading.grown_from is not None:
             rows = store.ledger.streams(reading.source_id)
@@ -226,6 +220,19 @@ def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
                 found.add((name, row["job_id"]))
             elif stream.job and row["job_id"].startswith(UNATTRIBUTED_PREFIX):
                 found.add((row["job_id"], stream.job))
+    return found
+
+
+def copies(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
+    """The same of copies: ids tell it as well, but those of Azure's metrics are no job's own."""
+    found = set()
+    known: dict[str, list[sqlite3.Row]] = defaultdict(list)
+    alike: dict[str, list[Reading]] = defaultdict(list)
+    for row in store.ledger.streams_of_contents([r.content_hash for r in readings]):
+        known[row["content_hash"]].append(row)
+    for reading in readings:
+        alike[reading.content_hash].append(reading)
+    for reading in readings:
         held, twins = known.get(reading.content_hash, ()), alike[reading.content_hash]
         # one that goes on is what it was, whatever it equals now
         if reading.grown_from is None and (held or len(twins) > 1):
@@ -236,9 +243,7 @@ def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
 def _copied(
     reading: Reading, known: Sequence[sqlite3.Row], alike: Sequence[Reading]
 ) -> set[tuple[str, str]]:
-    """The same of copies: one content is one stream, though only one name tells its job.
-
-    Ids tell it as well, but those of Azure's metrics are no job's own.
+    """What copies tell of a reading: one content is one stream, though only one name has its job.
 
     Args:
         reading: of a source.

@@ -12,6 +12,7 @@ from pipeline.lake.change import Change
 from pipeline.lake.companions import result_files
 from pipeline.lake.growth import (
     carry_on,
+    copies,
     drop_rejects,
     held_streams,
     keep_assigned,
@@ -247,7 +248,7 @@ def _commit(
                 if reading.source_id in raced:
                     reading.status = "known"
             readings = [r for r in readings if r.source_id not in raced]
-        taken.ties = ties(store, readings)
+        taken.ties, taken.copies = ties(store, readings), copies(store, readings)
         taken.mixed = {n for r in readings for n, s in r.streams.items() if s.mixed and not s.job}
         taken.replaced = {r.replaces["source_id"]: r.source_id for r in readings if r.replaces}
         commit.last_event_at = last_event_at(s.path for s in (*taken.events, *taken.pending))

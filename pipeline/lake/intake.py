@@ -32,7 +32,9 @@ class Taken:
         pending: files of events whose job is not: job_id holds the stream's id.
         rejects: files of rejects.
         companions: files of what lies beside events.
-        ties: pairs of a pending stream, or of a job without a name in the lake, and the job it is.
+        ties: pairs of a pending stream, or of a job without a name in the lake, and the job it is,
+            as it goes on.
+        copies: the same, as another copy of its content tells.
         mixed: pending streams whose events may be of several jobs.
         replaced: sources of the lake that are to go if all that they brought comes again, and the
             one that begins with each.
@@ -43,6 +45,7 @@ class Taken:
     rejects: list[Staged] = field(default_factory=list)
     companions: list[Staged] = field(default_factory=list)
     ties: set[tuple[str, str]] = field(default_factory=set)
+    copies: set[tuple[str, str]] = field(default_factory=set)
     mixed: set[str] = field(default_factory=set)
     replaced: dict[str, str] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.job_lines import MIXED_PREFIX
 from pipeline.lake.identity import rank, rebuilt
+from pipeline.lake.intake import Taken
 from pipeline.sqlfiles import sql_text
 
 
@@ -53,36 +54,30 @@ def check_job_id(job: str) -> None:
 
 
 def name_streams(
-    con: duckdb.DuckDBPyConnection,
-    unattributed: Iterable[str],
-    has_pending: bool,
-    ties: Iterable[tuple[str, str]],
-    mixed: set[str],
+    con: duckdb.DuckDBPyConnection, unattributed: Iterable[str], taken: Taken
 ) -> Names:
     """Name pending streams, and rename unattributed jobs, by the event ids they share.
 
     Reads the views `fresh` (staged, job known), `pending` (staged, job_id is the stream's id),
     `held` (the lake without what is replaced) and `unnamed` (rows of the lake's unattributed jobs).
-    `ties` are pending streams that go on where a job of the lake left off, and such jobs that have
-    a name now. `mixed` are pending streams that may be of several jobs: no event of theirs
-    tells of which.
+    No event of what may be of several jobs tells of which.
     """
     links = _Union()
     old = set(unattributed)
-    mixed = mixed | {job for job in old if job.startswith(MIXED_PREFIX)}
+    mixed = taken.mixed | {job for job in old if job.startswith(MIXED_PREFIX)}
     con.register("mixed", pa.table({"job_id": pa.array(sorted(mixed), pa.string())}))
     for left, right in con.execute(sql_text("lake/shared_ids")).fetchall():
         links.join(left, right)
     streams = [row[0] for row in con.execute("select distinct job_id from pending").fetchall()]
-    streams = streams if has_pending else []
+    streams = streams if taken.pending else []
     for stream in streams:
         links.join(stream, stream)
     names = Names()
     without_name = old.union(streams)
-    for earlier, job in ties:
+    for earlier, job in taken.ties | taken.copies:
         if earlier in without_name:
             links.join(earlier, job)
-    goes_on = dict(ties)
+    goes_on = dict(taken.ties)
     alone: list[list[str]] = []
     for members in links.groups():
         known = [m for m in members if m not in without_name]
