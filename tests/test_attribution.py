@@ -501,6 +501,23 @@ def test_a_log_of_several_jobs_comes_out_as_it_was(tmp_path: Path) -> None:
         assert {job: len(found) for job, found in jobs(lake).items()} == {A: 9, B: 14}
 
 
+@pytest.mark.parametrize("order", ["log dump replay", "dump log replay", "log replay dump"])
+def test_a_log_of_several_jobs_has_no_evidence_in_its_rejects(tmp_path: Path, order: str) -> None:
+    """What passes a replay tells no more of whose its unattributed end is than the others do."""
+    of_a, log = job_events(A, 9), polled((A, 4, 9), (B, 4, 9))
+    for event in [e for e in (*of_a, *log) if e["id"] == of_a[6]["id"]]:
+        event["message"] = "x" * 3_000
+    with open_lake(tmp_path / "lake") as lake:
+        for what in order.split():
+            if what == "replay":
+                assert lake.replay_rejects().passed == 1
+            else:
+                path = put(tmp_path / f"{what}.jsonl", lines(log if what == "log" else of_a))
+                lake.ingest([path], max_record_bytes=1_000 if what == "log" else 10_000)
+        found = jobs(lake)
+    assert (found[A], len(found[B]), len(found)) == (ids(of_a), 4, 3)
+
+
 def azure(events: Events, *, metrics: bool) -> Events:
     """Events with Azure's ids: those of metrics are their time twice, so tell no job."""
     for event in events:

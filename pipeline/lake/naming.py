@@ -65,6 +65,7 @@ def name_streams(
     links = _Union()
     old = set(unattributed)
     mixed = taken.mixed | {job for job in old if job.startswith(MIXED_PREFIX)}
+    mixed |= {stream for stream, job in taken.ties if job in mixed}
     con.register("mixed", pa.table({"job_id": pa.array(sorted(mixed), pa.string())}))
     for left, right in con.execute(sql_text("lake/shared_ids")).fetchall():
         links.join(left, right)
