@@ -640,6 +640,44 @@ def test_times_as_ids_link_nothing(tmp_path: Path) -> None:
     assert job.startswith(UNATTRIBUTED_PREFIX) and events == ids(loose)
 
 
+@examples(6)
+@given(
+    chosen=st.lists(st.sets(st.integers(0, 7), min_size=1, max_size=4), min_size=2, max_size=4),
+    named=st.sets(st.integers(4, 7), max_size=2),
+    order=st.permutations(range(5)),
+    together=st.booleans(),
+)
+@example(chosen=[{0, 1}, {0, 2, 5}], named={5}, order=[0, 1, 2], together=False)
+@example(chosen=[{1, 2}, {1, 6}, {0, 6}], named=set(), order=[0, 1, 2, 3], together=False)
+def test_times_as_ids_need_no_order(
+    chosen: list[set[int]], named: set[int], order: list[int], together: bool
+) -> None:
+    """Streams of them alone are one job if they begin alike, whoever else does, in any order."""
+    of_time, of_one = (azure(job_events(A, 5, created=False), metrics=m) for m in (True, False))
+    events = [*of_time[:4], *of_one]
+    picked = [[events[n] for n in sorted(some)] for some in [*chosen, {*named, 8}]]
+    parts = [sorted(part, key=lambda event: event["created_at"]) for part in picked]
+    links = [[event for event in part if event in of_one] or part[:1] for part in parts]
+    wanted = sorted(
+        sorted({i for part, link in zip(parts, links, strict=True) if link[0]["id"] in group
+                for i in ids(part)})
+        for group in grouped(links)
+    )  # fmt: skip
+    with workplace() as folder:
+        paths = [put(folder / f"{n}.jsonl", lines(part)) for n, part in enumerate(parts)]
+        paths[-1] = paths[-1].rename(folder / f"{A}.jsonl")
+        arriving = [paths[n] for n in order if n < len(paths)]
+        with open_lake(folder / "lake") as lake, open_lake(folder / "again") as again:
+            for some in [arriving] if together else [[path] for path in arriving]:
+                lake.ingest(some)
+            found = jobs(lake)
+            again.ingest([put(folder / "out.jsonl", "\n".join(lake.export_events()))])
+            assert jobs(again) == found
+        assert sorted(found.values()) == wanted
+        assert of_one[4]["id"] in found[A]
+        assert len([job for job in found if not job.startswith(UNATTRIBUTED_PREFIX)]) == 1
+
+
 def test_azure_ids_of_messages_link(tmp_path: Path) -> None:
     """Azure's ids of other events are unique, so they link."""
     named = azure(job_events(A), metrics=False)

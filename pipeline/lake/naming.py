@@ -67,6 +67,7 @@ def name_streams(
     mixed = taken.mixed | {job for job in old if job.startswith(MIXED_PREFIX)}
     mixed |= {stream for stream, job in taken.ties if job in mixed}
     con.register("mixed", pa.table({"job_id": pa.array(sorted(mixed), pa.string())}))
+    con.execute(sql_text("lake/unique_ids"))
     for left, right in con.execute(sql_text("lake/shared_ids")).fetchall():
         links.join(left, right)
     streams = [row[0] for row in con.execute("select distinct job_id from pending").fetchall()]
