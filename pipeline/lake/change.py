@@ -60,13 +60,17 @@ class Change:
         old_files = [folder / name for name in ledger.segments_of(unattributed)]
         settle.over(con, "fresh", [s.path for s in fresh])
         settle.over(con, "pending", [s.path for s in taken.pending])
-        settle.over(con, "held_rows", self._store.live("events") if taken.pending else [])
+        live = self._store.live("events")
+        settle.over(con, "held_rows", live if taken.pending else [])
         settle.hold_replaced(con, taken.replaced)
         settle.over(con, "old_rows", old_files)
         # what an earlier self told of a job is no evidence for what the whole tells now
         con.execute("create temp view held as from held_rows anti join replaced using (source_id)")
         _keep_jobs(con, "unnamed", "old_rows", unattributed)
         names = naming.name_streams(con, unattributed, taken)
+        if names.jobs and not taken.pending:  # what the lake has may say otherwise: a rare look
+            settle.over(con, "held_rows", live)
+            names = naming.name_streams(con, unattributed, taken)
         if names.streams:
             staged = settle.renamed(con, self._folder, "pending", "job_id", names.streams)
             if staged:
