@@ -876,6 +876,26 @@ def test_two_jobs_share_an_event(tmp_path: Path) -> None:
             assert [*found.values()] == [ids(loose)]
 
 
+def test_what_is_of_neither_stands_between_none(tmp_path: Path) -> None:
+    """What shares events with two jobs keeps no stream from the one job that it shares events
+    with, and is one job with those that share its own."""
+    one, two = job_events(A), job_events(B, start=START + 50)
+    more = job_events(C, 4, created=False, start=START + 90)
+    parts = {"x": [one[3], two[3], more[0]], "y": [one[4], more[1]], "z": [*two[1:2], *more[2:]]}
+    parts["w"] = [more[0], {**more[0], "id": more[0]["id"][:-1] + "w"}]
+    named = [put(tmp_path / f"{n}.jsonl", lines(part)) for n, part in enumerate((one, two))]
+    loose = [put(tmp_path / f"{name}.jsonl", lines(part)) for name, part in parts.items()]
+    for number, arriving in enumerate([*permutations(loose)][::5]):
+        with open_lake(tmp_path / f"lake {number}") as lake:
+            lake.ingest(named)
+            for some in [[path] for path in arriving] if number else [list(arriving)]:
+                lake.ingest(some)
+            found = jobs(lake)
+        assert found.pop(A) == ids([*one, more[1]])
+        assert found.pop(B) == ids([*two, *more[2:]])
+        assert [*found.values()] == [ids([*parts["x"], parts["w"][1]])]
+
+
 @pytest.mark.parametrize("unique", [True, False])
 def test_a_copy_of_two_jobs_files(tmp_path: Path, unique: bool) -> None:
     """One content under the names of two jobs, and under none, is of neither a third time."""

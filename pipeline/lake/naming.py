@@ -62,39 +62,38 @@ def name_streams(
     `held` (the lake without what is replaced) and `unnamed` (rows of the lake's unattributed jobs).
     No event of what may be of several jobs tells of which.
     """
-    links = _Union()
     old = set(unattributed)
     mixed = taken.mixed | {job for job in old if job.startswith(MIXED_PREFIX)}
     mixed |= {stream for stream, job in taken.ties if job in mixed}
     con.register("mixed", pa.table({"job_id": pa.array(sorted(mixed), pa.string())}))
     con.execute(sql_text("lake/unique_ids"))
-    for left, right in con.execute(sql_text("lake/shared_ids")).fetchall():
-        links.join(left, right)
-    streams = [row[0] for row in con.execute("select distinct job_id from pending").fetchall()]
-    streams = streams if taken.pending else []
+    pairs = con.execute(sql_text("lake/shared_ids")).fetchall()
+    rows = con.execute("select distinct job_id from pending").fetchall() if taken.pending else ()
+    streams = [row[0] for row in rows]
+    without_name = old.union(streams)
+    links = _Union()
     for stream in streams:
         links.join(stream, stream)
+    jobs_of: dict[str, set[str]] = defaultdict(set)
+    for nameless, other in [*pairs, *taken.ties, *taken.copies]:
+        if nameless in without_name:
+            known = other not in without_name
+            links.join(nameless, nameless if known else other)
+            jobs_of[nameless].update([other] if known else [])
+    goes_on = {stream: job for stream, job in taken.ties if job not in without_name}
     names = Names()
-    without_name = old.union(streams)
-    for earlier, job in taken.ties | taken.copies:
-        if earlier in without_name:
-            links.join(earlier, job)
-    goes_on = dict(taken.ties)
     alone: list[list[str]] = []
     for members in links.groups():
-        known = [m for m in members if m not in without_name]
-        nameless = [m for m in members if m in without_name]
-        if not known:
-            alone.append(nameless)
-        elif len(known) == 1:
-            _call(names, nameless, known[0], old)
-            names.shared.update(nameless)
-        else:  # several jobs share the id: no evidence at all, but that a stream goes on
-            for member in set(nameless) - old:
-                if member in goes_on:
-                    _call(names, [member], goes_on[member], old)
-                else:
-                    alone.append([member])
+        found = {job for member in members for job in jobs_of[member]}
+        if len(found) == 1:
+            _call(names, members, found.pop(), old)
+            names.shared.update(members)
+            continue
+        # of several jobs none is told, but where a stream goes on
+        for member in goes_on.keys() & set(members) - old:
+            _call(names, [member], goes_on[member], old)
+        if left := [member for member in members if member not in names.streams]:
+            alone.append(left)
     for nameless, first in zip(alone, _first_events(con, alone), strict=True):
         prefix = UNATTRIBUTED_PREFIX if mixed.isdisjoint(nameless) else MIXED_PREFIX
         _call(names, nameless, prefix + _digest(first), old)
