@@ -92,6 +92,8 @@ def all_openai(block: Block) -> bool:
     """
     others = block.bounds[:-1]
     for _ in range(_MOST_PLACES):
+        if not len(others):  # as of a file that grew by the end of its last line
+            return True
         begin = int(others[0])
         place = block.data[begin : begin + _FURTHEST].tobytes().find(_ID)
         if place < 0 or others[-1] + place + _OPENAI_BYTES >= len(block.data):
@@ -101,9 +103,7 @@ def all_openai(block: Block) -> bool:
         for at in (0, 1, 3, len(_ID) - 1):
             alike &= block.data[ids + at] == _ID[at]
         others = others[~alike]
-        if not len(others):
-            return True
-    return False
+    return not len(others)
 
 
 def _name_of_event(raw: bytes | bytearray) -> bytes | None:

@@ -147,6 +147,18 @@ def test_growth_needs_no_order(form: str, cuts: list[float], others: list[str], 
         assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_grown_by_the_end_of_its_last_line(tmp_path: Path, end: str) -> None:
+    """A file that is ended properly, and no more, brings nothing and is known from then on."""
+    path = tmp_path / "x.jsonl"
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(path, lines(WHOLE).removesuffix("\n"))])
+        (source,) = lake.ingest([put(path, lines(WHOLE).removesuffix("\n") + end)]).sources
+        assert (source.status, source.records) == ("grown", end.count("\n") - 1)
+        assert jobs(lake) == {A: sorted(event["id"] for event in WHOLE)}
+        assert lake.ingest([path]).sources[0].status == "known"
+
+
 def grown(lake: Lake, path: Path, content: bytes, share: float = 0.6) -> None:
     """Ingest the beginning of a file, and put all of it in its place."""
     path.write_bytes(content[: int(len(content) * share)])
