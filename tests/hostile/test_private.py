@@ -12,8 +12,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from dumps import A, a_job, a_page, an_event, an_exchange
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline import open_lake
+from pipeline import credentials, open_lake
 from pipeline.cli import run
 from pipeline.credentials import masked
 
@@ -112,6 +114,15 @@ def test_what_is_no_credential_is_kept() -> None:
 
 
 CREDENTIAL = "Zr9QsecretQx7ab1234Zp"
+PARTS = [
+    part.encode()
+    for part in (
+        "api access Account private subscription key token auth session authorization Credentials"
+        " passwd PASSWORD passphrase secret HF_TOKEN= x_key= a_secret= gh_pat= ?sig= &sig= cookie"
+        " Bearer :// user @ -----BEGIN ----- sk- hf_ gho_ github_pat_ glpat- xoxb- AKIA AIza eyJ"
+        f" _ - : = ' [ \\ \" , {CREDENTIAL}"
+    ).split()
+] + [b" ", b"\n", b"-----BEGIN RSA PRIVATE KEY-----"]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +174,25 @@ def test_masking_takes_time_in_proportion(piece: bytes) -> None:
     began = time.process_time()
     masked(b"secret" + piece * 100_000 + b"api_key:" + b"1" * 100_000)
     assert time.process_time() - began < 5
+
+
+def test_masking_passes_over_what_begins_no_credential() -> None:
+    """A broken record of megabytes is looked through in a part of the time of the whole pattern."""
+    raw = (json.dumps(an_event(data={"train_loss": 0.5}, note="nothing secret")) * 10_000).encode()
+    began = time.process_time()
+    assert masked(raw) == raw
+    took = time.process_time() - began
+    began = time.process_time()
+    assert not credentials._CREDENTIAL.search(raw)
+    assert took < (time.process_time() - began) / 3
+
+
+@given(st.lists(st.sampled_from(PARTS) | st.binary(max_size=4), max_size=40))
+def test_masking_looks_wherever_a_credential_begins(parts: list[bytes]) -> None:
+    """What is masked is what the pattern finds when it is tried at every byte."""
+    raw = b"".join(parts)
+    found = credentials._CREDENTIAL.sub(lambda found: credentials._hidden(found, None), raw)
+    assert masked(raw) == found
 
 
 def test_no_secret_of_a_neighbour(
