@@ -32,6 +32,7 @@ pytestmark = pytest.mark.skipif(
     reason="needs Chromium and the package playwright: the page is not looked at",
 )
 
+UNSAFE = "ftjob-6c8AlQNcgUQUa1J8PwXKEhSz"
 FAILED = "ftjob-Q2j9p6iuRrM7Xpft8XlwmwhY"
 RUNNING = "ftjob-x81iZxukTgozWc9BGTwvQbto"
 MEASURED = "ftjob-Z5ufhHixoe8BAZSBFiTiZUtk"
@@ -448,6 +449,27 @@ def test_no_control_is_printed(open_page: Open, samples: Path) -> None:
     shown.emulate_media(media="print")
     assert not any(shown.is_visible(control) for control in ("#log", "#smoothing", "#step"))
     shown.emulate_media(media="screen")
+
+
+def test_paper_shows_what_the_screen_does(open_page: Open, samples: Path) -> None:
+    """Bars keep their colours, messages are whole, and a chart is as large as a sheet is wide."""
+    shown = open_page(samples, job=UNSAFE)
+    shown.emulate_media(media="print")
+    for parts in (".bar span", ".key", ".log p"):
+        look = "e => [getComputedStyle(e).printColorAdjust, getComputedStyle(e).maxHeight]"
+        assert shown.locator(parts).first.evaluate(look) == ["exact", "none"], parts
+    shown.emulate_media(media="screen")
+    shown = open_page(samples, job=MEASURED)
+    drawn(shown)
+    width = "document.querySelector('.chart svg').clientWidth"
+    before = shown.evaluate(width)
+    shown.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert 600 < shown.evaluate(width) < 700 < before
+    shown.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert shown.evaluate(width) == before
+    shown.locator("a.back").click()
+    shown.wait_for_selector("table.jobs")
+    assert shown.pdf().startswith(b"%PDF")
 
 
 def test_a_phone_lists_jobs_in_two_columns(open_page: Open, samples: Path) -> None:

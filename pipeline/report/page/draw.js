@@ -1,6 +1,7 @@
 // Curves: what of a job's data the chart is given, and the chart itself, drawn by Vega.
 
 const ROLES = ["a", "b", "c"];
+const PAPER = 680; // width of a chart on paper [pixel]
 const FEW = 60; // a curve of no more points shows each of them
 
 /** The metrics of a group that a job has, with their role in the chart. */
@@ -121,6 +122,8 @@ async function draw(box, log, data, label) {
   picture.setAttribute("aria-label", label);
   picture.setAttribute("role", "img");
   box.dataset.drawn = Math.round(performance.now() - began);
+  onbeforeprint = () => view.width(PAPER).run(); // else its words shrink with it
+  onafterprint = () => view.width(box.clientWidth).run();
   return {
     finalize,
     give: (sets) => {
