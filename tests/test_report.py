@@ -509,11 +509,15 @@ def test_what_could_not_be_judged_says_for_want_of_what(told: Facts) -> None:
 
 
 def test_stretches_of_steps_are_named_once_in_order() -> None:
-    """What the detectors found of stretches is named, in order of steps, equal ones once."""
+    """What was found of stretches is named, in order of steps, equal ones once.
+
+    Where there are numbers between those that are none, only the first step of these is named.
+    """
     of: dict[str, list[words.Row]] = {
         "divergences": [
-            {"kind": "non_finite", "first_step": 9, "last_step": 9},
-            {"kind": "non_finite", "first_step": 9, "last_step": 9},
+            {"kind": "non_finite", "first_step": 9, "last_step": 12, "points": 4},
+            {"kind": "non_finite", "first_step": 9, "last_step": 12, "points": 4},
+            {"kind": "non_finite", "first_step": 11, "last_step": 99, "points": 4},
             {"kind": "rising", "first_step": 5, "last_step": 8},
         ],
         "overfitting": [{"is_overfit": False, "risen_since_step": None, "last_step": 9}],
@@ -521,7 +525,8 @@ def test_stretches_of_steps_are_named_once_in_order() -> None:
         "attempts": [{"first_step": 1}, {"first_step": 2}],
     }
     assert words.spans(of) == [
-        ("restart", 2, 2), ("stall", 3, 3), ("divergence", 5, 8), ("no number", 9, 9),
+        ("restart", 2, 2), ("stall", 3, 3), ("divergence", 5, 8),
+        ("not a number", 9, 12), ("not a number", 11, 11),
     ]  # fmt: skip
 
 

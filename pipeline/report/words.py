@@ -110,8 +110,7 @@ def spans(of: Mapping[str, Sequence[Row]]) -> list[tuple[str, int, int]]:
     Args:
         of: rows of one job, by the view: divergences, overfitting, stalls, attempts.
     """
-    names = {"non_finite": "no number", "rising": "divergence", "falling": "divergence"}
-    found = [(names[row["kind"]], row["first_step"], row["last_step"]) for row in of["divergences"]]
+    found = [_divergence(row) for row in of["divergences"]]
     found += [
         ("overfitting", row["risen_since_step"], row["last_step"])
         for row in of["overfitting"]
@@ -122,6 +121,14 @@ def spans(of: Mapping[str, Sequence[Row]]) -> list[tuple[str, int, int]]:
     ]
     found += [("restart", row["first_step"], row["first_step"]) for row in of["attempts"][1:]]
     return sorted({span for span in found if span[1] is not None}, key=lambda span: span[1:])
+
+
+def _divergence(row: Row) -> tuple[str, int, int]:
+    first, last = row["first_step"], row["last_step"]
+    if row["kind"] != "non_finite":
+        return "divergence", first, last
+    # where there are numbers between, it is none of the stretch that holds
+    return "not a number", first, last if row["points"] > last - first else first
 
 
 def advice(best: Row | None, choice: Row | None) -> Advice | None:
