@@ -187,6 +187,13 @@ def test_without_altair_one_line_says_what_to_install(
     assert lake.sql("select 1 as one").item() == 1
 
 
+def test_no_line_of_the_timeline_joins_two_attempts(lake: Lake) -> None:
+    """Over the pause before a restart nothing is drawn: a loss did not rise there."""
+    drawn = pytest.importorskip("vl_convert").vegalite_to_svg(lake.timeline("ftjob-4dhS").to_dict())
+    attempts = lake.sql("select count(*) as n from attempts where job_id ^@ 'ftjob-4dhS'")
+    assert drawn.count('aria-roledescription="line mark"') == attempts.item() == 3
+
+
 def test_charts_can_be_drawn(lake: Lake) -> None:
     """Vega draws a chart with all there is in one: a picture comes of it."""
     pytest.importorskip("vl_convert")

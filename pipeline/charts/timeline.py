@@ -93,7 +93,7 @@ def _clock(times: pl.Series) -> str:
 def _numbers(alt: Any, rows: pl.DataFrame, data: style.Data, x: Any, points: int) -> Any:
     """The losses or rewards, each with its colour, dash and shape."""
     columns = [m for m in LOSSES + REWARDS if rows[m].null_count() < rows.height]
-    index = ["place", "created_at", "step"]
+    index = ["place", "created_at", "step", "attempt"]
     long = rows.unpivot(on=columns, index=index, variable_name="metric").drop_nulls("value")
     few = thinned(long, style.points_each(len(columns), points), within=["metric"])
     few = few.with_columns(value=pl.when(pl.col("value").is_finite()).then("value"))
@@ -113,7 +113,8 @@ def _numbers(alt: Any, rows: pl.DataFrame, data: style.Data, x: Any, points: int
     tooltip = ["metric:N", "step:Q", alt.Tooltip("value:Q", format=".6g"), _time(alt)]
     dots = base.mark_point(filled=True, size=24, opacity=1).encode(shape=shape, tooltip=tooltip)
     zoom = alt.selection_interval(bind="scales", encodings=["x"], name="zoom")
-    return alt.layer(base.mark_line(strokeWidth=1.6).encode(strokeDash=dash), dots).add_params(zoom)
+    lines = base.mark_line(strokeWidth=1.6).encode(strokeDash=dash, detail="attempt:N")
+    return alt.layer(lines, dots).add_params(zoom)
 
 
 def _messages(alt: Any, rows: pl.DataFrame, data: style.Data, x: Any) -> Any:
