@@ -188,6 +188,21 @@ def test_a_job_is_opened_and_left_by_keyboard(open_page: Open, samples: Path) ->
     shown.go_back()
     shown.wait_for_selector("table.jobs")
     assert OVERFIT in names(shown)
+    assert shown.evaluate("document.activeElement.textContent") == OVERFIT
+
+
+def test_the_link_to_the_content_leaves_the_address(open_page: Open, samples: Path) -> None:
+    """Who skipped to the content of the list comes back to it from a job."""
+    shown = open_page(samples)
+    shown.keyboard.press("Tab")
+    shown.keyboard.press("Enter")
+    assert shown.evaluate("document.activeElement.id") == "main"
+    shown.keyboard.press("Tab")
+    assert shown.evaluate("document.activeElement.id") == "text"
+    shown.locator("tbody a", has_text=OVERFIT).press("Enter")
+    drawn(shown)
+    shown.go_back()
+    shown.wait_for_selector("table.jobs")
 
 
 def test_the_overview_tells_why_jobs_failed_and_when_errors_came(

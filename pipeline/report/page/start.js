@@ -2,8 +2,6 @@
 
 function route() {
   const asked = /^#job=(.*)$/.exec(location.hash);
-  if (!asked && location.hash.length > 1) return; // a link within the page
-  const main = document.getElementById("main");
   if (route.isList) route.place = scrollY;
   const only = JOBS.job_id.length === 1 && LAKE.detailed === 1 ? 0 : undefined;
   const i = asked ? NUMBER_OF.get(decoded(asked[1])) : only;
@@ -11,8 +9,11 @@ function route() {
   document.title = i === undefined ? "Fine-tuning jobs" : `${JOBS.job_id[i]} · fine-tuning job`;
   scrollTo(0, i === undefined ? route.place ?? 0 : 0); // back in the list, at its old place
   route.isList = i === undefined;
-  if (route.before) main.querySelector("h1")?.focus({ preventScroll: true });
-  route.before = true;
+  if (route.before !== undefined) {
+    const left = [...main.querySelectorAll("tbody a")].find((link) => link.hash === route.before);
+    (left ?? main.querySelector("h1"))?.focus({ preventScroll: true });
+  }
+  route.before = location.hash;
 }
 
 function decoded(text) {
@@ -23,5 +24,10 @@ function decoded(text) {
   }
 }
 
+const main = document.getElementById("main");
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address tells what is shown
+  main.focus();
+});
 addEventListener("hashchange", route);
 route();
