@@ -689,3 +689,19 @@ def test_a_mark_at_the_first_step_is_beside_the_axis(open_page: Open, tmp_path: 
     numbers = shown.locator(".chart .role-axis-label text").all()
     boxes = [box for number in numbers if (box := number.bounding_box()) and box["x"] < 40]
     assert name and boxes and all(box["x"] + box["width"] <= name["x"] for box in boxes)
+
+
+def test_nothing_is_headed_by_what_no_event_tells(open_page: Open, tmp_path: Path) -> None:
+    """A job without reasoning tokens has no column of them, one without messages no list."""
+    metrics = "train_mean_reward", "full_valid_mean_reward"
+    rewards = [event(n, data={"step": n, **dict.fromkeys(metrics, n / 9)}) for n in range(1, 4)]
+    (tmp_path / "rewards.jsonl").write_text(lines(*rewards))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "rewards.jsonl"], job_id="rewards")
+        with lake.connect(reads()) as con:
+            path = written(facts(con), tmp_path / "page.html")
+    shown = open_page(path, job="rewards")
+    drawn(shown)
+    heads = shown.locator("table:has(caption:text('Rewards')) th").all_inner_texts()
+    assert heads == ["Step", "Training", "Validation", "Gap"]
+    assert shown.locator("details").count() == 0

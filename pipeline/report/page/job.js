@@ -206,7 +206,10 @@ function phaseSection(job) {
   return el("section", {}, el("h2", {}, "Phases"), bar, el("ul", { class: "keys" }, words));
 }
 
-const ERRORS = [
+const percent = (value) => `${value > 0 ? "+" : ""}${Math.round(value)} %`;
+
+const BESIDE_REWARDS = [
+  ["reasoning_growth", "Reasoning tokens", percent],
   ["train_grader_error", "Grader errors, training"], ["valid_grader_error", "Grader errors, validation"],
   ["train_parse_error", "Not parsed, training"], ["valid_parse_error", "Not parsed, validation"],
   ["unresponsive_rewards", "Unanswered"],
@@ -228,15 +231,13 @@ function tableSections(job) {
     ], checkpoints)));
   }
   if (gaps.length) {
-    const percent = (value) => (value === undefined ? "–" : `${value > 0 ? "+" : ""}${Math.round(value)} %`);
     sections.push(el("section", {}, el("h2", {}, "Rewards, training against validation"), table("Rewards", [
       { head: "Step", right: true, cell: (g) => count(g.step) },
       { head: "Training", right: true, cell: (g) => number(g.train_reward) },
       { head: "Validation", right: true, cell: (g) => number(g.valid_reward) },
       { head: "Gap", right: true, cell: (g) => number(g.gap) },
-      { head: "Reasoning tokens", right: true, cell: (g) => percent(g.reasoning_growth) },
-      ...ERRORS.filter(([name]) => gaps.some((row) => row[name] !== undefined))
-        .map(([name, head]) => ({ head, right: true, cell: (g) => number(g[name]) || "–" })),
+      ...BESIDE_REWARDS.filter(([name]) => gaps.some((row) => row[name] !== undefined))
+        .map(([name, head, words = number]) => ({ head, right: true, cell: (g) => (g[name] === undefined ? "–" : words(g[name])) })),
     ], gaps)));
   }
   if (attempts.length > 1) {
@@ -277,7 +278,7 @@ function messageSection(job) {
     grave.length
       ? el("ol", { class: "log" }, grave.map((row) => messageItem(row)))
       : el("p", { class: "fine" }, sign("succeeded"), " None was logged."),
-    el("details", {}, el("summary", {}, `All ${counted(of, "message")} beside the steps`),
+    of ? el("details", {}, el("summary", {}, `All ${counted(of, "message")} beside the steps`),
       left > 0 ? el("p", { class: "muted" }, leftOut(left)) : null,
-      el("ol", { class: "log" }, rows.map((row) => messageItem(row)))));
+      el("ol", { class: "log" }, rows.map((row) => messageItem(row)))) : null);
 }
