@@ -335,6 +335,19 @@ def test_a_report_of_chosen_jobs_tells_of_no_other(samples: Lake, told: Facts) -
     assert [other for other in told.jobs["job_id"] if other in text] == [job]
 
 
+def test_of_more_jobs_than_have_a_page_all_failures_are_told(
+    samples: Lake, told: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why jobs failed is told of all, and that only the newest are judged is said."""
+    monkeypatch.setattr("pipeline.report.gather.DETAILED", 5)
+    with samples.connect(reads()) as con:
+        few = facts(con)
+    assert len(few.detailed) == 5 < few.jobs.height
+    assert few.failures.equals(told.failures)
+    note = "Only the 5 newest jobs are judged."
+    assert note in lines(few) and note not in lines(told)
+
+
 def test_the_model_that_was_made_is_a_checkpoint(told: Facts) -> None:
     """What the advice argues against stands in the table, with its losses."""
     last = dict(told.frames["checkpoint_advice"].select("job_id", "last_step").rows())

@@ -705,3 +705,18 @@ def test_nothing_is_headed_by_what_no_event_tells(open_page: Open, tmp_path: Pat
     heads = shown.locator("table:has(caption:text('Rewards')) th").all_inner_texts()
     assert heads == ["Step", "Training", "Validation", "Gap"]
     assert shown.locator("details").count() == 0
+
+
+def test_jobs_without_a_page_are_not_judged(
+    open_page: Open, told: Facts, samples: Path, tmp_path: Path
+) -> None:
+    """Of a job that was not looked into the list does not say that nothing was found."""
+    few = replace(told, detailed=told.detailed[:9])
+    shown = open_page(written(few, tmp_path / "few.html"))
+    cells = shown.locator("tbody td.found").all_inner_texts()
+    assert [cell == "not judged" for cell in cells] == [n >= 9 for n in range(told.jobs.height)]
+    assert "Only the 9 newest jobs are judged" in shown.inner_text("footer")
+    shown.locator("th button", has_text="Found").click()
+    assert "error" in shown.inner_text("tbody td.found >> nth=0")
+    assert shown.inner_text("tbody td.found >> nth=9") == "not judged"
+    assert "not judged" not in open_page(samples).inner_text("main")

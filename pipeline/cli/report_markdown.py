@@ -46,6 +46,8 @@ def lines(facts: Facts) -> Iterator[str]:
     found = all_findings(facts)
     yield from _findings(found, failed)
     yield from _advice(all_advice(facts))
+    if len(found) < len(jobs):
+        yield from ("", f"Only the {len(found):,} newest jobs are judged.")
     known = {failure["template"] for failure in failures}
     kinds = facts.kinds.to_dicts()
     others = [row for row in kinds if row["template"] not in known and not _is_told(row, found)]

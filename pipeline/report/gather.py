@@ -111,7 +111,7 @@ def facts(
     _set(con, "report_messages", max(40, min(400, MESSAGES // max(1, len(detailed)))))
     _set(con, "report_message_length", MESSAGE_LENGTH)
     _set(con, "report_is_whole", jobs is None)
-    kinds = _rows(con, sql_text("report/kinds"))
+    kinds, failures = (_rows(con, sql_text(f"report/{name}")) for name in ("kinds", "failures"))
     if jobs is None:
         frames["leaderboard"] = _view(con, "leaderboard")
         if len(listed) > len(detailed):
@@ -124,7 +124,7 @@ def facts(
         detailed=detailed,
         frames=frames,
         kinds=kinds,
-        failures=_rows(con, sql_text("report/failures")),
+        failures=failures,
         sources=_rows(con, sql_text("report/sources")),
         fail_on=settings.fail_on,
     )

@@ -1,5 +1,5 @@
--- Why the jobs of `report_jobs` failed: those that failed alike in one row, the commonest first,
--- and how many such rows there are.
+-- Why jobs failed: those that failed alike in one row, the commonest first, and how many such rows
+-- there are.
 --
 -- Reads: failure_reasons
 select
@@ -19,7 +19,6 @@ select
     ) as message,
     count(*) over () as of_all
 from failure_reasons
-where list_contains(getvariable('report_jobs'), job_id)
 group by template, error_code, phase
 order by jobs desc, last_at desc, template, error_code, phase
 limit 50

@@ -157,7 +157,7 @@ function searchText(i) {
 
 function sortKey(key) {
   if (key === "problems") return (i) => JOBS.errors[i] * 1e6 + JOBS.warnings[i];
-  if (key === "found") return (i) => -JOBS.found[i].reduce((sum, [, weight, n]) => sum + n * 100 ** weight, 0);
+  if (key === "found") return (i) => (isJudged(i) ? -JOBS.found[i].reduce((sum, [, weight, n]) => sum + n * 100 ** weight, 0) : null);
   if (key === "best" || key === "final") return (i) => goodness(i, JOBS[key][i]);
   return (i) => JOBS[key][i];
 }
@@ -173,19 +173,24 @@ function jobRow(i) {
   const cell = (name, right, ...content) => el("td", { role: "cell", class: `${name} ${right ? "right" : ""}` }, content);
   const measure = MEASURES[JOBS.measure[i]] && `${MEASURES[JOBS.measure[i]]}${JOBS.smoothed[i] ? " (running median)" : ""}`;
   const id = JOBS.job_id[i];
-  const name = i < LAKE.detailed ? el("a", { href: `#job=${encodeURIComponent(id)}` }, said(id)) : said(id);
+  const name = isJudged(i) ? el("a", { href: `#job=${encodeURIComponent(id)}` }, said(id)) : said(id);
   return el("tr", { role: "row" },
     cell("job_id", false, name),
     cell("spark", false, sparkline(LAKE.sparks[i])),
     cell("status", false, sign(JOBS.status[i]), " ", STATUS[JOBS.status[i]] ?? JOBS.status[i]),
     cell("method", false, JOBS.method[i] ?? "–"),
-    cell("found", false, JOBS.found[i].map(foundWord)),
+    cell("found", false, isJudged(i) ? JOBS.found[i].map(foundWord) : el("span", { class: "muted" }, "not judged")),
     cell("best", true, measure ? [number(JOBS.best[i]), el("small", {}, `${measure}, step ${count(JOBS.best_step[i])}`)] : "–"),
     cell("final", true, measure ? number(JOBS.final[i]) : "–"),
     cell("last_step", true, count(JOBS.last_step[i]) || "–", stepsLeft(i)),
     cell("seconds", true, tookWords(i)),
     cell("problems", true, problemWords(i)),
     cell("began_at", true, beganAt(JOBS.began_at[i])));
+}
+
+/** Whether a job is looked into, which only the newest are, and has a page. */
+function isJudged(i) {
+  return i < LAKE.detailed;
 }
 
 /** How long a job took; where nothing tells its begin and end, at least as long as its events span. */
@@ -276,6 +281,6 @@ function readFrom() {
     el("p", {}, `Read: ${counted(s.records, "record")} in ${counted(s.sources, "source")}, of which ${counted(s.events, "event")}, ${counted(s.duplicates, "duplicate")} and ${counted(s.rejects, "reject")}. `,
       `Times are UTC. Numbers are shown to four digits; this file holds five or more.`),
     LAKE.detailed < JOBS.job_id.length
-      ? el("p", {}, `Only the ${count(LAKE.detailed)} newest jobs have a page here: tunelog report --job ID shows another.`)
+      ? el("p", {}, `Only the ${count(LAKE.detailed)} newest jobs are judged and have a page here: tunelog report --job ID does so for another.`)
       : null);
 }
