@@ -6,7 +6,7 @@ function route() {
   const only = JOBS.job_id.length === 1 && LAKE.detailed === 1 ? 0 : undefined;
   const i = asked ? NUMBER_OF.get(decoded(asked[1])) : only;
   main.replaceChildren(...(i === undefined ? overviewPage() : jobPage(i)).filter(Boolean));
-  document.title = i === undefined ? "Fine-tuning jobs" : `${JOBS.job_id[i]} · fine-tuning job`;
+  document.title = i === undefined ? "Fine-tuning jobs" : `${spelled(JOBS.job_id[i])} · fine-tuning job`;
   scrollTo(0, i === undefined ? route.place ?? 0 : 0); // back in the list, at its old place
   route.isList = i === undefined;
   if (route.before !== undefined) {
