@@ -209,7 +209,7 @@ def _choice(choice: Row, metric: str, judged_by: str) -> str:
         words += f" By {judged_by} the best of all steps was {at}." * (choice["step_distance"] > 0)
     elif _differ(choice["best_value"], value, choice["tolerance"]):
         # Azure's events tell of none: its checkpoints may be there all the same
-        words += f" Nothing tells of a checkpoint to use at the best of all steps, {at}."
+        words += f" {at.capitalize()} was better, but nothing tells of a checkpoint to use there."
     if choice["blocked"]:
         words += f" A usage policy check blocked {count(choice['blocked'], 'other')}."
     return words
