@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from oracle import Event
 from oracle_companions import RANKS, Told, ending, moment, newest, of_kind, of_object, states
 from oracle_curves import Row, by_job, loss_curves, told
-from oracle_marts import OUTCOMES, is_error, phases_of
+from oracle_marts import OUTCOMES, begun, is_error, phases_of
 
 CURVES = {
     "train_loss": ("train_loss", min),
@@ -111,11 +111,7 @@ def facts(job: str, own: list[Event], objects: list[Told], hooks: list[Told]) ->
     measured = [event.time for event in own if not event.synthetic]
     created = newest(found, "created_at")
     created = first(own, "created") if created is None else created
-    steps = [event for event in own if event.lifecycle == "step" and not event.synthetic]
-    whole = {"created", "validating", "queued"} & set(phases_of(own))
-    began = min(((event.time, event.order_step) for event in steps), default=(None, -1))
-    begun = began[0] if whole or 0 <= began[1] <= 1 else None
-    started = first(own, "training") or first(own, "started") or begun
+    started = first(own, "training") or first(own, "started") or begun(own)
     ended = end["ended_at"]
     return {
         "job_id": job,

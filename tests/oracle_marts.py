@@ -149,20 +149,31 @@ def phases_of(own: Sequence[Event]) -> list[str | None]:
     return found
 
 
+def begun(own: Sequence[Event]) -> int | None:
+    """When a job's first step came, unless what is at hand may begin after it."""
+    steps = [event for event in own if event.lifecycle == "step" and not event.synthetic]
+    time, step = min(((event.time, event.order_step) for event in steps), default=(None, -1))
+    whole = {"created", "validating", "queued"} & set(phases_of(own))
+    return time if whole or 0 <= step <= 1 else None
+
+
 def job_phases(events: list[Event]) -> list[Row]:
     """One row per job and phase."""
     rows = []
     for job, own in by_job(events).items():
         measured = [event for event in own if not event.synthetic]
         found = [(e, phase) for e, phase in zip(own, phases_of(own), strict=True) if phase]
-        marks = [(event.time, phase) for event, phase in found]
+        marks = [(event.time, event.rank, phase, event.lifecycle) for event, phase in found]
+        began = begun(own)
+        if began is not None and not {"started", "training"} & {event.lifecycle for event in own}:
+            marks = sorted([*marks, (began, 8, "running", "step")], key=lambda mark: mark[:2])
         stays = defaultdict(list)
         ended_by = ""
-        for index, (time, phase) in enumerate(marks):
+        for index, (time, _, phase, lifecycle) in enumerate(marks):
             if phase == "finalising" and ended_by in ("failed", "cancelled"):
                 continue
             if phase != "finalising":
-                ended_by = found[index][0].lifecycle if phase == "ended" else ""
+                ended_by = lifecycle if phase == "ended" else ""
             last = index == len(marks) - 1
             until = max(event.time for event in measured) if last else marks[index + 1][0]
             if phase != "ended":

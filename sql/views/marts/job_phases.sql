@@ -2,13 +2,14 @@
 --
 -- Grain: job_id, phase
 -- Order: job_id, started_at, phase_rank
--- Reads: stg_events, stg_milestones
+-- Reads: stg_events, stg_milestones, stg_job_states
 -- Caveat: a phase lasts from its first message to the first message of another, so a dump without
---   those messages has no phases. A phase entered twice (a restart) has its times added up: seconds
---   can be less than ended_at - started_at. An Azure job that was started is queued until its
---   training starts, where a message tells that. Azure's finalising begins with `Job succeeded.`;
---   of a job that failed or was cancelled the bill begins none. The times of Azure's steps are
---   synthetic and not used.
+--   those messages has no phases. Where the message that training began is lacking, running begins
+--   with the first step, as jobs.started_at has it. A phase entered twice (a restart) has its times
+--   added up: seconds can be less than ended_at - started_at. An Azure job that was started is
+--   queued until its training starts, where a message tells that. Azure's finalising begins with
+--   `Job succeeded.`; of a job that failed or was cancelled the bill begins none. The times of
+--   Azure's steps are synthetic and not used.
 create or replace view job_phases as
 with ends as (
     select
@@ -16,6 +17,33 @@ with ends as (
         max(created_at) filter (where not synthetic_time) as last_event_at
     from stg_events
     group by job_id
+),
+
+milestones as (
+    select
+        job_id,
+        created_at,
+        lifecycle_rank,
+        order_step,
+        ordinal,
+        event_id,
+        phase,
+        outcome
+    from stg_milestones
+    where phase is not null or outcome in ('succeeded', 'failed', 'cancelled')
+
+    union all by name
+
+    select
+        job_id,
+        started_at as created_at,
+        8 as lifecycle_rank, -- of a step
+        'running' as phase
+    from stg_job_states
+    anti join (
+        from stg_milestones where lifecycle in ('started', 'training')
+    ) as told using (job_id)
+    where started_at is not null
 ),
 
 marks as (
@@ -28,8 +56,7 @@ marks as (
             case when phase is distinct from 'finalising' then coalesce(outcome, '') end
             ignore nulls
         ) over before as ended_by
-    from stg_milestones
-    where phase is not null or outcome in ('succeeded', 'failed', 'cancelled')
+    from milestones
     window
         in_time as (
             partition by job_id
