@@ -254,7 +254,7 @@ def verdict(metric: str, points: Points) -> Row:
     is_full, is_reward = metric == "full_valid_loss", metric.endswith("reward")
     points = [(step, -value) for step, value in points] if is_reward else points
     losses = [loss for _, loss in points]
-    span = 1 if is_full else max(3, min(6, math.floor(0.33 * len(losses))))
+    span = 1 if is_full else max(3, min(6, math.floor(0.33 * len(losses))), len(losses) // 8)
     threes = list(zip(losses, losses[1:], losses[2:], strict=False))
     off = [abs(b - (a + c) / 2) for a, b, c in threes]
     ratios = [
@@ -292,7 +292,7 @@ def verdict(metric: str, points: Points) -> Row:
         since_step = since[0] if since else None
     bands = ((100, "severe"), (50, "marked"))
     names = [name for limit, name in bands if last is not None and last > limit]
-    far = is_full and len(losses) < 8 and error - best > 2 * (limit - best)
+    far = is_full and len(losses) < 8 and error - best > 1.5 * (limit - best)
     long = len(since) >= 2 or min(losses[-3:]) > limit or far
     is_overfit = error > limit and median(losses[-span:]) > limit and long
     return {

@@ -27,6 +27,7 @@ with limits as (
         max(value) filter (where threshold = 'window_share') as window_share,
         max(value) filter (where threshold = 'least_window') as least_window,
         max(value) filter (where threshold = 'most_window') as most_window,
+        max(value) filter (where threshold = 'long_share') as long_share,
         max(value) filter (where threshold = 'mild_loss') as mild_loss,
         max(value) filter (where threshold = 'marked_loss') as marked_loss,
         max(value) filter (where threshold = 'severe_loss') as severe_loss,
@@ -78,7 +79,8 @@ whole as (
             else
                 greatest(
                     limits.least_window,
-                    least(limits.most_window, floor(limits.window_share * evaluations))
+                    least(limits.most_window, floor(limits.window_share * evaluations)),
+                    floor(limits.long_share * evaluations)
                 )
         end::bigint as span,
         -- a bend of the curve is no noise: of a whole set and in its first half it would weigh most
