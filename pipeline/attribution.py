@@ -43,6 +43,14 @@ class Stream(NamedTuple):
     mixed: bool = False
 
 
+class _Cut(NamedTuple):
+    """Where a stream begins, the creation message of its job, and whether it may be of several."""
+
+    first: int
+    head: Creation | None
+    mixed: bool = False
+
+
 class Scout:
     """Sees all blocks of a source in order, then tells its streams."""
 
@@ -177,8 +185,7 @@ class Scout:
         creations: Sequence[Creation],
         glimpses: Sequence[Glimpse],
     ) -> list[Stream]:
-        keys = list(dict.fromkeys(c.key for c in creations))
-        if not creations or (not mark.run and len(keys) == 1):
+        if not creations or (not mark.run and len({c.key for c in creations}) == 1):
             direction = direction_of(glimpses) or (1 if mark.run else -1)
             job = creations[0].job if creations else None
             return [self._named(mark, first, stop - 1, direction < 0, job)]
@@ -186,6 +193,35 @@ class Scout:
             after = between(glimpses, creations[0].last + 1, stop)
             if direction_of(after) >= 0:  # one job from its creation on, as in most small files
                 return [self._named(mark, first, stop - 1, False, creations[0].job)]
+        cuts, usual = self._cuts(mark, first, stop, creations, glimpses)
+        # What stands between lines tells of the first job below it, and of no other.
+        started = self._job_lines.silent_until.get(first, first)
+        leading = cuts[1].head if len(cuts) > 1 and cuts[1].first <= started else cuts[0].head
+        other = replace(mark, jobs=()) if mark.run else mark
+        streams = []
+        ends = [*(cut.first for cut in cuts[1:]), stop]
+        for (low, head, mixed), high in zip(cuts, ends, strict=True):
+            if low < high:
+                down = (direction_of(between(glimpses, low, high)) or usual) < 0
+                told = (
+                    mark
+                    if low == first or (head and leading and head.key == leading.key)
+                    else other
+                )
+                job = head.job if head else None
+                stream = self._named(told, low, high - 1, down, job)
+                streams.append(stream._replace(mixed=mixed))
+        return streams
+
+    def _cuts(
+        self,
+        mark: Mark,
+        first: int,
+        stop: int,
+        creations: Sequence[Creation],
+        glimpses: Sequence[Glimpse],
+    ) -> tuple[list[_Cut], int]:
+        """Where streams begin, each going on to the next one's begin, and the usual direction."""
         lows = [first, *(c.last + 1 for c in creations)]
         highs = [*(c.first for c in creations), stop]
         # Only their ends: what else was seen of them is there by where blocks end.
@@ -199,68 +235,37 @@ class Scout:
             votes.append(-1 if pages[-1] else direction_of(gap))
         votes.append(direction_of(gaps[-1]))
         usual = sum(votes) or hints(creations, gaps, glimpses) or (1 if mark.run else -1)
-        # begins[i]: where the stream of creation i begins; it ends where the next one does.
-        begins = [first]
-        heads: list[Creation | None] = []
-        mixed: set[int] = set()
+        head = creations[0]
         if pages[0]:
-            heads.append(None)
-            begins.append(pages[0].first)
-            heads.append(creations[0])
-        elif self._leads(gaps[0], votes[0], usual, creations[0]):
-            heads.append(creations[0])
-        elif creations[0].first > first:
-            heads.append(None)
-            begins.append(creations[0].first)
-            heads.append(creations[0])
+            cuts = [_Cut(first, None), _Cut(pages[0].first, head)]
+        elif head.first == first or self._leads(gaps[0], votes[0], usual, head):
+            cuts = [_Cut(first, head)]
         else:
-            heads.append(creations[0])
+            cuts = [_Cut(first, None), _Cut(head.first, head)]
         several = False
         for index in range(1, len(creations)):
             left, right = creations[index - 1], creations[index]
-            page, gap = pages[index], gaps[index]
-            rest = gap
+            page, gap, below = pages[index], gaps[index], left.last + 1
+            rest, begin = gap, below
             if page and page.before:
                 rest, begin = [*gap[:1], page.before], page.first
             elif owner(gap, votes[index], usual, left, right):
                 begin = right.first
-            else:
-                begin = left.last + 1
-            several = several or creations[0].key != left.key
-            if begin == left.last + 1 or not (page or votes[index] < 0):
-                pass
-            elif is_doubtful(rest, gaps[index - 1], left, several=several):
-                begins.append(left.last + 1)
-                mixed.add(len(heads))
-                heads.append(None)
-            begins.append(begin)
-            heads.append(right)
-        tail = creations[-1].last + 1
+            several = several or head.key != left.key
+            if (
+                begin != below
+                and (page or votes[index] < 0)
+                and is_doubtful(rest, gaps[index - 1], left, several=several)
+            ):
+                cuts.append(_Cut(below, None, mixed=True))
+            cuts.append(_Cut(begin, right))
+        tail, several = lows[-1], any(c.key != head.key for c in creations)
         older = (votes[-1] or usual) < 0 and is_before(gaps[-1], creations[-1])
         # Streams against time end with their creation: of several jobs, any may go on below it,
         # and more than one of them.
-        if tail < stop and (older or (usual < 0 and len(keys) > 1)):
-            begins.append(tail)
-            mixed.add(len(heads))
-            heads.append(None)
-        # What stands between lines tells of the first job below it, and of no other.
-        started = self._job_lines.silent_until.get(first, first)
-        leading = heads[1] if len(heads) > 1 and begins[1] <= started else heads[0]
-        other = replace(mark, jobs=()) if mark.run else mark
-        streams = []
-        ends = [*begins[1:], stop]
-        for number, (low, high, head) in enumerate(zip(begins, ends, heads, strict=True)):
-            if low < high:
-                down = (direction_of(between(glimpses, low, high)) or usual) < 0
-                told = (
-                    mark
-                    if low == first or (head and leading and head.key == leading.key)
-                    else other
-                )
-                job = head.job if head else None
-                stream = self._named(told, low, high - 1, down, job)
-                streams.append(stream._replace(mixed=number in mixed))
-        return streams
+        if tail < stop and (older or (usual < 0 and several)):
+            cuts.append(_Cut(tail, None, mixed=True))
+        return cuts, usual
 
     @staticmethod
     def _leads(gap: Sequence[Glimpse], vote: int, usual: int, creation: Creation) -> bool:
