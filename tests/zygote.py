@@ -38,7 +38,8 @@ PRELOADED = (
     "pipeline.cli.summary",
     "pipeline.lake.ingest",
     "pipeline.lake.lake",
-    "pipeline.lake.mend",
+    "pipeline.lake.assign",
+    "pipeline.lake.replay",
     "pipeline.lake.compact",
 )
 LONGEST = 60.0

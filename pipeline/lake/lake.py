@@ -14,7 +14,7 @@ from pipeline.lake.store import place_of
 
 if TYPE_CHECKING:
     from pipeline.lake.ingest import Progress
-    from pipeline.lake.mend import ReplayReport
+    from pipeline.lake.replay import ReplayReport
     from pipeline.lake.reports import IngestReport
 
 
@@ -110,7 +110,7 @@ class Lake(Asking):
             UsageError: no such source, or all of it has another job.
             LakeError: the lake cannot be written.
         """
-        from pipeline.lake.mend import assign
+        from pipeline.lake.assign import assign
 
         with self._changing():
             moved = assign(self._found, source, job, force=force, waiting=waiting)
@@ -133,7 +133,7 @@ class Lake(Asking):
         Raises:
             LakeError: the lake cannot be written.
         """
-        from pipeline.lake.mend import replay
+        from pipeline.lake.replay import replay
 
         with self._changing():
             report = replay(self._found, max_record_bytes=max_record_bytes, waiting=waiting)

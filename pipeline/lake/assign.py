@@ -1,0 +1,94 @@
+"""A job for what has none, or has another's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.contract import UNATTRIBUTED_PREFIX
+from pipeline.errors import UsageError
+from pipeline.lake import settle
+from pipeline.lake.change import Change
+from pipeline.lake.intake import Taken
+from pipeline.lake.naming import check_job_id
+from pipeline.lake.store import Commit, Store
+from pipeline.sources import shown
+
+
+def assign(
+    store: Store,
+    source: str,
+    job: str,
+    *,
+    force: bool = False,
+    waiting: Callable[[str], None] | None = None,
+) -> int:
+    """Give the events of a source's streams to a job; see `Lake.assign`."""
+    check_job_id(job)
+    source_id = _source_id(store, source)
+    with store.workspace() as folder, store.ledger.writing(waiting, task="assign"):
+        streams = store.ledger.streams(source_id)
+        others = {row["stream_id"]: row["job_id"] for row in streams if row["job_id"] != job}
+        nameless = {
+            row["job_id"]
+            for row in streams
+            if row["stream_id"] in others
+            and (row["job_id"].startswith(UNATTRIBUTED_PREFIX) or row["told_by"] == "unknown")
+        }
+        named = {stream: old for stream, old in others.items() if force and old not in nameless}
+        jobs = {row["job_id"] for row in streams}
+        # Streams that were given to another job by hand are not passed over without a word.
+        elsewhere = {row["job_id"] for row in streams if row["told_by"] == "assigned"} - {job}
+        done = job in jobs and not elsewhere
+        if not nameless and not named and not done:
+            raise UsageError(
+                f"{source}: its events belong to {', '.join(sorted(jobs))} already: "
+                "add --force to move them"
+            )
+        moved = 0
+        if nameless or named:
+            commit = Commit(store, folder, f"assign {source_id} {job}")
+            moved = _move(store, folder, commit, source_id, nameless, named, job)
+            commit.finish()
+    store.write_script()
+    return moved
+
+
+def _source_id(store: Store, named: str) -> str:
+    """The id of the one source of this id or path: as given, else as the same file's other path."""
+    paths = (os.path.relpath(named), str(Path(named).absolute())) if named else ()
+    for name in (named, *paths):
+        found = store.ledger.find_sources(shown(name))
+        if len(found) == 1:
+            return str(found[0]["source_id"])
+        if found:
+            break
+    what = "no such source" if not found else f"{len(found)} sources are called so"
+    raise UsageError(
+        f"{named or repr(named)}: {what}: `tunelog show sources` lists their ids and paths"
+    )
+
+
+def _move(
+    store: Store,
+    folder: Path,
+    commit: Commit,
+    source: str,
+    nameless: set[str],
+    named: Mapping[str, str],
+    job: str,
+) -> int:
+    """Give nameless jobs, and streams of a source that others have, to a job; how many events."""
+    change = Change(store, folder, commit)
+    fresh: list[Any] = []
+    with settle.engine(folder) as con:
+        if nameless:  # each is one stream, maybe seen in several files: all of it moves
+            change.rename(con, dict.fromkeys(sorted(nameless), job), "assigned", fresh)
+        moved = sum(staged.rows for staged in fresh)
+        if named:
+            moved += change.move(con, source, named, job, fresh)
+    settled, _ = change.bring(Taken(events=fresh))
+    change.recount(settled, set())
+    return moved
