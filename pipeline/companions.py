@@ -20,7 +20,7 @@ from pipeline.contract import (
     RESULT_NAMES,
     RESULT_OBJECT,
 )
-from pipeline.shapes import bare, foreign, is_job, loads, storable
+from pipeline.shapes import body, foreign, is_job, storable
 
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _OUTCOME = re.compile(r"fine_tuning\.job\.(?:succeeded|failed|cancelled)")
@@ -102,8 +102,8 @@ def _within(value: Any) -> Iterator[Companion | Nothing]:
         if isinstance(item, list):
             stack.extend(reversed(item))
         elif isinstance(item, str):
-            if (body := _body(item)) is not None:
-                stack.append(body)
+            if (value := body(item, _MARKS)) is not None:
+                stack.append(value)
         elif isinstance(item, dict):
             kind = item.get("object")
             if read := _READERS.get(kind) if isinstance(kind, str) else None:
@@ -115,19 +115,6 @@ def _within(value: Any) -> Iterator[Companion | Nothing]:
                 stack.extend(reversed(item.values()))
             else:
                 yield Nothing(name)
-
-
-def _body(text: str) -> Any | None:
-    """The JSON value that a string holds, if it is one that speaks of jobs."""
-    if not any(mark in text for mark in _MARKS):
-        return None
-    text = bare(text)
-    if not text.startswith(("{", "[")):
-        return None
-    try:
-        return loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _job(value: dict[str, Any]) -> Companion | None:

@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import re
+from collections.abc import Collection
 from typing import Any
 
 from pipeline.contract import EVENT_OBJECTS, UNATTRIBUTED_PREFIX
@@ -73,7 +74,7 @@ def holds_events(value: Any) -> bool:
         elif isinstance(item, list):
             stack.extend((inner, loose) for inner in item)
         elif isinstance(item, str):
-            stack.append((_body(item), loose))
+            stack.append((body(item, EVENT_OBJECTS), loose))
     return False
 
 
@@ -101,9 +102,9 @@ def _holds_page(text: str) -> bool:
     return body.startswith(_PACKED) or any(name.encode() in body for name in EVENT_OBJECTS)
 
 
-def _body(text: str) -> Any | None:
-    """The JSON value that a string holds, if it is one that speaks of events."""
-    if not any(name in text for name in EVENT_OBJECTS):
+def body(text: str, names: Collection[str]) -> Any | None:
+    """The JSON value that a string holds, if it is one in which any of these names stands."""
+    if not any(name in text for name in names):
         return None
     text = bare(text)
     if not text.startswith(("{", "[")):

@@ -88,13 +88,14 @@ def write_lines(jobs: Iterable[Job], out: Sink, *, named: bool = True) -> int:
     return written
 
 
-def write_array(jobs: Iterable[Job], out: Sink, *, named: bool = True) -> int:
+def write_array(jobs: Iterable[Job], out: Sink) -> int:
     """Write one JSON document: an array of the events, oldest first, job after job.
+
+    The job's id stands beside each event, as one document is otherwise one job.
 
     Args:
         jobs: what to write.
         out: binary file.
-        named: put the job's id beside each event, as one document is otherwise one job.
 
     Returns:
         How many events were written.
@@ -102,7 +103,7 @@ def write_array(jobs: Iterable[Job], out: Sink, *, named: bool = True) -> int:
     written = 0
     separator = b"[\n"
     for job in jobs:
-        lines = [_encode(event) for event in (_named(job) if named else job.events)]
+        lines = [_encode(event) for event in _named(job)]
         out.write(separator + ",\n".join(lines).encode("ascii"))
         separator = b",\n"
         written += len(lines)
@@ -162,15 +163,14 @@ def polls(job: Job, *, limit: int = 20, every: int = 15) -> Iterator[dict[str, A
         yield list_page(job, job.events[max(0, end - limit) : end], end > limit)
 
 
-def exchange(job: Job, *, limit: int = 100) -> dict[str, Any]:
+def exchange(job: Job) -> dict[str, Any]:
     """Record an HTTP exchange: the newest page is a string inside, the job's id in the URL.
 
     Args:
-        job: whose events.
-        limit: events on the page.
+        job: whose newest hundred events.
     """
-    url = f"https://api.openai.com/v1/fine_tuning/jobs/{job.job_id}/events?limit={limit}"
-    page = list_page(job, job.events[-limit:], len(job.events) > limit)
+    url = f"https://api.openai.com/v1/fine_tuning/jobs/{job.job_id}/events?limit=100"
+    page = list_page(job, job.events[-100:], len(job.events) > 100)
     return {
         "request": {"method": "GET", "url": url, "headers": {"Accept": "application/json"}},
         "response": {
