@@ -1132,6 +1132,9 @@ MUTANTS = (
     Mutant("crash", "a full disk is told without a path", "pipeline/lake/faults.py",
            'raise LakeError(f"{place}: {error.strerror', 'raise LakeError(f"{error.strerror',
            CRASH + "killed_and_refused"),
+    Mutant("crash", "a lake on a full disk cannot be read", "pipeline/lake/ledger.py",
+           "                if create or error", "                if True or error",
+           "tests/test_damage.py::test_a_full_disk_keeps_nobody_from_reading"),
     Mutant("crash", "commits are reported before they are true", "pipeline/cli/ingest.py",
            "    with open_lake(lake_dir) as lake, progress_bar() as progress:\n",
            "    print('done', flush=True)\n"

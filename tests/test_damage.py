@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,3 +125,27 @@ def test_a_ledger_of_other_values(
     assert code == (ExitCode.ENVIRONMENT if says else ExitCode.DATA), told.err
     assert says in told.err and "Traceback" not in told.err
     assert says or "finding" in told.err
+
+
+FULL = (
+    "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));"
+    " import sys; from pipeline.cli import main; main(sys.argv[1:])"
+)
+
+
+def test_a_full_disk_keeps_nobody_from_reading(sound: Path, tmp_path: Path) -> None:
+    """Where no file can grow, a lake is read as ever, and what would change it says why not."""
+
+    def full(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", FULL, *args, "--lake", str(sound)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    for args in (["sql", "select count(*) from events"], ["show", "jobs"], ["summary"], ["verify"]):
+        done = full(*args)
+        assert done.returncode == 0, done.stderr
+    dump = tmp_path / "new.jsonl"
+    dump.write_text(json.dumps(an_event(500)) + "\n")
+    for args in (["ingest", str(dump)], ["compact"]):
+        done = full(*args)
+        assert done.returncode == ExitCode.ENVIRONMENT
+        assert "see that the disk is sound and has room" in done.stderr

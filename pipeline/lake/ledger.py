@@ -49,18 +49,13 @@ class Ledger(Questions):
             if not create:
                 raise LakeError(_NONE_HERE.format(path.parent))
         try:
-            self._db = sqlite3.connect(
-                path if writable else _read_only(path),
-                uri=not writable, isolation_level=None, timeout=_WAIT_SECONDS,
-                check_same_thread=False,
-            )  # fmt: skip
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("pragma foreign_keys = on")
-            if (
-                self._db.execute("select 1 from sqlite_master").fetchone()
-                and not self._has_schema()
-            ):
-                raise LakeError(f"{path}: another program's database: name another folder")
+            try:
+                self._connect(path if writable else _read_only(path))
+            except sqlite3.OperationalError as error:
+                if create or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
+                    raise
+                writable = False  # a full disk has no room for SQLite's locks: it can be read
+                self._connect(_read_only(path))
             if writable:
                 self._write_ahead()
                 self._db.execute("pragma synchronous = full")
@@ -71,9 +66,22 @@ class Ledger(Questions):
                 self._create()
             self._check_version(path)
         except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+                raise
             raise LakeError(
                 f"{path}: {error}: is this a tunelog lake, readable and whole?"
             ) from error
+
+    def _connect(self, place: Path | str) -> None:
+        """Connect to the database and look whose it is."""
+        self._db = sqlite3.connect(
+            place, uri=isinstance(place, str), isolation_level=None, timeout=_WAIT_SECONDS,
+            check_same_thread=False,
+        )  # fmt: skip
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("pragma foreign_keys = on")
+        if self._db.execute("select 1 from sqlite_master").fetchone() and not self._has_schema():
+            raise LakeError(f"{self._path}: another program's database: name another folder")
 
     def _write_ahead(self) -> None:
         """Let readers go on beside a writer. To change the mode waits for nobody by itself."""
