@@ -103,6 +103,7 @@ def test_recognise_part() -> None:
         (b"[FineTuningJobEvent(id='ftevent-1', created_at=1)]", "a Python repr"),
         (b"> SyncCursorPage[FineTuningJobEvent](data=[])", "a Python repr"),
         (b"{'object': 'list', 'data': []}", "a Python repr"),
+        (b"[{'created_at': 1,\n  'data': {},\n  'id': 'ftevent-1'}]\n", "a Python repr"),  # pprint
         (
             b"[\n  {\n    object: 'fine_tuning.job.event',\n    id: 'ftevent-1',\n  }\n]\n",
             "console.log",
@@ -120,6 +121,7 @@ def test_recognise_part() -> None:
         (b"<!DOCTYPE html><html></html>", "an HTML page"),
         (b"interactions:\n- request: {}\n", "a YAML cassette"),
         (b"id,created_at,level,message\nftevent-1,1,info,Step 1/2: train\n", "a table of events"),
+        (b",id,created_at,message\n0,ftevent-1,1,m\n", "a table of events"),  # to_csv of pandas
         (b'a/b.jsonl:3:{"object": "fine_tuning.job.event"}\n', "lines with the name of their file"),
         (b'const page = {\n  "data": [{"message": "Step 1/2: train"}]}\n', "JavaScript"),
         (b'callback({"object": "list"})', "JavaScript"),

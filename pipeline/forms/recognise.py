@@ -45,7 +45,7 @@ _INSPECTED = "JavaScript as console.log prints it: print JSON.stringify(...) of 
 _BRACKETED = (
     (
         r"(?:.*\n){0,20}?.*(?:FineTun\w{0,40}Event\(|SyncCursorPage\[|"
-        r"[\[{(]\s*'(?:object|data|id)': )",
+        r"[\[{(]\s*'(?:object|data|id|created_at)': )",
         f"a Python repr of events, {_LATER}",
     ),
     (
@@ -64,7 +64,7 @@ _TEXTS = (
     (r"<\?xml", "an XML document"),
     (r"(?:---\s)?(?:interactions|http_interactions):\s", f"a YAML cassette, {_LATER}"),
     (
-        r"""["']?(?:id|object|created_at|level|message|type)["']?[,;\t]""",
+        r"""[,;\t]?["']?(?:id|object|created_at|level|message|type)["']?[,;\t]""",
         f"a table of events, {_LATER}",
     ),
     (r"[\w./-]+:(?:\d+:)?\s*[{\"\[]", "lines with the name of their file: drop it (grep -h does)"),
