@@ -44,23 +44,28 @@ def loss_spikes(events: list[Event]) -> list[Row]:
             low, middle, high = quantile(off, 0.2), median(off), quantile(off, 0.8)
             noise = max(high - middle, (high - low) / 2) / 0.8416
         around = [median(losses[max(0, n - 7) : n + 8]) for n in range(len(losses) - 8)]
-        if off := [(y - m) / abs(m) for y, m in zip(losses, around, strict=False) if m]:
-            noise = max(noise or 0, (median(off) - quantile(off, 0.1)) / 1.2816)
+        if lows := [(y - m) / abs(m) for y, m in zip(losses, around, strict=False) if m]:
+            noise = max(noise or 0, (median(lows) - quantile(lows, 0.1)) / 1.2816)
+        reach = 6.5 * (noise or 0)
+        if off and len(losses) >= 400:
+            ninth = quantile(off, 0.9)
+            halvings = math.log(10 * len(losses)) / math.log(2)
+            reach = max(reach, ninth + (ninth - high) * halvings)
         for n in range(6, min(20, len(losses) - 1)):
             usual[n] = max(usual[n], median(losses[n + 1 : n + 16]))
         level = abs(median(losses))
         groups: list[list[int]] = []
         heights = {}
         for n in range(6, len(losses)):
-            if losses[n] - usual[n] > rise(usual[n], start, noise, level):
+            if losses[n] - usual[n] > rise(usual[n], start, reach, level):
                 heights[n] = losses[n] - usual[n]
-            if losses[n] > above(usual[n], start, noise, level):
+            if losses[n] > above(usual[n], start, reach, level):
                 if groups and n - groups[-1][-1] <= 5:
                     groups[-1].append(n)
                 else:
                     groups.append([n])
         apart = [n for n in heights if n - 1 not in heights]
-        if heights and len(apart) >= 5 and len(heights) >= 0.01 * len(losses):
+        if heights and len(apart) >= 5 and len(heights) >= min(0.01 * len(losses), 20):
             usually, lowest = median(heights[n] for n in apart), min(heights.values())
             if usually > 10 * level:
                 beyond = (usually - lowest) / math.log(2)
@@ -79,7 +84,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
                     "peak_step": points[peak][0],
                     "peak_loss": losses[peak],
                     "usual_loss": usual[first],
-                    "threshold": above(usual[first], start, noise, level),
+                    "threshold": above(usual[first], start, reach, level),
                     "deviations": (losses[peak] - usual[first]) / spread if spread else None,
                     "points": len(group),
                     "is_recovered": last + 1 < len(losses) and losses[last + 1] <= half,
@@ -97,17 +102,17 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[below] + (place - below) * rest
 
 
-def above(usual: float | None, start: float | None, noise: float | None, level: float) -> float:
+def above(usual: float | None, start: float | None, reach: float, level: float) -> float:
     """The loss above which a point is a spike."""
     assert usual is not None and start is not None
-    leap = usual + rise(usual, start, noise, level)
+    leap = usual + rise(usual, start, reach, level)
     return max(leap, start) if abs(usual) < 0.05 * abs(start) else leap
 
 
-def rise(usual: float | None, start: float | None, noise: float | None, level: float) -> float:
+def rise(usual: float | None, start: float | None, reach: float, level: float) -> float:
     """How far above the usual loss a point is a leap."""
     assert usual is not None and start is not None
-    return max(0.3 * abs(start), 0.02, 6.5 * (noise or 0) * max(abs(usual), level))
+    return max(0.3 * abs(start), 0.02, reach * max(abs(usual), level))
 
 
 def divergences(events: list[Event]) -> list[Row]:

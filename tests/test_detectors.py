@@ -298,6 +298,28 @@ def test_single_answers_of_any_height_are_no_spikes(con: duckdb.DuckDBPyConnecti
     }
 
 
+def test_the_highest_of_many_points_is_no_spike(con: duckdb.DuckDBPyConnection) -> None:
+    """Long jobs reach by chance what short ones do not; a leap far beyond is one there, too."""
+    draws, told = random.Random(5), []
+    for job in range(4):
+        losses = [(1 + 1 / (1 + n / 50)) * math.exp(draws.gauss(0, 0.4)) for n in range(2_000)]
+        losses[1_500] += 12 * (job % 2)
+        told += [metrics_event(f"noisy{job}", n, n, train_loss=y) for n, y in enumerate(losses)]
+        losses = [0.4 * math.exp(-n / 20) + 10 ** -draws.uniform(3, 5) for n in range(6_000)]
+        for n in draws.sample(range(200, 6_000), 30):  # half a percent of the answers is wrong
+            losses[n] += 0.5 + draws.expovariate(0.8)
+        losses[4_000] += 30 * (job % 2)
+        told += [metrics_event(f"sure{job}", n, n, train_loss=y) for n, y in enumerate(losses)]
+    con.register("given_events", table(told))
+    found, wanted = comparable(rows(con, "from loss_spikes"), DETECTORS["loss_spikes"](told))
+    assert found == wanted
+    assert {(row["job_id"], row["peak_step"]) for row in rows(con, "from loss_spikes")} == {
+        (f"ftjob-{name}{job}", step)
+        for name, step in (("noisy", 1_500), ("sure", 4_000))
+        for job in (1, 3)
+    }
+
+
 def test_losses_told_as_zero_raise_no_alarm(con: duckdb.DuckDBPyConnection) -> None:
     """Where messages round all losses to 0.00, a last digit now and then is neither."""
     for losses in ([0.0] * 40 + [0.01] + [0.0] * 40, [0.0] * 40 + [0.01, 0.02] * 20):

@@ -27,9 +27,11 @@ with limits as (
         max(value) filter (where threshold = 'least_rise') as least_rise,
         max(value) filter (where threshold = 'floor') as least_loss,
         max(value) filter (where threshold = 'learnt') as learnt,
+        max(value) filter (where threshold = 'told_tail') as told_tail,
         max(value) filter (where threshold = 'merge') as merge,
         max(value) filter (where threshold = 'crowd') as crowd,
         max(value) filter (where threshold = 'crowd_share') as crowd_share,
+        max(value) filter (where threshold = 'large_crowd') as large_crowd,
         max(value) filter (where threshold = 'crowd_height') as crowd_height
     from thresholds
     where detector = 'loss_spikes'
@@ -71,15 +73,20 @@ jobs as (
         ) as start_loss,
         abs(median(points.train_loss)) as level,
         count(*) as losses,
-        quantile_cont((points.train_loss - points.usual) / abs(points.usual), [0.2, 0.5, 0.8])
-            filter (where points.usual <> 0) as deciles,
+        quantile_cont(
+            (points.train_loss - points.usual) / abs(points.usual), [0.2, 0.5, 0.8, 0.9]
+        ) filter (where points.usual <> 0) as quantiles,
         quantile_cont((points.train_loss - points.around) / abs(points.around), [0.1, 0.5])
             filter (where points.around <> 0) as lows,
         greatest(
-            (deciles[3] - deciles[2]) / 0.8416,
-            (deciles[3] - deciles[1]) / 2 / 0.8416,
+            (quantiles[3] - quantiles[2]) / 0.8416,
+            (quantiles[3] - quantiles[1]) / 2 / 0.8416,
             (lows[2] - lows[1]) / 1.2816
         ) as noise,
+        case
+            when losses >= any_value(limits.told_tail)
+                then quantiles[4] + (quantiles[4] - quantiles[3]) / ln(2) * ln(10 * losses)
+        end as tail,
         list(points.train_loss order by points.n)
             filter (where points.n <= limits.warm_up + loss_spikes_window()) as first_losses,
         list(points)
@@ -97,6 +104,7 @@ told as (
         level,
         losses,
         noise,
+        tail,
         first_losses,
         unnest(raised, max_depth := 2)
     from jobs
@@ -126,10 +134,16 @@ leaps as (
         limits.merge,
         limits.crowd,
         limits.crowd_share,
+        limits.large_crowd,
         limits.crowd_height,
         train_loss - usual as height,
         noise * greatest(abs(usual), level) as deviation,
-        greatest(least_rise * abs(start_loss), least_loss, deviations * deviation) as least_height,
+        greatest(
+            least_rise * abs(start_loss),
+            least_loss,
+            deviations * deviation,
+            tail * greatest(abs(usual), level)
+        ) as least_height,
         greatest(
             usual + least_height,
             case when abs(usual) < learnt * abs(start_loss) then start_loss end
@@ -162,7 +176,7 @@ spikes as (
         min(height) over of_job as lowest,
         (usual_height - lowest) / ln(2) as beyond,
         count(*) filter (where is_apart) over of_job >= crowd
-        and leaps >= crowd_share * losses
+        and leaps >= least(crowd_share * losses, large_crowd)
         and usual_height > crowd_height * level as is_crowd
     from neighbours
     window of_job as (partition by job_id)
