@@ -67,7 +67,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         apart = [n for n in heights if n - 1 not in heights]
         if heights and len(apart) >= 5 and len(heights) >= min(0.01 * len(losses), 20):
             usually, lowest = median(heights[n] for n in apart), min(heights.values())
-            if usually > 10 * level:
+            if level < 0.1 and usually > 10 * level:
                 beyond = (usually - lowest) / math.log(2)
                 most = max(2 * usually, lowest + beyond * math.log(100 * len(heights)))
                 groups = [g for g in groups if max(losses[n] for n in g) - usual[g[0]] > most]

@@ -35,7 +35,8 @@ with limits as (
         max(value) filter (where threshold = 'crowd') as crowd,
         max(value) filter (where threshold = 'crowd_share') as crowd_share,
         max(value) filter (where threshold = 'large_crowd') as large_crowd,
-        max(value) filter (where threshold = 'crowd_height') as crowd_height
+        max(value) filter (where threshold = 'crowd_height') as crowd_height,
+        max(value) filter (where threshold = 'crowd_level') as crowd_level
     from thresholds
     where detector = 'loss_spikes'
 ),
@@ -139,6 +140,7 @@ leaps as (
         limits.crowd_share,
         limits.large_crowd,
         limits.crowd_height,
+        limits.crowd_level,
         train_loss - usual as height,
         noise * greatest(abs(usual), level) as deviation,
         greatest(
@@ -180,6 +182,7 @@ spikes as (
         (usual_height - lowest) / ln(2) as beyond,
         count(*) filter (where is_apart) over of_job >= crowd
         and leaps >= least(crowd_share * losses, large_crowd)
+        and level < crowd_level
         and usual_height > crowd_height * level as is_crowd
     from neighbours
     window of_job as (partition by job_id)

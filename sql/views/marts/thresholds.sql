@@ -99,6 +99,8 @@ from (
         'or are so many: of a long job that share is never reached'),
     ('loss_spikes', 'crowd_height', 10, '1', 0, null,
         'and are so many times as high as the median loss: else they tell of the training'),
+    ('loss_spikes', 'crowd_level', 0.1, '1', 0, null,
+        'and that is below: of a model that is sure, its answers'' probability being above 0.9'),
     ('stalls', 'least_gaps', 10, 'gap', 1, null,
         'fewer tell no usual gap'),
     ('stalls', 'ratio', 20, '1', 1, null,
