@@ -159,6 +159,21 @@ def test_grown_by_the_end_of_its_last_line(tmp_path: Path, end: str) -> None:
         assert lake.ingest([path]).sources[0].status == "known"
 
 
+@pytest.mark.parametrize("before", [False, True], ids=["a new copy", "a copy of before"])
+def test_grown_with_its_copy(tmp_path: Path, before: bool) -> None:
+    """Of a file and its copy that grew, or came, in one go one is read, and the lake is whole."""
+    log, copy = tmp_path / "log.jsonl", tmp_path / "my-copy.jsonl"
+    with open_lake(tmp_path / "lake") as lake:
+        for path in (log, copy) if before else (log,):
+            put(path, lines(WHOLE[:5]))
+        lake.ingest([tmp_path / "*.jsonl"])
+        for path in (log, copy):
+            put(path, lines(WHOLE))
+        report = lake.ingest([tmp_path / "*.jsonl"])
+        assert [source.status for source in report.sources] == ["grown", "known"]
+        assert len(lake.view("sources")) == 1 and lake.verify().findings == []
+
+
 def grown(lake: Lake, path: Path, content: bytes, share: float = 0.6) -> None:
     """Ingest the beginning of a file, and put all of it in its place."""
     path.write_bytes(content[: int(len(content) * share)])

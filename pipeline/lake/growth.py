@@ -168,7 +168,7 @@ def overtaken(store: Store, reading: Reading) -> bool:
         LakeError: it has committed another growth of the file.
     """
     if old := reading.replaces:
-        if store.ledger.known(reading.content_hash, reading.hint):
+        if store.ledger.known(*reading.key):
             return True
         row = store.ledger.source(old["source_id"])
         if row is None or row["content_hash"] != old["content_hash"]:

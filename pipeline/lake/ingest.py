@@ -65,7 +65,7 @@ def ingest(
         intake, meter = Intake(folder, max_record_bytes), _Meter(sources, progress)
         intakes = [intake]
         readings: list[Reading] = []
-        seen: set[str] = set()
+        seen: set[tuple[str, str]] = set()
         try:
             withdrawn: set[str] = set()
             homeless: list[Reading] = []
@@ -82,7 +82,7 @@ def ingest(
                 elif reading.status in ("new", "grown"):
                     try:
                         intake.take(reading, meter.advance)
-                        seen.add(reading.source_id)
+                        seen.add(reading.key)
                     except Refused as why:
                         reading.refuse(why)
                         withdrawn.add(reading.source_id)
@@ -138,7 +138,9 @@ class _Meter:
             self._progress(self._done, self._total)
 
 
-def _open(store: Store, reading: Reading, folder: Path, seen: set[str], version: int) -> None:
+def _open(
+    store: Store, reading: Reading, folder: Path, seen: set[tuple[str, str]], version: int
+) -> None:
     """Tell whether a source is new, known, or a known file that grew."""
     if reading.source.problem:
         reading.status, reading.problem = "refused", reading.source.problem
@@ -148,8 +150,8 @@ def _open(store: Store, reading: Reading, folder: Path, seen: set[str], version:
     except OSError as error:
         reading.refuse(Refused(f"{error.strerror or error}: make it readable"))
         return
-    known = store.ledger.known(reading.content_hash, reading.hint) if version else None
-    if known or reading.source_id in seen:
+    known = store.ledger.known(*reading.key) if version else None
+    if known or reading.key in seen:
         reading.status = "known"
         reading.kept_none = known is not None and not known["rejects"]
     elif version:  # in an empty lake, nothing grows
@@ -175,7 +177,7 @@ def _house(
     homeless: list[Reading],
     named: Mapping[str, set[str]],
     intake: Intake,
-    seen: set[str],
+    seen: set[tuple[str, str]],
     max_record_bytes: int,
 ) -> set[str]:
     """Take in result files whose jobs only job objects can tell: these have been read now.
@@ -186,7 +188,7 @@ def _house(
         homeless: result files.
         named: result file -> jobs, as the objects read with them tell.
         intake: takes them in.
-        seen: sources that are taken in already.
+        seen: keys of sources that are taken in already.
         max_record_bytes: as of `Intake`.
 
     Returns:
@@ -203,7 +205,7 @@ def _house(
             reading.refuse(Refused(f"is a result file, and {many}: {_NAME_IT}"))
             continue
         reading.belongs_to(jobs.pop())
-        if reading.source_id in seen or store.ledger.known(reading.content_hash, reading.hint):
+        if reading.key in seen or store.ledger.known(*reading.key):
             reading.status = "known"
             continue
         recognise_growth(store, reading)
@@ -212,7 +214,7 @@ def _house(
             keep_assigned(store, reading)
             if reading.status in ("new", "grown"):
                 intake.take(reading, lambda _: None)
-                seen.add(reading.source_id)
+                seen.add(reading.key)
         except Refused as why:
             reading.refuse(why)
             withdrawn.add(reading.source_id)
@@ -267,12 +269,12 @@ def _commit(
             row = source_row(reading, said, commit)
             carry_on(row, reading)
             rows.append(row)
-            contents.append((reading.content_hash, reading.hint, reading.source_id))
+            contents.append((*reading.key, reading.source_id))
             streams.extend(stream_rows(reading, names, held))
         store.ledger.put_sources(rows)
         store.ledger.put_contents(contents)
         store.ledger.put_streams(streams)
-        passed = [(r.content_hash, r.hint) for r in found if r.status == "known"]
+        passed = [r.key for r in found if r.status == "known"]
         store.ledger.see_sources(passed, commit.id, commit.last_event_at)
         own = {row["source_id"] for row in rows}
         change.recount(settled, own)

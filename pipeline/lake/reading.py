@@ -108,6 +108,11 @@ class Reading:
         """What beside the content decides how it is read."""
         return self.told or self.source.job_hint or self.beside or ""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it known: its content, and the job that it is read under."""
+        return self.content_hash, self.hint
+
     def count(self, kind: str, name: str, number: int) -> None:
         """Add what a worker counted."""
         if kind == "records":

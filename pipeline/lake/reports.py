@@ -86,7 +86,7 @@ def plain_reports(
     for reading in readings:
         report = SourceReport(reading.stored_path, reading.status, reading.problem)
         known = reading.status == "known" and not reading.kept_none
-        row = store.ledger.known(reading.content_hash, reading.hint) if known else None
+        row = store.ledger.known(*reading.key) if known else None
         if row and row["source_id"] not in seen:
             seen.add(row["source_id"])
             report.kept_rejects = row["rejects"]
