@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -13,7 +14,8 @@ from test_lake import JOB, event
 
 from pipeline import open_lake
 from pipeline.cli import run
-from pipeline.lake import compact, store
+from pipeline.idle import Idle
+from pipeline.lake import compact, segments, settle, store
 from pipeline.lake.lake import Lake
 
 FEW = 6
@@ -173,3 +175,38 @@ def test_what_is_merged_is_one_row_group(tmp_path: Path) -> None:
         }
     assert len(groups["rejects"]) < 4 and groups["rejects"] and groups["sources"]
     assert {number for numbers in groups.values() for number in numbers} <= {0, 1}, groups
+
+
+def test_row_groups_of_wide_rows_hold_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the payloads of events are, what is merged is written some megabytes at once."""
+    monkeypatch.setattr(segments, "_GROUP_BYTES", 1 << 20, raising=False)
+    with open_lake(tmp_path / "lake") as lake:
+        for first in (0, 5_000):
+            dump = tmp_path / f"{first}.jsonl"
+            rows = (event(n, note="x" * 500) for n in range(first, first + 5_000))
+            dump.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+            lake.ingest([dump], job_id=JOB)
+        lake.compact()
+        (file,) = lake._store.live("events")
+    assert pq.read_metadata(file).num_row_groups > 1
+
+
+def test_bytes_of_rejects_need_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rejects of more bytes than an engine may hold are merged, replayed, and left out."""
+    monkeypatch.setattr(settle, "MEMORY_LIMIT", "30MB")
+    monkeypatch.setattr(settle, "_ENGINES", Idle(settle._started))
+    broken = [f'{{"oops": "{os.urandom(1 << 19).hex()}",}}' for _ in range(40)]
+    dump, other = tmp_path / "dump.jsonl", tmp_path / "other.jsonl"
+    with open_lake(tmp_path / "lake") as lake:
+        dump.write_text("\n".join([json.dumps(event(1)), *broken[:20], json.dumps(event(2))[:-9]]))
+        other.write_text("\n".join([json.dumps(event(3)), *broken[20:]]))
+        lake.ingest([dump, other], job_id=JOB)
+        dump.write_text(dump.read_text() + json.dumps(event(2))[-9:] + "\n")
+        lake.ingest([dump], job_id=JOB)
+        other.write_text(f"{json.dumps(event(4))}\n{{oops}}\n")
+        lake.ingest([other], job_id=JOB)
+        assert lake.compact() >= 2
+        report = lake.replay_rejects()
+        assert (report.tried, report.still) == (41, 41)
+        monkeypatch.undo()
+        assert not lake.verify().findings

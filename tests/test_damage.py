@@ -17,6 +17,8 @@ from dumps import A, an_event
 from pipeline import open_lake
 from pipeline.cli import run
 from pipeline.errors import ExitCode, LakeError
+from pipeline.idle import Idle
+from pipeline.lake import settle
 
 COMMANDS = (
     ["summary"],
@@ -75,6 +77,38 @@ def test_every_command_names_the_file(
         told = capsys.readouterr().err
         see = f"see `tunelog verify --lake {place}`"
         assert told == f"{place}: events/{file.name} is {what}: {see}\n", command
+
+
+@pytest.mark.parametrize("harm", [lose, flip])
+def test_a_replay_names_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: Callable[[Path], None]
+) -> None:
+    """Rejects are read without an engine; what their reader reports is told alike."""
+    (tmp_path / "dump.jsonl").write_text(json.dumps(an_event(1)) + "\n{oops\n")
+    place = tmp_path / "lake"
+    with open_lake(place) as lake:
+        lake.ingest([tmp_path / "dump.jsonl"], job_id=A)
+    (file,) = (place / "rejects").iterdir()
+    harm(file)
+    assert run(["rejects", "--replay", "--lake", str(place)]) == ExitCode.ENVIRONMENT
+    what = "missing" if harm is lose else "damaged"
+    see = f"see `tunelog verify --lake {place}`"
+    assert capsys.readouterr().err == f"{place}: rejects/{file.name} is {what}: {see}\n"
+
+
+def test_too_little_memory_is_no_bug(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    sound: Path,
+) -> None:
+    """An engine that may hold too little ends with one line that says what to do."""
+    shutil.copytree(sound, tmp_path / "lake")
+    monkeypatch.setattr(settle, "MEMORY_LIMIT", "1MB")
+    monkeypatch.setattr(settle, "_ENGINES", Idle(settle._started))
+    assert run(["compact", "--lake", str(tmp_path / "lake")]) == ExitCode.ENVIRONMENT
+    told = capsys.readouterr().err
+    assert told.startswith("tunelog: out of memory: close other programs") and "\n" not in told[:-1]
 
 
 def test_a_mistake_over_whole_files_stays_one(sound: Path) -> None:

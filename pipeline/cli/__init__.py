@@ -22,6 +22,11 @@ from pipeline.interrupts import is_interrupt, prompt
 _PLAIN = {"─": "-", "…": ".", "≥": ">", "·": "-"}
 """What stands for the signs of tables where a terminal's encoding has none of them."""
 
+_NO_MEMORY = (
+    "tunelog: out of memory: close other programs, ask for fewer jobs, or keep records of many"
+    " megabytes out of the lake by `tunelog ingest --max-record-bytes`"
+)
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("pipeline.cli.ingest:ingest", "Read dumps of events into the lake."),
     "archive": ("pipeline.cli.archive:archive", "Fetch an account's jobs and events from the API."),
@@ -188,7 +193,7 @@ def run(args: list[str]) -> int:
         forget_output()  # the reader has what it wanted
         return ExitCode.OK
     except MemoryError:
-        return _fail("tunelog: out of memory: close other programs", ExitCode.ENVIRONMENT)
+        return _fail(_NO_MEMORY, ExitCode.ENVIRONMENT)
     except UnicodeEncodeError as error:  # half a character, as Python reads bytes that are none
         return _fail(f"{error.object!a}: not UTF-8: give it in UTF-8", ExitCode.USAGE)
     except OSError as error:
@@ -199,6 +204,8 @@ def run(args: list[str]) -> int:
     except Exception as error:  # the one edge: a bug, too, ends with a line and an exit code
         if is_interrupt(error):
             return _fail("interrupted", ExitCode.INTERRUPTED)
+        if type(error).__name__ == "OutOfMemoryException":  # to name the engine's takes loading it
+            return _fail(_NO_MEMORY, ExitCode.ENVIRONMENT)
         traceback.print_exc()
         return _fail(f"tunelog: {error!r}: please report this as a bug", ExitCode.ENVIRONMENT)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.lake import companions, naming, parting, settle, variants
 from pipeline.lake.intake import Taken
-from pipeline.lake.segments import Staged
+from pipeline.lake.segments import Staged, rows_in
 from pipeline.lake.store import Commit, Store
 
 
@@ -179,7 +179,7 @@ class Change:
         if True in lost:
             for file in jobs_files:
                 staged = settle.without_losers(con, self._folder, file, held=True)
-                if staged is None or staged.rows < settle.rows_in(file):
+                if staged is None or staged.rows < rows_in(file):
                     self._commit.exchange([file], staged)
         return settled, fresh
 

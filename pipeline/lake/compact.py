@@ -5,10 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 from pipeline.contract import DATA_TABLES
 from pipeline.lake import settle
 from pipeline.lake.damage import damage
+from pipeline.lake.segments import Staged, rows_of, stage
 from pipeline.lake.store import Commit, Store
 from pipeline.sqlfiles import sql_text
 
@@ -61,14 +64,19 @@ def compact(
             raise error
         commit = Commit(store, folder, "compact")
         for kind, chosen in merging.items():
-            con.read_parquet([str(file) for file in chosen]).create_view("merging", replace=True)
-            query = sql_text(_SORTED[kind]) if kind in _SORTED else "from merging"
-            commit.exchange(chosen, settle.rewrite(con, folder, kind, query))
+            commit.exchange(chosen, _merged(con, folder, kind, chosen))
             merged += len(chosen)
         commit.finish(whole=everything)
     store.write_script()
     store.collect_garbage(timedelta(hours=keep_hours))
     return merged
+
+
+def _merged(con: Any, folder: Path, kind: str, chosen: list[Path]) -> Staged | None:
+    if kind not in _SORTED:
+        return stage(folder, kind, rows_of(chosen))
+    settle.over(con, "merging", chosen, kind)
+    return settle.rewrite(con, folder, kind, sql_text(_SORTED[kind]))
 
 
 def _by_size(store: Store) -> dict[str, list[sqlite3.Row]]:

@@ -19,8 +19,6 @@ from pipeline.lake.segments import SegmentWriter, Staged
 from pipeline.lake.store import Commit, Store
 from pipeline.sqlfiles import sql_text
 
-_ROWS = 20_000
-
 Counts = Counter[tuple[str, str]]
 """(source id, kind) -> rows."""
 
@@ -35,7 +33,6 @@ class CompanionRows:
     def __init__(self, folder: Path) -> None:
         """Prepare to stage below a folder."""
         self._writer = SegmentWriter(folder, "companions")
-        self._rows: list[dict[str, Any]] = []
         self.files: dict[str, set[str]] = defaultdict(set)
 
     def add(
@@ -44,32 +41,20 @@ class CompanionRows:
         """Take one in."""
         for file in companion.files:
             self.files[file].add(job)
-        self._rows.append(
-            companion_row(companion.kind, companion.content, job, source_id, position, offset)
-        )
-        self._wait()
+        row = companion_row(companion.kind, companion.content, job, source_id, position, offset)
+        self._writer.add([row])
 
     def add_results(
         self, told: Iterable[str], job: str, source_id: str, places: Iterable[tuple[int, int]]
     ) -> None:
         """Take rows of a result file in, by their contents and (position, offset)."""
-        self._rows += [
+        self._writer.add(
             companion_row("result", content, job, source_id, *place)
             for content, place in zip(told, places, strict=True)
-        ]
-        self._wait()
-
-    def _wait(self) -> None:
-        if len(self._rows) >= _ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._writer.write(pa.Table.from_pylist(self._rows, schema=COMPANIONS))
-        self._rows.clear()
+        )
 
     def finish(self) -> Staged | None:
         """The staged file; None where there is nothing."""
-        self._flush()
         return self._writer.finish()
 
 

@@ -15,6 +15,9 @@ from pipeline.sqlfiles import sql_text
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_BATCH_ROWS = 1_000
+"""Rows that are at hand at once: payloads may be long."""
+
 
 def lines(con: DuckDBPyConnection, job_id: str | None) -> Iterator[str]:
     """Yield, for each job, what is told beside its events, a line that names it, its events.
@@ -41,7 +44,7 @@ def lines(con: DuckDBPyConnection, job_id: str | None) -> Iterator[str]:
 
 
 def _rows(con: DuckDBPyConnection, query: str, job_id: str | None) -> Iterator[dict[str, Any]]:
-    reader = con.sql(sql_text(query), params={"job_id": job_id}).to_arrow_reader(10_000)
+    reader = con.sql(sql_text(query), params={"job_id": job_id}).to_arrow_reader(_BATCH_ROWS)
     for batch in reader:
         yield from batch.to_pylist()
 

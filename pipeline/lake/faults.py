@@ -65,18 +65,25 @@ def told_of_engines(lake: Path, damage: Damage | None = None) -> Iterator[None]:
     except sqlite3.Error as error:
         raise LakeError(f"{lake / 'ledger.db'}: {_line(error)}: {_OTHERWISE}") from error
     except Exception as error:  # to name the engine's own kinds would take loading the engine
-        engine = sys.modules.get("duckdb")
-        if (
-            engine is None
-            or is_interrupt(error)
-            or not isinstance(error, (engine.Error, RuntimeError))
-        ):
+        if is_interrupt(error) or not _is_engines(error):
             raise
         if found := damage and damage():
             raise found from error
-        if not isinstance(error, engine.IOException):
+        if type(error).__name__ != "IOException":
             raise
         raise LakeError(f"{lake}: {_line(error)}: {_OTHERWISE}") from error
+
+
+def _is_engines(error: Exception) -> bool:
+    """Whether DuckDB or Arrow says it; what Arrow says of files names none."""
+    kinds = [
+        getattr(sys.modules[name], kind)
+        for name, kind in (("duckdb", "Error"), ("pyarrow", "ArrowException"))
+        if name in sys.modules
+    ]
+    if isinstance(error, OSError) and error.filename is None:
+        return error.errno in (None, errno.ENOENT)
+    return isinstance(error, (*kinds, RuntimeError))
 
 
 def _line(error: BaseException) -> str:

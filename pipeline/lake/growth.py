@@ -23,6 +23,7 @@ from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import LakeError
 from pipeline.lake.ledger import with_kinds
 from pipeline.lake.reading import Reading
+from pipeline.lake.segments import rejects_without, rows_in
 from pipeline.lake.store import Commit, Store
 from pipeline.lake.version import open_regular
 
@@ -304,7 +305,9 @@ def take_places(store: Store, readings: Sequence[Reading], gone: set[str]) -> No
             reading.status, reading.replaces = "new", None
 
 
-def drop_rejects(store: Store, commit: Commit, readings: list[Reading], gone: set[str]) -> None:
+def drop_rejects(
+    store: Store, folder: Path, commit: Commit, readings: list[Reading], gone: set[str]
+) -> None:
     """Take out the rejects of once cut-off lines that were read again, and of sources gone."""
     again = {(r.source_id, r.reread) for r in readings if r.reread is not None}
     if not again and not gone:
@@ -314,12 +317,12 @@ def drop_rejects(store: Store, commit: Commit, readings: list[Reading], gone: se
     concerned = ds.field("source_id").isin([*gone, *(source for source, _ in again)])
     for file in store.live("rejects"):
         if not ds.dataset(file).count_rows(filter=concerned):
-            continue  # as most: all bytes of all rejects may be more than memory holds
-        table = ds.dataset(file).to_table()
-        keys = zip(table["source_id"].to_pylist(), table["position"].to_pylist(), strict=True)
-        keep = [key not in again and key[0] not in gone for key in keys]
-        if not all(keep):
-            commit.replace(file, "rejects", table.filter(keep))
+            continue  # as most
+        staged = rejects_without(
+            folder, [file], lambda source, *place: source in gone or (source, place[0]) in again
+        )
+        if staged is None or staged.rows < rows_in(file):
+            commit.exchange([file], staged)
 
 
 def _is_reject(store: Store, source_id: str, position: int) -> bool:

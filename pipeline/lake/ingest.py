@@ -257,7 +257,7 @@ def _commit(
         change = Change(store, folder, commit)
         settled, names = change.bring(taken)
         held = held_streams(store, readings)
-        drop_rejects(store, commit, readings, settled.gone)
+        drop_rejects(store, folder, commit, readings, settled.gone)
         take_places(store, readings, settled.gone)
         for staged in taken.rejects:
             commit.add(staged)

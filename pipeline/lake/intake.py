@@ -15,7 +15,7 @@ from pipeline.lake.batches import PENDING, Batch, Part, Shared, chosen, joined, 
 from pipeline.lake.ledger import now
 from pipeline.lake.odd import OddRecords
 from pipeline.lake.reading import Misjudged, Reading
-from pipeline.lake.segments import Staged, stage_table
+from pipeline.lake.segments import Staged, stage_rows
 from pipeline.lake.staging import Staging
 
 _BATCH_BYTES = 4 << 20
@@ -163,7 +163,7 @@ class Intake:
             target.extend([staged] if staged else [])
         for (source, kind, name), count in self._odd.tally.items():
             self._shared.readings[source].count(kind, name, count)
-        staged = stage_table(self._shared.folder, "rejects", self._damaged)
+        staged = stage_rows(self._shared.folder, "rejects", self._damaged)
         taken.rejects.extend([staged] if staged else [])
         return taken
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Set
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from pipeline import exact
 from pipeline.attribution import Scout
 from pipeline.companions import Companion
 from pipeline.contract import (
-    EVENTS,
     LEGACY_EVENT_OBJECT,
     REJECT_PREFIX_BYTES,
-    REJECTS,
 )
 from pipeline.credentials import masked
 from pipeline.forms.bits import Ints
@@ -32,8 +29,6 @@ from pipeline.lake.oversize import hashed
 from pipeline.lake.reading import Misjudged
 from pipeline.lake.segments import SegmentWriter, Staged
 
-_ROWS = 20_000
-_BYTES = 8 << 20
 _BAD_ROW = "no row of the result file: a whole step, and numbers or blanks below all its columns"
 
 
@@ -65,9 +60,6 @@ class OddRecords:
         self._lock = threading.Lock()
         self._writers = {kind: SegmentWriter(shared.folder, "events") for kind in (False, True)}
         self._rejected = SegmentWriter(shared.folder, "rejects")
-        self._rows: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
-        self._rejects: list[dict[str, Any]] = []
-        self._waiting = 0
         self._inner: list[Part] = []
         self._equal: Counter[tuple[int, str | None, str]] = Counter()
         self._moment = now()
@@ -152,7 +144,6 @@ class OddRecords:
 
     def finish(self) -> tuple[Staged | None, ...]:
         """Files of events whose job is known, of others, of rejects, and of companions."""
-        self._flush()
         return (
             self._writers[False].finish(),
             self._writers[True].finish(),
@@ -211,9 +202,9 @@ class OddRecords:
             event, streams.ids[stream] if pending else streams.jobs[code], stream_id,
             reading.source_id, record.position, record.offset, record.ordinal,
         )  # fmt: skip
-        self._rows[pending].append(row)
+        self._writers[pending].add([row], len(record.raw))
         self.late += not self._shared.keys.issuperset(event.metrics)
-        return self._wait(record)
+        return None
 
     def _beside(self, record: Record, verdict: exact.Companions) -> None:
         """What is told about jobs; only the rows of a result file are about the stream's."""
@@ -278,35 +269,19 @@ class OddRecords:
             raw = raw[: min(over.length, REJECT_PREFIX_BYTES)]  # without the \r of its end
         kept = masked(raw)
         code = streams.codes[record.stream]
-        self._rejects.append(
-            {
-                "source_id": self._shared.readings[record.source].source_id,
-                "position": record.position,
-                "byte_offset": record.offset,
-                "byte_length": over.length if over else len(raw),
-                "reason": reject.reason,
-                "detail": reject.detail.encode("utf-8", "backslashreplace").decode(),
-                "raw": kept,
-                # of bytes that are not as they were read, too: replayed they would be others
-                "raw_hash": over.hash if over else None if kept == raw else hashed(raw),
-                "first_seen_at": self._moment,
-                "job_id": streams.jobs[code] if code >= 0 else None,
-                "stream_id": streams.ids[record.stream],
-                "ordinal": record.ordinal,
-            }
-        )
-        self._wait(record)
-
-    def _wait(self, record: Record) -> None:
-        self._waiting += len(record.raw)
-        rows = sum(map(len, (*self._rows.values(), self._rejects)))
-        if self._waiting > _BYTES or rows > _ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        for pending, rows in self._rows.items():
-            self._writers[pending].write(pa.Table.from_pylist(rows, schema=EVENTS))
-            rows.clear()
-        self._rejected.write(pa.Table.from_pylist(self._rejects, schema=REJECTS))
-        self._rejects.clear()
-        self._waiting = 0
+        row = {
+            "source_id": self._shared.readings[record.source].source_id,
+            "position": record.position,
+            "byte_offset": record.offset,
+            "byte_length": over.length if over else len(raw),
+            "reason": reject.reason,
+            "detail": reject.detail.encode("utf-8", "backslashreplace").decode(),
+            "raw": kept,
+            # of bytes that are not as they were read, too: replayed they would be others
+            "raw_hash": over.hash if over else None if kept == raw else hashed(raw),
+            "first_seen_at": self._moment,
+            "job_id": streams.jobs[code] if code >= 0 else None,
+            "stream_id": streams.ids[record.stream],
+            "ordinal": record.ordinal,
+        }
+        self._rejected.add([row], len(record.raw))

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline import exact
 from pipeline.lake import settle
 from pipeline.lake.identity import event_row
-from pipeline.lake.segments import Staged, stage_table
+from pipeline.lake.segments import Staged, stage_rows
 from pipeline.lake.store import Commit, Store
 from pipeline.sqlfiles import sql_text
 
@@ -78,7 +78,7 @@ def part(
         query = f"from variants anti join parted using ({', '.join(_KEY)})"
         commit.exchange(files, settle.rewrite(con, folder, "variants", query))
         store.ledger.recount(counts)
-    return stage_table(folder, "events", rows), len(more)
+    return stage_rows(folder, "events", rows), len(more)
 
 
 def _stream_of(variant: Mapping[str, Any], streams: Any) -> Any:

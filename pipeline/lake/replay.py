@@ -1,28 +1,24 @@
-"""Rejects that were kept, read again by the present version."""
+"""Another try for what was rejected."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import pyarrow as pa
-
 from pipeline import exact
 from pipeline.contract import DEFAULT_MAX_RECORD_BYTES, UNATTRIBUTED_PREFIX
-from pipeline.lake import settle
 from pipeline.lake.change import Change
 from pipeline.lake.identity import event_row
 from pipeline.lake.inside import Found, inside
 from pipeline.lake.intake import Taken
-from pipeline.lake.oversize import Originals
-from pipeline.lake.segments import last_event_at, stage_table
+from pipeline.lake.oversize import Originals, hashed
+from pipeline.lake.segments import SegmentWriter, last_event_at, rejects_without, rows_of
 from pipeline.lake.store import Commit, Store
-from pipeline.sqlfiles import sql_text
 
 
 @dataclass(frozen=True)
@@ -40,45 +36,48 @@ class ReplayReport:
     still: int
 
 
-@dataclass
 class _Passed:
-    """Where the rejects of all sources stood that are none any more, and what they are instead."""
+    """What is no reject any more, staged as it is found.
 
-    source_id: list[str] = field(default_factory=list)
-    position: list[int] = field(default_factory=list)
-    byte_offset: list[int] = field(default_factory=list)
-    counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    ignored: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    events: list[dict[str, Any]] = field(default_factory=list)
-    companions: list[dict[str, Any]] = field(default_factory=list)
-    streams: list[dict[str, Any]] = field(default_factory=list)
-    ties: set[tuple[str, str]] = field(default_factory=set)
+    Attributes:
+        keys: source, position and byte offset of those that were.
+        counts: source id -> count -> change.
+        ignored: source id -> kind -> how many.
+        streams: rows of the ledger.
+        ties: as of `Taken`.
+    """
 
-    def add(self, reject: Mapping[str, Any], found: Found) -> None:
-        source = reject["source_id"]
-        self.source_id.append(source)
-        self.position.append(reject["position"])
-        self.byte_offset.append(reject["byte_offset"])
+    def __init__(self, folder: Path) -> None:
+        """Prepare to stage below a folder."""
+        self.keys: set[tuple[str, int, int]] = set()
+        self.counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self.ignored: dict[str, Counter[str]] = defaultdict(Counter)
+        self.streams: list[dict[str, Any]] = []
+        self.ties: set[tuple[str, str]] = set()
+        self._named, self._pending, self._beside = (
+            SegmentWriter(folder, kind) for kind in ("events", "events", "companions")
+        )
+
+    def take(self, reject: Mapping[str, Any], found: Found) -> None:
+        """Take in what a reject is after all."""
+        source, size = reject["source_id"], reject["byte_length"]
+        self.keys.add((source, reject["position"], reject["byte_offset"]))
         self.counts[source].update(found.counts)
         self.ignored[source].update(found.ignored)
-        self.events += found.events
-        self.companions += found.companions
-        self.streams += found.streams.values()
-        self.ties |= found.ties
+        self.streams.extend(found.streams.values())
+        self.ties.update(found.ties)
+        rows: dict[SegmentWriter, list[dict[str, Any]]] = {self._beside: found.companions}
+        for row in found.events:
+            is_named = row["job_id"] != row["stream_id"]
+            rows.setdefault(self._named if is_named else self._pending, []).append(row)
+        for writer, those in rows.items():
+            writer.add(those, size)
 
-    def places(self) -> pa.Table:
-        kinds = {"source_id": pa.string(), "position": pa.int64(), "byte_offset": pa.int64()}
-        return pa.table({name: pa.array(getattr(self, name), kinds[name]) for name in kinds})
-
-    def staged(self, folder: Path) -> Taken:
-        named = [row for row in self.events if row["job_id"] != row["stream_id"]]
-        pending = [row for row in self.events if row["job_id"] == row["stream_id"]]
-        return Taken(
-            events=[s for s in [stage_table(folder, "events", named)] if s],
-            pending=[s for s in [stage_table(folder, "events", pending)] if s],
-            companions=[s for s in [stage_table(folder, "companions", self.companions)] if s],
-            ties=self.ties,
-        )
+    def taken(self) -> Taken:
+        """What was staged."""
+        writers = (self._named, self._pending, self._beside)
+        named, pending, beside = ([s] if (s := w.finish()) else [] for w in writers)
+        return Taken(events=named, pending=pending, companions=beside, ties=self.ties)
 
 
 def replay(
@@ -91,10 +90,9 @@ def replay(
     with (
         store.workspace() as folder,
         store.ledger.writing(waiting, task="rejects --replay"),
-        settle.engine(folder) as con,
         Originals(store, max_record_bytes) as originals,
     ):
-        passed, tried = _Passed(), 0
+        passed, tried = _Passed(folder), 0
 
         @cache
         def streams_of(source: str) -> dict[str, Mapping[str, Any]]:
@@ -105,42 +103,48 @@ def replay(
             row = store.ledger.source(source)
             return row["job_hint"] if row else None
 
-        for reject in _rejects(store, con):
+        for reject in _in_turn(store.live("rejects")):
             tried += 1
             found = _again(reject, originals, streams_of, hint_of)
             if found is not None:
-                passed.add(reject, found)
-        if passed.source_id:
-            _commit(store, folder, con, passed)
+                passed.take(reject, found)
+        if passed.keys:
+            _commit(store, folder, passed)
     store.write_script()
-    return ReplayReport(tried, len(passed.source_id), tried - len(passed.source_id))
+    return ReplayReport(tried, len(passed.keys), tried - len(passed.keys))
 
 
-def _rejects(store: Store, con: duckdb.DuckDBPyConnection) -> Iterator[dict[str, Any]]:
-    """All rejects of a lake, those of a file together and in their order."""
-    if files := store.live("rejects"):
-        con.read_parquet([str(file) for file in files]).create_view("rejected", replace=True)
-        in_order = con.sql("from rejected order by source_id, byte_offset")
-        for batch in in_order.to_arrow_reader(1_000):
-            yield from batch.to_pylist()
-
-
-def _commit(store: Store, folder: Path, con: duckdb.DuckDBPyConnection, passed: _Passed) -> None:
+def _commit(store: Store, folder: Path, passed: _Passed) -> None:
     """Put events and companions in the place of the rejects that they were."""
     commit = Commit(store, folder, "replay")
-    con.register("passed", passed.places())
-    left = settle.rewrite(con, folder, "rejects", sql_text("lake/still_rejected"))
-    commit.exchange(store.live("rejects"), left)
+    files = store.live("rejects")
+    left = rejects_without(folder, files, lambda *key: key in passed.keys)
+    commit.exchange(files, left)
     store.ledger.recount(passed.counts)
     store.ledger.ignore(passed.ignored)
     store.ledger.put_streams(passed.streams)
     store.ledger.rewritten |= {"streams"} if passed.streams else set()  # of an earlier source
-    taken = passed.staged(folder)
+    taken = passed.taken()
     commit.last_event_at = last_event_at(s.path for s in (*taken.events, *taken.pending))
     settled, names = Change(store, folder, commit).bring(taken)
     Change(store, folder, commit).recount(settled, set())
     store.ledger.rename_jobs(names.streams, "shared")
     commit.finish()
+
+
+def _in_turn(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """Rejects as they lie, then, in the order of their files, those that are to be read there.
+
+    Of these the lake does not hold all bytes, and what it holds of them is left out.
+    """
+    apart = []
+    for batch in rows_of(files):
+        for reject in batch.to_pylist():
+            if reject["raw_hash"] is None or hashed(reject["raw"]) == reject["raw_hash"]:
+                yield reject
+            else:
+                apart.append(reject | {"raw": b""})
+    yield from sorted(apart, key=itemgetter("source_id", "byte_offset"))
 
 
 _MASKED = b"*" * 8

@@ -6,10 +6,11 @@ import hashlib
 import os
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,9 @@ ROW_GROUP = 122_880
 few groups, and they are enough for its threads."""
 _PAGE = 4_096
 """Rows a reader unpacks together: few, so that one job's curve is quick."""
+_GROUP_BYTES = 64 << 20
+_ROWS, _BYTES = 20_000, 8 << 20
+"""Of rows of Python values, and of rows that are read one after another, so many at once."""
 
 
 @dataclass
@@ -63,6 +67,24 @@ class SegmentWriter:
         self._rows = 0
         self._jobs: Counter[str] = Counter()
         self._speaks = False
+        self._waiting: list[Mapping[str, Any]] = []
+        self._waiting_bytes = 0
+
+    def add(self, rows: Iterable[Mapping[str, Any]], size: int = 0) -> None:
+        """Add rows of Python values, which wait until they are worth a row group.
+
+        Args:
+            rows: they, few of them.
+            size: what they hold, if that may be much [byte].
+        """
+        self._waiting += rows
+        self._waiting_bytes += size
+        if len(self._waiting) >= _ROWS or self._waiting_bytes > _BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        self.write(pa.Table.from_pylist(self._waiting, schema=TABLES[self.kind]))
+        self._waiting, self._waiting_bytes = [], 0
 
     def write(self, table: pa.Table) -> None:
         """Add rows as one row group."""
@@ -90,17 +112,12 @@ class SegmentWriter:
 
     def finish(self) -> Staged | None:
         """Close the file; None where nothing was written."""
+        self._flush()
         if self._writer is None:
             return None
         self._writer.close()
         self._writer = None
         return Staged(self._path, self.kind, self._rows, self._jobs, self._speaks)
-
-    def abandon(self) -> None:
-        """Close and delete the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._path.unlink(missing_ok=True)
 
 
 def counts(column: pa.ChunkedArray) -> Counter[str]:
@@ -118,13 +135,70 @@ def _speaks(events: pa.Table) -> bool:
     return False
 
 
-def stage_table(folder: Path, kind: str, rows: list[dict[str, object]]) -> Staged | None:
+def stage_rows(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Staged | None:
     """Write rows of Python values as a staged file."""
-    if not rows:
-        return None
     writer = SegmentWriter(folder, kind)
-    writer.write(pa.Table.from_pylist(rows, schema=TABLES[kind]))
+    writer.add(rows)
     return writer.finish()
+
+
+def stage(folder: Path, kind: str, batches: Iterable[pa.RecordBatch]) -> Staged | None:
+    """Write rows as a staged file, as they come."""
+    writer = SegmentWriter(folder, kind)
+    for table in _row_groups(batches):
+        writer.write(table.select(TABLES[kind].names).cast(TABLES[kind]))
+    return writer.finish()
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches put together, of which the engine gives smaller ones."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows, size = rows + len(batch), size + batch.nbytes
+        if rows >= ROW_GROUP or size > _GROUP_BYTES:
+            yield pa.Table.from_batches(waiting)
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def rows_of(files: Iterable[Path]) -> Iterator[pa.RecordBatch]:
+    """The rows of segments as they lie, some megabytes at a time.
+
+    The engine reads 2,048 rows at once, in each of its threads, however large they are.
+    """
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                group = file.metadata.row_group(number)
+                most = _BYTES * group.num_rows // max(group.total_byte_size, 1)
+                yield from file.iter_batches(min(max(most, 1), _ROWS), row_groups=[number])
+
+
+def rejects_without(
+    folder: Path, files: Iterable[Path], goes: Callable[[str, int, int], bool]
+) -> Staged | None:
+    """Stage the rejects of segments that stay.
+
+    Args:
+        folder: for staged files.
+        files: the segments.
+        goes: whether one does, by its source, position and byte offset.
+    """
+
+    def left() -> Iterator[pa.RecordBatch]:
+        for batch in rows_of(files):
+            keys = (batch[name].to_pylist() for name in ("source_id", "position", "byte_offset"))
+            yield batch.filter(pa.array([not goes(*key) for key in zip(*keys, strict=True)]))
+
+    return stage(folder, "rejects", left())
+
+
+def rows_in(file: Path) -> int:
+    """How many rows a Parquet file holds."""
+    return int(pq.read_metadata(file).num_rows)
 
 
 def last_event_at(files: Iterable[Path]) -> datetime | None:

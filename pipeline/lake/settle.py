@@ -21,11 +21,12 @@ from pipeline.contract import TABLES
 from pipeline.idle import Idle
 from pipeline.interrupts import hearing
 from pipeline.lake.identity import content_hash, rank, rebuilt
-from pipeline.lake.segments import ROW_GROUP, SegmentWriter, Staged
+from pipeline.lake.segments import Staged, stage
 from pipeline.sqlfiles import sql_text
 
 MEMORY_LIMIT = "1GB"
-_WAITING_BYTES = 64 << 20
+_BATCH_ROWS = 4_096
+"""Rows that the engine hands on at once: however wide they are, `stage` sees to their bytes."""
 _FEW = 10_000
 """Rows that are compared before an engine has started, identities that are looked at at once."""
 _RANKED = pa.schema(
@@ -86,24 +87,7 @@ def renamed(
 
 def rewrite(con: duckdb.DuckDBPyConnection, folder: Path, kind: str, query: str) -> Staged | None:
     """Stage the rows of a query, streaming."""
-    writer = SegmentWriter(folder, kind)
-    for table in _row_groups(con.sql(query).to_arrow_reader(ROW_GROUP)):
-        writer.write(table.select(TABLES[kind].names).cast(TABLES[kind]))
-    return writer.finish()
-
-
-def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Batches put together: the engine gives one for each row group of the files that it reads."""
-    waiting: list[pa.RecordBatch] = []
-    rows = size = 0
-    for batch in batches:
-        waiting.append(batch)
-        rows, size = rows + len(batch), size + batch.nbytes
-        if rows >= ROW_GROUP or size > _WAITING_BYTES:
-            yield pa.Table.from_batches(waiting)
-            waiting, rows, size = [], 0, 0
-    if waiting:
-        yield pa.Table.from_batches(waiting)
+    return stage(folder, kind, con.sql(query).to_arrow_reader(_BATCH_ROWS))
 
 
 # -- identity -------------------------------------------------------------------------------------
@@ -226,8 +210,3 @@ def without_losers(
     con.read_parquet(str(file)).create_view("one_file", replace=True)
     query = sql_text("lake/without_losers").replace("{is_held}", str(held).lower())
     return rewrite(con, folder, "events", query)
-
-
-def rows_in(file: Path) -> int:
-    """How many rows a Parquet file holds."""
-    return int(pq.read_metadata(file).num_rows)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.contract import TABLES
 from pipeline.lake import settle
 from pipeline.lake.identity import rebuilt
-from pipeline.lake.segments import SegmentWriter, Staged
+from pipeline.lake.segments import SegmentWriter, Staged, rows_in
 from pipeline.lake.store import Commit, Store
 from pipeline.sqlfiles import sql_text
 
@@ -84,7 +84,7 @@ def bring(
         for file in files if told else []:
             settle.over(con, "one_file", [file], "variants")
             ((staying,),) = con.execute(f"select count(*) from ({_STAYING})").fetchall()
-            if staying < settle.rows_in(file):
+            if staying < rows_in(file):
                 commit.exchange([file], settle.rewrite(con, folder, "variants", _STAYING))
         commit.add(settle.rewrite(con, folder, "variants", _TOLD) if told else None)
     return {source for (source,) in left}

@@ -12,5 +12,6 @@ copy (
     compression zstd,
     compression_level 1,
     row_group_size 30720,
+    row_group_size_bytes '64MB',
     dictionary_size_limit 1000
 )
