@@ -487,6 +487,16 @@ def test_paper_shows_what_the_screen_does(open_page: Open, samples: Path) -> Non
     assert shown.pdf().startswith(b"%PDF")
 
 
+def test_high_contrast_keeps_what_is_only_background(open_page: Open, samples: Path) -> None:
+    """Where a system forces its colours, phases and the chosen group are still to be seen."""
+    shown = open_page(samples, job=MEASURED)
+    shown.emulate_media(forced_colors="active")
+    fills = ".bar .running", ".key.running", "button[aria-pressed='true']"
+    looks = {shown.locator(p).evaluate("e => getComputedStyle(e).backgroundColor") for p in fills}
+    shown.emulate_media(forced_colors="none")
+    assert looks == {"rgb(11, 99, 165)", "rgb(28, 30, 33)"}
+
+
 def test_a_phone_lists_jobs_in_two_columns(open_page: Open, samples: Path) -> None:
     """What one job has on the right or on the left, every job has there."""
     shown = open_page(samples, width=390)
