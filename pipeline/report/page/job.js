@@ -131,9 +131,9 @@ function curveSection(job) {
     const dense = series.some(({ curve }) => curve.x.length > FEW);
     const usual = all.length < 100 ? all.length - 1 : nearestIndex(all, 0.6);
     slider.value = dense ? usual : 0;
-    const few = series.filter(({ curve }) => curve.of);
-    note.textContent = few.length
-      ? `Of ${count(Math.max(...few.map(({ curve }) => curve.of)))} steps ${count(few[0].curve.x.length)} are drawn: every low and high, best steps and checkpoints stay. Smoothing was computed on all of them.`
+    const [long] = series.map(({ curve }) => curve).filter(({ of }) => of).sort((a, b) => b.of - a.of);
+    note.textContent = long
+      ? `Of ${count(long.of)} steps ${count(long.x.length)} are drawn: the lowest and the highest of each stretch, and all that is marked. Smoothing was computed on all of them.`
       : "";
     legend.replaceChildren(...series.map(({ metric, role }) => el("label", {},
       el("input", {
