@@ -413,7 +413,7 @@ MUTANTS = (
            'if name != job:', "if False:", LAWS + "lossless"),
     # -- repeat
     Mutant("repeat", "a job given does not count", INGEST,
-           "store.ledger.known(reading.content_hash, reading.hint) if version",
+           "store.ledger.known(*reading.key) if version",
            'store.ledger.known(reading.content_hash, "") if version',
            STORE + "the_same_file_again"),
     Mutant("repeat", "what changes its job is read once more", "pipeline/lake/change.py",
