@@ -236,7 +236,7 @@ def finding(
 
 def overfitting(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job with enough evaluations."""
-    needed = {"full_valid_loss": 3, "valid_loss": 5}
+    needed = {"full_valid_loss": 2, "valid_loss": 5}
     needed |= {"full_valid_mean_reward": 5, "valid_mean_reward": 5}
     given: dict[str, dict[str, Points]] = {name: {} for name in needed}
     for (job, metric, step), value in sorted(evaluated(events, beside).items()):
@@ -268,8 +268,9 @@ def verdict(metric: str, points: Points) -> Row:
     ]
     middle = math.sqrt(1.5) * 0.6745
     if is_full:
-        noise = abs(median(losses)) * median(ratios) / middle
-        noise = 0.1 * abs(min(losses)) if len(losses) < 8 else noise
+        noise = 0.1 * abs(min(losses))
+        if len(losses) >= 8:
+            noise = abs(median(losses)) * median(ratios) / middle
     else:
         usual = fmean(off) if is_reward else abs(median(losses)) * fmean(ratios)
         noise = math.sqrt(math.pi / 3) * usual

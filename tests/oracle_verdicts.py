@@ -90,7 +90,7 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
         else (finite("train_mean_reward"), 12, "training rewards"),
         "overfit": (
             max(evaluations, rewards),
-            3 if finite("full_valid_loss") >= 3 else 5,
+            2 if finite("full_valid_loss") >= 2 else 5,
             "validation rewards" if rewards > evaluations else "validation losses",
         ),
         "spike": (finite("train_loss"), 7, "training losses"),

@@ -22,8 +22,8 @@ from (
     values
     ('overfitting', 'least_evaluations', 5, 'evaluation', 2, null,
         'fewer show no trend'),
-    ('overfitting', 'least_full_evaluations', 3, 'evaluation', 2, null,
-        'the same on the whole validation set: often one at the end of each of three epochs'),
+    ('overfitting', 'least_full_evaluations', 2, 'evaluation', 2, null,
+        'the same on the whole validation set: often one at the end of each of two epochs'),
     ('overfitting', 'told_noise', 8, 'evaluation', 3, null,
         'so many on the whole set tell their noise: of fewer the turn would be most of it'),
     ('overfitting', 'few_noise', 0.1, '1', 0, null,
