@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,13 @@ class Part:
     numbers: Sequence[int]
     since: int = 0
     line: int | None = None
+
+    def streams(self) -> Ints:
+        """The number of the stream of each record."""
+        place = np.arange(len(self.block)) + self.block.position
+        low = max(bisect_right(self.firsts, self.block.position) - 1, 0)
+        here = slice(low, bisect_left(self.firsts, self.block.position + len(self.block)))
+        return np.array(self.numbers[here])[np.searchsorted(self.firsts[here], place, "right") - 1]
 
 
 @dataclass
@@ -224,12 +232,7 @@ def joined(parts: Sequence[Part]) -> Batch:
     if all(len(part.numbers) == 1 for part in parts):
         stream = np.repeat([part.numbers[0] for part in parts], counts)
     else:
-        stream = np.concatenate(
-            [
-                np.array(part.numbers)[np.searchsorted(part.firsts, place[low:high], "right") - 1]
-                for part, low, high in zip(parts, starts, [*starts[1:], len(place)], strict=True)
-            ]
-        )
+        stream = np.concatenate([part.streams() for part in parts])
     source = np.repeat([part.source for part in parts], counts)
     block = parts[0].block if len(parts) == 1 else _one(parts, counts)
     batch = Batch(block, source, position, stream, place)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.dialects import all_openai, has_azure
 from pipeline.exact import JOB_FIELDS
 from pipeline.forms.block import Block
@@ -87,8 +85,7 @@ class Intake:
                 firsts.extend(stream.first for stream in new)
             reading.records += len(block)
             if reading.first:
-                places = np.arange(len(block)) + block.position
-                streams_of = np.array(numbers)[np.searchsorted(firsts, places, "right") - 1]
+                streams_of = Part(block, source, firsts, numbers).streams()
                 self._odd.recall(block, streams_of, reading.first)
             if not len(block):
                 continue
