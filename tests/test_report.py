@@ -554,6 +554,13 @@ def test_markdown_is_short_and_inert(hostile: Facts) -> None:
     assert len(text) < 4000
 
 
+def test_markdown_names_what_jobs_are_measured_by(told: Facts) -> None:
+    """Who reads a pull request sees of what the numbers are, in whole words."""
+    measured = {line.split(" | ")[3].strip() for line in lines(told) if line.startswith("| ftjob")}
+    assert {"full validation loss", "training loss", "full validation reward"} <= measured
+    assert "validation loss (running median)" in measured
+
+
 def test_code_spans_hold_any_text() -> None:
     """A code span's fence is longer than any run of ticks in it."""
     assert code("plain") == "`plain`"
@@ -625,7 +632,7 @@ def test_a_loss_that_ends_as_no_number_is_listed_so(tmp_path: Path) -> None:
     jobs = details.overview(told, {})["jobs"]
     assert jobs["final"] == ["Infinity", 1.25, "NaN"]
     assert jobs["best"] == [0.5, 1.25, 1.25]
-    assert "| train | nan | `1.250 @2` |" in "\n".join(lines(told))
+    assert "| training loss | nan | `1.250 @2` |" in "\n".join(lines(told))
 
 
 def test_an_empty_lake_has_a_report(tmp_path: Path) -> None:

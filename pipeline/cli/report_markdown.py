@@ -16,7 +16,7 @@ from pipeline.figures import count
 from pipeline.measured import measured_by
 from pipeline.report.details import all_advice, all_findings
 from pipeline.report.gather import Facts
-from pipeline.report.words import NOTE, Advice, Finding
+from pipeline.report.words import METRICS, NOTE, Advice, Finding
 
 JOBS, FINDINGS, ADVICE, KINDS = 20, 30, 15, 10
 """Most jobs, findings, advised checkpoints and kinds of problems that are listed."""
@@ -38,7 +38,7 @@ def lines(facts: Facts) -> Iterator[str]:
         return
     bests = {row["job_id"]: row for row in facts.frames["best_steps"].to_dicts()}
     measured = [measured_by(job, bests.get(job["job_id"])) for job in jobs[:JOBS]]
-    yield from markdown_lines(job_columns(jobs[:JOBS], measured, " (running median)"))
+    yield from markdown_lines(job_columns(jobs[:JOBS], measured, " (running median)", METRICS))
     yield from _more(len(jobs) - JOBS, "jobs")
     failures = facts.failures.to_dicts()
     yield from _failures(failures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Any, TextIO
@@ -150,7 +150,10 @@ def summary_lines(
 
 
 def job_columns(
-    jobs: Sequence[dict[str, Any]], measured: Sequence[Measured | None], smoothed: str
+    jobs: Sequence[dict[str, Any]],
+    measured: Sequence[Measured | None],
+    smoothed: str,
+    labels: Mapping[str, str] = LABELS,
 ) -> list[Column]:
     """The jobs as columns of text: outcome, duration, steps, final and best, counts.
 
@@ -158,6 +161,7 @@ def job_columns(
         jobs: Rows of the view `jobs`.
         measured: How well each did.
         smoothed: What marks values that are smoothed.
+        labels: What the metrics are called.
     """
     from pipeline.cli.table import Column
 
@@ -165,7 +169,7 @@ def job_columns(
     for job, told in zip(jobs, measured, strict=True):
         by = final = best = ""
         if told:
-            by = LABELS[told.metric] + smoothed * told.is_smoothed
+            by = labels[told.metric] + smoothed * told.is_smoothed
             final = significant(told.final)
             best = f"{significant(told.best)} @{told.best_step}"
         rows.append(

@@ -13,10 +13,12 @@ Row = Mapping[str, Any]
 METRICS = {
     "full_valid_loss": "full validation loss",
     "valid_loss": "validation loss",
+    "train_loss": "training loss",
     "full_valid_mean_reward": "full validation reward",
     "valid_mean_reward": "validation reward",
+    "train_mean_reward": "training reward",
 }
-"""The metrics by which steps are compared, in words."""
+"""The metrics by which steps and jobs are compared, in words."""
 
 GRAVE, WARNING, NOTE = 2, 1, 0
 
