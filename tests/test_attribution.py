@@ -566,6 +566,24 @@ def test_jobs_of_azure_one_after_another(
         assert lake.view("variants").is_empty()
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_jobs_of_azure_in_a_log_that_grows(tmp_path: Path, known: bool) -> None:
+    """What may be of several jobs is one's own when the log goes on to where that job begins."""
+    one, two = azure_job(1, start=START), azure_job(2, start=START + 100)
+    rows, found = two[::-1] + one[::-1], []
+    dump = put(tmp_path / f"{A}.jsonl", lines(one[2:]))
+    for cuts in ([], [7], [7, 9]):
+        with open_lake(tmp_path / f"lake {len(cuts)}") as lake:
+            for cut in [*cuts, len(rows)]:
+                lake.ingest([put(tmp_path / f"{len(cuts)}.jsonl", lines(rows[:cut]))])
+            if known:
+                lake.ingest([dump])
+            found.append(jobs(lake))
+            assert lake.verify().findings == []
+    assert sorted(found[0].values()) == sorted([ids(one), ids(two)])
+    assert found[1:] == found[:1] * 2 and (A in found[0]) is known
+
+
 @pytest.mark.parametrize("block_bytes", [300, 1_000, 8 << 20])
 @pytest.mark.parametrize("turns", [1, 3])
 @pytest.mark.parametrize("named_first", [True, False])

@@ -210,8 +210,8 @@ def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
     found = set()
     for reading in readings:
         if reading.grown_from is not None:
-            rows = store.ledger.streams(reading.source_id)
-            found |= {(row["stream_id"], row["job_id"]) for row in rows}
+            held = {r["stream_id"]: r["job_id"] for r in store.ledger.streams(reading.source_id)}
+            found |= {(name, held[name]) for name in held.keys() & reading.streams.keys()}
         for end, row in _earlier_streams(store, reading).items():
             name = f"{reading.source_id}/{end}"
             stream = reading.streams.get(name)

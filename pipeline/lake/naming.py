@@ -64,7 +64,7 @@ def name_streams(
     """
     old = set(unattributed)
     mixed = taken.mixed | {job for job in old if job.startswith(MIXED_PREFIX)}
-    mixed |= {stream for stream, job in taken.ties if job in mixed}
+    mixed -= {job for stream, job in taken.ties if stream not in mixed}  # the whole file may tell
     con.register("mixed", pa.table({"job_id": pa.array(sorted(mixed), pa.string())}))
     con.execute(sql_text("lake/unique_ids"))
     pairs = con.execute(sql_text("lake/shared_ids")).fetchall()

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import exact
 from pipeline.contract import DEFAULT_MAX_RECORD_BYTES, UNATTRIBUTED_PREFIX
+from pipeline.job_lines import MIXED_PREFIX
 from pipeline.lake.change import Change
 from pipeline.lake.identity import event_row
 from pipeline.lake.inside import Found, inside
@@ -77,7 +78,8 @@ class _Passed:
         """What was staged."""
         writers = (self._named, self._pending, self._beside)
         named, pending, beside = ([s] if (s := w.finish()) else [] for w in writers)
-        return Taken(events=named, pending=pending, companions=beside, ties=self.ties)
+        mixed = {stream for stream, job in self.ties if job.startswith(MIXED_PREFIX)}
+        return Taken(events=named, pending=pending, companions=beside, ties=self.ties, mixed=mixed)
 
 
 def replay(
