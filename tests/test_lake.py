@@ -713,6 +713,10 @@ def test_intervals_are_no_columns_of_frames(tmp_path: Path) -> None:
         ):
             lake.sql(f"select {took} as took from events")
         assert lake.sql(f"select epoch({took}) as took from events")["took"][0] >= 0
+        with pytest.raises(UsageError, match=r"^took: polars has no INTERVAL"):
+            lake.sql(f"select [{{'a': {took}}}] as took from events")
+        named = lake.sql("""select {'INTERVAL': 1, 'an "INTERVAL"': 'INTERVAL'} as named""")
+        assert named["named"][0] == {"INTERVAL": 1, 'an "INTERVAL"': "INTERVAL"}
 
 
 def test_one_path_is_no_list_of_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

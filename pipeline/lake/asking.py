@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pipeline.lake.verify import Verification
 
 _GIVES_ROWS = {"SELECT": True, "EXPLAIN": True, "MULTI": True}  # a pivot counts as several
+_QUOTED = re.compile(r"""(["'])(?:(?!\1).|\1\1)*\1""", re.DOTALL)
+"""Names of fields and values of enums, as a type's text has those that look like types."""
 
 
 class Asking(Drawn):
@@ -142,7 +145,7 @@ class Asking(Drawn):
                 raise UsageError(f"{query!r}: no query: write one that gives rows, as a select")
             rows = con.sql(query, params=params or None)
             for name, kind in zip(rows.columns, rows.types, strict=True):
-                if "INTERVAL" in str(kind):
+                if re.search(r"\bINTERVAL\b", _QUOTED.sub("", str(kind))):
                     raise UsageError(f"{name}: polars has no INTERVAL: ask for epoch(...), seconds")
             return rows.pl()
 
