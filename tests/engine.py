@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from functools import cache
 
 import duckdb
+import pyarrow as pa
 
 from pipeline import open_lake, views
 from pipeline.lake.lake import Lake
@@ -24,3 +26,10 @@ def asked(lake: Lake) -> duckdb.DuckDBPyConnection:
     con = _connection()
     views.create(con, lake._store.files(), only=[])
     return con
+
+
+def fetched(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """The rows of a query that is planned once: a relation is, and then again to be run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # few rows are copied in no time
+        return con.execute(query).to_arrow_table()

@@ -23,6 +23,7 @@ import oracle_verdicts
 import pyarrow as pa
 import pyarrow.parquet as pq
 import strategies_companions
+from engine import fetched
 from hypothesis import strategies as st
 from oracle_companions import Told, without
 
@@ -133,7 +134,7 @@ def files(folder: Path, **tables: pa.Table) -> dict[str, list[str]]:
 
 def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
     """A query's rows as dicts."""
-    return con.sql(query).to_arrow_table().to_pylist()
+    return fetched(con, query).to_pylist()
 
 
 def comparable(

@@ -65,7 +65,7 @@ def jobs(draw: st.DrawFn) -> list[oracle.Event]:
     return events
 
 
-@examples(25)
+@examples(15)
 @given(events=jobs())
 def test_answers_equal_the_oracle(
     con: duckdb.DuckDBPyConnection, events: list[oracle.Event]
@@ -96,7 +96,7 @@ def test_of_two_evaluations_the_better_is_best(con: duckdb.DuckDBPyConnection) -
         assert found == {"best_step": best, "regret": regret}
 
 
-@examples(8)
+@examples(5)
 @given(events=jobs())
 def test_any_two_jobs_compare(con: duckdb.DuckDBPyConnection, events: list[oracle.Event]) -> None:
     """The jobs named are compared, in the order named, also one with itself or with none."""

@@ -389,7 +389,7 @@ def nightly(nights: list[list[int]], *, gap: int = 1_000) -> tuple[list[Events],
     return whole, pages
 
 
-@examples(10)
+@examples(4)
 @given(
     nights=st.lists(
         st.tuples(st.integers(3, 5), st.lists(st.integers(1, 5), max_size=4)).map(
@@ -563,7 +563,7 @@ def test_jobs_of_azure_one_after_another(
         assert found.pop(A, []) == (ids(job_events(A)) if before else [])
         assert all(job.startswith(UNATTRIBUTED_PREFIX) for job in found)
         assert sorted(found.values()) == sorted(map(ids, others))
-        assert lake.view("variants").is_empty()
+        assert asked(lake).execute("from lake_variants").fetchall() == []
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -744,15 +744,16 @@ def test_no_document_names_nobody(tmp_path: Path, content: Any) -> None:
     path = put(tmp_path / "x", content)
     with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "again") as again:
         lake.ingest([path])
-        ((job, events),) = jobs(lake).items()
+        wanted = jobs(lake)
+        ((job, events),) = wanted.items()
         assert job.startswith(UNATTRIBUTED_PREFIX) and job != NOBODY
         assert len(events) == len(NAMELESS) and told(lake) == [(job, "unknown")]
-        assert NOBODY not in lake.view("jobs")["job_id"]
+        assert (NOBODY,) not in asked(lake).execute("select job_id from jobs").fetchall()
         exported = [*map(json.loads, lake.export_events())]
         again.ingest([put(tmp_path / "exported.jsonl", lines(exported))])
-        assert jobs(again) == jobs(lake)
+        assert jobs(again) == wanted
         again.ingest([put(tmp_path / "list.json", [*exported, JOB_OBJECT])])
-        assert jobs(again) == jobs(lake)
+        assert jobs(again) == wanted
 
 
 HALF = "ftjob-\ud800"

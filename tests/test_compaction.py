@@ -52,7 +52,7 @@ def snapshot_rows(lake: Lake, table: str) -> int:
 @pytest.mark.usefixtures("few")
 def test_many_small_ingests(tmp_path: Path) -> None:
     """A poll of many pages leaves few files of each table, while connections old and new answer."""
-    pages, failed, asked = 21, [], 0
+    pages, failed, asked = 15, [], 0
     done = threading.Event()
 
     def read() -> None:

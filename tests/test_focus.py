@@ -97,7 +97,7 @@ def test_a_ranking_is_among_all(
     assert row["rank"] == last["rank"][0] > 1
 
 
-@pytest.mark.parametrize("view", ["jobs", "loss_curves", "verdicts", "sources"])
+@pytest.mark.parametrize("view", ["jobs", "loss_curves", "sources"])
 def test_show_and_export_of_jobs(
     lake: Lake, jobs: list[str], view: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

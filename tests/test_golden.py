@@ -36,7 +36,7 @@ def test_golden(case: Path, tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest(inputs)
         query = f"select {listed} from {view.name} order by {order}"
-        found = lake.connect(only=[view.name]).sql(query).to_arrow_table().to_pylist()
+        found = rows(lake.connect(only=[view.name]), query)
     assert [[text(row[name]) for name in columns] for row in found] == [
         [number(cell) for cell in row] for row in wanted
     ]

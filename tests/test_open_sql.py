@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from engine import fetched
 
 from pipeline import open_lake
 from pipeline.views import View, catalogue
@@ -93,7 +94,7 @@ def test_shell_and_package_agree(
     view: View, in_shell: Path, in_package: duckdb.DuckDBPyConnection
 ) -> None:
     """Each view gives the same rows in DuckDB's shell and in its package."""
-    package = in_package.sql(query(view)).to_arrow_table()
+    package = fetched(in_package, query(view))
     shell = pq.read_table(in_shell / f"{view.name}.parquet")
     assert len(package), "an empty view would prove nothing"
     assert shell.column_names == package.column_names

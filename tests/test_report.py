@@ -591,13 +591,19 @@ def test_markdown_of_the_samples_lists_jobs_findings_and_kinds(told: Facts) -> N
     assert len(text) < 12_000
 
 
-def test_markdown_tells_of_blocked_checkpoints(tmp_path: Path) -> None:
-    """Where a model is blocked, what can be used instead is told, and so is that nothing can."""
-    golden = Path(__file__).parent / "golden" / "checkpoint_advice" / "kept_and_blocked"
-    with open_lake(tmp_path) as lake:
-        lake.ingest([golden / "input.jsonl"])
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """What a report tells of jobs whose models are blocked, or that end as no number."""
+    with open_lake(tmp_path_factory.mktemp("odd")) as lake:
+        lake.ingest([GOLDEN / "checkpoint_advice" / "kept_and_blocked"])
+        lake.ingest([GOLDEN / "jobs" / "a_loss_that_ends_as_no_number"])
         with lake.connect(reads()) as con:
-            told = "\n".join(lines(facts(con)))
+            return facts(con)
+
+
+def test_markdown_tells_of_blocked_checkpoints(odd: Facts) -> None:
+    """Where a model is blocked, what can be used instead is told, and so is that nothing can."""
+    told = "\n".join(lines(odd))
     assert (
         "`ftjob-LastIsBlockedAAAAAAAAAA`: Use the last checkpoint that is not blocked, of step 3"
         in told
@@ -622,17 +628,14 @@ def test_markdown_judges_jobs_as_the_page_does(told: Facts) -> None:
             assert int(step) == jobs["best_step"][i]
 
 
-def test_a_loss_that_ends_as_no_number_is_listed_so(tmp_path: Path) -> None:
+def test_a_loss_that_ends_as_no_number_is_listed_so(odd: Facts) -> None:
     """The last value of a job is NaN where its training ended so, in both reports."""
-    golden = Path(__file__).parent / "golden" / "jobs" / "a_loss_that_ends_as_no_number"
-    with open_lake(tmp_path) as lake:
-        lake.ingest([golden / "input.jsonl"])
-        with lake.connect(reads()) as con:
-            told = facts(con)
-    jobs = details.overview(told, {})["jobs"]
-    assert jobs["final"] == ["Infinity", 1.25, "NaN"]
-    assert jobs["best"] == [0.5, 1.25, 1.25]
-    assert "| training loss | nan | `1.250 @2` |" in "\n".join(lines(told))
+    jobs = details.overview(odd, {})["jobs"]
+    found = {job: (jobs["final"][n], jobs["best"][n]) for n, job in enumerate(jobs["job_id"])}
+    assert found["ftjob-RewardIsInfiniteAAAAAAAA"] == ("Infinity", 0.5)
+    assert found["ftjob-ComesBackFromItAAAAAAAAA"] == (1.25, 1.25)
+    assert found["ftjob-EndsAsNoNumberAAAAAAAAAA"] == ("NaN", 1.25)
+    assert "| training loss | nan | `1.250 @2` |" in "\n".join(lines(odd))
 
 
 def test_an_empty_lake_has_a_report(tmp_path: Path) -> None:

@@ -101,6 +101,35 @@ def samples(told: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(told, tmp_path_factory.mktemp("pages") / "samples.html")
 
 
+@pytest.fixture(scope="module")
+def odd_jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of jobs of whose kind the samples have none: one page takes a second to make."""
+    folder, golden = tmp_path_factory.mktemp("odd"), Path(__file__).parent / "golden"
+    blocked = {"finetuned_model_checkpoint_id": "ft:m:o", "blocked": True}
+    nameless = ("Checkpoint created at step 2", "New fine-tuned model created: ft:m:o")
+    said = [event(9, message=m, type="message", data={}, id=f"ftevent-{m}") for m in nameless]
+    said.append(event(9, message="checked", type="moderation_checks", data=blocked))
+    curves = {
+        "flat": [{"step": n, "train_loss": 1.25} for n in range(1, 81)],
+        "rising": [{"step": n, "train_loss": 0.8 + n / 10} for n in range(1, 9)],
+    }
+    with open_lake(folder / "lake") as lake:
+        lake.ingest(
+            [
+                golden / "verdicts" / "a_failure_that_only_an_object_tells" / "input.jsonl",
+                golden / "checkpoint_advice" / "kept_and_blocked" / "input.jsonl",
+            ]
+        )
+        for job, told in curves.items():
+            rows = [event(n, message=f"Step {n}", data=data) for n, data in enumerate(told, 1)]
+            (folder / f"{job}.jsonl").write_text(lines(*rows))
+            lake.ingest([folder / f"{job}.jsonl"], job_id=job)
+        (folder / "blocked.jsonl").write_text(lines(*map(event, range(3)), *said))
+        lake.ingest([folder / "blocked.jsonl"])
+        with lake.connect(reads()) as con:
+            return written(facts(con), folder / "odd.html")
+
+
 def written(told: Facts, path: Path) -> Path:
     """A page as a file."""
     path.write_text("".join(page(told)), encoding="utf-8")
@@ -276,16 +305,9 @@ def test_a_curve_takes_the_height_of_a_log_scale(open_page: Open, samples: Path)
     assert max(heights) - min(heights) > 0.6 * 320
 
 
-def test_an_axis_of_equal_values_says_which(open_page: Open, tmp_path: Path) -> None:
+def test_an_axis_of_equal_values_says_which(open_page: Open, odd_jobs: Path) -> None:
     """A loss that never changes is drawn as one line, at its value, smoothed or not."""
-    told = ({"step": n, "train_loss": 1.25} for n in range(1, 81))
-    rows = [event(n, message=f"Step {n}", data=data) for n, data in enumerate(told, 1)]
-    (tmp_path / "flat.jsonl").write_text(lines(*rows))
-    with open_lake(tmp_path / "lake") as lake:
-        lake.ingest([tmp_path / "flat.jsonl"], job_id="flat")
-        with lake.connect(reads()) as con:
-            path = written(facts(con), tmp_path / "page.html")
-    shown = open_page(path, job="flat")
+    shown = open_page(odd_jobs, job="flat")
     drawn(shown)
     assert shown.locator("#smoothing").input_value() != "0"
     assert "1.25" in shown.locator(".chart svg text").all_text_contents()
@@ -413,16 +435,11 @@ def test_jobs_of_every_kind_have_a_page(
     assert says in shown.locator("main").inner_text()
 
 
-def test_without_events_nothing_tells_when_a_job_failed(open_page: Open, tmp_path: Path) -> None:
+def test_without_events_nothing_tells_when_a_job_failed(open_page: Open, odd_jobs: Path) -> None:
     """A failed job of which there is only an object may have trained: its page denies no steps."""
-    golden = Path(__file__).parent / "golden" / "verdicts" / "a_failure_that_only_an_object_tells"
-    with open_lake(tmp_path / "lake") as lake:
-        lake.ingest([golden / "input.jsonl"])
-        with lake.connect(reads()) as con:
-            path = written(facts(con), tmp_path / "objects.html")
     says = {"TrainedForHoursAAAAAAA": "were logged", "FailedWhileValidatingAA": "before its first"}
     for job, said in says.items():
-        shown = open_page(path, job=f"ftjob-{job}")
+        shown = open_page(odd_jobs, job=f"ftjob-{job}")
         assert said in shown.locator("section:has(h2:text('Curves'))").inner_text()
 
 
@@ -665,38 +682,22 @@ def test_the_list_is_where_it_was_left(open_page: Open, samples: Path) -> None:
     assert shown.evaluate("scrollY") == 400
 
 
-def test_a_blocked_model_is_not_shown_as_one_to_use(open_page: Open, tmp_path: Path) -> None:
+def test_a_blocked_model_is_not_shown_as_one_to_use(open_page: Open, odd_jobs: Path) -> None:
     """Where the head or the checkpoints name a model that a check blocked, they say so."""
-    golden = Path(__file__).parent / "golden" / "checkpoint_advice" / "kept_and_blocked"
-    checks = {"finetuned_model_checkpoint_id": "ft:m:o", "blocked": True}
-    nameless = ("Checkpoint created at step 2", "New fine-tuned model created: ft:m:o")
-    said = [event(9, message=m, type="message", data={}, id=f"ftevent-{m}") for m in nameless]
-    checked = event(9, message="checked", type="moderation_checks", data=checks)
-    with open_lake(tmp_path / "lake") as lake:
-        lake.ingest([golden / "input.jsonl"])
-        (tmp_path / "one.jsonl").write_text(lines(*map(event, range(3)), *said, checked))
-        lake.ingest([tmp_path / "one.jsonl"])
-        with lake.connect(reads()) as con:
-            path = written(facts(con), tmp_path / "page.html")
-    shown = open_page(path, "ftjob-LastIsBlockedAAAAAAAAAA")
+    shown = open_page(odd_jobs, "ftjob-LastIsBlockedAAAAAAAAAA")
     assert "model ft:m:b, blocked by a usage policy check" in shown.inner_text(".lead")
-    assert "blocked" not in open_page(path, "ftjob-BetterThanLastAAAAAAAAA").inner_text(".lead")
-    shown = open_page(path, "ftjob-BestIsBlockedAAAAAAAAAA")
+    shown = open_page(odd_jobs, "ftjob-BetterThanLastAAAAAAAAA")
+    assert "blocked" not in shown.inner_text(".lead")
+    shown = open_page(odd_jobs, "ftjob-BestIsBlockedAAAAAAAAAA")
     rows = shown.locator("section:has(> h2:text-is('Checkpoints')) tbody tr").all_inner_texts()
     assert [("blocked" in row) for row in rows] == [False, True, False]
-    last = open_page(path, JOB).locator("section:has(> h2:text-is('Checkpoints')) tbody tr")
+    last = open_page(odd_jobs, JOB).locator("section:has(> h2:text-is('Checkpoints')) tbody tr")
     assert last.inner_text().split()[:3] == ["2", "ft:m:o", "blocked"]
 
 
-def test_a_mark_at_the_first_step_is_beside_the_axis(open_page: Open, tmp_path: Path) -> None:
+def test_a_mark_at_the_first_step_is_beside_the_axis(open_page: Open, odd_jobs: Path) -> None:
     """Where the first step is the best, its name covers no number of the axis."""
-    rising = [event(n, data={"step": n, "train_loss": 0.8 + n / 10}) for n in range(1, 9)]
-    (tmp_path / "one.jsonl").write_text(lines(event(0), *rising))
-    with open_lake(tmp_path / "lake") as lake:
-        lake.ingest([tmp_path / "one.jsonl"])
-        with lake.connect(reads()) as con:
-            path = written(facts(con), tmp_path / "page.html")
-    shown = open_page(path, JOB, width=390)
+    shown = open_page(odd_jobs, "rising", width=390)
     drawn(shown)
     name = shown.locator(".chart svg text", has_text="best 1").bounding_box()
     numbers = shown.locator(".chart .role-axis-label text").all()

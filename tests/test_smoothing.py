@@ -66,7 +66,7 @@ def test_smoothing_equals_polars_on_long_curves(con: duckdb.DuckDBPyConnection, 
     assert isinstance(error, float) and error < 1e-9
 
 
-@examples(25)
+@examples(15)
 @given(
     values=st.lists(st.none() | st.floats(-1e6, 1e6) | st.just(math.nan), min_size=1, max_size=50),
     s=st.floats(0, 0.999) | st.sampled_from([1e-300, 1e-12, 0.5]),

@@ -121,7 +121,7 @@ EVENTS = st.builds(
 )
 
 
-@examples(12)
+@examples(8)
 @given(parts=st.lists(st.lists(EVENTS, min_size=1, max_size=4), min_size=1, max_size=4))
 def test_views_are_the_same_as_if_all_were_looked_at(parts: list[list[dict[str, Any]]]) -> None:
     """Whatever lies in which segment."""

@@ -45,6 +45,7 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lake.ingest([two], job_id=OTHER)
         lake.ingest([two], job_id=JOB)
         assert all(len(lake.view(name)) for name in ("rejects", "variants"))
+        assert lake.verify().findings == []
     with sqlite3.connect(folder / "lake" / "ledger.db") as db:
         db.execute("pragma journal_mode = delete")  # all of it in the one file
     shutil.copytree(folder / "lake", folder / "copy")
@@ -242,7 +243,6 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str, str]] = {
 @pytest.mark.parametrize("name", DAMAGES)
 def test_each_damage_is_found(name: str, path: Path) -> None:
     """Each way of damaging a lake is told by its rule, where it lies, and with what to do."""
-    assert verified(path).findings == []
     damage, rule, problem = DAMAGES[name]
     damage(path)
     found = [finding for finding in verified(path).findings if finding.rule == rule]

@@ -144,7 +144,7 @@ def test_a_changed_line_is_mended(api: Api, out: Path, kind: str, last: bool) ->
         raws = (out / NAME).read_bytes().splitlines(keepends=True)
     draws = random.Random(kind)
     (place, *_) = (n for n, raw in enumerate(raws) if json.loads(raw)["kind"] == kind)
-    for _ in range(12):
+    for _ in range(8):
         raw = bytearray(raws[place])
         raw[draws.randrange(len(raw) - 1)] ^= 1 << draws.randrange(6)
         (out / NAME).write_bytes(b"".join([*raws[:place], raw, *raws[place + 1 :]]))
