@@ -11,7 +11,6 @@ import io
 import json
 import os
 import sqlite3
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -137,7 +136,7 @@ def keep_assigned(store: Store, reading: Reading) -> None:
     for end, row in _earlier_streams(store, reading).items():
         if end.isdigit() and reading.found and int(end) < len(reading.found):
             stream = reading.found[int(end)]
-            if _goes_on(row, stream):
+            if goes_on(row, stream):
                 reading.found[int(end)] = _as_assigned(stream, row)
 
 
@@ -150,7 +149,7 @@ def _earlier_streams(store: Store, reading: Reading) -> dict[str, sqlite3.Row]:
     return {row["stream_id"].removeprefix(f"{old}/"): row for row in rows}
 
 
-def _goes_on(row: sqlite3.Row, stream: Stream | None) -> bool:
+def goes_on(row: sqlite3.Row, stream: Stream | None) -> bool:
     """Whether a stream is what another one was, and maybe more."""
     return stream is not None and row["first_position"] == stream.first
 
@@ -200,7 +199,7 @@ def held_streams(store: Store, readings: Sequence[Reading]) -> dict[str, Mapping
             found |= {r["stream_id"]: dict(r) for r in store.ledger.streams(reading.source_id)}
         for end, row in _earlier_streams(store, reading).items():
             name = f"{reading.source_id}/{end}"
-            if row["told_by"] == "assigned" and _goes_on(row, reading.streams.get(name)):
+            if row["told_by"] == "assigned" and goes_on(row, reading.streams.get(name)):
                 found[name] = dict(row)
     return found
 
@@ -215,68 +214,12 @@ def ties(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
         for end, row in _earlier_streams(store, reading).items():
             name = f"{reading.source_id}/{end}"
             stream = reading.streams.get(name)
-            if stream is None or not _goes_on(row, stream) or row["job_id"] == row["stream_id"]:
+            if stream is None or not goes_on(row, stream) or row["job_id"] == row["stream_id"]:
                 continue  # a stream without events stands for itself
             if stream.job is None and row["told_by"] in _GIVEN:
                 found.add((name, row["job_id"]))
             elif stream.job and row["job_id"].startswith(UNATTRIBUTED_PREFIX):
                 found.add((row["job_id"], stream.job))
-    return found
-
-
-def copies(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
-    """The same of copies: ids tell it as well, but those of Azure's metrics are no job's own."""
-    found = set()
-    known: dict[str, list[sqlite3.Row]] = defaultdict(list)
-    alike: dict[str, list[Reading]] = defaultdict(list)
-    for row in store.ledger.streams_of_contents([r.content_hash for r in readings]):
-        known[row["content_hash"]].append(row)
-    for reading in readings:
-        alike[reading.content_hash].append(reading)
-    for reading in readings:
-        held, twins = known.get(reading.content_hash, ()), alike[reading.content_hash]
-        # one that goes on is what it was, whatever it equals now
-        if reading.grown_from is None and (held or len(twins) > 1):
-            found |= _copied(reading, held, twins)
-    return found
-
-
-def _copied(
-    reading: Reading, known: Sequence[sqlite3.Row], alike: Sequence[Reading]
-) -> set[tuple[str, str]]:
-    """What copies tell of a reading: one content is one stream, though only one name has its job.
-
-    Args:
-        reading: of a source.
-        known: streams that the lake has of its content, its own among them.
-        alike: readings of the same content, itself among them.
-    """
-    found = set()
-    own = {
-        name.removeprefix(f"{reading.source_id}/"): (name, stream)
-        for name, stream in reading.streams.items()
-        if not stream.conflict
-    }
-    for row in known:
-        name, stream = own.get(row["stream_id"].partition("/")[2], ("", None))
-        if (
-            stream is None
-            or row["source_id"] == reading.source_id
-            or not _goes_on(row, stream)
-            or row["job_id"] == row["stream_id"]
-        ):
-            continue
-        is_nameless = row["job_id"].startswith(UNATTRIBUTED_PREFIX)
-        if stream.job and is_nameless:
-            found.add((row["job_id"], stream.job))
-        elif stream.job is None and not is_nameless:
-            found.add((name, row["job_id"]))
-    nameless = {end: told for end, told in own.items() if told[1].job is None}
-    for other in alike if nameless else ():  # at most one of them is nameless: it has no hint
-        for end, (name, stream) in nameless.items():
-            twin = other.streams.get(f"{other.source_id}/{end}")
-            if twin and twin.job and twin.first == stream.first:
-                found.add((name, twin.job))
     return found
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
 from pipeline.lake.change import Change
 from pipeline.lake.companions import result_files
+from pipeline.lake.copies import copies
 from pipeline.lake.growth import (
     carry_on,
-    copies,
     drop_rejects,
     held_streams,
     keep_assigned,
