@@ -259,7 +259,11 @@ def verdict(metric: str, points: Points) -> Row:
     is_full, is_reward = metric == "full_valid_loss", metric.endswith("reward")
     points = [(step, -value) for step, value in points] if is_reward else points
     losses = [loss for _, loss in points]
-    span = 1 if is_full else max(3, min(6, math.floor(0.33 * len(losses))), len(losses) // 8)
+    span = (
+        1
+        if is_full
+        else max(3, min(6, math.floor(0.33 * len(losses))), math.floor(0.1 * len(losses)))
+    )
     threes = list(zip(losses, losses[1:], losses[2:], strict=False))
     off = [abs(b - (a + c) / 2) for a, b, c in threes]
     ratios = [

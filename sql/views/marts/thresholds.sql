@@ -34,7 +34,7 @@ from (
         'fewer follow each outlier'),
     ('overfitting', 'most_window', 6, 'evaluation', 3, null,
         'more would not see what rises late in a curve'),
-    ('overfitting', 'long_share', 0.125, '1', 0, 1,
+    ('overfitting', 'long_share', 0.1, '1', 0, 1,
         'share of them that is smoothed together where it is more: of many, more noise goes'),
     ('overfitting', 'mild_loss', 20, '%', 0, null,
         'generalisation loss that the eye sees; Prechelt''s 1 to 5 need the whole set each time'),
