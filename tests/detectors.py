@@ -1,5 +1,7 @@
 """`python -m tests.detectors [--seed N]`: measure the detectors; figures into docs/detectors.md.
 
+`--clean N` counts the alarms in so many clean jobs instead, and leaves the page as it is.
+
 Kind, place and size of the faults are drawn from the seed, which is drawn itself where none is
 given. Ends with exit code 1, and leaves the page as it was, where a detector misses its mark.
 """
@@ -86,7 +88,9 @@ def main() -> int:
     """Measure, print, write the page; 0 if every mark is met."""
     parser = argparse.ArgumentParser(description="planted faults and how many are found")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(900_000))
-    seed = parser.parse_args().seed
+    parser.add_argument("--clean", type=int, help="clean jobs, and nothing else")
+    asked = parser.parse_args()
+    seed = asked.seed
     known = pools()
     noise = [ratios for _, ratios in known]
     told = "log-normal: the corpus is not here"
@@ -94,6 +98,11 @@ def main() -> int:
         spreads = sorted(spread(ratios) for ratios in noise)
         told = f"of {len(known)} real curves, spread {spreads[0]:.2f} to {spreads[-1]:.2f}"
     click.echo(f"seed {seed}, noise {told}")
+    if asked.clean:
+        found = [o for o in measured(seed, asked.clean, [None], noise) if o.alarms]
+        click.echo("\n".join(f"{kind}: {row}" for o in found for kind, row in o.alarms))
+        click.echo(f"{asked.clean:,} clean jobs, with alarms: {len(found)}")
+        return 0
     faults = measured(seed, FAULTS, KINDS, noise)
     clean = measured(seed + FAULTS, CLEAN, [None], noise)
     lines = [*table(faults), "", f"Clean jobs: {len(clean):,}, with alarms: "
