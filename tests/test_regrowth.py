@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
 import pytest
 from dumps import before_commit
 from engine import asked
@@ -20,7 +19,9 @@ from test_laws import sound, workplace
 
 from pipeline import open_lake
 from pipeline.errors import LakeError
+from pipeline.lake import growth
 from pipeline.lake.lake import Lake
+from pipeline.lake.segments import rejects_without
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -337,22 +338,6 @@ def test_a_log_that_gets_its_name_brings_its_last_lines(tmp_path: Path, key: str
         sound(lake)
 
 
-DATASET = ds.dataset
-
-
-class Noted:
-    """A data set that notes when it is read whole."""
-
-    def __init__(self, file: Path, read: list[Path]) -> None:
-        self._file, self._read = file, read
-        self.count_rows = DATASET(file).count_rows
-
-    def to_table(self) -> Any:
-        """All of it."""
-        self._read.append(self._file)
-        return DATASET(self._file).to_table()
-
-
 def test_rejects_of_other_files_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,10 +346,15 @@ def test_rejects_of_other_files_are_not_read(
     bad.write_text("{bad\n" * 9)
     log.write_text(lines(WHOLE[:4])[:-9])
     read: list[Path] = []
+
+    def noted(folder: Path, files: list[Path], goes: Any) -> Any:
+        read.extend(files)
+        return rejects_without(folder, files, goes)
+
     with open_lake(tmp_path / "lake") as lake:
         for path in (bad, log):
             lake.ingest([path])
-        monkeypatch.setattr(ds, "dataset", lambda file: Noted(file, read))
+        monkeypatch.setattr(growth, "rejects_without", noted)
         log.write_text(lines(WHOLE))
         lake.ingest([log])
         assert len(read) == 1

@@ -2,7 +2,7 @@
 --
 -- Grain: job_id, phase
 -- Order: job_id, started_at, phase_rank
--- Reads: stg_events, stg_milestones, stg_job_states
+-- Reads: stg_events, stg_milestones
 -- Caveat: a phase lasts from its first message to the first message of another, so a dump without
 --   those messages has no phases. Where the message that training began is lacking, running begins
 --   with the first step, as jobs.started_at has it. A phase entered twice (a restart) has its times
@@ -11,10 +11,14 @@
 --   `Job succeeded.`; of a job that failed or was cancelled the bill begins none. The times of
 --   Azure's steps are synthetic and not used.
 create or replace view job_phases as
-with ends as (
+with jobs as (
     select
         job_id,
-        max(created_at) filter (where not synthetic_time) as last_event_at
+        max(created_at) filter (where not synthetic_time) as last_event_at,
+        min({'at': created_at, 'step': order_step})
+            filter (where lifecycle = 'step' and not synthetic_time) as first_step,
+        bool_or(lifecycle in ('created', 'validating', 'queued', 'waiting')) as is_from_start,
+        bool_or(lifecycle in ('started', 'training')) as is_start_told
     from stg_events
     group by job_id
 ),
@@ -36,14 +40,11 @@ milestones as (
 
     select
         job_id,
-        started_at as created_at,
+        first_step_begins(first_step, is_from_start) as created_at,
         8 as lifecycle_rank, -- of a step
         'running' as phase
-    from stg_job_states
-    anti join (
-        from stg_milestones where lifecycle in ('started', 'training')
-    ) as told using (job_id)
-    where started_at is not null
+    from jobs
+    where not is_start_told and created_at is not null
 ),
 
 marks as (
@@ -74,10 +75,10 @@ stays as (
         marks.job_id,
         marks.phase,
         marks.created_at as entered_at,
-        coalesce(marks.next_mark_at, ends.last_event_at) as left_at,
+        coalesce(marks.next_mark_at, jobs.last_event_at) as left_at,
         marks.next_mark_at is null as is_last
     from marks
-    inner join ends on marks.job_id = ends.job_id
+    inner join jobs on marks.job_id = jobs.job_id
     where
         marks.phase <> 'ended'
         and (

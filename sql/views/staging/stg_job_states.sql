@@ -228,8 +228,7 @@ select
     coalesce(
         training_at,
         started_at,
-        -- the newest page of events begins anywhere
-        case when is_from_start or first_step.step between 0 and 1 then first_step.at end
+        first_step_begins(first_step, is_from_start)
     ) as started_at,
     case
         when end_status is null then case when is_broken then broken_at.a end

@@ -10,6 +10,11 @@
 create or replace macro made_model(message) as
 nullif(regexp_extract(message, '(?:model created|Uploaded model): *(\S+)', 1), '');
 
+-- When training began, by a job's first step, {at, step}, NULL where the dump may begin after that:
+-- the newest page of events begins anywhere.
+create or replace macro first_step_begins(first_step, is_from_start) as
+case when is_from_start or first_step.step between 0 and 1 then first_step.at end;
+
 create or replace view stg_milestones as
 with milestones as (
     select
