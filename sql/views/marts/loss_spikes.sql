@@ -41,13 +41,14 @@ with limits as (
     where detector = 'loss_spikes'
 ),
 
-followed as (
+points as (
     select
         job_id,
         step,
         train_loss,
         row_number() over by_step as n,
         median(train_loss) over before as usual,
+        lag(train_loss, (loss_spikes_window() + 1) // 2) over by_step as loss_amid,
         lead(train_loss) over by_step as loss_after
     from loss_curves
     where isfinite(train_loss)
@@ -58,14 +59,6 @@ followed as (
             order by step
             rows between loss_spikes_window() preceding and 1 preceding
         )
-),
-
-points as (
-    select
-        *,
-        lead(usual, (loss_spikes_window() + 1) // 2) over (partition by job_id order by n)
-            as around
-    from followed
 ),
 
 jobs as (
@@ -80,8 +73,9 @@ jobs as (
         quantile_cont(
             (points.train_loss - points.usual) / abs(points.usual), [0.2, 0.5, 0.8, 0.9]
         ) filter (where points.usual <> 0) as quantiles,
-        quantile_cont((points.train_loss - points.around) / abs(points.around), [0.1, 0.5])
-            filter (where points.around <> 0) as lows,
+        -- what is usual before a point is the median around the one in the midst of those before
+        quantile_cont((points.loss_amid - points.usual) / abs(points.usual), [0.1, 0.5])
+            filter (where points.usual <> 0) as lows,
         greatest(
             (quantiles[3] - quantiles[2]) / 0.8416,
             (quantiles[3] - quantiles[1]) / 2 / 0.8416,
@@ -93,8 +87,13 @@ jobs as (
         end as tail,
         list(points.train_loss order by points.n)
             filter (where points.n <= limits.warm_up + loss_spikes_window()) as first_losses,
-        list(points)
-            filter (where points.n > limits.least_before and points.train_loss > points.usual)
+        list({
+            'step': points.step,
+            'n': points.n,
+            'train_loss': points.train_loss,
+            'usual': points.usual,
+            'loss_after': points.loss_after
+        }) filter (where points.n > limits.least_before and points.train_loss > points.usual)
             as raised
     from points
     cross join limits
