@@ -306,12 +306,16 @@ def test_single_answers_of_any_height_are_no_spikes(con: duckdb.DuckDBPyConnecti
     }
 
 
-def test_many_spikes_hide_none_of_them(con: duckdb.DuckDBPyConnection) -> None:
-    """Five leaps of a loss that is not near zero are no answers of one who is sure of the rest."""
-    losses = [0.7 + 1.3 / (1 + n / 10) + 0.05 * math.sin(n) for n in range(300)]
+@pytest.mark.parametrize(("scale", "leap"), [(0.7, 11), (0.07, 0.5)])
+def test_many_spikes_hide_none_of_them(
+    con: duckdb.DuckDBPyConnection, scale: float, leap: float
+) -> None:
+    """Five leaps of a loss that is not near zero are no answers of one who is sure of the rest,
+    nor are low ones of a loss that is."""
+    losses = [scale * (1 + 2 / (1 + n / 10) + 0.07 * math.sin(n)) for n in range(300)]
     places = (60, 110, 170, 220, 270)
     for place in places:
-        losses[place] += 11 + place / 100
+        losses[place] += leap * (1 + place / 1_000)
     told = [metrics_event("x", n, n, train_loss=loss) for n, loss in enumerate(losses)]
     con.register("given_events", table(told))
     found = rows(con, "select peak_step from loss_spikes order by peak_step")
