@@ -140,6 +140,10 @@ def test_a_damaged_ledger_is_no_bug(tmp_path: Path, sound: Path) -> None:
     [
         ("update meta set value = 'x'", "ledger.db: damaged (no lake version)"),
         ("update meta set value = '-5'", "ledger.db: damaged (no lake version)"),
+        (
+            "update meta set value = cast(x'ff' as text)",
+            "is this a tunelog lake, readable and whole",
+        ),
         ("update commits set committed_at = 'x'", "damaged (committed_at is 'x', no time)"),
         ("update commits set committed_at = '9999-12-31T23:59:59-23:00'", "-23:00', no time)"),
         ("update sources set ingested_at = 'x'", "damaged (ingested_at is 'x', no time)"),

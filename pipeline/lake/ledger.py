@@ -21,8 +21,7 @@ from pipeline.sqlfiles import sql_text
 
 _COUNTS = ("records", "events", "companions", "duplicates", "rejects")
 _WAIT_SECONDS = 3600
-_MAKING_SECONDS = 60
-"""How long another process may take to make a lake."""
+_MAKING_SECONDS = 60  # how long another process may take to make a lake
 _NONE_HERE = "{}: no lake here: make one with `tunelog ingest`"
 
 
@@ -66,7 +65,8 @@ class Ledger(Questions):
                 self._create()
             self._check_version(path)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+            code = getattr(error, "sqlite_errorcode", 0)  # text that is not UTF-8 has none
+            if code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
                 raise
             raise LakeError(
                 f"{path}: {error}: is this a tunelog lake, readable and whole?"
