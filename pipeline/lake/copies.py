@@ -35,7 +35,7 @@ def copies(store: Store, readings: Sequence[Reading]) -> set[tuple[str, str]]:
 def _copied(
     reading: Reading, known: Sequence[sqlite3.Row], alike: Sequence[Reading]
 ) -> set[tuple[str, str]]:
-    """What copies tell of a reading: one content is one stream, though only one name has its job.
+    """What the copies of a reading tell.
 
     Args:
         reading: of a source.

@@ -196,7 +196,7 @@ verdicts as (
             and (
                 persistence >= any_value(least_persistence)
                 or min(loss) filter (where n > evaluations - run) > any_value(last_threshold)
-                -- of three epochs the last may be the only one far above
+                -- of two or three epochs the last may be the only one far above
                 or (
                     bool_or(is_full and evaluations < told_noise)
                     and arg_max(error, n) - min(error)

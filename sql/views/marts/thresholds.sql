@@ -33,7 +33,7 @@ from (
     ('overfitting', 'least_window', 3, 'evaluation', 3, null,
         'fewer follow each outlier'),
     ('overfitting', 'most_window', 6, 'evaluation', 3, null,
-        'more would not see what rises late in a curve'),
+        'more would not see what rises late, but in a long curve: long_share'),
     ('overfitting', 'long_share', 0.1, '1', 0, 1,
         'share of them that is smoothed together where it is more: of many, more noise goes'),
     ('overfitting', 'mild_loss', 20, '%', 0, null,
@@ -51,8 +51,8 @@ from (
     ('overfitting', 'run', 3, 'evaluation', 2, null,
         'or so many losses in a row, not smoothed: a short curve ends before more means rise'),
     ('overfitting', 'alone', 1.5, '1', 1, null,
-        'or the last of few whole evaluations above by so many times the rise that counts: half '
-        || 'the best again'),
+        'or the last of few on the whole set above by so many times the rise that counts: half '
+        || 'as much again as the best'),
     ('divergences', 'smoothing', 0.9, '1', 0, 0.999,
         'averages about ten points, far below usual noise'),
     ('divergences', 'warm_up', 5, 'point', 1, null,
