@@ -167,12 +167,14 @@ def test_a_ledger_of_other_values(
 
 FULL = (
     "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));"
-    " import sys; from pipeline.cli import main; main(sys.argv[1:])"
+    " import sys; from pipeline import open_lake; from pipeline.cli import main;"
+    " open_lake(sys.argv[-1]).view('jobs'); main(sys.argv[1:])"
 )
 
 
 def test_a_full_disk_keeps_nobody_from_reading(sound: Path, tmp_path: Path) -> None:
-    """Where no file can grow, a lake is read as ever, and what would change it says why not."""
+    """Where no file can grow, a lake is read as ever, by commands and from Python, and what would
+    change it says why not."""
 
     def full(*args: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", FULL, *args, "--lake", str(sound)]

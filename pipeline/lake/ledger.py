@@ -51,7 +51,7 @@ class Ledger(Questions):
             try:
                 self._connect(path if writable else _read_only(path))
             except sqlite3.OperationalError as error:
-                if create or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR or not path.stat().st_size:
                     raise
                 writable = False  # a full disk has no room for SQLite's locks: it can be read
                 self._connect(_read_only(path))
