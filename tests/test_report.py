@@ -432,7 +432,8 @@ LAST = {"last_step": 80, "last_value": 0.5, "gain": 0.0, "gain_share": 0.0}
             {"step": 90, "value": 0.625, "value_step": 88},
             "Use the checkpoint of step 90 instead of the last, of step 120."
             " Its validation loss (running median, of step 88) is 0.6250, not 1.000, 50 % lower."
-            " Step 80 (0.5000) was better, but nothing tells of a checkpoint to use there.",
+            " The best of all steps was step 80 (0.5000),"
+            " but nothing tells of a checkpoint to use there.",
         ),
         (
             LAST,
@@ -455,7 +456,8 @@ LAST = {"last_step": 80, "last_value": 0.5, "gain": 0.0, "gain_share": 0.0}
             LAST | {"value": 0.8, "last_value": 0.8, "checkpoints": 1},
             "Use the last checkpoint, of step 80: validation loss (running median) 0.8000;"
             " it is the only one that is told of."
-            " Step 80 (0.5000) was better, but nothing tells of a checkpoint to use there.",
+            " The best of all steps was step 80 (0.5000),"
+            " but nothing tells of a checkpoint to use there.",
         ),
         (
             LAST | {"evaluated": 1},

@@ -211,7 +211,7 @@ def _choice(choice: Row, metric: str, judged_by: str) -> str:
         words += f" By {judged_by} the best of all steps was {at}." * (choice["step_distance"] > 0)
     elif _differ(choice["best_value"], value, choice["tolerance"]):
         # Azure's events tell of none: its checkpoints may be there all the same
-        words += f" {at.capitalize()} was better, but nothing tells of a checkpoint to use there."
+        words += f" The best of all steps was {at}, but nothing tells of a checkpoint to use there."
     if choice["blocked"]:
         words += f" A usage policy check blocked {count(choice['blocked'], 'other')}."
     return words
