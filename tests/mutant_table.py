@@ -1022,7 +1022,7 @@ MUTANTS = (
            "  deviations * deviation,", "  0 * deviation,",
            PLANTED + "clean_jobs_raise_no_alarm"),
     Mutant("detectors", "lows tell nothing of noise", MARTS + "loss_spikes.sql",
-           "(lows[2] - lows[1]) / 1.2816", "0", "tests/test_golden.py"),
+           "(lows[2] - lows[1]) / 1.2816", "0", GOLDEN + "[loss_spikes-lows_tell_of_noise]"),
     Mutant("detectors", "a rise is measured against twice the threshold", MARTS + "divergences.sql",
            "median(value) > min(threshold) +", "median(value) > 9 * min(threshold) +",
            CURVES + "a_rise_needs_its_length"),
