@@ -322,6 +322,17 @@ def test_a_killed_process(tmp_path: Path) -> None:
         sound(lake)
 
 
+@pytest.mark.parametrize("limit", ["max_record_bytes", "max_expansion"])
+def test_a_limit_below_one_is_refused(tmp_path: Path, limit: str) -> None:
+    """All records would be too large, and no lake is made for that."""
+    with open_lake(tmp_path / "lake") as lake:
+        with pytest.raises(UsageError, match=rf"^{limit}=-1: give 1 or more$"):
+            lake.ingest(tmp_path, **{limit: -1})
+        with pytest.raises(UsageError, match=r"^max_record_bytes=0: give 1 or more$"):
+            lake.replay_rejects(max_record_bytes=0)
+    assert not (tmp_path / "lake").exists()
+
+
 def test_a_newer_lake_is_refused(tmp_path: Path) -> None:
     """A lake of a newer version is refused in one line that says what to do, and not touched."""
     with open_lake(tmp_path / "lake") as lake:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
-from pipeline.errors import LakeError
+from pipeline.errors import LakeError, UsageError
 from pipeline.lake.asking import Asking
 from pipeline.lake.faults import told_of
 from pipeline.lake.store import place_of
@@ -62,7 +62,7 @@ class Lake(Asking):
             waiting: told once who holds the lake, if another process does.
 
         Raises:
-            UsageError: no such path, or `job_id` contradicts a dump.
+            UsageError: no such path, a limit below 1, or `job_id` contradicts a dump.
             LakeError: the lake cannot be written.
         """
         from pipeline.lake.compact import compact_if_worth
@@ -71,6 +71,7 @@ class Lake(Asking):
         from pipeline.sources import discover
 
         self._refuse_closed()
+        _refuse_below_one(max_record_bytes=max_record_bytes, max_expansion=max_expansion)
         paths = [paths] if isinstance(paths, str | Path) else paths
         if job_id is not None:
             check_job_id(job_id)
@@ -131,10 +132,12 @@ class Lake(Asking):
             waiting: told once who holds the lake, if another process does.
 
         Raises:
+            UsageError: a limit below 1.
             LakeError: the lake cannot be written.
         """
         from pipeline.lake.replay import replay
 
+        _refuse_below_one(max_record_bytes=max_record_bytes)
         with self._changing():
             report = replay(self._found, max_record_bytes=max_record_bytes, waiting=waiting)
         self._forget()
@@ -158,3 +161,9 @@ class Lake(Asking):
             merged = compact(self._found, everything=True, keep_hours=keep_hours, waiting=waiting)
         self._forget()
         return merged
+
+
+def _refuse_below_one(**limits: int) -> None:
+    for name, value in limits.items():
+        if value < 1:
+            raise UsageError(f"{name}={value!r}: give 1 or more")
