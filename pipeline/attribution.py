@@ -259,7 +259,7 @@ class Scout:
             ):
                 cuts.append(_Cut(below, None, mixed=True))
             cuts.append(_Cut(begin, right))
-        tail, several = lows[-1], any(c.key != head.key for c in creations)
+        tail, several = lows[-1], several or head.key != creations[-1].key
         older = (votes[-1] or usual) < 0 and is_before(gaps[-1], creations[-1])
         # Streams against time end with their creation: of several jobs, any may go on below it,
         # and more than one of them.

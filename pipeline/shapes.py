@@ -96,10 +96,10 @@ def _holds_page(text: str) -> bool:
     """Whether a text is base64 of what speaks of events, or of what is compressed."""
     plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        body = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        page = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except ValueError:
         return False
-    return body.startswith(_PACKED) or any(name.encode() in body for name in EVENT_OBJECTS)
+    return page.startswith(_PACKED) or any(name.encode() in page for name in EVENT_OBJECTS)
 
 
 def body(text: str, names: Collection[str]) -> Any | None:
