@@ -254,6 +254,17 @@ def overfitting(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     return rows
 
 
+def off(losses: list[float], width: int, *, is_reward: bool) -> list[float]:
+    """How far losses lie from the mean of so many about them, as a ratio to it but of rewards."""
+    found = []
+    for begin in range(len(losses) - width + 1):
+        around = losses[begin : begin + width]
+        far = abs(around[width // 2] - fmean(around))
+        scale = 1.0 if is_reward else fmean(map(abs, around))
+        found.append(0.0 if min(around) == max(around) else far / scale)
+    return found
+
+
 def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
     is_full, is_reward = metric == "full_valid_loss", metric.endswith("reward")
@@ -264,22 +275,18 @@ def verdict(metric: str, points: Points) -> Row:
         if is_full
         else max(3, min(6, math.floor(0.33 * len(losses))), math.floor(0.1 * len(losses)))
     )
-    threes = list(zip(losses, losses[1:], losses[2:], strict=False))
-    off = [abs(b - (a + c) / 2) for a, b, c in threes]
-    ratios = [
-        0 if a == b == c else 3 * d / (abs(a) + abs(b) + abs(c))
-        for (a, b, c), d in zip(threes, off, strict=True)
-    ]
-    middle = math.sqrt(1.5) * 0.6745
     if is_full:
         noise = 0.1 * abs(min(losses))
         if len(losses) >= 8:
-            noise = abs(median(losses)) * median(ratios) / middle
+            middle = median(off(losses, 3, is_reward=False))
+            noise = abs(median(losses)) * middle / 0.6745 / math.sqrt(2 / 3)
     else:
-        usual = fmean(off) if is_reward else abs(median(losses)) * fmean(ratios)
-        noise = math.sqrt(math.pi / 3) * usual
-        if early := off[: max(0, len(losses) // 2 - 1)]:
-            noise = max(noise, median(early) / middle)
+        early = fmean(map(abs, losses[: len(losses) // 2]))
+        noise = (1 if is_reward else max(abs(median(losses)), early)) * max(
+            fmean(off(losses, width, is_reward=is_reward))
+            * math.sqrt(math.pi / 2 * width / (width - 1))
+            for width in (3, 5)
+        )
     middles = [median(losses[n - 2 : n + 1]) if n > 1 else math.nan for n in range(len(losses))]
     best, best_step = math.inf, 0
     excesses: list[float | None] = []
@@ -292,7 +299,9 @@ def verdict(metric: str, points: Points) -> Row:
             best_step = min((loss, step) for step, loss in points[n - span + 1 : n + 1])[1]
         told = -best if is_reward else best
         excesses.append(100 * (error - best) / told if told > 0 else None)
-        limit = best + max(abs(best) * 0.2, 0.05, 6 * noise / math.sqrt(max(span, 3)))
+        limit = best + max(
+            abs(best) * 0.2, 0.05, (7 if is_reward else 6) * noise / math.sqrt(max(span, 3))
+        )
         since = [*since, points[n][0]] if error > limit else []
     last = excesses[-1]
     below = [n for n in range(span - 1, len(losses)) if losses[n] <= limit]

@@ -44,6 +44,8 @@ from (
         'twice the best'),
     ('overfitting', 'noise_multiple', 6, '1', 0, null,
         'standard errors of the smoothed loss that it must exceed, too: few clean jobs reach 5'),
+    ('overfitting', 'reward_noise_multiple', 7, '1', 0, null,
+        'the same of a reward, whose noise does not grow with it: few clean jobs reach 6'),
     ('overfitting', 'least_rise', 0.05, '1', 0, null,
         'a rise of less matters to nobody, however large as a ratio: tiny losses'),
     ('overfitting', 'persistence', 2, 'evaluation', 1, null,
