@@ -46,7 +46,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         around = [median(losses[max(0, n - 7) : n + 8]) for n in range(len(losses) - 8)]
         if lows := [(y - m) / abs(m) for y, m in zip(losses, around, strict=False) if m]:
             noise = max(noise or 0, (median(lows) - quantile(lows, 0.1)) / 1.2816)
-        reach = 6.5 * (noise or 0)
+        reach = 7.25 * (noise or 0)
         if off and len(losses) >= 400:
             ninth = quantile(off, 0.9)
             halvings = math.log(10 * len(losses)) / math.log(2)
