@@ -895,7 +895,7 @@ MUTANTS = (
            "        if writable:\n            with", "        if False:\n            with",
            LOOKS + "a_crash_before_open_sql_is_mended"),
     Mutant("store", "a folder is made for who only asks", "pipeline/lake/asking.py",
-           "        if self._opened is None and not is_made(self._path):\n", "        if False:\n",
+           "        if not is_made(self._path):\n", "        if False:\n",
            STORE + "a_mistyped_lake_answers_nothing"),
     Mutant("store", "a lake is made before the paths are looked at", "pipeline/lake/lake.py",
            "        sources = list(", "        self.make()\n        sources = list(",
@@ -1165,10 +1165,10 @@ MUTANTS = (
            "return 0\n    return compact(store, waiting=waiting)", "return 0\n    return 0",
            CRASH + "polls"),
     Mutant("crash", "a lake has its ledger first", "pipeline/lake/store.py",
-           "        if create:\n            self._make()\n",
-           "        self.path.mkdir(exist_ok=True)\n"
-           "        Ledger(self.path / 'ledger.db', create=create).close()\n"
-           "        if create:\n            self._make()\n", CRASH + "killed_and_refused"),
+           "            self._make()\n",
+           "            self.path.mkdir(exist_ok=True)\n"
+           "            Ledger(ledger, create=create).close()\n"
+           "            self._make()\n", CRASH + "killed_and_refused"),
     Mutant("crash", "assign cannot be repeated", "pipeline/lake/assign.py",
            "if not nameless and not named and not done:", "if not nameless and not named:",
            CRASH + "killed_and_refused"),
@@ -1192,6 +1192,12 @@ MUTANTS = (
     Mutant("races", "a file is put in place of its equal", "pipeline/lake/segments.py",
            "    if target.exists() and ", "    if False and ",
            "tests/test_lake.py::test_a_file_that_comes_back_stays_the_same"),
+    Mutant("races", "a lake that was made anew is taken for the one before",
+           "pipeline/lake/lockless.py", "(found.st_dev, found.st_ino, *state)", "state",
+           STORE + "a_lake_that_is_made_anew"),
+    Mutant("races", "who may only read sees no later commit", "pipeline/lake/lockless.py",
+           "else (found.st_mtime_ns, found.st_size, read_only(path))", "else ()",
+           STORE + "who_may_only_read_sees_later_commits"),
     Mutant("crash", "what is cut off under a segment's name is the segment",
            "pipeline/lake/segments.py",
            "target.exists() and target.stat().st_size == staged.path.stat().st_size",

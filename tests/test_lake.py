@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -394,7 +395,7 @@ from pipeline import open_lake
 from pipeline.errors import LakeError
 
 def ask(path, dump):
-    with open_lake(path, create=False) as lake:
+    with open_lake(path) as lake:
         print(len(lake.view("events")), len(lake.view("sources")))
         try:
             print(lake.ingest([dump]).sources[0].status)
@@ -422,6 +423,7 @@ def test_a_read_only_lake_is_readable(reachable: Path) -> None:
     for name in ("writable", "sealed"):
         with open_lake(reachable / name) as lake:
             lake.ingest([path])
+    (reachable / "sealed" / "variants").rmdir()  # as copies lack what was empty
     for folder, _, files in os.walk(reachable / "sealed"):
         for name in files:
             (Path(folder) / name).chmod(0o444)
@@ -435,6 +437,50 @@ def test_a_read_only_lake_is_readable(reachable: Path) -> None:
     *_, status, counts, refusal = done.stdout.splitlines()
     assert (status, counts) == ("new", "5 1")
     assert str(reachable / "sealed") in refusal
+
+
+def test_who_may_only_read_sees_later_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lake that is read without locks shows, after `refresh`, what others have committed."""
+
+    def commit(number: int) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "access", access)
+            with open_lake(tmp_path / "lake") as lake:
+                lake.ingest(dump(tmp_path, number))
+                lake.compact(keep_hours=0 if number == 3 else 24)
+
+    access = os.access
+    commit(1)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with open_lake(tmp_path / "lake") as reader:
+        assert len(reader.view("events")) == 5
+        for number in (2, 3):
+            commit(number)
+            if number == 3:
+                with pytest.raises(LakeError, match=r"call refresh\(\)$"):
+                    reader.view("events")
+            reader.refresh()
+            assert (len(reader.view("events")), len(reader.view("jobs"))) == (5 * number, number)
+
+
+def test_a_lake_that_is_made_anew(tmp_path: Path) -> None:
+    """Where a lake was deleted and made anew, who held it works on the new one from then on."""
+    first, second = dump(tmp_path, 1), dump(tmp_path, 2)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest(first)
+        assert len(lake.view("events")) == 5
+        shutil.rmtree(tmp_path / "lake")
+        with pytest.raises(LakeError, match="no lake here"):
+            lake.view("events")
+        with open_lake(tmp_path / "lake") as other:
+            other.ingest(second)
+        lake.refresh()
+        assert lake.view("jobs")["job_id"].to_list() == [job_name(2)]
+        assert lake.ingest(first).sources[0].status == "new"
+    with open_lake(tmp_path / "lake") as lake:
+        assert len(lake.view("events")) == 10
 
 
 def test_the_same_file_again(tmp_path: Path) -> None:

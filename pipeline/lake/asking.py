@@ -35,7 +35,7 @@ class Asking(Drawn):
 
     def __init__(self, path: Path, *, create: bool) -> None:
         """Open the lake in a folder; see `open_lake`."""
-        self._path = fit_place(path)
+        self._path, self._create = fit_place(path), create
         self._opened: Store | None = None
         self._con: duckdb.DuckDBPyConnection | None = None
         self._files: dict[str, list[str]] = {}
@@ -53,12 +53,19 @@ class Asking(Drawn):
 
     @property
     def _store(self) -> Store:
-        """The store of what changes the lake: made where there is none."""
+        """The store of what changes the lake: made where there is none.
+
+        Opened anew where the one before is past: else a commit would go into a ledger that nobody
+        finds, or an answer come from it.
+        """
         self._refuse_closed()
         with self._turn:
+            if self._opened is not None and self._opened.ledger.is_past:
+                self._opened.ledger.close()
+                self._opened = None
             if self._opened is None:
                 with told_of(self._path):
-                    self._opened = Store(self._path, create=True)
+                    self._opened = Store(self._path, create=self._create)
             return self._opened
 
     @property
@@ -69,7 +76,7 @@ class Asking(Drawn):
             LakeError: nothing has made one yet.
         """
         self._refuse_closed()
-        if self._opened is None and not is_made(self._path):
+        if not is_made(self._path):
             raise LakeError(f"{self._path}: no lake here: ingest first, or check the path")
         return self._store
 

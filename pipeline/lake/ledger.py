@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.contract import LAKE_VERSION, READER_VERSION, UNATTRIBUTED_PREFIX
 from pipeline.errors import LakeError
 from pipeline.lake.holder import Holder
+from pipeline.lake.lockless import Mark, mark, read_only
 from pipeline.lake.questions import Questions
 from pipeline.lake.segments import Staged
 from pipeline.sqlfiles import sql_text
@@ -42,6 +43,7 @@ class Ledger(Questions):
         """Open `ledger.db`, making it if asked to."""
         self.rewritten: set[str] = set()
         """Tables in which the commit under way has changed rows of earlier ones."""
+        self._mark: Mark = None
         self._path, self._holder = path, Holder(path.parent / "tmp" / "writer")
         if not path.exists():
             self._refuse_lost()
@@ -49,12 +51,12 @@ class Ledger(Questions):
                 raise LakeError(_NONE_HERE.format(path.parent))
         try:
             try:
-                self._connect(path if writable else _read_only(path))
+                self._connect(path if writable else read_only(path))
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR or not path.stat().st_size:
                     raise
                 writable = False  # a full disk has no room for SQLite's locks: it can be read
-                self._connect(_read_only(path))
+                self._connect(read_only(path))
             if writable:
                 self._write_ahead()
                 self._db.execute("pragma synchronous = full")
@@ -64,6 +66,7 @@ class Ledger(Questions):
                     raise LakeError(_NONE_HERE.format(path.parent))
                 self._create()
             self._check_version(path)
+            self._mark = self._mark or mark(path, locks=self._locks)
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0)  # text that is not UTF-8 has none
             if code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
@@ -74,8 +77,10 @@ class Ledger(Questions):
 
     def _connect(self, place: Path | str) -> None:
         """Connect to the database and look whose it is."""
+        self._locks = isinstance(place, Path)
+        self._mark = mark(self._path, locks=self._locks)  # first: so no later change is missed
         self._db = sqlite3.connect(
-            place, uri=isinstance(place, str), isolation_level=None, timeout=_WAIT_SECONDS,
+            place, uri=not self._locks, isolation_level=None, timeout=_WAIT_SECONDS,
             check_same_thread=False,
         )  # fmt: skip
         self._db.row_factory = sqlite3.Row
@@ -123,6 +128,11 @@ class Ledger(Questions):
                 f"{path.parent}: made by a newer tunelog (lake version {version}, this one reads "
                 f"{LAKE_VERSION}): upgrade tunelog"
             )
+
+    @property
+    def is_past(self) -> bool:
+        """Whether another file lies there now, or one that is read without locks has changed."""
+        return self._mark != mark(self._path, locks=self._locks)
 
     def close(self) -> None:
         """Close the database."""
@@ -307,17 +317,6 @@ class Ledger(Questions):
                 for old, new in names.items()
             ),
         )
-
-
-def _read_only(path: Path) -> str:
-    """A URI for a ledger in a folder that may not be written.
-
-    Without other writers' unfinished business beside it, it is read as a file that nobody
-    changes: SQLite would want to make its lock files.
-    """
-    busy = path.with_name(f"{path.name}-wal")
-    quiet = not busy.exists() or busy.stat().st_size == 0
-    return f"{path.as_uri()}?mode=ro" + ("&immutable=1" if quiet else "")
 
 
 def _told(moment: datetime | None) -> str | None:

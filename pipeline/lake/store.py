@@ -78,12 +78,13 @@ class Store:
     def __init__(self, path: Path, *, create: bool) -> None:
         """Open a lake, or make it."""
         self.path = fit_place(path)
-        if create:
+        ledger = self.path / "ledger.db"
+        if create and not (ledger.exists() and not os.access(self.path, os.W_OK)):
             self._make()
         writable = os.access(self.path, os.W_OK)
-        if writable and (self.path / "ledger.db").exists():
+        if writable and ledger.exists():
             self._make_folders()  # copies often lack those that were empty
-        self.ledger = Ledger(self.path / "ledger.db", create=create, writable=writable)
+        self.ledger = Ledger(ledger, create=create, writable=writable)
         self.writable = writable
         upgrade(self)
         if writable:
