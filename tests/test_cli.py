@@ -617,6 +617,15 @@ def test_the_lake_is_found(tunelog: Run, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"a.jsonl", "one", "two", "lake"}
 
 
+def test_python_finds_the_same_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a name `open_lake` opens the command's: $TUNELOG_LAKE, else ./lake."""
+    monkeypatch.chdir(tmp_path)
+    for told, lake in ((None, "lake"), ("", "lake"), ("one", "one")):
+        monkeypatch.setenv("TUNELOG_LAKE", told) if told is not None else None
+        with open_lake() as found:
+            assert found.path == tmp_path / lake
+
+
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in TRIED_ELSEWHERE])
 def test_examples_run(name: str, tunelog: Run, tmp_path: Path) -> None:
     """The examples of a command's help run as they stand."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +19,18 @@ if TYPE_CHECKING:
     from pipeline.lake.reports import IngestReport
 
 
-def open_lake(path: str | Path = "lake", *, create: bool = True) -> Lake:
+def open_lake(path: str | Path | None = None, *, create: bool = True) -> Lake:
     """Open a lake.
 
     Args:
-        path: its folder.
+        path: its folder; as for the command ``$TUNELOG_LAKE``, else ``lake``, where none is named.
         create: where there is none, let `ingest` make it; nothing is made before that.
 
     Raises:
         LakeError: there is no lake, or it cannot be used.
     """
+    if path is None:
+        path = os.environ.get("TUNELOG_LAKE") or "lake"
     with told_of(place_of(path)):
         return Lake(Path(path), create=create)
 
