@@ -620,8 +620,10 @@ def test_the_lake_is_found(tunelog: Run, tmp_path: Path) -> None:
 def test_python_finds_the_same_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a name `open_lake` opens the command's: $TUNELOG_LAKE, else ./lake."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUNELOG_LAKE", raising=False)
     for told, lake in ((None, "lake"), ("", "lake"), ("one", "one")):
-        monkeypatch.setenv("TUNELOG_LAKE", told) if told is not None else None
+        if told is not None:
+            monkeypatch.setenv("TUNELOG_LAKE", told)
         with open_lake() as found:
             assert found.path == tmp_path / lake
 

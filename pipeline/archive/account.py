@@ -86,6 +86,11 @@ class Failure(Exception):
         return self.status in (401, 403) and not self.elsewhere
 
     @property
+    def told(self) -> str:
+        """What failed, and what to do where to ask again is not enough."""
+        return f"{self}: see that the key may read this" if self.refused else str(self)
+
+    @property
     def unanswered(self) -> bool:
         """The server could not be reached, or was not able to answer."""
         return (
@@ -186,8 +191,7 @@ class Account:
         return kept, (found if page is None else None)
 
     def _request_id(self, response: httpx2.Response) -> str | None:
-        headers = response.headers
-        told = headers.get("x-request-id") or headers.get("apim-request-id")
+        told = response.headers.get("x-request-id") or response.headers.get("apim-request-id")
         return self.redactor.text(told) if told else None
 
     def _failure(self, path: str, error: Any) -> Failure:

@@ -121,7 +121,7 @@ class Fetcher:
             except Failure as failure:
                 if failure.missing and self._vanished(job, outcome):
                     break
-                outcome.problems.append(f"{what}: {failure}")
+                outcome.problems.append(f"{what}: {failure.told}")
         for file in job.files:
             try:
                 if not history.holds(file):
@@ -130,7 +130,7 @@ class Fetcher:
                 if failure.absent:
                     self._gone(job, history, file, failure, outcome)
                 else:
-                    outcome.problems.append(f"result file: {failure}")
+                    outcome.problems.append(f"result file: {failure.told}")
         return outcome
 
     # -- lists ----------------------------------------------------------------------------------

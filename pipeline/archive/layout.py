@@ -75,8 +75,10 @@ def locked(folder: Path) -> int:
 
     Raises:
         LakeError: another process writes it.
-        UsageError: it holds something else.
+        UsageError: it holds something else, or is a file.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is no folder: name one with --out")
     if folder.is_dir() and (found := stranger(folder)):
         raise UsageError(
             f"{folder}: holds something else than an archive ({found}): name another with --out"

@@ -19,6 +19,9 @@ from pipeline.archive.pages import JobFacts, facts
 from pipeline.archive.store import Store
 
 _JOBS = "/fine_tuning/jobs"
+WRONG_ID = "check the id, and that the key is of the account that has it"
+"""What to do about a job that the server does not know."""
+
 _GRACE_SECONDS = 2.0
 """How long a run that is stopped waits for requests under way."""
 
@@ -186,7 +189,8 @@ class Run:
                     self._fetcher.vanished(outcome, failure)
                     self.report.outcomes.append(outcome)
                     continue
-                self.report.problems.append(f"{job}: {failure}")
+                told = f"{failure}: {WRONG_ID}" if failure.missing else failure.told
+                self.report.problems.append(f"{job}: {told}")
         if len(refused) == len(wanted):  # of one refusal among several, the others tell more
             raise refused[0]
 

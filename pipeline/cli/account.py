@@ -102,9 +102,11 @@ def guarded(account: Account) -> Iterator[None]:
 
 def refusal(failure: Failure) -> TunelogError:
     """The error that ends a command whose first request failed."""
+    if failure.refused and failure.status == 403:
+        return UsageError(failure.told)
     if failure.refused:
         return UsageError(f"{failure}: set OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to a valid key")
-    if failure.absent:
+    if failure.absent or failure.status == 400:
         return UsageError(f"{failure}: check OPENAI_BASE_URL or the endpoint, and the API version")
     if failure.status is None:
         where = "the network, and OPENAI_BASE_URL or the endpoint"

@@ -131,7 +131,8 @@ def archive(
         if report.stopped:
             note(f"{out}: stopped: {report.stopped}; what was fetched is there")
         elif report.failed:
-            note(f"{out}: something is missing: run the same command again; the rest is there")
+            todo = "see its problem, and run the same command again"
+            note(f"{out}: something is missing: {todo}; the rest is there")
         if feeder:
             code = max(code, feeder.finish())
     if page and lake_dir:
@@ -166,10 +167,10 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
         with maybe_unread():
             write_rows(rows.to_reader(), format, output)
     verdict = count(len(proof.faults), "fault") if proof.faults else "complete"
-    still = f", {proof.open:,} of them not long ended" if proof.open else ""
+    still = f", {proof.open:,} of them not ended, or only just" if proof.open else ""
     note(
-        f"{folder}: {proof.jobs:,} jobs{still}, {proof.events:,} events in {proof.files:,} files:"
-        f" {verdict}"
+        f"{folder}: {count(proof.jobs, 'job')}{still}, {count(proof.events, 'event')} in"
+        f" {count(proof.files, 'file')}: {verdict}"
     )
     if not (proof.whole or proof.faults):
         note(
@@ -285,7 +286,8 @@ def _summary(report: Report, rows: list[dict[str, Any]], width: int | None) -> I
     from pipeline.cli.table import one_table
 
     asked, complete = len(report.outcomes), report.unchanged
-    yield f"{report.progress.listed:,} jobs ({asked:,} asked for, {complete:,} complete already)"
+    listed = count(report.progress.listed, "job")
+    yield f"{listed} ({asked:,} asked for, {complete:,} complete already)"
     yield f"  {report.progress.events:>12,} new events"
     yield f"  {sum(o.checkpoints for o in report.outcomes):>12,} new checkpoints"
     yield f"  {sum(o.files for o in report.outcomes):>12,} new result files"

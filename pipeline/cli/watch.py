@@ -195,13 +195,15 @@ def _tripped(lake: Lake, job: str, asked: Settings) -> dict[str, str]:
 
 
 def _ended(watcher: Watcher, lake_dir: str, archive: Path) -> ExitCode:
+    from pipeline.archive.run import WRONG_ID
+
     outcomes = watcher.outcomes
     if not outcomes:
         note("no job runs: name one with --job, or see `tunelog archive`")
         return ExitCode.OK
     for job, status in outcomes.items():
         if job in watcher.unknown:
-            note(f"{status}: check the id, and that the key is of the account that has it")
+            note(f"{status}: {WRONG_ID}")
             continue
         where = f"--job {quote(job)} --lake {quote(lake_dir)}"
         note(f"{job}: {status}; see `tunelog show loss_curves {where}`")

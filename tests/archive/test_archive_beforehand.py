@@ -209,5 +209,5 @@ def test_closed_streams_are_no_failure(api: Api, closed: list[int]) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     ended = subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True)
     assert ended.returncode == ExitCode.DATA and not ended.stdout
-    told = "a: something is missing: run the same command again; the rest is there\n"
-    assert ended.stderr == ("" if 2 in closed else told)
+    told = "see its problem, and run the same command again; the rest is there\n"
+    assert ended.stderr == ("" if 2 in closed else f"a: something is missing: {told}")

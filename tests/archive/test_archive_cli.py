@@ -52,7 +52,7 @@ def test_one_command_gives_archive_and_lake(api: Api, capsys: pytest.CaptureFixt
     assert told.out.splitlines()[0] == "3 jobs (3 asked for, 0 complete already)"
     assert "18 new events" in told.out and "l: 18 new events" in told.err
     assert run(["archive", "verify", "a"]) == ExitCode.OK
-    assert "3 jobs, 1 of them not long ended, 18 events" in capsys.readouterr().err
+    assert "3 jobs, 1 of them not ended, or only just, 18 events" in capsys.readouterr().err
     assert run(["archive", "--out", "a", "--lake", "l", "--format", "json"]) == ExitCode.OK
     told = capsys.readouterr()
     assert [row["job_id"] for row in json.loads(told.out)] == [B]
@@ -148,6 +148,7 @@ def test_a_fault_is_a_row(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
         (["watch", "--every", "soon"], ExitCode.USAGE, "'soon' is no time span"),
         (["watch", "--job", "ftjob-none"], ExitCode.DATA, "no such job: check the id"),
         (["archive", "--out", "a", "--job", "ftjob-none"], ExitCode.DATA, "something is missing"),
+        (["archive", "--out", __file__], ExitCode.USAGE, "is no folder: name one with --out"),
     ],
 )
 def test_errors_are_one_line(
@@ -157,6 +158,26 @@ def test_errors_are_one_line(
     assert run(args) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("job", "asked", "status", "says"),
+    [
+        (A, "/files/", "403", "see that the key may read this"),
+        (A, f"/jobs/{A}", "403", "see that the key may read this"),
+        ("ftjob-none", "?", "404", "check the id"),
+        ("", "/jobs?", "403", "see that the key may read this"),
+        ("", "/jobs?", "400", "and the API version"),
+    ],
+)
+def test_what_no_further_run_mends_is_told(
+    api: Api, capsys: pytest.CaptureFixture[str], job: str, asked: str, status: str, says: str
+) -> None:
+    """A key without the right, a job that is not there, an API version: what to do about it."""
+    api.before = lambda path: api.faults.extend([status] * (asked in path))
+    only = ["--job", job] if job else []
+    assert run(["archive", "--out", "a", "--retries", "0", "--format", "json", *only])
+    assert says in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize(
