@@ -351,6 +351,21 @@ def test_no_lake_here(tmp_path: Path) -> None:
     assert not (tmp_path / "lake").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("/proc/tunelog", "No such file or directory: no folder can be made there: name another"),
+        ("x" * 300, "File name too long: name a shorter one"),
+        ("file", "File exists: it is no folder: name one"),
+    ],
+)
+def test_a_lake_that_cannot_be_there(tmp_path: Path, name: str, says: str) -> None:
+    """Where no lake can be made the reason is told in one line, with what to do."""
+    (tmp_path / "file").touch()
+    with pytest.raises(LakeError, match=rf"^[^\n]+: {says} for the lake$"):
+        open_lake(tmp_path / name).make()
+
+
 @pytest.mark.parametrize("ask", [
     lambda lake: lake.view("jobs"),
     lambda lake: lake.sql("select * from jobs"),

@@ -20,10 +20,12 @@ _ADVICE = {
     errno.EROFS: "the disk is mounted read-only: mount it writable",
     errno.EEXIST: "it is no folder: name one for the lake",
     errno.ENOTDIR: "it lies in no folder: name one for the lake",
+    errno.ENAMETOOLONG: "name a shorter one for the lake",
     errno.ENOENT: "see what else is missing with `tunelog verify`",
     errno.EACCES: "make it writable for you",
     errno.EPERM: "make it writable for you",
 }
+_NO_PLACE = "no folder can be made there: name another for the lake"
 _OTHERWISE = "see that the disk is sound and has room, then repeat the command"
 
 
@@ -48,6 +50,8 @@ def told_of(lake: Path, damage: Damage | None = None) -> Iterator[None]:
         if error.filename is not None and not Path(error.filename).is_relative_to(lake):
             raise
         advice = _ADVICE.get(error.errno or 0, _OTHERWISE)
+        if error.errno == errno.ENOENT and not lake.exists():
+            advice = _NO_PLACE
         place = error.filename if error.filename is not None else lake
         raise LakeError(f"{place}: {error.strerror or _line(error)}: {advice}") from error
 
