@@ -877,6 +877,9 @@ MUTANTS = (
            "self.path.mkdir(parents=True, exist_ok=True, mode=0o700)",
            "self.path.mkdir(parents=True, exist_ok=True)",
            "tests/hostile/test_private.py::test_a_lake_is_its_owners"),
+    Mutant("private", "segments of later commits are their writer's alone",
+           "pipeline/lake/segments.py", "& 0o444 | 0o400", "& 0o440 | 0o400",
+           "tests/hostile/test_private.py::test_a_lake_that_was_opened_stays_open"),
     # -- verification
     Mutant("verify", "contents are not hashed", VERIFY,
            "    return f\"its content was changed: its hash is {digest} now\""

@@ -221,7 +221,7 @@ def publish(staged: Staged, folder: Path) -> str:
     with staged.path.open("rb") as file:
         os.fsync(file.fileno())
     target = folder / name
-    staged.path.chmod(0o440)
+    staged.path.chmod(staged.path.stat().st_mode & 0o444 | 0o400)  # who may read, the umask says
     if target.exists() and target.stat().st_size == staged.path.stat().st_size:
         staged.path.unlink()
     else:

@@ -37,6 +37,23 @@ def test_a_lake_is_its_owners(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+@pytest.mark.skipif(os.name != "posix", reason="owners are told by POSIX")
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o444), (0o027, 0o440), (0o077, 0o400)])
+def test_a_lake_that_was_opened_stays_open(tmp_path: Path, mask: int, mode: int) -> None:
+    """Its folders say who may enter; what later commits and compaction write, the umask."""
+    before = os.umask(mask)
+    try:
+        with open_lake(tmp_path / "lake") as lake:
+            for number in range(2):
+                (tmp_path / "x.jsonl").write_text(f"{json.dumps(an_event(number))}\n{{oops}}\n")
+                lake.ingest(tmp_path / "x.jsonl")
+            lake.compact(keep_hours=0)
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "lake").rglob("*.parquet") if "no-" not in path.name]
+    assert files and {path.stat().st_mode & 0o777 for path in files} == {mode}
+
+
 def everything(lake: Path) -> str:
     """All that stands in the files of a lake, decompressed."""
     text = ""
