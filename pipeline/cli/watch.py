@@ -169,7 +169,7 @@ def _take_in(
     """
     from pipeline import open_lake
 
-    with open_lake(lake_dir) as lake:
+    with open_lake(lake_dir) as lake, lake.telling_damage():
         waiting = waiting_note(lake_dir)
         code = ingest_verdict(ingested(lake, files, waiting=waiting), lake_dir)
         for job in jobs:

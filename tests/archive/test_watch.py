@@ -297,6 +297,21 @@ def test_a_lake_that_cannot_be_used_is_told_first(
     assert len(capsys.readouterr().err.splitlines()) == 1 and not api.asked
 
 
+def test_a_damaged_lake_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a verdict cannot be read from the lake, its file is named; it is no bug."""
+    monkeypatch.chdir(tmp_path)
+    with serving(small()) as api, mock.patch.dict(os.environ, environment(api)):
+        assert run(["archive", "--out", "lake.archive", "--lake", "lake"]) == ExitCode.OK
+        (segment,) = Path("lake/events").iterdir()
+        segment.unlink()
+        capsys.readouterr()
+        assert run(WATCH) == ExitCode.ENVIRONMENT
+    (damage,) = capsys.readouterr().err.splitlines()
+    assert f"events/{segment.name} is missing" in damage
+
+
 def test_the_archive_lies_beside_the_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not in it, where the command is given in the lake's folder."""
     (tmp_path / "lake").mkdir()
