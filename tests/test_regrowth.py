@@ -304,19 +304,50 @@ def test_growth_without_a_working_folder(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_variants_of_a_nameless_half_get_its_name(tmp_path: Path) -> None:
-    """What lost to another content in a half without a name is of the job that the whole names."""
+    """What lost to another content in a half without a name is of the job that the whole names.
+
+    So is what came from another file, and was the half's as it begins alike.
+    """
     events = azure(job_events(A, 9), metrics=True)[::-1]
     events.insert(3, {**events[2], "message": "Other"})
     halves = zst(lines(events[:5])), zst(lines(events[5:]))
-    path = tmp_path / "x.jsonl.zst"
+    path, other = tmp_path / "x.jsonl.zst", put(tmp_path / "y.jsonl", lines(events[:5]))
     with open_lake(tmp_path / "lake") as lake:
         path.write_bytes(halves[0])
-        lake.ingest([path])
+        lake.ingest([path, other])
         path.write_bytes(b"".join(halves))
         lake.ingest([path])
-        sound(lake)
+        assert jobs(lake).keys() == {A}
         assert asked(lake).sql("select job_id from lake_variants").fetchall() == [(A,)]
-        assert len(lake.view("sources")) == 1
+        assert len(lake.view("sources")) == 2
+        assert set(lake.sql("select job_id from lake_streams")["job_id"]) == {A}
+
+
+@pytest.mark.parametrize(
+    "order",
+    [["half", "own", "whole"], ["own", "half", "whole"], ["half", "whole own"]],
+    ids=["between", "before", "with the whole"],
+)
+def test_what_lost_to_events_that_go_elsewhere(tmp_path: Path, order: list[str]) -> None:
+    """Where the whole tells of another job, nothing of a job's own dump loses to the first half."""
+    path, other = tmp_path / "log.jsonl", {**WHOLE[6], "data": {"step": 6}}
+    older = job_events(B, 3, start=START - 1_000, created=False)
+    halves = {"half": lines([*WHOLE, other]), "whole": lines([*WHOLE, other, *older])}
+    told = [{**WHOLE[2], "data": {"step": 1}}, {**WHOLE[5], "data": {}}]
+    own = put(tmp_path / f"{A}.jsonl", lines(told))
+    path.write_text(halves["whole"])
+    found = []
+    for steps in (["whole own"], order):
+        with open_lake(tmp_path / " ".join(steps)) as lake:
+            for step in steps:
+                named = step.split()
+                path.write_text(halves.get(named[0], path.read_text()))
+                lake.ingest([own if name == "own" else path for name in named])
+            sound(lake)
+            assert len(lake.view("sources")) == 2
+            found.append([asked(lake).sql(query).fetchall() for query in AFTERWARDS])
+            assert len(jobs(lake)[A]) == 3
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("key", ["a", "z"], ids=["its copies stay", "its copies go"])

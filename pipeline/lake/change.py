@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,15 @@ class Change:
         jobs = dict.fromkeys(streams.values(), new)
         self._take_out(con, list(jobs), "stream_id", dict.fromkeys(streams, new), fresh)
         moved = sum(staged.rows for staged in fresh) - before
-        staged, more = parting.part(
+        con.execute(
+            "create or replace temp view leaving as"
+            " select job_id, event_id from renaming semi join names on stream_id = old"
+        )
+        staged, freed, more = parting.part(
             self._store, con, self._folder, self._commit, source, streams, new
         )
         fresh.extend([staged] if staged else [])
+        self._store.ledger.recount({s: {"events": n, "duplicates": -n} for s, n in freed.items()})
         self._take_companions(con, jobs, source)
         self._store.ledger.move_streams(streams, new)
         return moved + more
@@ -159,12 +165,20 @@ class Change:
         replaced: Mapping[str, str],
     ) -> tuple[settle.Settled, list[Staged]]:
         settle.over(con, "fresh", [s.path for s in fresh if s not in self._renamed])
-        settle.over(con, "renamed", [s.path for s in self._renamed])
         live = set(self._store.live("events"))  # renaming may have replaced some
         jobs_files = [f for f in held if f in live]
         settle.over(con, "held_files", jobs_files)
         _keep_jobs(con, "held", "held_files", jobs)
-        settled = settle.settle(con, replaced)
+        settle.find_moved(con, replaced)
+        freed: Counter[str] = Counter()
+        if replaced:
+            staged, freed = parting.free(self._store, con, self._folder, self._commit)
+            if staged:
+                fresh = [*fresh, staged]
+                self._renamed.append(staged)
+        settle.over(con, "renamed", [s.path for s in self._renamed])
+        settled = settle.settle(con)
+        settled.held.subtract(freed)
         settled.variants, settled.variants_of = variants.stage(
             con, self._folder, self._commit.moment
         )

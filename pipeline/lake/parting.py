@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,32 @@ from pipeline.sqlfiles import sql_text
 _KEY = ("job_id", "event_id", "content_hash")
 
 
+def free(
+    store: Store, con: Any, folder: Path, commit: Commit
+) -> tuple[Staged | None, Counter[str]]:
+    """Let what lost to events that go to another job as their file grew be events once more.
+
+    What the file's earlier self told, and lost, comes again with the whole.
+
+    Args:
+        store: the lake.
+        con: an engine with `fresh`, `replaced` and `moved` (events that go).
+        folder: for staged files.
+        commit: makes the change.
+
+    Returns:
+        The events, which may lose once more, and how many each source told.
+    """
+    files = store.live("variants")
+    if not files:
+        return None, Counter()
+    settle.over(con, "variants", files, "variants")
+    con.execute(sql_text("lake/variants_again"))
+    _take_out(store, con, folder, commit, "variants_again")
+    con.execute("create or replace temp view leaving as select job_id, event_id from moved")
+    return part(store, con, folder, commit, "", {}, "")[:2]
+
+
 def part(
     store: Store,
     con: Any,
@@ -28,14 +54,14 @@ def part(
     source: str,
     streams: Mapping[str, str],
     job: str,
-) -> tuple[Staged | None, int]:
+) -> tuple[Staged | None, Counter[str], int]:
     """Let what streams of a source told, and what lost to it, be events of their own jobs.
 
     Two jobs may have equal ids: under one job by mistake, one content of each lost.
 
     Args:
         store: the lake.
-        con: an engine with `renaming` (events of the old jobs) and `names` (streams that go).
+        con: an engine with `leaving`: the events that go.
         folder: for staged files.
         commit: makes the change.
         source: whose streams go.
@@ -43,11 +69,12 @@ def part(
         job: where they go to.
 
     Returns:
-        The events, which may lose once more, and how many more than the rows of `streams` go.
+        The events, which may lose once more; how many each source told; and how many more than
+        the rows of `streams` go.
     """
     files = store.live("variants")
     if not files:
-        return None, 0
+        return None, Counter(), 0
     settle.over(con, "variants", files, "variants")
     asked = {"source": source, "jobs": sorted(set(streams.values()))}
     found = con.sql(sql_text("lake/parted_variants"), params=asked).to_arrow_table().to_pylist()
@@ -55,7 +82,7 @@ def part(
     rows: list[dict[str, Any]] = []
     more: set[str] = set()
     keys: list[tuple[str, ...]] = []
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    freed: Counter[str] = Counter()
     for variant in found:
         stream = _stream_of(variant, told(variant["source_id"]))
         event = exact.read(variant["event"].encode())
@@ -71,14 +98,19 @@ def part(
         row = event_row(event, own, stream["stream_id"], *place, ordinal)
         rows.append(row | {"event_id": variant["event_id"]})
         keys.append(tuple(variant[name] for name in _KEY))
-        counts[variant["source_id"]].update(events=1, duplicates=-1)
+        freed[variant["source_id"]] += 1
     if keys:
         columns = dict(zip(_KEY, map(list, zip(*keys, strict=True)), strict=True))
         con.register("parted", pa.table(columns))
-        query = f"from variants anti join parted using ({', '.join(_KEY)})"
-        commit.exchange(files, settle.rewrite(con, folder, "variants", query))
-        store.ledger.recount(counts)
-    return stage_rows(folder, "events", rows), len(more)
+        _take_out(store, con, folder, commit, "parted")
+    return stage_rows(folder, "events", rows), freed, len(more)
+
+
+def _take_out(store: Store, con: Any, folder: Path, commit: Commit, table: str) -> None:
+    """Take the contents that a table names out of the lake's variants."""
+    if con.execute(f"from {table} limit 1").fetchall():
+        query = f"from variants anti join {table} using ({', '.join(_KEY)})"
+        commit.exchange(store.live("variants"), settle.rewrite(con, folder, "variants", query))
 
 
 def _stream_of(variant: Mapping[str, Any], streams: Any) -> Any:

@@ -149,15 +149,24 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
     return [text for chunk in column.chunks for text in chunk.to_pylist()]
 
 
-def settle(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> Settled:
-    """Find the rows that lose their identity to another; table `losers`.
-
-    Of copies that are equal in the letter, those of sources to be replaced go first. A row of such
-    a source loses as well where its own bytes have come again as an event of another job.
+def find_moved(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> None:
+    """Find the rows of `held` that have come again as events of another job; table `moved`.
 
     Args:
-        con: with the views `fresh`, `renamed` and `held`.
+        con: with the views `fresh` and `held`.
         replaced: sources to be replaced, and the one that begins with each.
+    """
+    hold_replaced(con, replaced)
+    con.execute(sql_text("lake/moved"))
+
+
+def settle(con: duckdb.DuckDBPyConnection) -> Settled:
+    """Find the rows that lose their identity to another, and those that moved; table `losers`.
+
+    Of copies that are equal in the letter, those of sources to be replaced go first.
+
+    Args:
+        con: with the views `fresh`, `renamed` and `held`, after `find_moved`.
     """
     con.execute(sql_text("lake/contested"))
     con.execute(sql_text("lake/disputed"))
@@ -169,10 +178,8 @@ def settle(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> Settl
         con.register("page", pa.Table.from_pylist(list(_ranked(rows)), schema=_RANKED))
         con.execute("insert into ranked from page")
         con.unregister("page")
-    hold_replaced(con, replaced)
     con.execute(sql_text("lake/losers"))
-    if replaced:
-        con.execute(sql_text("lake/moved"))
+    con.execute("insert into losers by name from moved")
     settled = Settled()
     totals = "select source_id, was_held, count(*) from losers group by all"
     for source, was_held, count in con.execute(totals).fetchall():

@@ -1,7 +1,7 @@
 -- Question: which events were given more than once, and by which rows?
 -- Grain:    one row per (job_id, event_id, source_id, position, offset) of a contested identity
 -- Reads:    fresh (rows read now), renamed (rows of the lake, staged under another job),
---           held (live rows of the same jobs)
+--           held (live rows of the same jobs), moved (those that go to other jobs)
 -- Caveat:   `same` numbers the contents that are equal to the letter; whether contents that
 --           differ in the letter differ in meaning is decided in `identity.py`.
 create or replace temp table contested as
@@ -10,7 +10,9 @@ with given as (
     union all by name
     select *, false as is_held, true as was_held from renamed
     union all by name
-    select *, true as is_held, true as was_held from held
+    select *, true as is_held, true as was_held
+    from held
+    anti join moved using (source_id, position, "offset")
 ),
 
 identities as (

@@ -2,8 +2,8 @@
 -- Grain:    one row per (source_id, position, offset)
 -- Reads:    held, fresh, replaced (source_id, grown_id)
 -- Caveat:   the file begins with its earlier self, so a row's place in it is the same. What the
---           whole file tells of a job outweighs what its first half did.
-insert into losers by name
+--           whole file tells of a job outweighs what its first half did: nothing loses to these.
+create or replace temp table moved as
 select
     held.source_id,
     held.position,
@@ -25,8 +25,3 @@ inner join fresh
     and held."offset" = fresh."offset"
     and held.event_id = fresh.event_id
     and held.job_id <> fresh.job_id
-anti join losers
-    on losers.is_held
-    and held.source_id = losers.source_id
-    and held.position = losers.position
-    and held."offset" = losers."offset"

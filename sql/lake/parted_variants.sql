@@ -1,14 +1,6 @@
 -- Question: which contents lost under a job that is not theirs, or to one that goes to another job?
 -- Grain:    one row per (job_id, event_id, content_hash)
--- Reads:    variants, renaming (events), names (old: streams that go), the parameters source, jobs
-with leaving as (
-    select distinct
-        renaming.job_id,
-        renaming.event_id
-    from renaming
-    inner join names on renaming.stream_id = names.old
-)
-
+-- Reads:    variants, leaving (job_id, event_id), the parameters source, jobs
 select
     variants.*,
     leaving.job_id is not null as is_free
