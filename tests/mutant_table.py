@@ -409,6 +409,12 @@ MUTANTS = (
     Mutant("grown whole", "what goes elsewhere wins before it goes", "sql/lake/contested.sql",
            '    anti join moved using (source_id, position, "offset")\n', "",
            REGROWN + "what_lost_to_events_that_go_elsewhere"),
+    Mutant("grown whole", "a first half tells whose another dump is", "pipeline/lake/change.py",
+           'for name in ("held", "unnamed"):\n            con.execute(\n'
+           '                f"create temp view {name} as from {name}_rows anti join',
+           'for name in ("held", "unnamed"):\n            con.execute(\n'
+           '                f"create temp view {name} as from {name}_rows left join',
+           REGROWN + "a_half_of_two_jobs_draws_nobody_along"),
     Mutant("grown whole", "what lost to what goes elsewhere is lost", "pipeline/lake/parting.py",
            "select job_id, event_id from moved", "select job_id, event_id from moved limit 0",
            REGROWN + "what_lost_to_events_that_go_elsewhere"),

@@ -350,6 +350,22 @@ def test_what_lost_to_events_that_go_elsewhere(tmp_path: Path, order: list[str])
     assert found[0] == found[1]
 
 
+def test_a_half_of_two_jobs_draws_nobody_along(tmp_path: Path) -> None:
+    """Where only the whole tells two jobs apart, a dump of one is not the other's."""
+    older, later = job_events(B, 4, created=False), job_events(A, start=START + 1_000)
+    log = tmp_path / "log.jsonl"
+    log.write_text(lines([*older[::-1], *later[:0:-1]]))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([log, put(tmp_path / "older.jsonl", lines(older))])
+        assert len(jobs(lake)) == 1
+        with log.open("a") as file:
+            file.write(lines(later[:1]))
+        lake.ingest([log])
+        assert {job[:12]: len(found) for job, found in jobs(lake).items()} == {
+            A[:12]: 5, "unattributed": 4
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize("key", ["a", "z"], ids=["its copies stay", "its copies go"])
 def test_a_log_that_gets_its_name_brings_its_last_lines(tmp_path: Path, key: str) -> None:
     """Rows that change their job, and meet copies there, are not counted as read once more."""

@@ -65,9 +65,12 @@ class Change:
         settle.over(con, "held_rows", live if taken.pending else [])
         settle.hold_replaced(con, taken.replaced)
         settle.over(con, "old_rows", old_files)
+        _keep_jobs(con, "unnamed_rows", "old_rows", unattributed)
         # what an earlier self told of a job is no evidence for what the whole tells now
-        con.execute("create temp view held as from held_rows anti join replaced using (source_id)")
-        _keep_jobs(con, "unnamed", "old_rows", unattributed)
+        for name in ("held", "unnamed"):
+            con.execute(
+                f"create temp view {name} as from {name}_rows anti join replaced using (source_id)"
+            )
         names = naming.name_streams(con, unattributed, taken)
         if names.jobs and not taken.pending:  # what the lake has may say otherwise: a rare look
             settle.over(con, "held_rows", live)

@@ -94,9 +94,9 @@ def name_streams(
             _call(names, [member], goes_on[member], old)
         if left := [member for member in members if member not in names.streams]:
             alone.append(left)
-    for nameless, first in zip(alone, _first_events(con, alone), strict=True):
-        prefix = UNATTRIBUTED_PREFIX if mixed.isdisjoint(nameless) else MIXED_PREFIX
-        _call(names, nameless, prefix + _digest(first), old)
+    for number, *first in _first_events(con, alone):
+        prefix = UNATTRIBUTED_PREFIX if mixed.isdisjoint(alone[number]) else MIXED_PREFIX
+        _call(names, alone[number], prefix + _digest(first), old)
     return names
 
 
@@ -112,8 +112,9 @@ def _call(names: Names, members: Iterable[str], job: str, old: set[str]) -> None
 def _first_events(
     con: duckdb.DuckDBPyConnection, groups: Sequence[Sequence[str]]
 ) -> list[tuple[Any, ...]]:
-    """The first event of each group of streams and jobs: its time, id and message.
+    """The first event of each group of streams and jobs: the group, and its time, id and message.
 
+    A group of which all comes again as that of other jobs has none.
     Of an event with several contents only the one that will stay counts: what a group is called
     must be told by what the lake then holds.
     """
@@ -137,7 +138,7 @@ def _first_events(
             break
         con.executemany("insert into lost values (?, ?, ?, ?)", lost)
     con.unregister("grouped")
-    query = "select created_at, event_id, message from first_events order by number"
+    query = "select number, created_at, event_id, message from first_events order by number"
     return con.execute(query).fetchall()
 
 
