@@ -19,8 +19,8 @@ NUMBER = re.compile(
 )
 """A number as a text spells it: of a payload, or of a result file's cell."""
 _EVENTS_ADDRESS = re.compile(r"/(?:fine_tuning/jobs|fine-tunes)/[^/\"]+/events")
-_LEAST_BODY = 40
-"""No page of events is shorter in base64."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{40}[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
+"""No page of events is shorter, nor are the lines in which it may be written."""
 _PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _NOTHING: tuple[Any, ...] = (None, {})
 """Values that say as much as an absent one."""
@@ -78,39 +78,45 @@ def holds_events(value: Any) -> bool:
     return False
 
 
-def hides_events(value: dict[str, Any]) -> bool:
-    """Whether it is a recorded exchange about the events of a job with a body in base64."""
-    if not _EVENTS_ADDRESS.search(json.dumps(value.get("request"))):
-        return False
-    stack = [value.get("response")]
+def hides_events(value: Any) -> bool:
+    """Whether a recorded exchange about the events of a job has a body that cannot be read."""
+    stack = [(value, False)]
     while stack:
-        item = stack.pop()
-        if isinstance(item, dict | list):
-            stack.extend(item.values() if isinstance(item, dict) else item)
-        elif isinstance(item, str) and len(item) >= _LEAST_BODY and _holds_page(item):
-            return True
+        item, asked = stack.pop()
+        if isinstance(item, dict):
+            if "request" in item and "response" in item:
+                asked = bool(_EVENTS_ADDRESS.search(json.dumps(item["request"])))
+                item = item["response"]
+            stack.append((list(item.values()) if isinstance(item, dict) else item, asked))
+        elif isinstance(item, list):
+            stack.extend((inner, asked) for inner in item)
+        elif asked and isinstance(item, str):
+            page = from_base64(item)
+            if page.startswith(_PACKED) or any(name.encode() in page for name in EVENT_OBJECTS):
+                return True
     return False
 
 
-def _holds_page(text: str) -> bool:
-    """Whether a text is base64 of what speaks of events, or of what is compressed."""
+def from_base64(text: str) -> bytes:
+    """What a text in base64 says, in lines or in letters for URLs, too; nothing if it is none."""
+    if not _BASE64.fullmatch(text):
+        return b""
     plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        page = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except ValueError:
-        return False
-    return page.startswith(_PACKED) or any(name.encode() in page for name in EVENT_OBJECTS)
+        return b""
 
 
 def body(text: str, names: Collection[str]) -> Any | None:
-    """The JSON value that a string holds, if it is one in which any of these names stands."""
-    if not any(name in text for name in names):
-        return None
-    text = bare(text)
-    if not text.startswith(("{", "[")):
+    """The JSON value in a string, plain or in base64, if any of these names stands in it."""
+    told = any(name in text for name in names)
+    page = b"" if told else from_base64(text)
+    if not told and not any(name.encode() in page for name in names):
         return None
     try:
-        return loads(text)
+        text = bare(page.decode() or text)
+        return loads(text) if text.startswith(("{", "[", '"')) else None
     except (ValueError, RecursionError):
         return None
 
@@ -146,7 +152,7 @@ def foreign(value: dict[str, Any]) -> str | None:
 def described(value: dict[str, Any]) -> str:
     """An object that is nothing known, in words."""
     if hides_events(value):
-        return "a recorded exchange whose body is in base64: decode it"
+        return "a recorded exchange whose body, in base64, is compressed or no JSON: unpack it"
     keys = ", ".join(list(value)[:8])
     return f"an object with {keys or 'no keys'}: neither an event nor a known other thing"[:300]
 

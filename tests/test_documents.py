@@ -118,20 +118,44 @@ def test_exchanges_apart() -> None:
     assert (streams[0], streams[3], streams[4]) == ((A,), (), (B,))
 
 
+@pytest.mark.parametrize("key", ["base64_string", "text"])
 @pytest.mark.parametrize(
     "coded",
     [
+        lambda page: base64.b64encode(page).decode(),
         lambda page: base64.encodebytes(page).decode(),
         lambda page: base64.urlsafe_b64encode(page).decode().rstrip("="),
-        lambda page: base64.b64encode(gzip.compress(page)).decode(),
     ],
-    ids=["in lines", "for URLs", "compressed"],
+    ids=["plain", "in lines", "for URLs"],
 )
-def test_an_exchange_in_base64_is_told(coded: Callable[[bytes], str]) -> None:
+def test_a_body_in_base64_is_read(coded: Callable[[bytes], str], key: str) -> None:
+    """A recorded body in base64, as HAR files and cassettes have it, gives what it gives plain."""
+    page = a_page(2, 1) | {"note": "ÿ?>" * 20}
+    for indent in (None, 2):
+        body = coded(json.dumps(page, ensure_ascii=False, indent=indent).encode())
+        told = an_exchange(A, None) | {"response": {"content": {key: body, "encoding": "base64"}}}
+        records = records_in({"log": {"entries": [told, an_exchange(B, a_page(3))]}})
+        assert records.values == [an_event(2), an_event(1), an_event(3)]
+        assert records.streams == [(0, (A,), False), (2, (B,), False)]
+    job = {"object": "list", "data": [a_job(A)], "has_more": False}
+    told = an_exchange(A, None) | {"response": {key: coded(json.dumps(job).encode())}}
+    assert records_in(told).kinds == ["job"]
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [gzip.compress, lambda page: page + b"\xff", lambda page: page[:-1]],
+    ids=["compressed", "no text", "cut off"],
+)
+@pytest.mark.parametrize("around", [lambda it: it, lambda it: {"log": {"entries": [it]}}])
+def test_an_exchange_in_base64_is_told(
+    coded: Callable[[bytes], bytes], around: Callable[[Any], Any]
+) -> None:
     """An exchange about a job's events whose body nobody can read here is a reject, not passed."""
-    body = coded(json.dumps(a_page(1), ensure_ascii=False).encode() + "ÿ?>".encode())
+    body = base64.b64encode(coded(json.dumps(a_page(1)).encode())).decode()
     exchange = an_exchange(A, None) | {"response": {"body": {"base64_string": body}}}
-    assert records_in(exchange).kinds == ["unknown_object"]
+    told = exact.read(json.dumps(around(exchange)).encode())
+    assert isinstance(told, exact.Reject) and "in base64, is compressed or no JSON" in told.detail
     other = exchange | {"request": {"uri": f"https://api.openai.com/v1/files/{A}/content"}}
     empty = an_exchange(A, {"object": "list", "data": [], "has_more": False})
     assert records_in(other).kinds == records_in(empty).kinds

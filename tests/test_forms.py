@@ -40,6 +40,7 @@ from pipeline.forms.recognise import Unrecognised, recognise
         (json.dumps(a_page(1, 2), indent=2)[:300], "documents"),
         ("[]", "documents"),
         (json.dumps(json.dumps(a_page(1, 2), indent=2)), "documents"),
+        (json.dumps(json.dumps(json.dumps(a_page(1, 2)))), "documents"),
         (json.dumps(json.dumps([an_event()])) + "\r\n" + json.dumps(json.dumps([])), "documents"),
         ('{"job": 1, "events": []}', "lines"),
         ("HTTP/2 200\ndate: now\n\n" + json.dumps(a_page(1, 2), indent=2), "documents"),

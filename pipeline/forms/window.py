@@ -10,7 +10,7 @@ import xxhash
 
 from pipeline.contract import REJECT_PREFIX_BYTES
 from pipeline.forms.lines import Readable
-from pipeline.shapes import LONGEST_ESCAPE, bare, is_cut, scan, scan_any
+from pipeline.shapes import LONGEST_ESCAPE, bare, from_base64, is_cut, scan, scan_any
 
 MAX_READ_BYTES = 16 << 20
 _SHORT_BYTES = 1 << 12
@@ -35,8 +35,9 @@ class TooLong(Exception):
 
 
 def string_content(literal: bytes) -> bytes:
-    """What a JSON string says, as bare UTF-8; bytes that are none stay as they are."""
-    text = bare(json.loads(literal.decode("utf-8", "surrogateescape")))
+    """What a JSON string says, plain or in base64, as bare UTF-8; other bytes stay as they are."""
+    text = json.loads(literal.decode("utf-8", "surrogateescape"))
+    text = bare(from_base64(text).decode("utf-8", "surrogateescape") or text)
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half a surrogate pair, escaped in the string: stays escaped
