@@ -20,7 +20,7 @@ from pipeline.contract import (
     RESULT_NAMES,
     RESULT_OBJECT,
 )
-from pipeline.shapes import body, foreign, is_job, storable
+from pipeline.shapes import body, foreign, holds_events, is_job, storable
 
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _OUTCOME = re.compile(r"fine_tuning\.job\.(?:succeeded|failed|cancelled)")
@@ -75,6 +75,18 @@ def found_in(value: Any) -> list[Companion | Nothing]:
     """
     found = list(_within(value))
     return found if any(isinstance(item, Companion) for item in found) else []
+
+
+def without_parts(value: dict[str, Any]) -> bytes:
+    """A companion without the events and companions inside it, which are records of their own.
+
+    Empty where the object is none, or tells no more than they do.
+    """
+    if value.get("object") not in (JOB_OBJECT, CHECKPOINT_OBJECT):
+        return b""
+    parts = {k for k, v in value.items() if holds_events(v) or found_in(v)}
+    rest = {k: v for k, v in value.items() if k not in parts}
+    return json.dumps(rest).encode() if found_in(rest) else b""
 
 
 def result_row(value: dict[str, Any]) -> Companion | None:

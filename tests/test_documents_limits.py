@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import xxhash
 from dumps import A, a_page, an_event, an_exchange, records_of
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import examples
 
@@ -72,6 +72,91 @@ def test_malformed(text: str, kinds: list[str]) -> None:
         if records.raws[-1] != b"[":
             assert raw.endswith(records.raws[-1])
             assert records.offsets[-1] == len(raw) - len(records.raws[-1])
+
+
+ODD = (('"step": 2', '"step": 2x'), ('"step": 2', '"step": 2,'), ('"step": 2', '"step": nan'),
+       ('"step": 2', '"step": 2 // here it rose\n'), ('"data": {', '"data" {'))  # fmt: skip
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(("sound", "odd"), ODD)
+@pytest.mark.parametrize("steps", [(2, 1, 3), (1, 2, 3), (1, 3, 2), (2, 2, 1, 2, 3, 2), (2,)])
+def test_an_odd_event_of_an_array_is_a_reject_alone(
+    indent: int | None, sound: str, odd: str, steps: tuple[int, ...]
+) -> None:
+    """An event that is no JSON, though its brackets are whole, costs no other of its page."""
+    for frame in (a_page(*steps) | {"url": f"/jobs/{A}/events"}, [an_event(n) for n in steps]):
+        text = json.dumps(frame, indent=indent)
+        broken = re.sub(r'(\{[^{}]*"data": \{[^{}]*"step": 2\b[^{}]*\}[^{}]*\})',
+                        lambda event: event[0].replace(sound, odd), text)  # fmt: skip
+        for block_bytes in (1, 100, 4 << 20):
+            records = records_of(broken, block_bytes=block_bytes)
+            if steps == (2,):
+                assert records.kinds == ["malformed_json"] and records.raws[0] in broken.encode()
+                continue
+            kinds = ["malformed_json" if step == 2 else "Event" for step in steps]
+            assert records.kinds == kinds
+            kept = [raw for raw, kind in zip(records.raws, kinds, strict=True) if kind == "Event"]
+            assert [json.loads(raw)["data"]["step"] for raw in kept] == [s for s in steps if s != 2]
+            if isinstance(frame, dict) and block_bytes > 100:
+                assert records.streams == [(0, (A,), False)]
+
+
+@pytest.mark.parametrize("other", ['{"x": 1}', "E", json.dumps({"object": "fine_tuning.job"})])
+def test_what_a_broken_array_held_is_in_the_reject(other: str) -> None:
+    """What was read of an array without events, before it broke off, is kept with its rest."""
+    for block_bytes in (1, 100, 4 << 20):
+        event = json.dumps(an_event(1))
+        odd = event.replace('"step": 1', '"step": nan')
+        rest = f'], "others": [{other.replace("E", odd)}, {{"y" 2}}], "has_more": false}}'
+        records = records_of('{"events": [' + event + rest, block_bytes=block_bytes)
+        assert records.kinds == ["Event", "malformed_json"]
+        assert records.raws[1].decode() == rest
+
+
+def test_an_odd_event_stays_where_no_other_stands_beside_it() -> None:
+    """Odd events alone in their array are kept, though events stand elsewhere in the document."""
+    odd = json.dumps(an_event(2)).replace('"step": 2', '"step": nan')
+    text = f'{{"late": [{odd}], "events": [{json.dumps(an_event(1))}]}}'
+    assert records_of(text).kinds == ["malformed_json", "Event"]
+    text = text.replace('{"late"', '{"object": "diary", "late"')
+    assert records_of(text).kinds == ["malformed_json", "Event"]
+
+
+def test_quotes_that_are_missing_twice_take_no_event_out_of_another() -> None:
+    """Where brackets and quotes tell a wrong end, what is nested in an event stays in it."""
+    inner = [an_event(8, id="nested"), an_event(9, id="nested")]
+    text = json.dumps(a_page(1) | {"data": [an_event(1), an_event(2, data={"all": inner})]})
+    first, around, inside, rest = re.split(r'(?<=, )(?="data": \{"[sa])', text, maxsplit=3)
+    records = records_of(f'{first}{around}"{inside}"{rest}')
+    assert records.kinds == ["Event", "malformed_json"]
+
+
+@examples(60)
+@given(data=st.data(), indent=st.sampled_from([None, 2]), block_bytes=st.sampled_from([1, 4 << 20]))
+def test_what_an_odd_event_holds_is_no_event_of_its_page(
+    data: st.DataObject, indent: int | None, block_bytes: int
+) -> None:
+    """Wherever a page breaks, nothing nested in an event, or in a text of it, is taken out."""
+    inner = [an_event(8, id="nested"), an_event(9, id="nested")]
+    texts = st.sampled_from(["plain", '"}, {"', "}}, [{", json.dumps(inner), "]}", '\\"{'])
+    page = a_page(1, 2, 3, 4)
+    for event in page["data"]:
+        event["message"] = data.draw(texts)
+        event["data"] = data.draw(st.sampled_from([{"step": 1}, {"all": inner}, {"in": {"a": 1}}]))
+    text = json.dumps(page, indent=indent)
+    kinds = re.findall(r'"object": "fine_tuning.job.event",', text)
+    for _ in range(data.draw(st.integers(1, 2))):
+        places = [at for at, char in enumerate(text) if char in '{}[]",:\\']
+        at = data.draw(st.sampled_from(places))
+        put = data.draw(st.sampled_from(["", '"', "}", "{", "]", ",", "x"]))
+        text = text[:at] + put + text[at + data.draw(st.booleans()) :]
+    assume(re.findall(kinds[0], text) == kinds)  # what calls itself another thing may hold events
+    records = records_of(text, block_bytes=block_bytes)
+    for raw, kind in zip(records.raws, records.kinds, strict=True):
+        assert kind != "Event" or json.loads(raw)["id"] != "nested"
+        assert raw.rstrip() in text.encode()
+    assert sum(len(raw.rstrip()) for raw in records.raws) <= len(text)
 
 
 GARBAGE = ("curl: (28) timed out", "502 {bad", "</html>", "---", "# page 2", "]", '"', "\xff", "}{")

@@ -27,12 +27,11 @@ class Waiting:
         ends: where they end [byte].
         bodies: position -> bytes, of records that stand inside a string.
         events: how many events were found in the source.
-        taken: where the last record of the source so far ends [byte].
     """
 
     def __init__(self, limit: int, block_bytes: int) -> None:
         """Wait for records of at most `limit` bytes, to be put in blocks of some size."""
-        self.position = self.events = self.taken = 0
+        self.position = self.events = self._settled = 0
         self.starts, self.ends = array("q"), array("q")
         self.bodies: dict[int, bytes] = {}
         self.scopes: list[tuple[int, Scope]] = []
@@ -43,6 +42,11 @@ class Waiting:
     def next(self) -> int:
         """Position of the record that comes next."""
         return self.position + len(self.starts)
+
+    @property
+    def taken(self) -> int:
+        """Where the last record of the source so far ends [byte]."""
+        return self.ends[-1] if self.ends else self._settled
 
     def enter(self, scope: Scope) -> None:
         """The records that come next stand in this scope."""
@@ -58,7 +62,6 @@ class Waiting:
             self.bodies[self.next] = body
         self.starts.append(start)
         self.ends.append(end)
-        self.taken = end
 
     def add_events(self, starts: Ints, ends: Ints, scope: Scope) -> None:
         """Add events that follow one another."""
@@ -66,7 +69,6 @@ class Waiting:
         self.starts.frombytes(starts.tobytes())
         self.ends.frombytes(ends.tobytes())
         self.events += len(starts)
-        self.taken = int(ends[-1])
 
     def keep(self, first: int, kept: Iterable[int] = ()) -> None:
         """Forget the records from a position on, but for some, as far as they wait."""
@@ -100,6 +102,7 @@ class Waiting:
         marks = list(self._marks())
         bodies, position = self.bodies, self.position
         self.position += count
+        self._settled = self.taken
         self.starts, self.ends, self.scopes, self.bodies = array("q"), array("q"), [], {}
         for low, high in pairwise(edges):
             begin = int(starts[low])
@@ -136,7 +139,7 @@ class Waiting:
         if cut:
             block.open_ends.add(0)
         self.position += 1
-        self.taken = at + length
+        self._settled = at + length
         return block
 
     def _marks(self) -> Iterator[Mark]:

@@ -11,11 +11,11 @@ import json
 import sys
 from array import array
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import Any
 
 from pipeline import exact, shapes
-from pipeline.companions import found_in
-from pipeline.contract import CHECKPOINT_OBJECT, JOB_OBJECT
+from pipeline.companions import found_in, without_parts
 from pipeline.forms.block import Block
 from pipeline.forms.evidence import ArrayScope, BrokenScope, ObjectScope, RootScope, Scope
 from pipeline.forms.runs import run_of_events
@@ -102,7 +102,7 @@ class Walker:
         window, waiting, at, over = self._window, self._waiting, start, False
         if begun:
             scope = waiting.scopes[-1][1] if waiting.scopes else scope
-            at = window.space(waiting.taken)
+            at = window.space(max(waiting.taken, window.base))
             if window.char(at) == ",":
                 at = window.space(at + 1)
             else:
@@ -203,7 +203,15 @@ class Walker:
                 if not closed:
                     position, known, opening = waiting.next, waiting.events, window.char(at)
                     among = hot and known > events
-                    at, found = yield from self._element(at, scope, among=among)
+                    try:
+                        at, found = yield from self._element(at, scope, among=among)
+                    except Broken:
+                        end = window.odd_event(at) if waiting.next == position else None
+                        if end is None:
+                            raise
+                        waiting.add(at, end, scope)
+                        labelled.append(position)
+                        at, found = end, False
                     hot = waiting.next - position == waiting.events - known == 1
                     nested = nested or opening in "[{"
                     if self._labelled and not found:
@@ -262,9 +270,10 @@ class Walker:
         if begin < window.base:
             return at, found
         if found and shapes.foreign(members):
-            members = shapes.loads(window.cut(begin, at).decode("utf-8", "surrogateescape"))
-            found = shapes.holds_events(members)  # looser shapes do not count in another thing
-        if found and not event and (own := _without_parts(members)):
+            with suppress(json.JSONDecodeError):  # it has an odd event
+                members = shapes.loads(window.cut(begin, at).decode("utf-8", "surrogateescape"))
+                found = shapes.holds_events(members)  # looser shapes do not count in another thing
+        if found and not event and (own := without_parts(members)):
             waiting.add(at - 1, at, scope, own)
         if event or not found:
             waiting.keep(first)
@@ -315,15 +324,3 @@ def _labelled(value: Any) -> bool:
     """Whether a value is an object of its own, as the API labels them, or holds companions."""
     kind = value.get("object") if isinstance(value, dict) else None
     return (isinstance(kind, str) and kind != "list") or bool(found_in(value))
-
-
-def _without_parts(value: dict[str, Any]) -> bytes:
-    """A companion without the events and companions inside it, which are records of their own.
-
-    Empty where the object is none, or tells no more than they do.
-    """
-    if value.get("object") not in (JOB_OBJECT, CHECKPOINT_OBJECT):
-        return b""
-    parts = {k for k, v in value.items() if shapes.holds_events(v) or found_in(v)}
-    rest = {k: v for k, v in value.items() if k not in parts}
-    return json.dumps(rest).encode() if found_in(rest) else b""

@@ -8,13 +8,15 @@ from typing import Any
 
 import xxhash
 
-from pipeline.contract import REJECT_PREFIX_BYTES
+from pipeline.contract import EVENT_OBJECTS, REJECT_PREFIX_BYTES
 from pipeline.forms.lines import Readable
 from pipeline.shapes import LONGEST_ESCAPE, bare, from_base64, is_cut, scan, scan_any
 
 MAX_READ_BYTES = 16 << 20
 _SHORT_BYTES = 1 << 12
 """So much is read as a value first, and more only where it is longer."""
+_ODD_BYTES = 1 << 20
+"""The end of an event that is no JSON is looked for no further."""
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _STRUCTURE = re.compile(rb'["\[\]{}]')
 _STRING_END = re.compile(rb'["\\]')
@@ -192,6 +194,28 @@ class Window:
             if seen - at > self._limit:
                 raise TooLong
             self.more()
+
+    def odd_event(self, at: int) -> int | None:
+        """Where an event of an array ends that is no JSON, if its brackets and quotes tell.
+
+        They do if the next object of the array follows, or its end; not of what calls more than
+        one thing an event, nor past a line that may begin another document.
+        """
+        reached, index, most = self.reached, at - self.base, min(self._limit, _ODD_BYTES)
+        while len(self.text) - index < most and not self.ended:
+            self.more()
+        text = self.text[index : index + most]
+        end = _Brackets().end(text)
+        if end is None or _line(b"{[").search(text, 0, end):
+            return None
+        try:
+            after, closed = self.comma(at + end, "]")
+        except Broken:
+            return None
+        finally:
+            self.reached = reached
+        told = sum(text.count(b'"' + name.encode() + b'"', 0, end) for name in EVENT_OBJECTS)
+        return at + end if told == 1 and (closed or self.char(after) == "{") else None
 
     def skip(self, at: int) -> tuple[bytes, int, str]:
         """Pass over a value by its brackets and quotes alone, dropping it on the way.

@@ -17,7 +17,7 @@ from typing import Any
 
 from mutations import bytes_changed, mutated
 from seeds import Seeds
-from verdicts import WHITE, Verdict, events_in, judged, meant, parsed
+from verdicts import EVENTS, WHITE, Verdict, events_in, judged, meant, parsed
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -236,7 +236,12 @@ def _value(
     except (ValueError, RecursionError):
         # a broken object inside others is one reject, with all that lies in it
         if text[at : at + 1] == "[" or (whole_document and text[at : at + 1] == "{"):
-            _members(text, at, found, loose=loose)
+            known, taken = len(found), found.taken
+            closed = _members(text, at, found, loose=loose)
+            if not any(verdict.kind == "event" for verdict in found[known:]):
+                found[known:] = [ODD] if closed else []
+                found.taken = closed or taken
+            return (closed, True) if closed else (at, False)
         return at, False
     value = parsed(text[at:end])
     for verdict in events_in(value, loose=loose):
@@ -248,28 +253,64 @@ def _value(
     return end, True
 
 
-def _members(text: str, at: int, found: Found, *, loose: bool) -> None:
-    """The events in an object or array that breaks off."""
-    keyed, keys = text[at] == "{", dict[Any, Any]()
+def _members(text: str, at: int, found: Found, *, loose: bool) -> int:
+    """The events in an object or array that is not whole; where it ends, if events in it are odd.
+
+    An event of an array is odd if it is broken and its brackets and quotes are whole.
+    """
+    closing, keys = "}" if text[at] == "{" else "]", dict[Any, Any]()
     at = _space(text, at + 1)
     while at < len(text):
-        if keyed:
+        if closing == "}":
             try:
                 key, at = _DECODER.raw_decode(text, at)
             except ValueError:
-                return
+                return 0
             at = _space(text, at)
             if text[at : at + 1] != ":":
-                return
+                return 0
             at = _space(text, at + 1)
         begin, known = at, len(found)
         at, whole = _value(text, at, found, loose=loose)
-        if keyed and whole and isinstance(key, str):
-            keys[key] = parsed(text[begin:at])
-        if keyed and meant(keys, loose=loose):  # a broken event: what is in it is of it
+        if closing == "}" and whole and isinstance(key, str):
+            keys[key] = [{}] if text[begin] == "[" else parsed(text[begin:at])
+        if closing == "}" and meant(keys, loose=loose):  # what is in a broken event is of it
             del found[known:]
-            return
+            return 0
+        if closing == "]" and not whole and (end := _odd_end(text, begin)):
+            found.append(ODD)
+            at, found.taken, whole = end, end, True
         at = _space(text, at)
+        if whole and text[at : at + 1] == closing:
+            return at + 1
         if not whole or text[at : at + 1] != ",":
-            return
+            return 0
         at = _space(text, at + 1)
+    return 0
+
+
+ODD = Verdict("reject", {"malformed_json", "invalid_utf8"})
+
+
+def _odd_end(text: str, at: int) -> int:
+    """Where an odd event of an array ends, counted bracket by bracket; 0 where none stands."""
+    depth, quoted, escaped = 0, False, False
+    for index in range(at, len(text) if text[at] == "{" else at):
+        letter = text[index]
+        if escaped or (quoted and letter == "\\"):
+            escaped = not escaped
+        elif letter == '"':
+            quoted = not quoted
+        elif not quoted and letter in "{[":
+            depth += 1
+        elif not quoted and letter in "]}":
+            depth -= 1
+            if depth == 0:
+                event, after = text[at : index + 1], _space(text, index + 1)
+                follows = text[after : after + 1]
+                if follows == ",":
+                    follows = text[_space(text, after + 1) :][:1].replace("[", "")
+                kinds = sum(event.count(f'"{kind}"') for kind in EVENTS)
+                lone = kinds == 1 and "\n{" not in event and "\n[" not in event
+                return index + 1 if lone and follows in ("]", "{") else 0
+    return 0

@@ -138,7 +138,7 @@ def events_in(value: Any, *, loose: bool = True) -> Iterator[Verdict]:
             yield from events_in(inner, loose=loose)
     elif isinstance(value, str) and any(kind in value for kind in EVENTS):
         text = value.strip(WHITE).removeprefix("\ufeff").strip(WHITE)
-        if text[:1] in ("{", "["):
+        if text[:1] in ("{", "[", '"'):
             try:
                 body = parsed(text)
             except (ValueError, RecursionError):
