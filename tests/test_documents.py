@@ -166,6 +166,22 @@ def test_an_exchange_in_base64_is_told(
         assert records_in(exchange).kinds == ["recorded exchange of something else"]
 
 
+@pytest.mark.parametrize("indent", [None, 4])
+def test_lines_of_a_log_with_their_times(indent: int | None) -> None:
+    """The lines that Loki gives with their times are one stream, though each pair is an array."""
+    lines = [json.dumps(an_event(3)), json.dumps(a_page(2, 1), indent=2), json.dumps(an_event(0))]
+    values = [[f"{1_700_000_000 + n}000000000", line] for n, line in enumerate(["wait", *lines])]
+    values[-1].append({"trace": "1"})  # type: ignore[arg-type]
+    document = {"data": {"result": [{"stream": {"job": A}, "values": values}]}}
+    for block_bytes in (1, 4 << 20):
+        records = records_of(json.dumps(document, indent=indent), block_bytes=block_bytes)
+        assert records.kinds == ["not_an_object", *["Event"] * 4]
+        assert records.values[1:] == [an_event(n) for n in (3, 2, 1, 0)]
+        assert [at for at, *_ in records.streams] == [0, 2, 4]
+    document["data"]["result"][0]["values"] = [[values[0][0], lines[0]], [values[0][0], lines[2]]]
+    assert records_in(document).streams == [(0, (A,), False)]
+
+
 def test_wrapped_events() -> None:
     """Wrapped events in a row are one stream as long as they tell one job."""
     wrapped = [{"job_id": job, "event": an_event(n)} for n, job in enumerate([A, A, B, B, A])]

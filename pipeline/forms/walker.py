@@ -137,7 +137,7 @@ class Walker:
         window, waiting = self._window, self._waiting
         opening, shallow = window.char(at), scope.depth < MAX_NESTING
         self._labelled = False
-        if opening == "[" and shallow:
+        if opening == "[" and shallow and not window.logged(at):
             return (yield from self._array(at, scope, member=False))
         if opening == "{" and lazy and shallow:
             return (yield from self._object(at, scope))
@@ -174,6 +174,9 @@ class Walker:
         elif isinstance(value, str) and shapes.holds_events(value):
             self._body(at, end, scope)
             return True
+        elif isinstance(value, list) and (line := self._window.logged(at)):
+            value, end = self._window.value(line)
+            return (yield from self._inside(value, line, end, scope))
         return False
 
     def _body(self, at: int, end: int, scope: Scope) -> None:
