@@ -21,6 +21,11 @@ NUMBER = re.compile(
 _EVENTS_ADDRESS = re.compile(r"/(?:fine_tuning/jobs|fine-tunes)/[^/\"]+/events")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{40}[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
 """No page of events is shorter, nor are the lines in which it may be written."""
+_WRAPPINGS = {
+    frozenset(("log", "stream", "time")): "jq -j .log",
+    frozenset(("MESSAGE", "__CURSOR")): "journalctl -o cat",
+}
+"""Fields of what Docker and journald make of each line, and how to have it back."""
 _PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _NOTHING: tuple[Any, ...] = (None, {})
 """Values that say as much as an absent one."""
@@ -153,6 +158,9 @@ def described(value: dict[str, Any]) -> str:
     """An object that is nothing known, in words."""
     if hides_events(value):
         return "a recorded exchange whose body, in base64, is compressed or no JSON: unpack it"
+    for names, how in _WRAPPINGS.items():
+        if names <= value.keys():
+            return f"an entry of a log without a whole event: unwrap what runs over several ({how})"
     keys = ", ".join(list(value)[:8])
     return f"an object with {keys or 'no keys'}: neither an event nor a known other thing"[:300]
 

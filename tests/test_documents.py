@@ -182,6 +182,20 @@ def test_lines_of_a_log_with_their_times(indent: int | None) -> None:
     assert records_in(document).streams == [(0, (A,), False)]
 
 
+@pytest.mark.parametrize(
+    ("entry", "how"),
+    [
+        ({"log": '  "object": "list",\n', "stream": "stdout", "time": "2024"}, "jq -j .log"),
+        ({"__CURSOR": "s=1", "MESSAGE": [123, 10], "_PID": "1"}, "journalctl -o cat"),
+        ({"log": "x", "time": "2024"}, "an object with log, time"),
+    ],
+)
+def test_a_part_of_a_wrapped_page_is_told(entry: dict[str, Any], how: str) -> None:
+    """A line of an indented page, each wrapped by what keeps logs, says how to have the page."""
+    told = exact.read(json.dumps(entry).encode())
+    assert isinstance(told, exact.Reject) and how in told.detail
+
+
 def test_wrapped_events() -> None:
     """Wrapped events in a row are one stream as long as they tell one job."""
     wrapped = [{"job_id": job, "event": an_event(n)} for n, job in enumerate([A, A, B, B, A])]

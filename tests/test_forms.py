@@ -44,6 +44,7 @@ from pipeline.forms.recognise import Unrecognised, recognise
         (json.dumps(json.dumps([an_event()])) + "\r\n" + json.dumps(json.dumps([])), "documents"),
         ('{"job": 1, "events": []}', "lines"),
         ("HTTP/2 200\ndate: now\n\n" + json.dumps(a_page(1, 2), indent=2), "documents"),
+        ("< HTTP/2 200\n< \n" + json.dumps(a_page(1)) + "* Connection #0 left intact", "documents"),
         ("$ curl https://a/events\n" + json.dumps([an_event()], indent=2), "documents"),
     ],
 )
@@ -121,6 +122,10 @@ def test_recognise_part() -> None:
         (b"2024-01-01 00:00:00 | INFO | waiting\n", "not read yet: give the events as JSON"),
         (b"<!DOCTYPE html><html></html>", "an HTML page"),
         (b"interactions:\n- request: {}\n", "a YAML cassette"),
+        (b"---\nrecorded_with: VCR 6.0\nhttp_interactions:\n- request: {}\n", "a YAML cassette"),
+        (b"version: 1\ninteractions:\n- request: {}\n", "a YAML cassette"),
+        (b'// of the job\n{"object": "fine_tuning.job.event", // Step 1/2: training\n', "comments"),
+        (b'> {\n>   "object": "fine_tuning.job.event",\n> Step 1/2: train', "inside another text"),
         (b"id,created_at,level,message\nftevent-1,1,info,Step 1/2: train\n", "a table of events"),
         (b",id,created_at,message\n0,ftevent-1,1,m\n", "a table of events"),  # to_csv of pandas
         (b'a/b.jsonl:3:{"object": "fine_tuning.job.event"}\n', "lines with the name of their file"),

@@ -62,7 +62,7 @@ _TEXTS = (
     (r"(?:.*\n){0,20}?.*<OpenAIObject ", f"a printed OpenAIObject, {_LATER}"),
     (r"<(?:!doctype|html)", "an HTML page"),
     (r"<\?xml", "an XML document"),
-    (r"(?:---\s)?(?:interactions|http_interactions):\s", f"a YAML cassette, {_LATER}"),
+    (r"(?:---\s)?(?:\w+: .*\n){0,3}(?:http_)?interactions:\s", f"a YAML cassette, {_LATER}"),
     (
         r"""[,;\t]?["']?(?:id|object|created_at|level|message|type)["']?[,;\t]""",
         f"a table of events, {_LATER}",
@@ -71,6 +71,10 @@ _TEXTS = (
     (r"(?:(?:var|let|const) )?[\w.$]+ ?[=(]\s*[{\[]", "JavaScript: cut the JSON out of it"),
     (r"\w*Page(?:<[^>\n]{0,99}>)? \{\s+\w+: ", _INSPECTED),
     (r"\x1e", "a JSON text sequence: delete its separators (tr -d '\\036')"),
+    (
+        rf'(?:.*\n){{0,40}}?.*"(?:{"|".join(map(re.escape, EVENT_OBJECTS))})"',
+        "JSON inside another text, such as comments or a log: cut it out",
+    ),
     (
         r"(?:.*\n){0,20}?.*(?:Step \d+(?:/\d+)? ?[:,] ?train|Created fine-tun|Fine-tuning job )",
         f"polling log lines, {_LATER}",
@@ -238,7 +242,7 @@ def _followed(lines: list[str]) -> int:
 
 
 def _begins_later(text: str, whole: bool) -> bool:
-    """Whether a later line of a text begins a JSON value of several lines with events inside."""
+    """Whether a later line begins a JSON value with events inside that is no line by itself."""
     for match in islice(_OPENING.finditer(text), _LINES_LOOKED_AT):
         start = match.start()
         try:
@@ -251,7 +255,8 @@ def _begins_later(text: str, whole: bool) -> bool:
         except (StopIteration, ValueError, RecursionError):
             continue
         else:
-            if text.find("\n", start, end) >= 0 and holds_events(value):
+            behind = text[end : text.find("\n", end) + 1 or None].strip(_SPACE + ",")
+            if (behind or text.find("\n", start, end) >= 0) and holds_events(value):
                 return True
     return False
 
