@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gc
 import importlib
 import os
@@ -199,8 +200,9 @@ def run(args: list[str]) -> int:
     except OSError as error:
         forget_output()
         place = error.filename if error.filename is not None else "tunelog"
-        what = f"{place}: {error.strerror or error}: mend that, then repeat the command"
-        return _fail(what, ExitCode.ENVIRONMENT)
+        is_file = error.errno in (errno.EEXIST, errno.ENOTDIR)  # where a folder is to be made
+        advice = "name a folder" if is_file else "mend that, then repeat the command"
+        return _fail(f"{place}: {error.strerror or error}: {advice}", ExitCode.ENVIRONMENT)
     except Exception as error:  # the one edge: a bug, too, ends with a line and an exit code
         if is_interrupt(error):
             return _fail("interrupted", ExitCode.INTERRUPTED)

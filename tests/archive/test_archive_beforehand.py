@@ -89,6 +89,13 @@ def test_settings_that_no_report_can_go_by_are_told_first(
     assert "tunelog.toml: no TOML" in capsys.readouterr().err and not api.asked
 
 
+def test_no_archive_lies_below_a_file(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where a file lies in the way of --out, a folder is asked for."""
+    Path("file").touch()
+    assert run(["archive", "--out", "file/archive"]) == ExitCode.ENVIRONMENT
+    assert capfd.readouterr().err.endswith(": name a folder\n") and not api.asked
+
+
 def test_a_file_may_lie_in_a_folder_that_is_made(api: Api) -> None:
     """In the archive's; in the lake's, beside its parts."""
     assert run(["archive", "--out", "a", "--output", "a/jobs.csv"]) == ExitCode.OK
