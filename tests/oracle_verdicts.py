@@ -91,7 +91,9 @@ def bases(job: Row, events: list[Event]) -> dict[str, Basis]:
         "overfit": (
             max(evaluations, rewards),
             2 if finite("full_valid_loss") >= 2 else 5,
-            "validation rewards" if rewards > evaluations else "validation losses",
+            "validation rewards"
+            if (rewards, finite("train_mean_reward")) > (evaluations, finite("train_loss"))
+            else "validation losses",
         ),
         "spike": (finite("train_loss"), 7, "training losses"),
         "stall": (times, 11, "true times of steps"),
@@ -153,7 +155,8 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         }
         step, worst, limit = row["first_step"], row["worst"], row["threshold"]
         words = f"{what[row['kind']]} {limit:.4g} at step {step}, "
-        words += f"to {worst:.4g}, for {row['points']} points"
+        words += f"to {worst:.4g}"
+        words += f", for {row['points']} points" if row["points"] > 1 else ""
         back = f", and came back after step {row['last_step']}"
         words += back if row["is_recovered"] else ", to the end"
         count = sum(other["job_id"] == row["job_id"] for other in trends)
@@ -211,7 +214,8 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
     for row in data_quality(events):
         if row["problem"] == "missing_steps":
             count, example = row["occurrences"], row["example"]
-            words = f"the dump lacks {count} steps, the first {example}"
+            words = "1 step, " if count == 1 else f"{count} steps, the first "
+            words = f"the dump lacks {words}{example}"
             step = int(example.split()[1])
             add("gap", row, words, step, count, 0, "step", 0, 1)
     return found

@@ -232,7 +232,8 @@ ruled as (
                         'smoothed mean training reward fell below'
                     ),
                     printf(' %.4g at step %d', trends.run.threshold, -trends.run.step),
-                    printf(', to %.4g, for %d points', trends.run.worst, trends.run.points),
+                    printf(', to %.4g', trends.run.worst),
+                    if(trends.run.points > 1, printf(', for %d points', trends.run.points), ''),
                     if(
                         trends.run.is_last,
                         ', to the end',
@@ -249,8 +250,10 @@ ruled as (
                     needs.full_overfit,
                     needs.overfit
                 ),
+                -- of a job that was never validated, what its training gives
                 'what': if(
-                    curves.valid_rewards > curves.valid_losses,
+                    (curves.valid_rewards, curves.train_rewards)
+                    > (curves.valid_losses, curves.train_losses),
                     ['validation reward', 'validation rewards'],
                     ['validation loss', 'validation losses']
                 ),
@@ -354,7 +357,11 @@ ruled as (
                 'threshold': 0::double,
                 'unit': 'step',
                 'evidence': concat(
-                    printf('the dump lacks %d steps, the first ', gaps.missing_steps),
+                    if(
+                        gaps.missing_steps = 1,
+                        'the dump lacks 1 step, ',
+                        printf('the dump lacks %d steps, the first ', gaps.missing_steps)
+                    ),
                     coalesce(
                         printf('between %d and %d', gaps.after_step, gaps.before_step),
                         printf('after %d', gaps.after_step)
