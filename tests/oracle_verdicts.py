@@ -172,7 +172,8 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
             words += f"{row['best_value']:.4g} {'about' if is_sample else 'at'} "
             words += f"step {row['best_step']}, to {row['last_value']:.4g} at the end"
             if (excess := row["generalisation_loss"]) is not None:
-                words += f" ({'+' if is_loss else '-'}{excess:.0f}%, {row['severity']})"
+                amount = f"{excess:.0f}" if excess < 1e6 else f"{excess:.4g}"
+                words += f" ({'+' if is_loss else '-'}{amount}%, {row['severity']})"
             words += f", {'above' if is_loss else 'below'} {row['threshold']:.4g}"
             step, value = row["risen_since_step"], row["last_value"]
             add("overfit", row, words, step, value, row["threshold"], "1", 0, 1)

@@ -272,7 +272,11 @@ ruled as (
                     printf(', to %.4g', overfits.last_value),
                     ' at the end',
                     printf(
-                        ' (%s%.0f%%, %s)',
+                        if(
+                            overfits.generalisation_loss < 1e6,
+                            ' (%s%.0f%%, %s)',
+                            ' (%s%.4g%%, %s)'
+                        ),
                         if(overfits.metric like '%_loss', '+', '-'),
                         overfits.generalisation_loss,
                         overfits.severity
