@@ -96,7 +96,7 @@ def hides_events(value: Any) -> bool:
         elif isinstance(item, list):
             stack.extend((inner, asked) for inner in item)
         elif asked and isinstance(item, str):
-            page = from_base64(item)
+            page = from_base64(item) or item.encode("utf-8", "replace")
             if page.startswith(_PACKED) or any(name.encode() in page for name in EVENT_OBJECTS):
                 return True
     return False
@@ -157,7 +157,7 @@ def foreign(value: dict[str, Any]) -> str | None:
 def described(value: dict[str, Any]) -> str:
     """An object that is nothing known, in words."""
     if hides_events(value):
-        return "a recorded exchange whose body, in base64, is compressed or no JSON: unpack it"
+        return "a recorded exchange about events whose body is cut off, compressed or no JSON"
     for names, how in _WRAPPINGS.items():
         if names <= value.keys():
             return f"an entry of a log without a whole event: unwrap what runs over several ({how})"

@@ -155,7 +155,7 @@ def test_an_exchange_in_base64_is_told(
     body = base64.b64encode(coded(json.dumps(a_page(1)).encode())).decode()
     exchange = an_exchange(A, None) | {"response": {"body": {"base64_string": body}}}
     told = exact.read(json.dumps(around(exchange)).encode())
-    assert isinstance(told, exact.Reject) and "in base64, is compressed or no JSON" in told.detail
+    assert isinstance(told, exact.Reject) and "about events whose body is cut off" in told.detail
     other = exchange | {"request": {"uri": f"https://api.openai.com/v1/files/{A}/content"}}
     empty = an_exchange(A, {"object": "list", "data": [], "has_more": False})
     assert records_in(other).kinds == records_in(empty).kinds
@@ -164,6 +164,19 @@ def test_an_exchange_in_base64_is_told(
     for harmless in (refused, "0123456789abcdef" * 4, "1" * 40):
         exchange = an_exchange(A, None) | {"response": {"headers": {"etag": harmless}}}
         assert records_in(exchange).kinds == ["recorded exchange of something else"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [json.dumps(a_page(1))[:-1], f"{json.dumps(an_event(1))}\n{json.dumps(an_event(2))}\n"],
+    ids=["cut off", "lines"],
+)
+def test_an_exchange_that_is_no_page_is_told(body: str) -> None:
+    """An exchange whose body speaks of events in no JSON is a reject, beside others too."""
+    told = an_exchange(A, None) | {"response": {"content": {"text": body}}}
+    assert records_in(told).kinds == ["unknown_object"]
+    records = records_in({"log": {"entries": [told, an_exchange(A, a_page(1))]}})
+    assert records.kinds == ["unknown_object", "Event"]
 
 
 @pytest.mark.parametrize("indent", [None, 4])
