@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 
@@ -123,6 +124,9 @@ def test_recognise_part() -> None:
         (b"<!DOCTYPE html><html></html>", "an HTML page"),
         (b"interactions:\n- request: {}\n", "a YAML cassette"),
         (b"---\nrecorded_with: VCR 6.0\nhttp_interactions:\n- request: {}\n", "a YAML cassette"),
+        (b'object: "list"\ndata:\n- object: "fine_tuning.job.event"\n  id: "x"\n', "YAML"),
+        (base64.encodebytes(json.dumps(a_page(1)).encode()), "JSON in base64"),
+        (base64.b64encode(json.dumps([an_event()], indent=2).encode()), "JSON in base64"),
         (b"version: 1\ninteractions:\n- request: {}\n", "a YAML cassette"),
         (b'// of the job\n{"object": "fine_tuning.job.event", // Step 1/2: training\n', "comments"),
         (b'> {\n>   "object": "fine_tuning.job.event",\n> Step 1/2: train', "inside another text"),

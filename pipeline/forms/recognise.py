@@ -63,6 +63,8 @@ _TEXTS = (
     (r"<(?:!doctype|html)", "an HTML page"),
     (r"<\?xml", "an XML document"),
     (r"(?:---\s)?(?:\w+: .*\n){0,3}(?:http_)?interactions:\s", f"a YAML cassette, {_LATER}"),
+    (r"(?:---\s+)?(?:- )?object: ", f"YAML, {_LATER}"),
+    (r"(?:eyJ|ewo|ew0K|W3s|Wwo|Ww0K)[\w+/\r\n-]{40}", "JSON in base64: decode it (base64 -d)"),
     (
         r"""[,;\t]?["']?(?:id|object|created_at|level|message|type)["']?[,;\t]""",
         f"a table of events, {_LATER}",
