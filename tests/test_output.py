@@ -336,10 +336,10 @@ def test_a_formula_as_a_name() -> None:
 def test_empty_columns_go_first() -> None:
     """When columns do not fit, those that say nothing are hidden before the others."""
     table = rows(
-        job_id=["ftjob-" + "a" * 24] * 2,
+        job_id=["ftjob-" + "a" * 24, "ftjob-" + "b" * 24],
         reward=pa.array([None, None], pa.float64()),
-        message=["a long message " * 9] * 2,
         at=pa.array([0, 1_000_000], UTC_TIME),
+        message=["a long message " * 9] * 2,
     )
     out = io.StringIO()
     assert write_table(table.schema, iter(table.to_batches()), out, 72) == ["reward"]
@@ -362,11 +362,35 @@ def test_a_message_has_room(width: int) -> None:
     assert long[: min(47, width - 34)] in out.getvalue() and "ftjob-" in out.getvalue()
 
 
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_reason_has_room(width: int) -> None:
+    """Reasons can be told apart: what says them again, or stands behind them, gives way."""
+    said = "The job failed due to an "
+    whys = [f"{said}invalid training file, as it is", f"{said}internal error, which is not yours"]
+    table = rows(
+        job_id=["ftjob-" + "a" * 24, "ftjob-" + "b" * 24],
+        severity=["error"] * 2,
+        phase=["validating", "running"],
+        message=whys,
+        template=[why.replace("yours", "<text>") for why in whys],
+        failed_at=pa.array([0, 1_000_000], UTC_TIME),
+        errors=[1, 2],
+        last_step=[None, 180],
+    )
+    out = io.StringIO()
+    hidden = write_table(table.schema, iter(table.to_batches()), out, width)
+    assert all(why[: min(47, width - 45)] in out.getvalue() for why in whys)
+    assert "template" in hidden and "phase" in out.getvalue()
+
+
 def test_what_goes_next() -> None:
     """What all rows share goes first, then what only traces, then the rightmost, prose last."""
     names = ("job_id", "event_id", "step", "level", "message")
     cells = {"job_id": ["x" * 20] * 2}
-    columns = [Column(n, False, False, cells.get(n, ["x" * 20, "y" * 20])) for n in names]
+    columns = [
+        Column(n, False, False, cells.get(n, ["x" * 20, "y" * 20]), tells=n == "message")
+        for n in names
+    ]
     order = [fit(columns, width)[0] for width in (108, 86, 64, 42, 20)]
     assert order == [[], [0], [0, 1], [0, 1, 3], [0, 1, 2, 3]]
 

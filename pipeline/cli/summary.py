@@ -209,7 +209,7 @@ def problem_columns(kinds: Sequence[dict[str, Any]]) -> list[Column]:
         Column("events", True, False, [str(row["events"]) for row in kinds]),
         Column("jobs", True, False, [str(row["jobs"]) for row in kinds]),
         Column("last seen", False, False, [_minute(row["last_seen"]) for row in kinds]),
-        Column("for example", False, True, [inert(row["example"]) for row in kinds]),
+        Column("for example", False, True, [inert(row["example"]) for row in kinds], tells=True),
     ]
 
 

@@ -32,7 +32,7 @@ TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank",
 """Columns that trace or order rows rather than tell a person something."""
 
 TELLING = ("message", "template", "example", "for example", "detail", "evidence")
-"""Columns that a person came for."""
+"""Columns that a person came for; of several in a table the first: the others say it again."""
 
 STATES = ("job", "kind", "level", "severity", "status", "phase", "rule", "verdict", "metric",
           "method")  # fmt: skip
@@ -61,6 +61,7 @@ class Column:
     least_text: int = 16
     is_sample: bool = False
     is_flag: bool = False
+    tells: bool = False
 
     @property
     def natural(self) -> int:
@@ -75,21 +76,21 @@ class Column:
     @property
     def enough(self) -> int:
         """Width from which on what a person came for has its room [column]."""
-        return min(self.natural, TOLD) if self.name in TELLING + PATHS else self.least
+        return min(self.natural, TOLD) if self.tells or self.name in PATHS else self.least
 
     @property
     def dispensable(self) -> int:
         """What to do without first: 3 empty, 2 equal in all rows, 1 tracing or a flag, -1 last."""
         if not any(self.cells):
             return 3
-        if self.name in TELLING:
+        if self.tells:
             return -1
         return 2 if self.is_one else int(self.name in TRACING or self.is_flag)
 
     @property
     def yields(self) -> bool:
-        """Whether what a person came for has its room first: what traces, and other text."""
-        is_beside = self.may_cut and self.name not in TELLING + PATHS + STATES
+        """Whether what a person came for has its room first, wherever the column stands."""
+        is_beside = self.may_cut and not self.tells and self.name not in PATHS + STATES
         return self.name in TRACING or is_beside
 
     @property
@@ -134,8 +135,11 @@ def fit(columns: Sequence[Column], width: int | None) -> tuple[list[int], dict[i
         return [], {i: min(c.natural, WIDEST) for i, c in enumerate(columns)}
     least = {i: c.least for i, c in enumerate(columns)}
     hidden: list[int] = []
+    telling = next((i for i, c in enumerate(columns) if c.tells), None)
     for victim in sorted(least, key=lambda i: _place(columns, i), reverse=True):
         yields = columns[victim].yields
+        if telling is not None:  # what stands behind it, and what all rows share
+            yields = yields or victim > telling or columns[victim].dispensable > 1
         wanted = [columns[i].enough if yields else least[i] for i in least]
         if sum(wanted) + _GAP * (len(least) - 1) <= width or len(least) == 1:
             break
@@ -183,6 +187,7 @@ def _line(
 
 def columns_of(batch: pa.RecordBatch, is_sample: bool = False) -> list[Column]:
     """A batch of rows as columns of readable text."""
+    telling = next((name for name in batch.schema.names if name in TELLING), None)
     return [
         Column(
             name=inert(field.name),
@@ -191,6 +196,7 @@ def columns_of(batch: pa.RecordBatch, is_sample: bool = False) -> list[Column]:
             cells=readable(values, field.name),
             is_sample=is_sample,
             is_flag=pa.types.is_boolean(field.type),
+            tells=field.name == telling,
         )
         for field, values in zip(batch.schema, batch.columns, strict=True)
     ]

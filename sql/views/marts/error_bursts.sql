@@ -35,11 +35,11 @@ select
     severity,
     template,
     burst,
-    min(created_at) as first_seen,
-    max(created_at) as last_seen,
-    epoch(max(created_at)) - epoch(min(created_at)) as seconds,
     count(*) as events,
-    count(distinct job_id) as jobs
+    count(distinct job_id) as jobs,
+    min(created_at) as first_seen,
+    epoch(max(created_at)) - epoch(min(created_at)) as seconds,
+    max(created_at) as last_seen
 from numbered
 group by severity, template, burst
 ;
@@ -53,8 +53,8 @@ comment on view error_bursts is
 comment on column error_bursts.severity is 'error or warning [text]';
 comment on column error_bursts.template is 'the kind, as in error_timeline [text]';
 comment on column error_bursts.burst is 'which burst of its kind, in order of time, from 1 [1]';
-comment on column error_bursts.first_seen is 'when its first event happened [UTC]';
-comment on column error_bursts.last_seen is 'when its last event happened [UTC]';
-comment on column error_bursts.seconds is 'from the first to the last event [s]';
 comment on column error_bursts.events is 'events of the burst [event]';
 comment on column error_bursts.jobs is 'jobs with such an event in the burst [job]';
+comment on column error_bursts.first_seen is 'when its first event happened [UTC]';
+comment on column error_bursts.seconds is 'from the first to the last event [s]';
+comment on column error_bursts.last_seen is 'when its last event happened [UTC]';

@@ -69,12 +69,12 @@ chosen as (
 select
     chosen.job_id,
     chosen.dialect,
-    chosen.ended_at as failed_at,
     phases.phase,
     coalesce(chosen.reason.error_code, chosen.error_code) as error_code,
     coalesce(chosen.reason.error_param, chosen.error_param) as error_param,
     coalesce(chosen.reason.message, chosen.outcome_message) as message,
     chosen.reason.template as template,
+    chosen.ended_at as failed_at,
     chosen.reason.event_id as event_id,
     chosen.reason.told_by as told_by,
     chosen.errors,
@@ -93,7 +93,6 @@ qualify
 comment on view failure_reasons is 'Why did each failed job fail, in which phase, and when?';
 comment on column failure_reasons.job_id is 'fine-tuning job [id]';
 comment on column failure_reasons.dialect is 'openai, azure or legacy [text]';
-comment on column failure_reasons.failed_at is 'when it failed [UTC]';
 comment on column failure_reasons.phase is
     'phase it died in, as in job_phases; NULL where no message tells one [text]';
 comment on column failure_reasons.error_code is
@@ -104,6 +103,7 @@ comment on column failure_reasons.message is
     'the text of the error, NULL where nothing tells why [text]';
 comment on column failure_reasons.template is
     'the kind of error, as in error_timeline: equal for jobs that failed alike [text]';
+comment on column failure_reasons.failed_at is 'when it failed [UTC]';
 comment on column failure_reasons.event_id is
     'the event of the error, NULL where only a job object tells it [id]';
 comment on column failure_reasons.told_by is

@@ -109,14 +109,6 @@ curves as (
 select
     paces.job_id,
     jobs.status,
-    paces.has_synthetic_times,
-    paces.timed_gaps,
-    paces.steps_per_second,
-    paces.seconds_per_step,
-    paces.median_seconds_per_step,
-    paces.recent_seconds_per_step,
-    curves.last_step,
-    curves.total_steps,
     case
         when jobs.status = 'running' and curves.total_steps >= curves.last_step
             -- counted from 0, the last of n steps is n - 1
@@ -139,6 +131,14 @@ select
     end as done_at,
     (epoch_us(done_at) - epoch_us(coalesce(dumps.ended_at, last_event.created_at))) / 1e6
         as seconds_left,
+    curves.last_step,
+    curves.total_steps,
+    paces.recent_seconds_per_step,
+    paces.steps_per_second,
+    paces.seconds_per_step,
+    paces.median_seconds_per_step,
+    paces.timed_gaps,
+    paces.has_synthetic_times,
     jobs.billed_tokens,
     jobs.billed_tokens / nullif(epoch(jobs.ended_at) - epoch(jobs.started_at), 0)
         as billed_tokens_per_second,
@@ -155,24 +155,24 @@ comment on view throughput is
     'How fast does each job train, and when will those still running be done?';
 comment on column throughput.job_id is 'fine-tuning job [id]';
 comment on column throughput.status is 'how the job ended or where it is, as in jobs [text]';
-comment on column throughput.has_synthetic_times is
-    'true where the times of steps are counted up and tell no speed [bool]';
-comment on column throughput.timed_gaps is
-    'neighbouring logged steps whose time is known, NULL where there are none [1]';
-comment on column throughput.steps_per_second is
-    'mean over all of them, NULL where they took no second in all [step/s]';
-comment on column throughput.seconds_per_step is 'mean over all of them [s/step]';
-comment on column throughput.median_seconds_per_step is 'median of them [s/step]';
-comment on column throughput.recent_seconds_per_step is
-    'mean over the last tenth of them, ten at least; pauses count if there were three [s/step]';
-comment on column throughput.last_step is 'greatest step with metrics [step]';
-comment on column throughput.total_steps is
-    'steps the job plans, NULL where never told [step]';
 comment on column throughput.steps_left is
     'steps to go, NULL where it does not run or the plan is unknown [step]';
 comment on column throughput.done_at is 'when its last step is due at the recent pace [UTC]';
 comment on column throughput.seconds_left is
     'from the last event of the dump to done_at, negative where it is overdue [s]';
+comment on column throughput.last_step is 'greatest step with metrics [step]';
+comment on column throughput.total_steps is
+    'steps the job plans, NULL where never told [step]';
+comment on column throughput.recent_seconds_per_step is
+    'mean over the last tenth of them, ten at least; pauses count if there were three [s/step]';
+comment on column throughput.steps_per_second is
+    'mean over all of them, NULL where they took no second in all [step/s]';
+comment on column throughput.seconds_per_step is 'mean over all of them [s/step]';
+comment on column throughput.median_seconds_per_step is 'median of them [s/step]';
+comment on column throughput.timed_gaps is
+    'neighbouring logged steps whose time is known, NULL where there are none [1]';
+comment on column throughput.has_synthetic_times is
+    'true where the times of steps are counted up and tell no speed [bool]';
 comment on column throughput.billed_tokens is
     'training tokens billed, from Azure''s messages [token]';
 comment on column throughput.billed_tokens_per_second is
