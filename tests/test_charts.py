@@ -143,6 +143,22 @@ def test_jobs_are_compared_by_step_or_by_share(lake: Lake) -> None:
     assert "none: no metrics to draw" in alone["subtitle"]
 
 
+def test_a_dozen_jobs_have_a_dozen_colours(tmp_path: Path) -> None:
+    """Jobs that are laid over one another can be told apart, as many as a search has runs."""
+    names = [f"ftjob-Run{number:02}AAAAAAAAAAAAAAAAAAA" for number in range(12)]
+    rows = [
+        event(n, job_id=job, message="Step 1", data={"step": 1, "train_loss": 1 / n})
+        for n, job in enumerate(names, 1)
+    ]
+    (tmp_path / "runs.jsonl").write_text(lines(*rows))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "runs.jsonl"])
+        plot = lake.compare(*names).to_dict()["vconcat"][0]["layer"][0]["layer"][0]
+    scale = plot["encoding"]["color"]["scale"]
+    assert scale["domain"] == names
+    assert len(set(scale["range"])) == 12
+
+
 def test_rewards_and_attempts_have_their_charts(lake: Lake) -> None:
     """A reinforcement job shows rewards, graders by their path; attempts are apart."""
     titles = [

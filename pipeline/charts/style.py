@@ -12,8 +12,12 @@ from pipeline.inert import inert as spelled
 if TYPE_CHECKING:
     import polars as pl
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#a6761d")
-"""Okabe and Ito's palette, which people with any colour vision tell apart, and two more."""
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#a6761d",
+    "#000000", "#882255", "#332288", "#117733", "#999933", "#44aa99", "#aa4499", "#661100",
+)  # fmt: skip
+"""Okabe and Ito's palette, which people with any colour vision tell apart, and two more; for more
+than eight jobs black and Tol's muted colours."""
 
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [10, 4], [4, 1], [1, 3], [12, 2])
 SHAPES = (
