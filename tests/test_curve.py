@@ -278,9 +278,22 @@ def test_smoothing_is_that_of_the_view(lake: Path) -> None:
             points = curves(con, [job], smoothing=0.9).points
             both = points.join(wanted, on=["metric", "step"], how="full")
             assert both["shown"].null_count() == 0
-            finite = both.filter(pl.col("value").is_finite())
+            finite = both.filter(pl.col("value").is_finite(), metric="train_loss")
             assert np.allclose(finite["shown"], finite["smoothed"], rtol=1e-9)
             assert points.filter(~pl.col("value").is_finite())["shown"].is_finite().any() is False
+
+
+def test_a_few_evaluations_stay_as_they_are(lake: Path) -> None:
+    """What is sparse is not smoothed, as in `compare`: an average would lag behind its turn."""
+    with open_lake(lake, create=False) as opened:
+        con = asked(opened)
+        points = curves(con, ["long"], smoothing=0.6).points.filter(metric="full_valid_loss")
+        query = "from compare('long', 'flat') where axis = 'step' and metric = 'full_valid_loss'"
+        compared = con.sql(f"{query} order by position").pl()
+        assert points["shown"].to_list() == points["value"].to_list()
+        assert points["shown"].to_list() == compared["smoothed_a"].to_list()
+        alone = curves(con, ["long"], metrics=["full_valid_loss"], smoothing=0.6).points
+        assert alone["shown"].to_list() != alone["value"].to_list()
 
 
 NUMBERS = st.floats(-5, 5) | st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324])

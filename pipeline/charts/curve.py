@@ -36,8 +36,8 @@ def curve_chart(
         con: a connection that has the views.
         job: its id, or a beginning that no other id has.
         metrics: names or patterns of metrics; losses and rewards where none is given.
-        smoothing: weight of the past, from 0 (none) to less than 1; the points as they were
-            measured stay, faint.
+        smoothing: weight of the past, from 0 (none) to less than 1, as in `curves`; the points as
+            they were measured stay, faint.
         log: logarithmic y axes; points at or below 0 are left out.
         attempts: each attempt of a job that restarted, by itself.
         points: most finite points of a curve, by `thinned`; fewer where there are many curves.

@@ -45,7 +45,8 @@ class Drawn:
             job: the job.
             metrics: names of metrics, or patterns with ``*`` and ``?``, instead.
             smoothing: weight of the past, from 0 (none) to less than 1, as in TensorBoard; the
-                points as they were measured stay, faint.
+                points as they were measured stay, faint, and what has less than a third of the
+                points of the densest metric, as validation, is not smoothed.
             log: logarithmic y axes; points at or below 0 are left out.
             attempts: each attempt of a job that restarted, by itself.
             points: most finite points of a curve; fewer where there are many curves.

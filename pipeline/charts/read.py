@@ -84,7 +84,8 @@ def curves(
         jobs: whole job ids.
         metrics: names of metrics, or patterns of names with ``*``, ``?`` and ``[...]``; losses and
             rewards where none is given.
-        smoothing: weight of the past, from 0 (none) to less than 1, as in `loss_curves_smoothed`.
+        smoothing: weight of the past, from 0 (none) to less than 1, as in `loss_curves_smoothed`;
+            a metric with less than a third of the points of the job's densest stays as it is.
         attempts: each attempt as a curve of its own, those included that a restart threw away.
 
     Raises:
@@ -106,7 +107,11 @@ def curves(
     points = pl.concat(parts) if parts else _no_points()
     finite = pl.when(pl.col("value").is_finite()).then("value")
     weighed = finite.ewm_mean(alpha=1 - smoothing, adjust=True, ignore_nulls=True, min_samples=1)
-    smooth = pl.when(pl.col("value").is_finite()).then(weighed.over(SERIES)).otherwise("value")
+    # an average of a few evaluations lags behind all of them, as in `compare`
+    size = pl.len().over(SERIES)
+    dense = 3 * size >= size.max().over("job_id", "attempt")
+    fits = pl.col("value").is_finite() & dense
+    smooth = pl.when(fits).then(weighed.over(SERIES)).otherwise("value")
     points = points.with_columns(shown=smooth if smoothing and points.height else pl.col("value"))
     marks = pl.concat([_no_marks(), *(_marks(con, job) for job in jobs)])
     return Curves(pl.concat(known) if known else pl.DataFrame(), points, marks)

@@ -59,7 +59,8 @@ class Steps(click.ParamType[tuple[int, int]]):
     metavar="S",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
-    help="Smooth as TensorBoard does: weight of the past, from 0 to less than 1.",
+    help="Smooth as TensorBoard does: weight of the past, from 0 to less than 1; what has"
+    " less than a third of the points, as validation, stays as it is.",
 )
 @click.option("--log", is_flag=True, help="Logarithmic y axis.")
 @click.option("--attempts", is_flag=True, help="Each attempt of a job that restarted, by itself.")
