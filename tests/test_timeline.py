@@ -94,12 +94,23 @@ def test_usage_errors(
     assert says in printed(lake, capsys, *args, code=code)
 
 
-def test_nothing_near_is_told_with_what_there_is(
-    lake: Lake, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["evil", "--around", "99"], "nothing within 10 of step 99: the nearest at 29"),
+        ([SAMPLE, "--around", "5", "--kind", "checkpoint"],
+         "no checkpoint within 10 of step 5: the nearest at 37"),
+        ([SAMPLE, "--around", "90", "--window", "2", "--kind", "checkpoint", "--kind", "error"],
+         "no checkpoint or error within 2 of step 90: the nearest at 74 and 111"),
+        ([SAMPLE, "--around", "5", "--kind", "error"], "of step 5: none stands at a step"),
+    ],
+)  # fmt: skip
+def test_nothing_near_is_told_with_the_nearest(
+    lake: Lake, capsys: pytest.CaptureFixture[str], args: list[str], says: str
 ) -> None:
-    """A step that was never logged is no error: a note tells the steps there are."""
-    assert run(["timeline", "evil", "--around", "99", "--lake", str(lake.path)]) == 0
-    assert "nothing within 10 of step 99: it has 1 to 29" in capsys.readouterr().err
+    """Where nothing was logged is no error: a note tells where the nearest of that kind was."""
+    assert run(["timeline", *args, "--lake", str(lake.path)]) == 0
+    assert says in capsys.readouterr().err
 
 
 def rows_of(chart: Any) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ _FAR = 2**62 - 1
 
 _ALL = "from timeline where job_id = $1 order by place"
 _NEAR = "from timeline where job_id = $1 and step between $2 and $3 order by place"
-_STEPS = "select min(step), max(step) from timeline where job_id = $1"
+_STEPS = "select step from timeline where job_id = $1 and list_contains($2, kind)"
 
 
 @click.command()
@@ -82,17 +82,25 @@ def timeline(
     lake = open_existing(lake_dir)
     job_id = lake.whole_job_id(job)
     with lake.connect(["timeline"]) as con:
-        ((first, last),) = con.execute(_STEPS, [job_id]).fetchall()
         near = [] if around is None else [around - window, around + window]
         rows = con.sql(_NEAR if near else _ALL, params=[job_id, *near]).to_arrow_table()
-    if kinds:
-        rows = rows.filter(pc.is_in(rows["kind"], pa.array(kinds)))
-    if not len(rows) and around is not None and first is not None:
-        note(
-            f"{job_id}: nothing within {window:,} of step {around:,}: it has {first:,} to {last:,}"
-        )
+        if kinds:
+            rows = rows.filter(pc.is_in(rows["kind"], pa.array(kinds)))
+        if around is not None and not len(rows):
+            steps = con.execute(_STEPS, [job_id, list(kinds or KINDS)]).fetchall()
+            where = _nearest([step for (step,) in steps if step is not None], around)
+            what = f"no {' or '.join(kinds)}" if kinds else "nothing"
+            note(f"{job_id}: {what} within {window:,} of step {around:,}: {where}")
     if format in ("table", "markdown"):
         told = [name for name in _METRICS if rows[name].null_count < len(rows)]
         attempt = ["attempt"] if pc.count_distinct(rows["attempt"]).as_py() > 1 else []
         rows = rows.select(["created_at", "step", *attempt, "kind", *told, "message"])
     write_rows(rows.to_reader(), format, output)
+
+
+def _nearest(steps: list[int], around: int) -> str:
+    """The steps on either side of one, in words."""
+    before = max((step for step in steps if step < around), default=None)
+    after = min((step for step in steps if step > around), default=None)
+    found = [f"{step:,}" for step in (before, after) if step is not None]
+    return f"the nearest at {' and '.join(found)}" if found else "none stands at a step"
