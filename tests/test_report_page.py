@@ -143,7 +143,7 @@ def drawn(shown: Page) -> None:
 
 def names(shown: Page) -> list[str]:
     """The jobs of the overview, as listed."""
-    return shown.locator("tbody .job_id").all_inner_texts()
+    return shown.locator("tbody .job_id > :first-child").all_inner_texts()
 
 
 def line(shown: Page) -> str:
@@ -193,6 +193,9 @@ def test_the_overview_lists_sorts_and_filters_by_keyboard(
     shown.locator("#text").fill("overfitting")
     assert OVERFIT in names(shown) and len(names(shown)) < 10
     assert shown.locator("[role=status]").inner_text() == f"{len(names(shown))} of {many} jobs"
+    shown.locator("#text").fill("support-triage")
+    called = shown.locator("tbody .job_id small").all_inner_texts()
+    assert called.count("support-triage") == len(called) - 1 > 1  # the object of one says acme
     shown.locator("#text").fill("")
     shown.locator("#status").select_option("failed")
     assert len(names(shown)) == told.jobs.filter(status="failed").height
@@ -433,6 +436,22 @@ def test_jobs_of_every_kind_have_a_page(
     if job != FAILED:
         drawn(shown)
     assert says in shown.locator("main").inner_text()
+
+
+def test_a_job_that_made_no_model_is_found_by_its_name(open_page: Open, tmp_path: Path) -> None:
+    """The suffix that a person gave stands in the list, is searched, and heads the job's page."""
+    job = {"object": "fine_tuning.job", "id": JOB, "status": "failed", "created_at": 1_700_000_000}
+    others = [job | {"user_provided_suffix": "lr-<b>3"}, job | {"id": f"{JOB}2"}]
+    (tmp_path / "jobs.json").write_text(json.dumps({"object": "list", "data": others}))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "jobs.json"])
+        with lake.connect(reads()) as con:
+            shown = open_page(written(facts(con), tmp_path / "page.html"))
+    shown.locator("#text").fill("LR-<b>")
+    assert names(shown) == [JOB]
+    assert shown.locator("tbody .job_id small").inner_text() == "lr-<b>3"
+    shown.locator("tbody .job_id a").click()
+    assert "lr-<b>3" in shown.locator(".lead").inner_text()
 
 
 def test_without_events_nothing_tells_when_a_job_failed(open_page: Open, odd_jobs: Path) -> None:

@@ -53,6 +53,7 @@ def overview(facts: Facts, found: Mapping[str, Sequence[Finding]]) -> dict[str, 
     """The list of jobs, a list for each column, and what holds for the whole lake."""
     rows = facts.jobs.to_dicts()
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in _LISTED}
+    columns["name"] = [_name(row) for row in rows]
     columns["began_at"] = [_first(row, "created_at", "first_event_at", "ended_at") for row in rows]
     whole = [_first(row, "total_seconds", "run_seconds") for row in rows]
     columns["is_part"] = [seconds is None for seconds in whole]
@@ -88,6 +89,12 @@ def _unlisted(rows: pl.DataFrame) -> int:
 
 def _first(row: Row, *names: str) -> Any:
     return next((row[name] for name in names if row[name] is not None), None)
+
+
+def _name(row: Row) -> str | None:
+    """What a person called the job: the suffix, of its object or in its model's id."""
+    parts = (row["model_id"] or "").split(":")
+    return row["suffix"] or (parts[3] if parts[0] == "ft" and len(parts) > 4 else None) or None
 
 
 def _counted(found: Sequence[Finding]) -> list[tuple[str, int, int]]:

@@ -44,6 +44,7 @@ function jobHead(job) {
     el("nav", { "aria-label": "Jobs" }, JOBS.job_id.length > 1 ? [backLink(), next(-1), next(1)] : null),
     el("h1", { tabindex: -1 }, said(job.job_id)),
     el("p", { class: "lead" }, sign(job.status), " ", STATUS[job.status] ?? job.status,
+      job.name && !d.model_id?.includes(job.name) ? [" · ", said(job.name)] : null,
       d.model_id ? [" · ", el("span", {}, "model "), said(d.model_id), isBlocked(job, d.model_id) ? ", blocked by a usage policy check" : null] : null),
     el("dl", { class: "facts" }, facts.map(([name, value]) =>
       el("div", { class: String(value).length > 24 && "long" }, el("dt", {}, name), el("dd", {}, said(value))))));

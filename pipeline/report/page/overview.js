@@ -113,7 +113,7 @@ function controls(changed, sorting) {
   const distinct = (list) => [...new Set(list)].filter((value) => value !== null).sort();
   const text = el("input", {
     id: "text", type: "search", value: filters.text, autocomplete: "off", spellcheck: "false",
-    placeholder: "job, model, finding",
+    placeholder: "job, suffix, model, finding",
     oninput: (event) => { filters.text = event.target.value; changed(); },
   });
   return el("form", { class: "controls", onsubmit: (event) => event.preventDefault() },
@@ -151,7 +151,7 @@ function chosenJobs() {
 
 function searchText(i) {
   const found = JOBS.found[i].map(([rule]) => RULES[rule]);
-  return [JOBS.job_id[i], JOBS.status[i], JOBS.method[i], JOBS.model_id[i], JOBS.dialect[i], ...found]
+  return [JOBS.job_id[i], JOBS.name[i], JOBS.status[i], JOBS.method[i], JOBS.model_id[i], JOBS.dialect[i], ...found]
     .join(" ").toLowerCase();
 }
 
@@ -175,7 +175,7 @@ function jobRow(i) {
   const id = JOBS.job_id[i];
   const name = isJudged(i) ? el("a", { href: `#job=${encodeURIComponent(id)}` }, said(id)) : said(id);
   return el("tr", { role: "row" },
-    cell("job_id", false, name),
+    cell("job_id", false, name, JOBS.name[i] ? el("small", {}, said(JOBS.name[i])) : null),
     cell("spark", false, sparkline(LAKE.sparks[i])),
     cell("status", false, sign(JOBS.status[i]), " ", STATUS[JOBS.status[i]] ?? JOBS.status[i]),
     cell("method", false, JOBS.method[i] ?? "–"),
