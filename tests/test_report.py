@@ -613,6 +613,17 @@ def test_markdown_tells_of_blocked_checkpoints(odd: Facts) -> None:
     assert "`ftjob-AllBlockedAAAAAAAAAAAAA`: Use none" in told
 
 
+def test_markdown_names_the_best_job_of_a_kind(told: Facts) -> None:
+    """Of each kind the first of `leaderboard` is named, by what, and which checkpoint to use."""
+    text = "\n".join(lines(told))
+    best = text.partition("### Best\n\n")[2].partition("\n\n")[0].splitlines()
+    first = told.frames["leaderboard"].filter(pl.col("rank") == 1, pl.col("jobs") > 1)
+    assert [line.split("`")[1] for line in best] == first["job_id"].to_list()
+    assert "best of 13 supervised jobs by validation loss (running median), 0.3245 at" in best[0]
+    assert best[0].endswith(" It is cancelled.")
+    assert "Use the last checkpoint, of step 32: full validation reward 0.6550" in best[1]
+
+
 def test_markdown_judges_jobs_as_the_page_does(told: Facts) -> None:
     """Best and last value, and by what they go, are those of the page's list of jobs."""
     jobs = details.overview(told, {})["jobs"]

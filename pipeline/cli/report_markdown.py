@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.cli.markdown import quoted, safe
 from pipeline.cli.summary import job_columns
 from pipeline.cli.table import markdown_lines
-from pipeline.figures import count
+from pipeline.figures import count, significant
 from pipeline.measured import measured_by
 from pipeline.report.details import all_advice, all_findings
 from pipeline.report.gather import Facts
@@ -45,7 +45,9 @@ def lines(facts: Facts) -> Iterator[str]:
     failed = {job["job_id"] for job in jobs if job["status"] == "failed"}
     found = all_findings(facts)
     yield from _findings(found, failed)
-    yield from _advice(all_advice(facts))
+    advised = all_advice(facts)
+    yield from _best(facts.frames["leaderboard"].to_dicts(), bests, advised)
+    yield from _advice(advised)
     if len(found) < len(jobs):
         yield from ("", f"Only the {len(found):,} newest jobs are judged.")
     known = {failure["template"] for failure in failures}
@@ -81,13 +83,41 @@ def _findings(found: Mapping[str, Sequence[Finding]], failed: Collection[str]) -
     yield from _more(len(telling) - FINDINGS, "findings")
 
 
+def _best(
+    ranked: Sequence[Mapping[str, Any]],
+    bests: Mapping[str, Mapping[str, Any]],
+    advised: Mapping[str, Advice],
+) -> Iterator[str]:
+    """The first of each kind of job, with the checkpoint to use where `_advice` does not say it."""
+    first = [row for row in ranked if row["rank"] == 1 and row["jobs"] > 1]
+    if first:
+        yield from ("", "### Best", "")
+    for row in first[:KINDS]:
+        smoothed = " (running median)" * bests[row["job_id"]]["is_smoothed"]
+        value = f"{significant(row['best_value'])} at step {row['best_step']:,}"
+        by = f"{METRICS[row['metric']]}{smoothed}"
+        of = f"best of {row['jobs']:,} {row['method']} jobs by {by}, {value}"
+        state = "" if row["status"] == "succeeded" else f" It is {safe(row['status'])}."
+        one = advised.get(row["job_id"])
+        use = f" {_use(one)}" if one and one.step is not None and not _is_listed(one) else ""
+        yield f"- {quoted(row['job_id'])}: {of}.{state}{use}"
+    yield from _more(len(first) - KINDS, "that are no worse")
+
+
+def _is_listed(one: Advice) -> bool:
+    return one.gains or one.is_blocked
+
+
+def _use(one: Advice) -> str:
+    return safe(one.words) + (f" Model {quoted(one.model_id)}." if one.model_id else "")
+
+
 def _advice(advised: Mapping[str, Advice]) -> Iterator[str]:
-    telling = [(job, one) for job, one in advised.items() if one.gains or one.is_blocked]
+    telling = [(job, one) for job, one in advised.items() if _is_listed(one)]
     if telling:
         yield from ("", "### Which checkpoint to use", "")
     for job, one in telling[:ADVICE]:
-        model = f" Model {quoted(one.model_id)}." if one.model_id else ""
-        yield f"- {quoted(job)}: {safe(one.words)}{model}"
+        yield f"- {quoted(job)}: {_use(one)}"
     yield from _more(
         len(telling) - ADVICE, "jobs with a better checkpoint than the last, or a blocked one"
     )
