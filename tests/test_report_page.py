@@ -454,6 +454,26 @@ def test_a_job_that_made_no_model_is_found_by_its_name(open_page: Open, tmp_path
     assert "lr-<b>3" in shown.locator(".lead").inner_text()
 
 
+def test_the_time_that_no_event_tells_is_of_no_phase(open_page: Open, tmp_path: Path) -> None:
+    """Where only its object tells the end of a job, what came after the last event stands apart."""
+    said = [f"Created fine-tuning job: {JOB}", "Files validated, moving job to queued state"]
+    begun = 1_700_000_000
+    rows = [
+        event(n, message=text, data={}, type="message", created_at=begun + 20 * n)
+        for n, text in enumerate(said)
+    ]
+    job = {"object": "fine_tuning.job", "id": JOB, "status": "failed", "created_at": begun}
+    (tmp_path / "job.json").write_text(json.dumps(job | {"finished_at": begun + 920}))
+    (tmp_path / "events.jsonl").write_text(lines(*rows))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "events.jsonl", tmp_path / "job.json"])
+        with lake.connect(reads()) as con:
+            shown = open_page(written(facts(con), tmp_path / "page.html"))
+    told = shown.locator("section:has(h2:text('Phases')) .keys li").all_inner_texts()
+    words = [" ".join(text.split()) for text in told]
+    assert words == ["created 20 s", "queued 0 s", "told by no event 15m 00s"]
+
+
 def test_without_events_nothing_tells_when_a_job_failed(open_page: Open, odd_jobs: Path) -> None:
     """A failed job of which there is only an object may have trained: its page denies no steps."""
     says = {"TrainedForHoursAAAAAAA": "were logged", "FailedWhileValidatingAA": "before its first"}

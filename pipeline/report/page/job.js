@@ -192,17 +192,22 @@ function markLegend(job, series) {
   ].filter(Boolean);
 }
 
+const PHASES = { untold: "told by no event" };
+
 function phaseSection(job) {
   const phases = job.details.job_phases.filter(({ seconds }) => seconds >= 0);
   if (!phases.length) return null;
-  const total = phases.reduce((sum, { seconds }) => sum + seconds, 0);
+  const told = phases.reduce((sum, { seconds }) => sum + seconds, 0);
+  const untold = job.is_part ? 0 : job.seconds - told; // as where only the job's object tells its end
+  if (untold >= 1) phases.push({ phase: "untold", seconds: untold });
+  const total = told + Math.max(untold, 0);
   const bar = el("div", { class: "bar phases", "aria-hidden": "true" }, phases.map(({ phase, seconds }) => {
     const part = el("span", { class: phase });
     part.style.flexGrow = total ? seconds : 1;
     return part;
   }));
   const words = phases.map(({ phase, seconds, is_last }) =>
-    el("li", {}, el("span", { class: `key ${phase}`, "aria-hidden": "true" }), el("b", {}, phase), ` ${duration(seconds) || "0 s"}`,
+    el("li", {}, el("span", { class: `key ${phase}`, "aria-hidden": "true" }), el("b", {}, PHASES[phase] ?? phase), ` ${duration(seconds) || "0 s"}`,
       is_last && job.status === "running" ? " so far" : ""));
   return el("section", {}, el("h2", {}, "Phases"), bar, el("ul", { class: "keys" }, words));
 }
