@@ -185,6 +185,10 @@ def test_rewards_and_attempts_have_their_charts(lake: Lake) -> None:
         (lambda lake: lake.curve("long", smoothing=1.0), "smoothing 1.0: give 0 to less than 1"),
         (lambda lake: lake.compare("long", by="time"), "by='time': give 'step' or 'share'"),
         (lambda lake: lake.compare("none"), "none: no metrics to draw"),
+        (
+            lambda lake: lake.curve("ftjob-uPFP", metrics=["train_loss"]),
+            ".*: succeeded, and no metrics of what was asked for",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(lake: Lake, call: Any, says: str) -> None:

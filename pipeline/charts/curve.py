@@ -54,7 +54,7 @@ def curve_chart(
     )
     row = found.jobs.row(0, named=True)
     if found.points.is_empty():
-        raise UsageError(f"{row['job_id']}: {row['status']}, and no metrics to draw")
+        raise UsageError(f"{row['job_id']}: {row['status']}, and {_nothing(metrics)}")
     told = [row["status"]]
     if row["last_step"] is not None:
         of = f" of {row['total_steps']:,}" if row["total_steps"] is not None else ""
@@ -110,7 +110,7 @@ def compare_chart(
     ids = list(dict.fromkeys(whole_job_id(con, job) for job in jobs))
     found = curves(con, ids, metrics=metrics, smoothing=smoothing)
     if found.points.is_empty():
-        raise UsageError(f"{', '.join(ids)}: no metrics to draw")
+        raise UsageError(f"{', '.join(ids)}: {_nothing(metrics)}")
     ends = found.jobs.select("job_id", end=pl.max_horizontal("last_step", "total_steps"))
     x = pl.col("step") if by == "step" else pl.col("step") / pl.col("end")
     points_drawn, marks = (
@@ -126,13 +126,17 @@ def compare_chart(
         for best in found.marks.filter(kind="best").iter_rows(named=True)
     ]
     drawn = set(found.points["job_id"])
-    told += [f"{job}: no metrics to draw" for job in ids if job not in drawn]
+    told += [f"{job}: {_nothing(metrics)}" for job in ids if job not in drawn]
     told += _unseen(found, log=log)
     title = alt.TitleParams(
         f"{count(len(drawn), 'job')} by {words}", subtitle=[style.inert(line) for line in told]
     )
     data = style.Data(alt)
     return style.stacked(alt, plots(alt, points_drawn, marks, data, look), data, title)
+
+
+def _nothing(metrics: Sequence[str]) -> str:
+    return f"no metrics {'of what was asked for' if metrics else 'to draw'}"
 
 
 def _unseen(found: Curves, *, log: bool) -> list[str]:
