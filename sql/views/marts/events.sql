@@ -7,44 +7,6 @@
 --   lost against another of the same identity are in variants. Source, stream and position are
 --   those of the copy that was kept.
 create or replace view events as
-select
-    job_id,
-    event_id,
-    created_at,
-    level,
-    type,
-    message,
-    step,
-    total_steps,
-    train_loss,
-    train_mean_token_accuracy,
-    valid_loss,
-    valid_mean_token_accuracy,
-    full_valid_loss,
-    full_valid_mean_token_accuracy,
-    train_mean_reward,
-    valid_mean_reward,
-    full_valid_mean_reward,
-    full_valid_mean_parse_error,
-    reasoning_tokens_mean,
-    valid_reasoning_tokens_mean,
-    completion_tokens_mean,
-    mean_unresponsive_rewards,
-    other_metrics,
-    data,
-    extra,
-    misfits,
-    object,
-    dialect,
-    stream_id,
-    source_id,
-    position,
-    "offset",
-    ordinal,
-    lifecycle,
-    lifecycle_rank,
-    order_step,
-    synthetic_time
 from stg_events
 ;
 

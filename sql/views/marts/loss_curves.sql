@@ -34,27 +34,10 @@ joined as (
         told.event_id,
         max(told.created_at) over so_far as created_at,
         min(told.created_at) over so_far as first_created_at,
-        last_value(told.total_steps ignore nulls) over so_far as total_steps,
-        last_value(told.train_loss ignore nulls) over so_far as train_loss,
-        last_value(told.train_mean_token_accuracy ignore nulls) over so_far
-            as train_mean_token_accuracy,
-        last_value(told.valid_loss ignore nulls) over so_far as valid_loss,
-        last_value(told.valid_mean_token_accuracy ignore nulls) over so_far
-            as valid_mean_token_accuracy,
-        last_value(told.full_valid_loss ignore nulls) over so_far as full_valid_loss,
-        last_value(told.full_valid_mean_token_accuracy ignore nulls) over so_far
-            as full_valid_mean_token_accuracy,
-        last_value(told.train_mean_reward ignore nulls) over so_far as train_mean_reward,
-        last_value(told.valid_mean_reward ignore nulls) over so_far as valid_mean_reward,
-        last_value(told.full_valid_mean_reward ignore nulls) over so_far as full_valid_mean_reward,
-        last_value(told.full_valid_mean_parse_error ignore nulls) over so_far
-            as full_valid_mean_parse_error,
-        last_value(told.reasoning_tokens_mean ignore nulls) over so_far as reasoning_tokens_mean,
-        last_value(told.valid_reasoning_tokens_mean ignore nulls) over so_far
-            as valid_reasoning_tokens_mean,
-        last_value(told.completion_tokens_mean ignore nulls) over so_far as completion_tokens_mean,
-        last_value(told.mean_unresponsive_rewards ignore nulls) over so_far
-            as mean_unresponsive_rewards,
+        last_value(columns(told.* exclude (
+            job_id, step, event_id, created_at, ordinal, from_message, from_result_file, told_rank,
+            begun_at
+        )) ignore nulls) over so_far,
         bool_or(told.from_message) over so_far as from_message,
         bool_or(told.from_result_file) over so_far as from_result_file,
         count(told.event_id) over so_far as events

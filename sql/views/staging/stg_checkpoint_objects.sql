@@ -41,14 +41,7 @@ select
     told.step_number as step,
     to_timestamp(told.created_at) as created_at,
     told.fine_tuned_model_checkpoint as model_id,
-    told.metrics.train_loss,
-    told.metrics.train_mean_token_accuracy,
-    told.metrics.valid_loss,
-    told.metrics.valid_mean_token_accuracy,
-    told.metrics.full_valid_loss,
-    told.metrics.full_valid_mean_token_accuracy,
-    told.metrics.train_mean_reward,
-    told.metrics.full_valid_mean_reward
+    unnest(told.metrics)
 from objects
 qualify
     row_number() over (

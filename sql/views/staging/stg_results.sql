@@ -16,7 +16,7 @@ create or replace view stg_results as
 with points as (
     select
         job_id,
-        json_transform(content, '{
+        unnest(json_transform(content, '{
             "step": "BIGINT",
             "train_loss": "DOUBLE",
             "train_mean_token_accuracy": "DOUBLE",
@@ -32,7 +32,7 @@ with points as (
             "valid_reasoning_tokens_mean": "DOUBLE",
             "completion_tokens_mean": "DOUBLE",
             "mean_unresponsive_rewards": "DOUBLE"
-        }') as told,
+        }')),
         {'a': len(json_keys(content)), 'b': strlen(content), 'c': content} as place
     from lake_companions
     -- two columns, as in stg_metrics
@@ -41,21 +41,8 @@ with points as (
 
 select
     job_id,
-    told.step as step,
-    arg_max(told.train_loss, place) as train_loss,
-    arg_max(told.train_mean_token_accuracy, place) as train_mean_token_accuracy,
-    arg_max(told.valid_loss, place) as valid_loss,
-    arg_max(told.valid_mean_token_accuracy, place) as valid_mean_token_accuracy,
-    arg_max(told.full_valid_loss, place) as full_valid_loss,
-    arg_max(told.full_valid_mean_token_accuracy, place) as full_valid_mean_token_accuracy,
-    arg_max(told.train_mean_reward, place) as train_mean_reward,
-    arg_max(told.valid_mean_reward, place) as valid_mean_reward,
-    arg_max(told.full_valid_mean_reward, place) as full_valid_mean_reward,
-    arg_max(told.full_valid_mean_parse_error, place) as full_valid_mean_parse_error,
-    arg_max(told.reasoning_tokens_mean, place) as reasoning_tokens_mean,
-    arg_max(told.valid_reasoning_tokens_mean, place) as valid_reasoning_tokens_mean,
-    arg_max(told.completion_tokens_mean, place) as completion_tokens_mean,
-    arg_max(told.mean_unresponsive_rewards, place) as mean_unresponsive_rewards
+    step,
+    arg_max(columns(* exclude (job_id, step, place)), place)
 from points
-group by job_id, told.step
+group by job_id, step
 ;

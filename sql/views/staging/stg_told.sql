@@ -6,27 +6,7 @@
 --   files (1) before messages (0). Rows of result files have no event and no time.
 create or replace view stg_told as
 select
-    job_id,
-    step,
-    event_id,
-    created_at,
-    ordinal,
-    total_steps,
-    train_loss,
-    train_mean_token_accuracy,
-    valid_loss,
-    valid_mean_token_accuracy,
-    full_valid_loss,
-    full_valid_mean_token_accuracy,
-    train_mean_reward,
-    valid_mean_reward,
-    full_valid_mean_reward,
-    full_valid_mean_parse_error,
-    reasoning_tokens_mean,
-    valid_reasoning_tokens_mean,
-    completion_tokens_mean,
-    mean_unresponsive_rewards,
-    from_message,
+    *,
     false as from_result_file,
     case when from_message then 0 else 2 end as told_rank
 from stg_metrics
