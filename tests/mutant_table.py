@@ -431,7 +431,7 @@ MUTANTS = (
            "pipeline/lake/change.py", "settled.held.subtract(freed)", "pass",
            REGROWN + "what_lost_to_events_that_go_elsewhere"),
     Mutant("grown whole", "rows of a result file stay", "pipeline/lake/companions.py",
-           'leaving = _take_out(store, commit, gone)', "leaving = _take_out(store, commit, set())",
+           "folder, commit, gone)\n    if", "folder, commit, set())\n    if",
            REGROWN + "result_files_of_job_objects"),
     Mutant("grown whole", "a rival that took the place goes unseen", GROWTH,
            'row is None or row["content_hash"] != old["content_hash"]:', "False:",

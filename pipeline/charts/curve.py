@@ -22,32 +22,15 @@ def curve_chart(
     con: duckdb.DuckDBPyConnection,
     job: str,
     *,
-    metrics: Sequence[str] = (),
-    smoothing: float = 0.0,
-    log: bool = False,
-    attempts: bool = False,
-    points: int = 1_000,
-    width: int = 640,
-    height: int = 300,
+    metrics: Sequence[str],
+    smoothing: float,
+    log: bool,
+    attempts: bool,
+    points: int,
+    width: int,
+    height: int,
 ) -> alt.VConcatChart:
-    """One job's curves: a plot for each quantity, best step and checkpoints marked.
-
-    Args:
-        con: a connection that has the views.
-        job: its id, or a beginning that no other id has.
-        metrics: names or patterns of metrics; losses and rewards where none is given.
-        smoothing: weight of the past, from 0 (none) to less than 1, as in `curves`; the points as
-            they were measured stay, faint.
-        log: logarithmic y axes; points at or below 0 are left out.
-        attempts: each attempt of a job that restarted, by itself.
-        points: most finite points of a curve, by `thinned`; fewer where there are many curves.
-        width: of a plot [pixel].
-        height: of a plot [pixel].
-
-    Raises:
-        LakeError: Altair is not installed.
-        UsageError: no such job or metric, or nothing of it to draw.
-    """
+    """One job's curves, over a connection that has the views; all else as of `Drawn.curve`."""
     alt = style.altair("lake.curve")
     found = curves(
         con, [whole_job_id(con, job)], metrics=metrics, smoothing=smoothing, attempts=attempts
@@ -76,32 +59,15 @@ def compare_chart(
     con: duckdb.DuckDBPyConnection,
     jobs: Sequence[str],
     *,
-    metrics: Sequence[str] = (),
-    by: Literal["step", "share"] = "step",
-    smoothing: float = 0.0,
-    log: bool = False,
-    points: int = 1_000,
-    width: int = 640,
-    height: int = 300,
+    metrics: Sequence[str],
+    by: Literal["step", "share"],
+    smoothing: float,
+    log: bool,
+    points: int,
+    width: int,
+    height: int,
 ) -> alt.VConcatChart:
-    """Several jobs' curves over one another: a colour for each job, a dash for each metric.
-
-    Args:
-        con: a connection that has the views.
-        jobs: ids, or beginnings that no other id has.
-        metrics: as in `curve_chart`.
-        by: what they are laid side by side by: the step, or the share of the training that was
-            done, from 0 to 1, for jobs of different length.
-        smoothing: as in `curve_chart`.
-        log: as in `curve_chart`.
-        points: as in `curve_chart`.
-        width: as in `curve_chart`.
-        height: as in `curve_chart`.
-
-    Raises:
-        LakeError: Altair is not installed.
-        UsageError: no such job or metric, or nothing of them to draw.
-    """
+    """Several jobs' curves, over a connection that has the views; else as of `Drawn.compare`."""
     alt = style.altair("lake.compare")
     if by not in ("step", "share"):
         raise UsageError(f"by={by!r}: give 'step' or 'share'")

@@ -31,27 +31,13 @@ def timeline_chart(
     con: duckdb.DuckDBPyConnection,
     job: str,
     *,
-    around: int | None = None,
-    window: int = 10,
-    points: int = 1_000,
-    width: int = 640,
-    height: int = 220,
+    around: int | None,
+    window: int,
+    points: int,
+    width: int,
+    height: int,
 ) -> alt.VConcatChart:
-    """One job's losses or rewards over time, and below them what was logged, a row a kind.
-
-    Args:
-        con: a connection that has the views.
-        job: its id, or a beginning that no other id has.
-        around: only what was logged near this step.
-        window: how far from it [step].
-        points: most finite points of a curve.
-        width: of the plots [pixel].
-        height: of the plot of numbers [pixel].
-
-    Raises:
-        LakeError: Altair is not installed.
-        UsageError: no such job, or nothing was logged there.
-    """
+    """One job's life, over a connection that has the views; all else as of `Drawn.timeline`."""
     alt = style.altair("lake.timeline")
     job_id = whole_job_id(con, job)
     rows = con.sql(_TIMELINE, params=[job_id]).pl()

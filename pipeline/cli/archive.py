@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.account import account_options, connected, guarded, refusal
+from pipeline.cli.audit import write_findings
 from pipeline.cli.feeding import Feeder
 from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import output_options
@@ -155,17 +155,11 @@ def verify(folder: str, format: str, output: str | None) -> ExitCode:
       tunelog archive verify archive
       tunelog archive verify archive --format json
     """
-    import pyarrow as pa
-
     from pipeline.archive.verify import verify as prove
 
     with progress_bar("verify") as told:
         proof = prove(Path(folder), told)
-    schema = pa.schema([(name, pa.string()) for name in ("rule", "place", "problem", "advice")])
-    if proof.faults or format != "table":
-        rows = pa.Table.from_pylist(list(map(asdict, proof.faults)), schema)
-        with maybe_unread():
-            write_rows(rows.to_reader(), format, output)
+    write_findings(proof.faults, format, output)
     verdict = count(len(proof.faults), "fault") if proof.faults else "complete"
     still = f", {proof.open:,} of them not ended, or only just" if proof.open else ""
     note(

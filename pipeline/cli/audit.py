@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,21 +41,26 @@ def verify(lake_dir: str, format: str, output: str | None) -> ExitCode:
       tunelog verify
       tunelog verify --lake team-lake --format json -o findings.json
     """
-    import pyarrow as pa
-
     with progress_bar("verify") as progress:
         found = open_existing(lake_dir).verify(
             progress=progress,
             waiting=waiting_note(lake_dir),
         )
-    schema = pa.schema([(name, pa.string()) for name in ("rule", "place", "problem", "advice")])
-    rows = pa.Table.from_pylist(list(map(asdict, found.findings)), schema)
-    if found.findings or format != "table":
-        with maybe_unread():
-            write_rows(rows.to_reader(), format, output)
+    write_findings(found.findings, format, output)
     for line in _told(found, lake_dir):
         note(line)
     return ExitCode.DATA if found.findings else ExitCode.OK
+
+
+def write_findings(found: Sequence[Any], format: str, output: str | None) -> None:
+    """Write what is wrong, a row each; a table of nothing is left out."""
+    import pyarrow as pa
+
+    if found or format != "table":
+        schema = pa.schema([(n, pa.string()) for n in ("rule", "place", "problem", "advice")])
+        rows = pa.Table.from_pylist(list(map(asdict, found)), schema)
+        with maybe_unread():
+            write_rows(rows.to_reader(), format, output)
 
 
 def _told(found: Verification, lake_dir: str) -> list[str]:

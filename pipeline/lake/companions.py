@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.companions import Companion
 from pipeline.contract import COMPANIONS
 from pipeline.lake import settle
-from pipeline.lake.segments import SegmentWriter, Staged
+from pipeline.lake.segments import SegmentWriter, Staged, stage
 from pipeline.lake.store import Commit, Store
 from pipeline.sqlfiles import sql_text
 
@@ -85,7 +85,7 @@ def bring(
     """
     repeats: Counts = Counter()
     again: Counts = Counter()
-    leaving = _take_out(store, commit, gone)
+    leaving = _take_out(store, folder, commit, gone)
     if not fresh:
         return repeats, again
     with settle.engine(folder) as con:
@@ -102,7 +102,7 @@ def bring(
     return repeats, again
 
 
-def _take_out(store: Store, commit: Commit, gone: set[str]) -> pa.Table:
+def _take_out(store: Store, folder: Path, commit: Commit, gone: set[str]) -> pa.Table:
     """Take the rows of sources out of the lake; what they are."""
     out = [COMPANIONS.empty_table()]
     for file in store.live("companions") if gone else ():
@@ -110,7 +110,8 @@ def _take_out(store: Store, commit: Commit, gone: set[str]) -> pa.Table:
         leaves = np.array([source in gone for source in table["source_id"].to_pylist()], bool)
         if leaves.any():
             out.append(table.filter(pa.array(leaves)).cast(COMPANIONS))
-            commit.replace(file, "companions", table.filter(pa.array(~leaves)))
+            stays = table.filter(pa.array(~leaves)).to_batches()
+            commit.exchange([file], stage(folder, "companions", stays))
     return pa.concat_tables(out)
 
 

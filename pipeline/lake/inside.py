@@ -13,6 +13,7 @@ from pipeline.companions import Companion
 from pipeline.forms.documents import expanded
 from pipeline.lake.companions import companion_row
 from pipeline.lake.identity import event_row
+from pipeline.lake.reports import stream_row
 
 
 @dataclass
@@ -87,15 +88,8 @@ def inside(
             ordinal = -index if stream.newest_first else index
             found.events.append(event_row(verdict, job, name, *place, ordinal))
             told_by = stream.told_by if job == own else "beside"
-            found.streams[name] = {
-                "stream_id": name,
-                "source_id": reject["source_id"],
-                "first_position": line,
-                "last_position": line,
-                "newest_first": int(stream.newest_first),
-                "job_id": job,
-                "told_by": told_by,
-            }
+            around_it = stream._replace(first=line, last=line)
+            found.streams[name] = stream_row(reject["source_id"], name, around_it, job, told_by)
             found.counts["events"] += 1
         elif isinstance(verdict, exact.Companions):
             if not found.tell(verdict, stream.job, *place):

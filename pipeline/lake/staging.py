@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import uuid
@@ -15,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.lake.batches import Shared
 from pipeline.lake.odd import OddRecords
-from pipeline.lake.segments import Staged
+from pipeline.lake.segments import Staged, sync
 from pipeline.normalise import ALL_KEYS, RECORDS, engine, keys_in, stage
 from pipeline.sqlfiles import sql_text
 
@@ -125,11 +124,7 @@ def _flushed(path: Path) -> Iterator[None]:
     def flush() -> None:
         while not failed and not done.wait(_FLUSH_SECONDS):
             try:
-                file = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(file)
-                finally:
-                    os.close(file)
+                sync(path)
             except FileNotFoundError:
                 continue
             except OSError as error:  # the kernel tells it once: a later sync may not hear of it

@@ -24,7 +24,7 @@ from pipeline.errors import LakeError, UsageError
 from pipeline.lake.damage import damage
 from pipeline.lake.holder import lives
 from pipeline.lake.ledger import Ledger, is_lost, now
-from pipeline.lake.segments import SegmentWriter, Staged, publish, sync_folder
+from pipeline.lake.segments import Staged, publish, sync
 from pipeline.lake.upgrade import upgrade
 from pipeline.view_files import NO_ROWS, SPOKEN
 
@@ -98,7 +98,7 @@ class Store:
         self.make_empties()
         if not (self.path / "ledger.db").exists():
             for folder in (self.path / "ledger", self.path, self.path.parent):
-                sync_folder(folder)
+                sync(folder)
 
     def _make_folders(self) -> None:
         for name in LAKE_FOLDERS:
@@ -257,12 +257,6 @@ class Commit:
             self.ledger.remove_segment(path.name)
         self.add(new)
 
-    def replace(self, path: Path, kind: str, table: pa.Table) -> None:
-        """Put the rows that are left in place of a live file."""
-        writer = SegmentWriter(self._folder, kind)
-        writer.write(table.cast(TABLES[kind]))
-        self.exchange([path], writer.finish())
-
     def finish(self, *, whole: bool = False) -> None:
         """Complete the counts, write the ledger's snapshots, make the names durable.
 
@@ -279,7 +273,7 @@ class Commit:
             old = self._store.live(table) if anew else []
             self.exchange(old, self._snapshot(table, None if anew else self.id))
         for folder in self._touched:
-            sync_folder(folder)
+            sync(folder)
 
     def _snapshot(self, table: str, commit_id: int | None) -> Staged | None:
         rows = self.ledger.snapshot(table, commit_id)
