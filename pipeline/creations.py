@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pipeline.glimpses import Glance, Glimpse, direction_of
+from pipeline.shapes import object_in
 
 _CREATED = b'"Created fine-tun'
 _CREATION = re.compile(rb'"message"\s*:\s*"Created fine-tun(?:ing job|e): ([A-Za-z0-9_.-]+)"')
@@ -66,22 +66,13 @@ def _found(
     while at >= 0:
         begin, end, glimpse = glance(at)
         message = pattern.search(text, begin, end)
-        event = event_of(text[begin:end]) if message and glimpse else None
-        if message and glimpse and event is not None:
+        event = object_in(text[begin:end]) if message and glimpse else {}
+        if message and glimpse and "message" in event:  # no page of them on a line
             low, high, *beyond = _tied(glance, begin, end, glimpse)
             job = message[1].decode() if pattern.groups else None
             key = job or f"event {event.get('id')}"
             yield Creation(glimpse, job, key, low, high), (begin, *beyond)
         at = text.find(needle, end, size) if end <= last else -1
-
-
-def event_of(raw: bytes | bytearray) -> dict[str, Any] | None:
-    """A record that is an event itself, not a page of them on a line."""
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and "message" in value else None
 
 
 def _tied(glance: Glance, begin: int, end: int, creation: Glimpse) -> tuple[int, int, int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from itertools import pairwise
 
 from pipeline.forms.block import Block, Lines
 from pipeline.glimpses import Glance
+from pipeline.shapes import object_in
 
 _ID = b'"ftevent-'
 _OPENAI_BYTES = len(_ID) + 24
@@ -110,11 +110,8 @@ def _name_of_event(raw: bytes | bytearray) -> bytes | None:
     """The id in quotes of a record that is an event, and names no other."""
     if raw.count(_ID) != 1:  # a page on a line, most likely: too long to be parsed for this
         return None
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    name = value.get("id") if isinstance(value, dict) and "message" in value else None
+    value = object_in(raw)
+    name = value.get("id") if "message" in value else None
     return f'"{name}"'.encode("utf-8", "replace") if isinstance(name, str) else None
 
 

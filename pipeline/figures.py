@@ -17,6 +17,11 @@ def significant(value: float) -> str:
     return f"{value:.0f}" if size >= 999.95 else f"{value:#.4g}"
 
 
+def odd_name(value: float) -> str:
+    """What a float is called that JSON does not have: ``NaN``, ``Infinity``, ``-Infinity``."""
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
 def count(number: int, noun: str) -> str:
     """How many there are of something: ``1 source``, ``2,000 sources``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

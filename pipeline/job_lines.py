@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.contract import CHECKPOINT_OBJECT, JOB_OBJECT, UNATTRIBUTED_PREFIX
 from pipeline.forms.block import Block, Mark
-from pipeline.shapes import is_job
+from pipeline.shapes import is_job, object_in
 
 QUOTED_JOB_OBJECT = f'"{JOB_OBJECT}"'.encode()
 _QUOTED_CHECKPOINT = f'"{CHECKPOINT_OBJECT}"'.encode()
@@ -20,14 +19,9 @@ def job_line(raw: bytes | bytearray, position: int) -> Mark | None:
     """What a line that is a job object says of the lines below it."""
     if QUOTED_JOB_OBJECT not in raw:
         return None
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict) or value.get("object") != JOB_OBJECT:
-        return None
+    value = object_in(raw)
     name = value.get("id")
-    if not isinstance(name, str) or not name:
+    if value.get("object") != JOB_OBJECT or not isinstance(name, str) or not name:
         return None
     exported = len(value) == 2  # the API's own job objects hold much more
     jobs = (name,) if is_job(name) else ()

@@ -6,12 +6,11 @@ import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, nearest
 from pipeline.sqlfiles import sql_text
 
 FILE_NAME = "tunelog.toml"
@@ -135,7 +134,7 @@ def rules(names: Iterable[str], where: str) -> tuple[str, ...]:
     wanted = [name.strip() for name in names]
     for name in wanted:
         if name not in (*RULES, "all", "none"):
-            hint = _nearest(name, (*RULES, "all", "none")) or f"give {', '.join(RULES)}"
+            hint = nearest(name, (*RULES, "all", "none"))[2:] or f"give {', '.join(RULES)}"
             raise UsageError(f"{where}: no rule {name!r}: {hint}")
     if "none" in wanted and len(wanted) > 1:
         raise UsageError(f"{where}: 'none' beside {len(wanted) - 1} others: leave one out")
@@ -168,13 +167,8 @@ def _known(file: Path, key: str, given: Iterable[str], known: Iterable[str]) -> 
     names = list(known)
     for name in given:
         if name not in names:
-            hint = _nearest(name, names) or f"known are {', '.join(names)}"
+            hint = nearest(name, names)[2:] or f"known are {', '.join(names)}"
             raise UsageError(f"{file}: {f'{key}.{name}' if key else name}: unknown: {hint}")
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    found = get_close_matches(name, list(names), n=1)
-    return f"did you mean {found[0]!r}?" if found else ""
 
 
 def _shown(value: object) -> str:

@@ -244,6 +244,15 @@ scan_any = json.JSONDecoder(parse_int=float).scan_once  # type: ignore[attr-defi
 """The same, integers of any length included; all of them are floats."""
 
 
+def object_in(raw: bytes | bytearray) -> dict[str, Any]:
+    """The JSON object that some bytes are, an empty one where they are none."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def bare(text: str) -> str:
     """A text without byte order mark and white space around it."""
     # The mark as one character, or as its three bytes where bytes are shown as characters.

@@ -881,8 +881,8 @@ MUTANTS = (
            '"newest_first": int(stream.newest_first and "@" not in name),',
            JOBS + "job_fields_in_a_page"),
     Mutant("jobs", "an event that mentions a job object is one", "pipeline/job_lines.py",
-           'if not isinstance(value, dict) or value.get("object") != JOB_OBJECT:',
-           'value = value.get("data", {}).get("job", value)\n    if not value:',
+           "    value = object_in(raw)\n",
+           '    value = object_in(raw)\n    value = value.get("data", {}).get("job", value)\n',
            JOBS + "a_job_inside_an_event"),
     # -- files that grow, variants
     Mutant("growth", "equal events without ids start again", "pipeline/lake/intake.py",

@@ -12,12 +12,11 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 
 import click
 
 from pipeline.cli.terminal import forget_output, note
-from pipeline.errors import ExitCode, TunelogError
+from pipeline.errors import ExitCode, TunelogError, nearest
 from pipeline.interrupts import is_interrupt, prompt
 
 _PLAIN = {"─": "-", "…": ".", "≥": ">", "·": "-"}
@@ -92,8 +91,7 @@ class LazyGroup(click.Group):
                 one value is there more than once: all but the last would be passed over in silence.
         """
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f": did you mean {near[0]!r}?" if near else ""
+            hint = nearest(args[0], COMMANDS).replace(",", ":")
             raise click.UsageError(f"no command {args[0]!r}{hint}", ctx)
         found, command, rest = super().resolve_command(ctx, args)
         if command is not None:

@@ -15,7 +15,7 @@ from rich.cells import cell_len, set_cell_size
 
 from pipeline.charts.read import best_words, quantity
 from pipeline.cli.plot import COLOURS, Plot, Series, draw
-from pipeline.figures import significant
+from pipeline.figures import odd_name, significant
 from pipeline.inert import inert
 from pipeline.thinning import thinned
 
@@ -196,7 +196,7 @@ def _legend(
         name, shown = _name(curve, found), curve.points["shown"]
         odd = curve.points.filter(~shown.is_finite())
         if odd.height:
-            kinds = ", ".join(sorted({_odd(value) for value in odd["shown"]}))
+            kinds = ", ".join(sorted(set(map(odd_name, odd["shown"]))))
             where = f"{kinds} at {_steps(odd['step'].to_list())}"
             rows.append(_Row(curve.colour, glyphs["odd"], name, where))
         if log and (lost := int((shown <= 0).sum())):
@@ -240,10 +240,6 @@ def _short(job: str, found: Curves) -> str:
         (n for n in range(10, len(job)) if not any(o[:n] == job[:n] for o in others)), None
     )
     return inert(job[:length])
-
-
-def _odd(value: float) -> str:
-    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
 
 
 def _steps(steps: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.figures import odd_name
 from pipeline.thinning import thinned
 
 STOPS = (0.6, 0.9, 0.97)
@@ -121,10 +122,8 @@ def _held(value: float, short: float) -> float:
 def _short(value: float | None) -> float | int | str | None:
     if value is None:
         return None
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
+    if not math.isfinite(value):
+        return odd_name(value)
     return int(value) if value == int(value) else value
 
 

@@ -61,25 +61,10 @@ class _Stream:
         self, name: str, at: int, message: str, data: Any, kind: str, level: str = "info"
     ) -> Event:
         """Make an event; SDKs that dump their models put `object` after the message."""
-        if self.object_first:
-            return {
-                "object": "fine_tuning.job.event",
-                "id": "ftevent-" + name,
-                "created_at": at,
-                "level": level,
-                "message": message,
-                "data": data,
-                "type": kind,
-            }
-        return {
-            "id": "ftevent-" + name,
-            "created_at": at,
-            "level": level,
-            "message": message,
-            "object": "fine_tuning.job.event",
-            "data": data,
-            "type": kind,
-        }
+        called = {"object": "fine_tuning.job.event"}
+        said = {"id": "ftevent-" + name, "created_at": at, "level": level, "message": message}
+        first, then = (called, said) if self.object_first else (said, called)
+        return {**first, **then, "data": data, "type": kind}
 
 
 def build(plan: Plan, draws: Draws) -> Job:
