@@ -37,13 +37,13 @@ def problems(events: list[Event]) -> dict[tuple[str, str], list[Event]]:
     return kinds
 
 
-def error_bursts(events: list[Event], gap_seconds: int = HOUR) -> list[Row]:
+def error_bursts(events: list[Event]) -> list[Row]:
     """One row per severity, template and burst."""
     rows = []
     for (severity, text), found in problems(events).items():
         bursts: list[list[Event]] = []
         for event in found:
-            if not bursts or event.time - bursts[-1][-1].time > gap_seconds:
+            if not bursts or event.time - bursts[-1][-1].time > HOUR:
                 bursts.append([])
             bursts[-1].append(event)
         for number, burst in enumerate(bursts, start=1):

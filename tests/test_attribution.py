@@ -375,12 +375,12 @@ def test_pages_of_two_jobs_polled_in_turn(tmp_path: Path) -> None:
         assert (jobs(lake)[A], jobs(lake)[B]) == (ids(of_a), ids(of_b))
 
 
-def nightly(nights: list[list[int]], *, gap: int = 1_000) -> tuple[list[Events], list[Events]]:
+def nightly(nights: list[list[int]]) -> tuple[list[Events], list[Events]]:
     """Jobs one after another, and the pages, newest first, that each night adds to their log."""
     whole, pages = [], []
     for number, sizes in enumerate(nights):
         job = f"ftjob-{number:024}"
-        events = job_events(job, sum(sizes), start=START + number * gap)
+        events = job_events(job, sum(sizes), start=START + number * 1_000)
         for event in events:
             event["id"] = f"ftevent-{number:012}{event['created_at']:012}"
         whole.append(events)

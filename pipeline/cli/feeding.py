@@ -175,8 +175,3 @@ def _dumps(files: list[Path]) -> list[str]:
 def ingested(lake: Lake, files: list[Path], **how: Any) -> IngestReport:
     """Ingest an archive's files into an open lake."""
     return lake.ingest(_dumps(files), **how)
-
-
-def ingest_verdict(found: IngestReport, lake_dir: str) -> ExitCode:
-    """Tell what of an archive's files was not taken in."""
-    return Fed.of(found).verdict(lake_dir)

@@ -11,11 +11,6 @@ from pipeline.cli.terminal import note
 
 KINDS = ("error", "warning", "moderation", "checkpoint", "metrics", "message")
 
-_METRICS = (
-    "train_loss", "valid_loss", "full_valid_loss",
-    "train_mean_reward", "valid_mean_reward", "full_valid_mean_reward",
-)  # fmt: skip
-
 _FAR = 2**62 - 1
 """Steps that far apart can still be added up."""
 
@@ -79,6 +74,8 @@ def timeline(
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from pipeline.charts.read import LOSSES, REWARDS
+
     lake = open_existing(lake_dir)
     job_id = lake.whole_job_id(job)
     with lake.connect(["timeline"]) as con:
@@ -92,7 +89,7 @@ def timeline(
             what = f"no {' or '.join(kinds)}" if kinds else "nothing"
             note(f"{job_id}: {what} within {window:,} of step {around:,}: {where}")
     if format in ("table", "markdown"):
-        told = [name for name in _METRICS if rows[name].null_count < len(rows)]
+        told = [name for name in LOSSES + REWARDS if rows[name].null_count < len(rows)]
         attempt = ["attempt"] if pc.count_distinct(rows["attempt"]).as_py() > 1 else []
         rows = rows.select(["created_at", "step", *attempt, "kind", *told, "message"])
     write_rows(rows.to_reader(), format, output)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.account import account_options, connected, guarded, refusal
-from pipeline.cli.feeding import ingest_verdict, ingested
+from pipeline.cli.feeding import Fed, ingested
 from pipeline.cli.options import lake_option, waiting_note
 from pipeline.cli.terminal import note
 from pipeline.errors import DataError, ExitCode
@@ -170,8 +170,8 @@ def _take_in(
     from pipeline import open_lake
 
     with open_lake(lake_dir) as lake, lake.telling_damage():
-        waiting = waiting_note(lake_dir)
-        code = ingest_verdict(ingested(lake, files, waiting=waiting), lake_dir)
+        found = ingested(lake, files, waiting=waiting_note(lake_dir))
+        code = Fed.of(found).verdict(lake_dir)
         for job in jobs:
             now = _tripped(lake, job, asked)
             before = watcher.tripped(job)

@@ -18,12 +18,7 @@ from pipeline.sources import shown
 
 
 def assign(
-    store: Store,
-    source: str,
-    job: str,
-    *,
-    force: bool = False,
-    waiting: Callable[[str], None] | None = None,
+    store: Store, source: str, job: str, *, force: bool, waiting: Callable[[str], None] | None
 ) -> int:
     """Give the events of a source's streams to a job; see `Lake.assign`."""
     check_job_id(job)

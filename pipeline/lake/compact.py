@@ -23,7 +23,7 @@ MOST_TINY = 16
 _TINY_BYTES, _TINY_ROWS = 1 << 20, 10_000
 
 
-def compact_if_worth(store: Store, waiting: Callable[[str], None] | None = None) -> int:
+def compact_if_worth(store: Store, waiting: Callable[[str], None] | None) -> int:
     """Merge small segments where a table has too many; how many were merged."""
     if not any(_small(segments, MOST_TINY) for segments in _by_size(store).values()):
         return 0

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
 from pipeline.lake.change import Change
 from pipeline.lake.companions import result_files
 from pipeline.lake.copies import copies
@@ -51,12 +50,12 @@ def ingest(
     store: Store,
     sources: Sequence[Source],
     *,
-    job_id: str | None = None,
-    force: bool = False,
-    max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
-    max_expansion: int = DEFAULT_MAX_EXPANSION,
-    progress: Progress | None = None,
-    waiting: Callable[[str], None] | None = None,
+    job_id: str | None,
+    force: bool,
+    max_record_bytes: int,
+    max_expansion: int,
+    progress: Progress | None,
+    waiting: Callable[[str], None] | None,
 ) -> IngestReport:
     """Read sources into a lake; see `Lake.ingest`."""
     version = store.ledger.version()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import exact
-from pipeline.contract import DEFAULT_MAX_RECORD_BYTES, UNATTRIBUTED_PREFIX
+from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.job_lines import MIXED_PREFIX
 from pipeline.lake.change import Change
 from pipeline.lake.identity import event_row
@@ -83,10 +83,7 @@ class _Passed:
 
 
 def replay(
-    store: Store,
-    *,
-    max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
-    waiting: Callable[[str], None] | None = None,
+    store: Store, *, max_record_bytes: int, waiting: Callable[[str], None] | None
 ) -> ReplayReport:
     """Read all rejects again; see `Lake.replay_rejects`."""
     with (

@@ -39,9 +39,9 @@ def out(api: Api, tmp_path: Path) -> Path:
     return tmp_path / "a"
 
 
-def path_of(out: Path, kind: str, place: int = 0) -> Path:
-    """The file of a line."""
-    return out / [line["path"] for line in lines(out) if line["kind"] == kind][place]
+def path_of(out: Path, kind: str) -> Path:
+    """The file of the first line of a kind."""
+    return out / next(line["path"] for line in lines(out) if line["kind"] == kind)
 
 
 def lose_line(out: Path, gone: Callable[[dict[str, Any]], bool]) -> None:

@@ -126,9 +126,9 @@ def alive(pid: int) -> bool:
     return told.stdout.strip()[:1] not in ("", "Z")
 
 
-def eventually(happens: Callable[[], Any], seconds: float = 5.0) -> Any:
-    """The first true answer, or the last one when time is up."""
-    end = time.monotonic() + seconds
+def eventually(happens: Callable[[], Any]) -> Any:
+    """The first true answer, or the last one after 5 s."""
+    end = time.monotonic() + 5
     while not (result := happens()) and time.monotonic() < end:
         time.sleep(0.05)
     return result
