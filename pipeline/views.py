@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.contract import TABLES
+from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.errors import LakeError, UsageError, nearest
 from pipeline.sqlfiles import statements
 from pipeline.view_files import DEFERRED, NO_ROWS, PREFIX, SPOKEN, ViewFile, view_files
@@ -158,7 +158,8 @@ def focus(jobs: Collection[str]) -> str:
     for job in jobs:
         if re.search(r"[\ud800-\udfff]", job):
             raise UsageError(f"{job!r}: no job of that name: see `tunelog show jobs`")
-    return statements("query/focus").format(jobs=", ".join(map(_text, sorted(set(jobs)))))
+    text, listed = statements("query/focus"), ", ".join(map(_text, sorted(set(jobs))))
+    return "\n".join(text.format(table=t, jobs=listed) for t in (*DATA_TABLES, SPOKEN))
 
 
 def _has_no_rows(table: str, files: Mapping[str, Sequence[str]]) -> bool:

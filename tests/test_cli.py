@@ -20,7 +20,7 @@ import click
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from engine import asked
+from engine import asked, fetched
 from zygote import Ended, started
 
 from pipeline import open_lake
@@ -453,7 +453,8 @@ def test_every_view_fits_the_terminal(
     with open_lake(samples / "lake") as lake:
         con = asked(lake)
         for view in [view for view in catalogue() if view.layer == "marts"]:
-            write_rows(con.sql(f"from {view.name} limit 30").to_arrow_reader(), "table", None)
+            rows = fetched(con, f"from {view.name} limit 30")
+            write_rows(rows.to_reader(), "table", None)
             out, err = capfd.readouterr()
             assert max(map(len, out.splitlines())) <= 80, view.name
             told = "no rows" in out + err or all(c.name in out + err for c in view.columns)

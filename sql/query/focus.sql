@@ -1,41 +1,9 @@
--- Lets the views of a connection read some jobs alone: what is asked of them for a list of jobs, the
--- engine would look for in one of the tables that a view joins, and read the others whole.
-alter view lake_events rename to all_events
+-- Lets the views of a connection read some jobs of a table alone: what is asked of them for a list of
+-- jobs, the engine would look for in one of the tables that a view joins, and read the others whole.
+alter view lake_{table} rename to all_{table}
 ;
 
-create view lake_events as
-from all_events
-where job_id in ({jobs})
-;
-
-alter view lake_spoken rename to all_spoken
-;
-
-create view lake_spoken as
-from all_spoken
-where job_id in ({jobs})
-;
-
-alter view lake_companions rename to all_companions
-;
-
-create view lake_companions as
-from all_companions
-where job_id in ({jobs})
-;
-
-alter view lake_rejects rename to all_rejects
-;
-
-create view lake_rejects as
-from all_rejects
-where job_id in ({jobs})
-;
-
-alter view lake_variants rename to all_variants
-;
-
-create view lake_variants as
-from all_variants
+create view lake_{table} as
+from all_{table}
 where job_id in ({jobs})
 ;
