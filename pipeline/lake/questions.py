@@ -158,10 +158,6 @@ class Questions:
         for (fault,) in self._db.execute(sql_text("verify/contents")):
             yield fault
 
-    def named_segments(self) -> set[str]:
-        """Names of all segments, live or removed."""
-        return {row[0] for row in self._db.execute("select name from segments")}
-
     def named_files(self) -> set[tuple[str, str]]:
         """Folder and name of all segments, live or removed."""
         found = self._db.execute("select kind, name from segments")

@@ -208,7 +208,8 @@ class Store:
                 gone.append(name)
             self.ledger.forget_segments(gone)
             # A crash after publishing leaves segments that no commit ever named.
-            named = self.ledger.named_segments() | {self.empty(kind).name for kind in TABLES}
+            named = {name for _, name in self.ledger.named_files()}
+            named |= {self.empty(kind).name for kind in TABLES}
             lying = [path for name in LAKE_FOLDERS for path in (self.path / name).iterdir()]
             for path in lying:
                 if path.name in named:
