@@ -6,13 +6,6 @@
 --   jobs, checkpoints and loss_curves are made from these too. Of equal ones the first is kept, so
 --   the source is one of perhaps many.
 create or replace view companions as
-select
-    job_id,
-    kind,
-    content,
-    source_id,
-    position,
-    "offset"
 from lake_companions
 ;
 

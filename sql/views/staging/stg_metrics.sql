@@ -8,26 +8,10 @@
 --   order in time among the events of a step.
 create or replace view stg_metrics as
 select
-    job_id,
-    event_id,
-    created_at,
-    ordinal,
-    step,
-    total_steps,
-    train_loss,
-    train_mean_token_accuracy,
-    valid_loss,
-    valid_mean_token_accuracy,
-    full_valid_loss,
-    full_valid_mean_token_accuracy,
-    train_mean_reward,
-    valid_mean_reward,
-    full_valid_mean_reward,
-    full_valid_mean_parse_error,
-    reasoning_tokens_mean,
-    valid_reasoning_tokens_mean,
-    completion_tokens_mean,
-    mean_unresponsive_rewards,
+    * exclude (
+        level, type, message, other_metrics, data, extra, misfits, object, dialect, stream_id,
+        source_id, position, "offset"
+    ),
     false as from_message
 from lake_events
 -- two columns, so that the scan leaves it: with a condition it would not take another later, as
