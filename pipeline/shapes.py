@@ -19,8 +19,8 @@ NUMBER = re.compile(
 )
 """A number as a text spells it: of a payload, or of a result file's cell."""
 _EVENTS_ADDRESS = re.compile(r"/(?:fine_tuning/jobs|fine-tunes)/[^/\"]+/events")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{40}[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
-"""No page of events is shorter, nor are the lines in which it may be written."""
+_BASE64 = re.compile(r"[eWICD7HK][A-Za-z0-9+/_-]{39}[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
+"""JSON, white space before it, or what is compressed, begins so; no page of events is shorter."""
 _WRAPPINGS = {
     frozenset(("log", "stream", "time")): "jq -j .log",
     frozenset(("MESSAGE", "__CURSOR")): "journalctl -o cat",
