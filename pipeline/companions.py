@@ -15,6 +15,7 @@ from typing import Any
 from pipeline.contract import (
     CHECKPOINT_OBJECT,
     COMPANION_FIELDS,
+    EVENT_OBJECTS,
     JOB_OBJECT,
     OUTCOME_OBJECT,
     RESULT_NAMES,
@@ -75,6 +76,14 @@ def found_in(value: Any) -> list[Companion | Nothing]:
     """
     found = list(_within(value))
     return found if any(isinstance(item, Companion) for item in found) else []
+
+
+def is_labelled(value: Any) -> bool:
+    """Whether a value is an object of its own, as the API labels them, or means to hold some."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        return any(name in value for name in EVENT_OBJECTS) or bool(found_in(value))
+    kind = value.get("object") if isinstance(value, dict) else None
+    return (isinstance(kind, str) and kind != "list") or bool(found_in(value))
 
 
 def without_parts(value: dict[str, Any]) -> bytes:

@@ -179,6 +179,14 @@ def test_an_exchange_that_is_no_page_is_told(body: str) -> None:
     assert records.kinds == ["unknown_object", "Event"]
 
 
+def test_a_page_that_is_cut_off_in_a_string_is_kept_beside_others() -> None:
+    """Of pages by the names of their files, each in a string, one that is cut off is a reject."""
+    pages = {"a.json": json.dumps(a_page(1)), "b.json": json.dumps(a_page(3, 2))[:-1], "note": "x"}
+    records = records_in(pages)
+    assert records.kinds == ["Event", "not_an_object"]
+    assert json.loads(records.raws[1]) == pages["b.json"]
+
+
 @pytest.mark.parametrize("indent", [None, 4])
 def test_lines_of_a_log_with_their_times(indent: int | None) -> None:
     """The lines that Loki gives with their times are one stream, though each pair is an array."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from pipeline import exact, shapes
-from pipeline.companions import found_in, without_parts
+from pipeline.companions import is_labelled, without_parts
 from pipeline.forms.block import Block
 from pipeline.forms.evidence import ArrayScope, BrokenScope, ObjectScope, RootScope, Scope
 from pipeline.forms.runs import run_of_events
@@ -158,7 +158,7 @@ class Walker:
             return end, True
         scope.learn(value)
         waiting.add(at, end, scope)
-        self._labelled = _labelled(value)
+        self._labelled = is_labelled(value)
         return end, False
 
     def _inside(self, value: Any, at: int, end: int, scope: Scope) -> Generator[Block, None, bool]:
@@ -282,7 +282,7 @@ class Walker:
             waiting.keep(first)
             waiting.add(begin, at, parent)
             waiting.events = events + event
-            self._labelled = _labelled(members)
+            self._labelled = is_labelled(members)
             if not event:
                 scope.pass_on()
             return at, event
@@ -310,7 +310,7 @@ class Walker:
             end, _ = yield from self._object(at, inner)
             return end, {}
         if not (shallow and (yield from self._inside(value, at, end, inner))):
-            if _labelled(value):
+            if is_labelled(value):
                 waiting.add(at, end, scope)
             scope.learn_member(key, value)
         return end, value
@@ -321,9 +321,3 @@ class Walker:
         raw, length, digest = self._window.skip(at)
         yield self._waiting.lone(at, raw, length, digest, scope, cut=False)
         return self._window.base, False
-
-
-def _labelled(value: Any) -> bool:
-    """Whether a value is an object of its own, as the API labels them, or holds companions."""
-    kind = value.get("object") if isinstance(value, dict) else None
-    return (isinstance(kind, str) and kind != "list") or bool(found_in(value))
