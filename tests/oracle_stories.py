@@ -179,14 +179,18 @@ def timeline(events: list[Event]) -> list[Row]:
     }
     rows = []
     for job, own in by_job(events).items():
-        step: int | None = None
+        last: int | None = None
+        trained: int | None = None
         attempt: int | None = None
         for place, event in enumerate(own, start=1):
             number, claim = given.get((job, event.event_id), (None, None))
             if claim:
-                step, attempt = claim[1], number
+                last, attempt = claim[1], number
+                if {"train_loss", "train_mean_reward"} & claim[2].keys():
+                    trained = last
             kind = kind_of(event, has_metrics=claim is not None)
-            own_step = event.order_step if kind == "checkpoint" and not claim else -1
+            own_step = event.order_step if kind == "checkpoint" else -1
+            reached = max((s for s in (last, trained) if s is not None), default=None)
             rows.append(
                 {
                     "job_id": job,
@@ -194,7 +198,7 @@ def timeline(events: list[Event]) -> list[Row]:
                     "created_at": event.created_at,
                     "seconds": float(event.time - own[0].time),
                     "kind": kind,
-                    "step": step if own_step == -1 else own_step,
+                    "step": claim[1] if claim else reached if own_step == -1 else own_step,
                     "attempt": attempt,
                     "level": event.level,
                     "message": event.message,

@@ -57,9 +57,9 @@ def timeline(
 ) -> None:
     """Print what happened in a job, messages and metrics on one axis of time.
 
-    JOB is an id, or a beginning that no other id has. A message stands at the step of the last
-    metrics before it, so that --around finds what was logged near a spike. Tables have the columns
-    that say something; all other formats every column of the view timeline.
+    JOB is an id, or a beginning that no other id has. A message stands at the step that the job had
+    reached, so that --around finds what was logged near a spike. Tables have the columns that say
+    something; all other formats every column of the view timeline.
 
     \b
     Examples:

@@ -2,10 +2,12 @@
 --
 -- Grain: job_id, place
 -- Reads: stg_events, stg_metrics, stg_restarts
--- Caveat: in the order of time of stg_events. A message takes the step and the attempt of the last
---   metrics before it, so that both can be looked up around a step; a checkpoint message keeps the
---   step it tells, though OpenAI writes it when the job ends. The numbers are those of the event,
---   read from its message where it has no payload. Azure's step times are synthetic.
+-- Caveat: in the order of time of stg_events. A message takes the attempt and the step of the last
+--   metrics before it, or the step of the last training loss or reward where that is greater, as
+--   after an evaluation of an earlier step, so that both can be looked up around a step; a
+--   checkpoint message keeps the step it tells, though OpenAI writes it when the job ends. The
+--   numbers are those of the event, read from its message where it has no payload. Azure's step
+--   times are synthetic.
 create or replace view timeline as
 with told as (
     select
@@ -63,7 +65,14 @@ select
     coalesce(
         metrics_step,
         case when kind = 'checkpoint' then nullif(order_step, -1) end,
-        last_value(metrics_step ignore nulls) over in_time
+        greatest(
+            last_value(metrics_step ignore nulls) over in_time,
+            -- an evaluation told late is of an earlier step
+            last_value(
+                if(coalesce(train_loss, train_mean_reward) is null, null, metrics_step)
+                ignore nulls
+            ) over in_time
+        )
     ) as step,
     last_value(attempt ignore nulls) over in_time as attempt,
     level,
@@ -94,7 +103,7 @@ comment on column timeline.seconds is 'since the first event of the job [s]';
 comment on column timeline.kind is
     'error, warning, moderation, checkpoint, metrics or message [text]';
 comment on column timeline.step is
-    'its own step, else that of the last metrics before it; NULL before any [step]';
+    'its own step, else that which training had reached; NULL before any metrics [step]';
 comment on column timeline.attempt is
     'attempt of these metrics, as in attempts; NULL before any [1]';
 comment on column timeline.level is 'level as sent [text]';
