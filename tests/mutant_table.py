@@ -938,6 +938,11 @@ MUTANTS = (
     Mutant("store", "a folder is made for who only asks", "pipeline/lake/asking.py",
            "        if not is_made(self._path):\n", "        if False:\n",
            STORE + "a_mistyped_lake_answers_nothing"),
+    Mutant("store", "a lake that may only be read is told after the fetching",
+           "pipeline/lake/asking.py", "with told_of(self._path), self._store.workspace():\n",
+           "if self._store:\n",
+           "tests/archive/test_archive_beforehand.py::"
+           "test_a_lake_that_nobody_may_write_is_told_first"),
     Mutant("store", "a lake is made before the paths are looked at", "pipeline/lake/lake.py",
            "        sources = list(", "        self.make()\n        sources = list(",
            "tests/test_cli.py::test_a_refused_ingest_makes_no_lake"),

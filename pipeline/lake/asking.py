@@ -90,9 +90,10 @@ class Asking(Drawn):
         """Make the lake now, where there is none, so that what stands in the way is told.
 
         Raises:
-            LakeError: it cannot be made.
+            LakeError: it cannot be made, or written.
         """
-        _ = self._store
+        with told_of(self._path), self._store.workspace():
+            pass
 
     def __enter__(self) -> Self:
         self._refuse_closed()

@@ -14,6 +14,7 @@ import pytest
 from keeping import small
 from server import KEY, Api, serving
 
+from pipeline import open_lake
 from pipeline.cli import run
 from pipeline.cli.report import check_report
 from pipeline.cli.watch import LEAST_SECONDS
@@ -65,6 +66,30 @@ def test_a_folder_that_nobody_may_write_is_told_first(
     assert capsys.readouterr().err == (
         "--report r.html: Permission denied: mend that, or name another file\n"
     )
+    assert not api.asked
+
+
+@pytest.mark.parametrize("command", [BASE, ["watch", "--lake", "l", "--every", "1"]])
+def test_a_lake_that_nobody_may_write_is_told_first(
+    api: Api,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+) -> None:
+    """A lake that is there, and may only be read, is no place for what is fetched."""
+
+    def refuse(path: Path, *mode: int) -> None:
+        if "l/tmp/" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        mkdir(path, *mode)
+
+    with open_lake("l") as lake:
+        lake.make()
+    mkdir = os.mkdir
+    monkeypatch.setattr(os, "mkdir", refuse)
+    assert run(command) == ExitCode.ENVIRONMENT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("the lake cannot be written (Permission denied): make it writable")
     assert not api.asked
 
 
