@@ -622,8 +622,10 @@ def test_connections_are_snapshots(tmp_path: Path) -> None:
         asked = "select job_id, count(*) as n from events group by all order by all"
         assert con.sql(asked).fetchall() == [(job_name(1), 5)]
         assert lake.sql(asked).rows() == [(job_name(1), 5)]
+        engine = lake._con
         lake.refresh()
         assert lake.sql(asked).rows() == [(job_name(2), 5), (job_name(3), 5)]
+        assert lake._con is not engine  # which keeps what it read of each file, gone or not
 
 
 def test_the_script_shows_the_latest(tmp_path: Path) -> None:

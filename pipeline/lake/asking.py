@@ -106,9 +106,6 @@ class Asking(Drawn):
         """Close the lake, for good; what it gave out stays."""
         with self._turn:
             self._forget()
-            if self._con is not None:
-                self._con.close()
-                self._con = None
             if self._opened is not None:
                 self._opened.ledger.close()
             self._is_closed = True
@@ -179,10 +176,10 @@ class Asking(Drawn):
         For one thread at a time, so for who has the turn.
         """
         self._refuse_closed()
-        self._con = self._con or _engine()
-        if not self._files:  # the views read what stands under the names of the tables
-            self._files = self._live()
-            views.create(self._con, self._files, only=[])
+        if self._con is None:  # the views read what stands under the names of the tables
+            con, files = _engine(), self._live()
+            views.create(con, files, only=[])
+            self._con, self._files, self._made = con, files, set()
         elif self._is_past():
             raise LakeError(f"{self._path}: was compacted since it was read: call refresh()")
         if not (wanted := views.closure(wanted)) <= self._made:
@@ -197,7 +194,9 @@ class Asking(Drawn):
 
     def _forget(self) -> None:
         with self._turn:
-            self._files = {}
+            if self._con is not None:  # it would keep what it read of files that are gone
+                self._con.close()
+                self._con = None
 
     def snapshot(
         self, only: Iterable[str] | None = None, *, jobs: Collection[str] = ()
