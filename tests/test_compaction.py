@@ -5,20 +5,31 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from test_lake import JOB, event
 
-from pipeline import open_lake
+from pipeline import normalise, open_lake
 from pipeline.cli import run
 from pipeline.idle import Idle
-from pipeline.lake import compact, segments, settle, store
+from pipeline.lake import compact, merge, segments, settle, store
 from pipeline.lake.lake import Lake
 
 FEW = 6
+_TAKES = """
+import sys
+from pipeline import open_lake
+with open_lake(sys.argv[1]) as lake:
+    lake.ingest(sys.argv[2], job_id=sys.argv[3])
+print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+"""Tells what memory an ingest took at most [KiB]."""
 
 
 @pytest.fixture
@@ -189,6 +200,58 @@ def test_row_groups_of_wide_rows_hold_few(tmp_path: Path, monkeypatch: pytest.Mo
         lake.compact()
         (file,) = lake._store.live("events")
     assert pq.read_metadata(file).num_row_groups > 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process took")
+def test_long_records_are_read_a_few_at_a_time(tmp_path: Path) -> None:
+    """Records of 150 KB each take an ingest little more memory than short ones."""
+    dump, letters = tmp_path / "dump.jsonl", os.urandom(100_000).hex()
+    with dump.open("w") as file:
+        for n in range(1_500):
+            message = f"Warning: {letters[n : n + 150_000]}"
+            file.write(f"{json.dumps(event(n, type='message', data=None, message=message))}\n")
+    told = subprocess.run(
+        [sys.executable, "-c", _TAKES, str(tmp_path / "lake"), str(dump), JOB],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert int(told.split()[-1]) < 700_000
+
+
+def test_engines_on_large_machines_use_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many processors there are, the memory of an engine suffices for its threads."""
+    start = duckdb.connect
+
+    def on_many(config: dict[str, str] | None = None) -> duckdb.DuckDBPyConnection:
+        return start(config=(config or {}) | {"threads": "16"})
+
+    monkeypatch.setattr(duckdb, "connect", on_many)
+    reading, changing = normalise._Engine(), settle._started()
+    for engine in (reading.con, changing):
+        assert engine.execute("select current_setting('threads')").fetchall() == [(4,)]
+    reading.close()
+    changing.close()
+
+
+def test_bytes_of_events_need_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events of more bytes than an engine may hold are merged, sorted, each as it was."""
+    with open_lake(tmp_path / "lake") as lake:
+        for first in range(3):  # each file has events before and after those of others
+            dump = tmp_path / f"{first}.jsonl"
+            rows = (event(n, note=os.urandom(25_000).hex()) for n in range(first, 900, 3))
+            dump.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+            lake.ingest([dump], job_id=JOB)
+        before = sorted(lake.export_events())
+        monkeypatch.setattr(settle, "MEMORY_LIMIT", "30MB")
+        monkeypatch.setattr(settle, "_ENGINES", Idle(settle._started))
+        monkeypatch.setattr(segments, "_GROUP_BYTES", 4 << 20)
+        monkeypatch.setattr(merge, "_MANY_BYTES", 8 << 20)
+        assert lake.compact() >= 3
+        monkeypatch.undo()
+        (file,) = lake._store.live("events")
+        ids = pq.read_table(file, columns=["event_id"])["event_id"].to_pylist()
+        assert ids == [event(n)["id"] for n in range(900)]
+        assert sorted(lake.export_events()) == before
+        assert not lake.verify().findings
 
 
 def test_bytes_of_rejects_need_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

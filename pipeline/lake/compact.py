@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contract import DATA_TABLES
-from pipeline.lake import settle
+from pipeline.lake import merge, settle
 from pipeline.lake.damage import damage
 from pipeline.lake.segments import Staged, rows_of, stage
 from pipeline.lake.store import Commit, Store
@@ -75,6 +75,8 @@ def compact(
 def _merged(con: Any, folder: Path, kind: str, chosen: list[Path]) -> Staged | None:
     if kind not in _SORTED:
         return stage(folder, kind, rows_of(chosen))
+    if kind == "events" and merge.is_long(chosen):
+        return stage(folder, kind, merge.merged(con, folder, chosen))
     settle.over(con, "merging", chosen, kind)
     return settle.rewrite(con, folder, kind, sql_text(_SORTED[kind]))
 

@@ -145,12 +145,12 @@ def stage_rows(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Staged | 
 def stage(folder: Path, kind: str, batches: Iterable[pa.RecordBatch]) -> Staged | None:
     """Write rows as a staged file, as they come."""
     writer = SegmentWriter(folder, kind)
-    for table in _row_groups(batches):
+    for table in row_groups(batches):
         writer.write(table.select(TABLES[kind].names).cast(TABLES[kind]))
     return writer.finish()
 
 
-def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Batches put together, of which the engine gives smaller ones."""
     waiting: list[pa.RecordBatch] = []
     rows = size = 0

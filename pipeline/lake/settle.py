@@ -25,6 +25,8 @@ from pipeline.lake.segments import Staged, stage
 from pipeline.sqlfiles import sql_text
 
 MEMORY_LIMIT = "1GB"
+FEW_THREADS = "set threads = least(4, current_setting('threads'))"
+"""Each holds rows of its own: the limit does not suffice for those of many."""
 _BATCH_ROWS = 4_096
 """Rows that the engine hands on at once: however wide they are, `stage` sees to their bytes."""
 _FEW = 10_000
@@ -49,7 +51,7 @@ def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _started() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(
+    con = duckdb.connect(
         config={
             "memory_limit": MEMORY_LIMIT,
             "preserve_insertion_order": True,
@@ -57,6 +59,8 @@ def _started() -> duckdb.DuckDBPyConnection:
             "autoload_known_extensions": False,
         }
     )
+    con.execute(FEW_THREADS)
+    return con
 
 
 _ENGINES = Idle(_started)
