@@ -254,6 +254,22 @@ def test_bytes_of_events_need_no_memory(tmp_path: Path, monkeypatch: pytest.Monk
         assert not lake.verify().findings
 
 
+def test_bytes_of_overlaps_need_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events of more bytes than an engine may hold come again, and are duplicates."""
+    rows = [json.dumps(event(n, note=os.urandom(25_000).hex())) for n in range(2_000)]
+    first, again = tmp_path / "first.jsonl", tmp_path / "again.jsonl"
+    first.write_text("\n".join(rows))
+    again.write_text("\n\n".join(rows))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([first], job_id=JOB)
+        monkeypatch.setattr(settle, "MEMORY_LIMIT", "300MB")
+        monkeypatch.setattr(settle, "_ENGINES", Idle(settle._started))
+        (report,) = lake.ingest([again], job_id=JOB).sources
+        assert (report.events, report.duplicates) == (0, 2_000)
+        monkeypatch.undo()
+        assert not lake.verify().findings
+
+
 def test_bytes_of_rejects_need_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rejects of more bytes than an engine may hold are merged, replayed, and left out."""
     monkeypatch.setattr(settle, "MEMORY_LIMIT", "30MB")

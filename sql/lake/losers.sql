@@ -1,6 +1,7 @@
 -- Question: which rows of a contested identity go?
 -- Grain:    one row per (source_id, position, offset)
--- Reads:    contested, ranked (job_id, event_id, same, place): 0 for the contents that win,
+-- Reads:    contested, disputed (job_id, event_id, digest, same),
+--           ranked (job_id, event_id, same, place): 0 for the contents that win,
 --           replaced (source_id)
 -- Caveat:   of contents equal in meaning the least in the letter stays, whichever came first; of
 --           contents equal in the letter the row that the lake held, unless its source is to be
@@ -8,8 +9,12 @@
 --           lines of their own their position.
 create or replace temp table losers as
 with given as (
-    select contested.*, replaced.source_id is not null as is_replaced
+    select
+        contested.*,
+        coalesce(disputed.same, 1) as same,
+        replaced.source_id is not null as is_replaced
     from contested
+    left join disputed using (job_id, event_id, digest)
     left join replaced on contested.source_id = replaced.source_id
 )
 

@@ -3,7 +3,7 @@
 -- Reads:    losers, disputed, ranked
 -- Caveat:   of the identities numbered from $first to below $end.
 select
-    disputed.* exclude (number),
+    disputed.* exclude (number, digest),
     ranked.content_hash,
     losers.source_id,
     losers.position,
