@@ -18,7 +18,7 @@ from pipeline import open_lake
 from pipeline.cli import run
 from pipeline.errors import ExitCode, LakeError
 from pipeline.idle import Idle
-from pipeline.lake import settle
+from pipeline.lake import compact, settle
 
 COMMANDS = (
     ["summary"],
@@ -109,6 +109,25 @@ def test_too_little_memory_is_no_bug(
     assert run(["compact", "--lake", str(tmp_path / "lake")]) == ExitCode.ENVIRONMENT
     told = capsys.readouterr().err
     assert told.startswith("tunelog: out of memory: close other programs") and "\n" not in told[:-1]
+
+
+def test_too_little_memory_to_merge_loses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the merge after an ingest runs out of memory, the line says what it did not lose."""
+
+    def merge(*_: object) -> None:
+        raise duckdb.OutOfMemoryException("failed to allocate")
+
+    monkeypatch.setattr(compact, "compact_if_worth", merge)
+    dump, lake = tmp_path / "dump.jsonl", tmp_path / "lake"
+    dump.write_text(json.dumps(an_event(0)))
+    assert run(["ingest", str(dump), "--lake", str(lake)]) == ExitCode.ENVIRONMENT
+    told = capsys.readouterr().err
+    assert told.startswith(f"{lake}: out of memory as segments were merged")
+    assert "(all that was read is in the lake)" in told and "\n" not in told[:-1]
+    with open_lake(lake, create=False) as found:
+        assert found.sql("select count(*) from events").row(0) == (1,)
 
 
 def test_a_mistake_over_whole_files_stays_one(sound: Path) -> None:

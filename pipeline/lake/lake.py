@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from pipeline.contract import DEFAULT_MAX_EXPANSION, DEFAULT_MAX_RECORD_BYTES
@@ -68,6 +69,8 @@ class Lake(Asking):
             UsageError: no such path, a limit below 1, or `job_id` contradicts a dump.
             LakeError: the lake cannot be written.
         """
+        from duckdb import OutOfMemoryException
+
         from pipeline.lake.compact import compact_if_worth
         from pipeline.lake.ingest import ingest
         from pipeline.lake.naming import check_job_id
@@ -90,6 +93,12 @@ class Lake(Asking):
                 compact_if_worth(self._store, waiting)
         except LakeError as error:
             raise LakeError(f"{error} (all that was read is in the lake)") from error
+        except (MemoryError, OutOfMemoryException) as error:
+            at = f" --lake {quote(str(self._path))}"
+            raise LakeError(
+                f"{self._path}: out of memory as segments were merged (all that was read is in the"
+                f" lake): close other programs, then `tunelog compact{at}`"
+            ) from error
         finally:
             self._forget()
         return report
