@@ -93,7 +93,7 @@ def test_recognise_part() -> None:
         (b"\x89PNG\r\n\x1a\n", "a PNG image"),
         (b"%PDF-1.7", "a PDF"),
         (b"PK\x03\x04abc", "a ZIP archive"),
-        (b"\x1f\x8b\x08abc", "gzip data in gzip data"),
+        (b"\x1f\x8b\x08abc", "gzip data in compressed data"),
         (b"PAR1abc", "a Parquet file: leave it out, or give the dump itself"),
         (b"SQLite format 3\0", "an SQLite database"),
         (b"\x00\x01\x02\x03" * 9, "binary data"),

@@ -24,7 +24,7 @@ _MAGIC = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive: unpack it first"),
     (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"\x1f\x8b", "gzip data in gzip data: unpack it once first"),
+    (b"\x1f\x8b", "gzip data in compressed data: unpack it once first"),
     (b"\x28\xb5\x2f\xfd", "zstd data in compressed data: unpack it once first"),
     (b"BZh", "bzip2 data: unpack it first"),
     (b"\xfd7zXZ", "xz data: unpack it first"),
