@@ -892,7 +892,7 @@ MUTANTS = (
            "tests/test_ingest.py::test_growth_of_equal_events_without_ids"),
     Mutant("growth", "events stay with the job of a first half", "pipeline/lake/settle.py",
            '    con.execute("insert into losers by name from moved")\n', "",
-           REGROWN + "cut_off_and_then_whole"),
+           REGROWN + "what_lost_to_events_that_go_elsewhere"),
     Mutant("growth", "what was forced to a job is forgotten", "pipeline/lake/growth.py",
            ' and row["told_by"] != "assigned"\n', "\n",
            "tests/test_ingest.py::test_growth_of_what_was_assigned_by_force"),
