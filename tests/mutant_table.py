@@ -419,7 +419,7 @@ MUTANTS = (
            '_take_out(store, con, folder, commit, "variants_again")', "pass",
            REGROWN + "variants_come_again"),
     Mutant("grown whole", "what goes elsewhere wins before it goes", "sql/lake/contested.sql",
-           '    anti join moved using (source_id, position, "offset")\n', "",
+           '\nanti join moved using (source_id, position, "offset")', "",
            REGROWN + "what_lost_to_events_that_go_elsewhere"),
     Mutant("grown whole", "a first half tells whose another dump is", "pipeline/lake/change.py",
            'for name in ("held", "unnamed"):\n            con.execute(\n'
