@@ -628,6 +628,26 @@ def test_connections_are_snapshots(tmp_path: Path) -> None:
         assert lake._con is not engine  # which keeps what it read of each file, gone or not
 
 
+_BARS = """
+from pathlib import Path
+from pipeline import open_lake
+from pipeline.lake import settle
+from pipeline.normalise import engine
+with engine(print) as read, settle.engine(Path()) as settled, open_lake("lake") as lake:
+    for con in (read, settled, lake.connect()):
+        print(*con.execute("select current_setting('enable_progress_bar')").fetchone())
+"""
+
+
+def test_no_engine_draws_a_bar(tmp_path: Path) -> None:
+    """A long query of `python -c` or a notebook writes nothing into what is printed."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([dump(tmp_path, 1)])
+    command = [sys.executable, "-c", _BARS]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == 3 * ["False"]
+
+
 def test_the_script_shows_the_latest(tmp_path: Path) -> None:
     """open.sql makes the views of the latest commit in any DuckDB."""
     with open_lake(tmp_path / "lake") as lake:

@@ -283,4 +283,5 @@ def _engine() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     )
+    con.execute("set enable_progress_bar = false")  # it goes to stdout, among what is printed
     return hearing(con)

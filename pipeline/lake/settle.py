@@ -60,6 +60,7 @@ def _started() -> duckdb.DuckDBPyConnection:
         }
     )
     con.execute(FEW_THREADS)
+    con.execute("set enable_progress_bar = false")
     return con
 
 
