@@ -1,13 +1,27 @@
-"""Engines that wait for their next use: starting one takes longer than most of what it is for."""
+"""Engines, and how they wait for their next use: to start one takes longer than most of its work."""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 T = TypeVar("T")
+
+
+def started(**config: str | bool) -> DuckDBPyConnection:
+    """A new engine, which draws no bar: that goes to stdout, among what a program prints."""
+    import duckdb
+
+    con = duckdb.connect(config=dict(config))
+    # asked first: a notebook that cannot draw one refuses to set this
+    if con.sql("select 1 where current_setting('enable_progress_bar')").fetchall():
+        con.execute("set enable_progress_bar = false")
+    return con
 
 
 class Idle(Generic[T]):

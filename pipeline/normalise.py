@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pipeline.contract import COUNTERS, METRICS
 from pipeline.forms.block import Block
-from pipeline.idle import Idle
+from pipeline.idle import Idle, started
 from pipeline.marks import all_bytes, column, marks
 from pipeline.sqlfiles import sql_text
 
@@ -106,7 +106,7 @@ class _Engine:
 
     def __init__(self) -> None:
         self.hand_on: OddReader = _nobody
-        self.con = duckdb.connect()
+        self.con = started()
         self.con.execute(sql_text("normalise/engine"))
 
         def odd(

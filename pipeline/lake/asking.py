@@ -14,6 +14,7 @@ from pipeline import views
 from pipeline.charts.drawn import Drawn
 from pipeline.charts.read import whole_job_id
 from pipeline.errors import LakeError, UsageError
+from pipeline.idle import started
 from pipeline.interrupts import hearing
 from pipeline.lake.faults import told_of, told_of_engines
 from pipeline.lake.store import Store, fit_place, is_made
@@ -278,10 +279,4 @@ class Asking(Drawn):
 
 
 def _engine() -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    con = duckdb.connect(
-        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    )
-    con.execute("set enable_progress_bar = false")  # it goes to stdout, among what is printed
-    return hearing(con)
+    return hearing(started(autoinstall_known_extensions=False, autoload_known_extensions=False))

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.contract import TABLES
-from pipeline.idle import Idle
+from pipeline.idle import Idle, started
 from pipeline.interrupts import hearing
 from pipeline.lake.identity import content_hash, rank, rebuilt
 from pipeline.lake.segments import Staged, stage
@@ -51,16 +51,13 @@ def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _started() -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect(
-        config={
-            "memory_limit": MEMORY_LIMIT,
-            "preserve_insertion_order": True,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
+    con = started(
+        memory_limit=MEMORY_LIMIT,
+        preserve_insertion_order=True,
+        autoinstall_known_extensions=False,
+        autoload_known_extensions=False,
     )
     con.execute(FEW_THREADS)
-    con.execute("set enable_progress_bar = false")
     return con
 
 
