@@ -1,4 +1,4 @@
-"""Engines, and how they wait for their next use: to start one takes longer than most of its work."""
+"""Engines, and how they wait for their next use: a start takes longer than most of their work."""
 
 from __future__ import annotations
 
