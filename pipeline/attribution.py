@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from pipeline.continued import Continued
 from pipeline.creations import Creation, creations, hints, is_before, is_doubtful, owner
 from pipeline.dialects import Dialects, parted
 from pipeline.forms.block import Block, Lines, Mark
@@ -89,6 +90,7 @@ class Scout:
         self._glimpses: list[Glimpse] = []
         self._dialects = Dialects(trusting=trusting)
         self._pages = Pages()
+        self._continued = Continued()
         self._decided: list[Stream] = []
         self._open: list[Mark] = []
         self._seen_marks = 0
@@ -113,6 +115,7 @@ class Scout:
             self._creations.append(creation)
             ends.update(around)
         self._pages.see(glance, found, is_last=isinstance(block, Lines))
+        self._continued.see(glance, block)
         if self.job_objects:
             ends.update(self._job_lines.see(block, glance.text))
             self.job_objects = not self._sparing or len(self._marks) > 1
@@ -130,7 +133,7 @@ class Scout:
     def streams(self) -> list[Stream]:
         """The source's streams, in order and without gaps."""
         marks = self._job_lines.told(self._end) if self._lines else self._marks
-        return self._between_marks(marks)
+        return self._continued.named(self._between_marks(marks))
 
     def so_far(self) -> list[Stream]:
         """The streams of what was seen, as far as it tells: `streams` may tell otherwise.

@@ -271,7 +271,7 @@ TOLD_BY: dict[str, str] = {
     "flag": "--job-id",
     "export": "the line above it in an export of a lake",
     "beside": "a job id beside the events, in the URL, or in a job or checkpoint object",
-    "creation": "the creation message of the stream",
+    "creation": "the creation message of the stream, or of the page that its page goes on with",
     "name": "a job id in the file or folder name",
     "shared": "an event id that a stream with a known job holds too",
     "assigned": "tunelog assign",

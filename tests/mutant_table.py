@@ -67,6 +67,7 @@ SCOUT = "pipeline/attribution.py"
 CREATIONS = "pipeline/creations.py"
 INGEST = "pipeline/lake/ingest.py"
 GROWTH = "pipeline/lake/growth.py"
+CONTINUED = "tests/test_continued.py::test_"
 REGROWN = "tests/test_regrowth.py::test_"
 PLANTED = "tests/test_planted.py::test_"
 CURVES = "tests/test_detectors.py::test_"
@@ -597,6 +598,20 @@ MUTANTS = (
            "store.ledger.recount(passed.counts)", "pass",
            "tests/test_rejects.py::test_replay"),
     # -- attribution
+    Mutant("attribution", "each page is for itself", SCOUT,
+           "self._continued.named(self._between_marks(marks))", "self._between_marks(marks)",
+           CONTINUED + "pages_that_go_on_are_of_one_job"),
+    Mutant("attribution", "pages go on one another whatever their length",
+           "pipeline/continued.py", "last.total != first.total", "False",
+           CONTINUED + "a_page_that_is_not_followed_is_nobodys"),
+    Mutant("attribution", "a page goes on the day before", "pipeline/continued.py",
+           "_PAUSE = 3_600", "_PAUSE = 10**9", CONTINUED + "a_page_that_is_not_followed_is_nobodys"),
+    Mutant("attribution", "steps between pages do not count", "pipeline/continued.py",
+           "max(usual, default=0)", "max([*usual, 10**6])",
+           CONTINUED + "a_page_that_is_not_followed_is_nobodys"),
+    Mutant("attribution", "pages meet in one block alone", "pipeline/continued.py",
+           "{0, *begins, glance.size}", "{*begins}",
+           CONTINUED + "nobody_is_given_the_events_of_another"),
     Mutant("attribution", "a name is nearer than a creation message", SCOUT,
            "        elif created:\n", "        elif created and not self._hint:\n",
            JOBS + "nearer_evidence_wins"),

@@ -34,7 +34,7 @@ LAYERS = (
     {"forms", "sources"},
     {"glimpses", "job_lines", "marks"},
     {"creations", "dialects"},
-    {"pages"},
+    {"continued", "pages"},
     {"attribution", "normalise"},
     {"views"},
     {"charts"},

@@ -37,6 +37,7 @@ class Mark:
         run: the records stand one after another without a frame, as lines do.
         exported: a line of an export that says whose all records below it are; no job: nobody's.
         mixed: such a line says that they may be of several jobs.
+        more: the document is a page that says that older events exist.
     """
 
     position: int
@@ -44,6 +45,7 @@ class Mark:
     run: bool = False
     exported: bool = False
     mixed: bool = False
+    more: bool = False
 
 
 @dataclass

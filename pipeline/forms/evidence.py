@@ -48,6 +48,11 @@ class Scope:
         """What this scope tells itself."""
         return tuple(self.found)
 
+    @property
+    def is_continued(self) -> bool:
+        """Whether it stands in a page that says that older events exist."""
+        return isinstance(self.parent, ObjectScope) and self.parent.has_more
+
 
 class ObjectScope(Scope):
     """An object: its own job field, its id if it is a job, else whatever its parts name."""
@@ -56,11 +61,13 @@ class ObjectScope(Scope):
         """Open the scope of an object."""
         super().__init__(parent)
         self._fields: dict[str, str] = {}
+        self.has_more = False
 
     def learn_member(self, key: str, value: Any) -> None:
         """Take in a member without events."""
         if isinstance(value, str) and key in ("object", "id", *JOB_FIELDS):
             self._fields[key] = value
+        self.has_more = self.has_more or (key == "has_more" and value is True)
         self.learn({key: value} if not isinstance(value, str) else value)
 
     def named(self, key: str) -> Scope:

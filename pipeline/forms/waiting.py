@@ -148,7 +148,8 @@ class Waiting:
             jobs = () if bare else scope.told()
             if self._stream != (scope.stream, jobs):
                 self._stream = (scope.stream, jobs)
-                yield Mark(position, jobs, run=not jobs and isinstance(scope.stream, RootScope))
+                run = not jobs and isinstance(scope.stream, RootScope)
+                yield Mark(position, jobs, run=run, more=scope.is_continued)
 
 
 def _in_place(text: bytes, starts: Ints, ends: Ints) -> Block | None:
