@@ -39,8 +39,10 @@ class Continued:
 
     def see(self, glance: Glance, block: Block) -> None:
         """Look at the next block."""
-        self._pages.update((mark.position, mark.more) for mark in block.marks)
-        if not any(self._pages.values()):
+        for mark in block.marks:
+            if mark.more or self._pages:  # what stands before the first such page follows none
+                self._pages[mark.position] = mark.more
+        if not self._pages:
             return
         begins = (int(block.bounds[mark.position - block.position]) for mark in block.marks)
         for byte in {0, *begins, glance.size}:
