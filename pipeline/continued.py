@@ -69,7 +69,7 @@ class Continued:
             return False
         usual = [a.step - b.step for a, b in ((above, last), (first, below)) if a and b]
         return (
-            0 < last.step - first.step <= max(usual, default=0)
+            0 < last.step - first.step <= min(filter(None, usual), default=0)
             and 0 <= last.time - first.time <= _PAUSE
         )
 
