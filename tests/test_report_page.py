@@ -442,11 +442,13 @@ def test_a_job_that_made_no_model_is_found_by_its_name(open_page: Open, tmp_path
     """The suffix that a person gave stands in the list, is searched, and heads the job's page."""
     job = {"object": "fine_tuning.job", "id": JOB, "status": "failed", "created_at": 1_700_000_000}
     others = [job | {"user_provided_suffix": "lr-<b>3"}, job | {"id": f"{JOB}2"}]
+    others.append(job | {"id": f"{JOB}3", "user_provided_suffix": "long " * 1_000})
     (tmp_path / "jobs.json").write_text(json.dumps({"object": "list", "data": others}))
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([tmp_path / "jobs.json"])
         with lake.connect(reads()) as con:
             shown = open_page(written(facts(con), tmp_path / "page.html"))
+    assert shown.locator("small", has_text="long").inner_text() == "long " * 20 + "…"
     shown.locator("#text").fill("LR-<b>")
     assert names(shown) == [JOB]
     assert shown.locator("tbody .job_id small").inner_text() == "lr-<b>3"

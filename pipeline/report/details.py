@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline.measured import measured_by
 from pipeline.report.curves import curves, earlier, numbers, spark
-from pipeline.report.gather import Facts
+from pipeline.report.gather import NAME_LENGTH, Facts
 from pipeline.report.words import Advice, Finding, Row, advice, findings, spans, unjudged
 
 _LISTED = (
@@ -94,7 +94,8 @@ def _first(row: Row, *names: str) -> Any:
 def _name(row: Row) -> str | None:
     """What a person called the job: the suffix, of its object or in its model's id."""
     parts = (row["model_id"] or "").split(":")
-    return row["suffix"] or (parts[3] if parts[0] == "ft" and len(parts) > 4 else None) or None
+    name = row["suffix"] or (parts[3] if parts[0] == "ft" and len(parts) > 4 else "")
+    return (name if len(name) <= NAME_LENGTH else f"{name[:NAME_LENGTH]}…") or None
 
 
 def _counted(found: Sequence[Finding]) -> list[tuple[str, int, int]]:

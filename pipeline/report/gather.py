@@ -26,6 +26,9 @@ MESSAGES = 40_000
 MESSAGE_LENGTH = 1_000
 """Of a longer message a report tells its beginning [character]."""
 
+NAME_LENGTH = 100
+"""The same of a longer suffix: the API takes 64 [character]."""
+
 _OF_JOBS = "list_contains(getvariable('report_jobs'), job_id)"
 
 _VIEWS = {
