@@ -46,7 +46,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         around = [median(losses[max(0, n - 7) : n + 8]) for n in range(len(losses) - 8)]
         if lows := [(y - m) / abs(m) for y, m in zip(losses, around, strict=False) if m]:
             noise = max(noise or 0, (median(lows) - quantile(lows, 0.1)) / 1.2816)
-        reach = 7.25 * (noise or 0)
+        reach = 7 * (noise or 0)
         if off and len(losses) >= 400:
             ninth = quantile(off, 0.9)
             halvings = math.log(10 * len(losses)) / math.log(2)
@@ -254,17 +254,6 @@ def overfitting(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     return rows
 
 
-def off(losses: list[float], width: int, *, is_reward: bool) -> list[float]:
-    """How far losses lie from the mean of so many about them, as a ratio to it but of rewards."""
-    found = []
-    for begin in range(len(losses) - width + 1):
-        around = losses[begin : begin + width]
-        far = abs(around[width // 2] - fmean(around))
-        scale = 1.0 if is_reward else fmean(map(abs, around))
-        found.append(0.0 if min(around) == max(around) else far / scale)
-    return found
-
-
 def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
     is_full, is_reward = metric == "full_valid_loss", metric.endswith("reward")
@@ -275,18 +264,27 @@ def verdict(metric: str, points: Points) -> Row:
         if is_full
         else max(3, min(6, math.floor(0.33 * len(losses))), math.floor(0.1 * len(losses)))
     )
+    threes = list(zip(losses, losses[1:], losses[2:], strict=False))
+    off = [abs(b - (a + c) / 2) for a, b, c in threes]
+    ratios = [
+        0 if a == b == c else 3 * d / (abs(a) + abs(b) + abs(c))
+        for (a, b, c), d in zip(threes, off, strict=True)
+    ]
+    middle = math.sqrt(1.5) * 0.6745
     if is_full:
         noise = 0.1 * abs(min(losses))
         if len(losses) >= 8:
-            middle = median(off(losses, 3, is_reward=False))
-            noise = abs(median(losses)) * middle / 0.6745 / math.sqrt(2 / 3)
-    else:
-        early = fmean(map(abs, losses[: len(losses) // 2]))
-        noise = (1 if is_reward else max(abs(median(losses)), early)) * max(
-            fmean(off(losses, width, is_reward=is_reward))
-            * math.sqrt(math.pi / 2 * width / (width - 1))
-            for width in (3, 5)
+            noise = abs(median(losses)) * median(ratios) / middle
+    elif is_reward:
+        fives = [losses[n - 2 : n + 3] for n in range(2, len(losses) - 2)]
+        farther = fmean(
+            0 if min(five) == max(five) else abs(five[2] - fmean(five)) for five in fives
         )
+        noise = max(math.sqrt(math.pi / 3) * fmean(off), math.sqrt(math.pi / 1.6) * farther)
+    else:
+        noise = math.sqrt(math.pi / 3) * abs(median(losses)) * fmean(ratios)
+        if early := off[: max(0, len(losses) // 2 - 1)]:
+            noise = max(noise, median(early) / middle)
     middles = [median(losses[n - 2 : n + 1]) if n > 1 else math.nan for n in range(len(losses))]
     best, best_step = math.inf, 0
     excesses: list[float | None] = []

@@ -11,13 +11,13 @@
 -- Source: Prechelt, Early Stopping - But When? (1998): generalisation loss
 --   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Smoothed:
 --   medians of three, then their mean (Tukey, Exploratory Data Analysis, 1977). Noise is told by
---   how far each loss lies from the mean of the n about it, sqrt(1 - 1 / n) standard deviations of
---   it where it is normal: of three or of five, as more tells, for noise may hang together; as a
---   ratio to that mean, as noise grows with the loss and a rise hardly changes that; on average,
---   or of a whole set, of which few losses are told and one is the turn, in the middle, of three.
---   It is that share of the median, or of the mean of the first half where that is more: of a model
---   that is sure, and wrong now and then, the median is next to nothing. A reward is judged as the
---   loss that it is with the other sign; its noise does not grow with it.
+--   how far each loss lies from the mean of its neighbours, sqrt(1.5) standard deviations of it
+--   where it is normal: as a ratio to the mean of the three, as noise grows with the loss and a
+--   rise hardly changes that, on average, or of a whole set, of which few losses are told and one
+--   is the turn, in the middle; or as it is in the first half, in the middle, where that is more: a
+--   few answers that are wrong now and then make leaps that no ratio shows. A reward is judged as
+--   the loss that it is with the other sign; its noise does not grow with it, but hangs together:
+--   how far it lies from the mean of the five about it, sqrt(0.8) of them, counts where it is more.
 create or replace view overfitting as
 with limits as (
     select
@@ -61,25 +61,21 @@ evaluations as (
         row_number() over by_step as n,
         lag(loss) over by_step as loss_before,
         lag(loss, 2) over by_step as loss_before_that,
+        lead(loss) over by_step as loss_after,
         lead(step) over by_step as next_step,
+        abs(loss - (loss_before + loss_after) / 2) as off,
+        if(
+            loss = loss_before and loss = loss_after,
+            0,
+            3 * off / (abs(loss_before) + abs(loss) + abs(loss_after))
+        ) as off_share,
         case
-            when min(loss) over three = max(loss) over three then 0
-            when n between 2 and evaluations - 1
-                then
-                    abs(loss - avg(loss) over three)
-                    / if(is_reward, 1, avg(abs(loss)) over three)
-        end as off_three,
-        case
-            when min(loss) over five = max(loss) over five then 0
             when n between 3 and evaluations - 2
-                then abs(loss - avg(loss) over five) / if(is_reward, 1, avg(abs(loss)) over five)
+                then if(min(loss) over five = max(loss) over five, 0, abs(loss - avg(loss) over five))
         end as off_five
     from signed
     window
         by_step as (partition by job_id, metric order by step),
-        three as (
-            partition by job_id, metric order by step rows between 1 preceding and 1 following
-        ),
         five as (
             partition by job_id, metric order by step rows between 2 preceding and 2 following
         )
@@ -97,26 +93,26 @@ whole as (
                     floor(limits.long_share * evaluations)
                 )
         end::bigint as span,
+        -- a bend of the curve is no noise: of a whole set and in its first half it would weigh most
         case
-            when not is_full
+            when is_reward
                 then
-                    if(
-                        is_reward,
-                        1,
-                        greatest(
-                            abs(median(loss) over of_metric),
-                            avg(abs(loss)) filter (where n <= evaluations // 2) over of_metric
-                        )
-                    )
-                    * greatest(
-                        sqrt(pi() / 2 / (1 - 1 / 3)) * (avg(off_three) over of_metric),
+                    greatest(
+                        sqrt(pi() / 3) * (avg(off) over of_metric),
                         sqrt(pi() / 2 / (1 - 1 / 5)) * (avg(off_five) over of_metric)
                     )
-            -- the turn of the curve is no noise: in a mean it would weigh most
+            when not is_full
+                then
+                    greatest(
+                        sqrt(pi() / 3)
+                        * abs(median(loss) over of_metric) * (avg(off_share) over of_metric),
+                        (median(case when n <= evaluations // 2 then off end) over of_metric)
+                        / (sqrt(1.5) * 0.6745)
+                    )
             when evaluations >= limits.told_noise
                 then
-                    abs(median(loss) over of_metric)
-                    * (median(off_three) over of_metric) / (0.6745 * sqrt(1 - 1 / 3))
+                    abs(median(loss) over of_metric) * (median(off_share) over of_metric)
+                    / (sqrt(1.5) * 0.6745)
             else limits.few_noise * abs(min(loss) over of_metric)
         end as noise
     from evaluations

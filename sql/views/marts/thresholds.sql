@@ -80,7 +80,7 @@ from (
     ('loss_spikes', 'warm_up', 20, 'point', 1, null,
         'up to here the median of the points after has to be exceeded as well: that of those '
         || 'before alone alarmed up to step 14, of batches of one'),
-    ('loss_spikes', 'deviations', 7.25, '1', 0, null,
+    ('loss_spikes', 'deviations', 7, '1', 0, null,
         'standard deviations above usual: real noise, with its long tail, reaches 7'),
     ('loss_spikes', 'told_tail', 400, 'point', 1, null,
         'so many points tell how high the highest is by chance: it counts above that, too'),
