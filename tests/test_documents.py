@@ -217,6 +217,15 @@ def test_a_part_of_a_wrapped_page_is_told(entry: dict[str, Any], how: str) -> No
     assert isinstance(told, exact.Reject) and how in told.detail
 
 
+def test_what_begins_as_a_line_with_its_time() -> None:
+    """An array of a time, a line and events beyond is none of Loki's: it was read without end."""
+    time, events = "1700000000000000000", [an_event(0), an_event(1)]
+    for array in [time, *map(json.dumps, events)], [time, "wait", *events]:
+        records = records_in([array])
+        assert [v for v in records.values if isinstance(v, dict)] == events
+        assert records.kinds.count("Event") == 2
+
+
 def test_wrapped_events() -> None:
     """Wrapped events in a row are one stream as long as they tell one job."""
     wrapped = [{"job_id": job, "event": an_event(n)} for n, job in enumerate([A, A, B, B, A])]

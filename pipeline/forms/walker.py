@@ -174,7 +174,11 @@ class Walker:
         elif isinstance(value, str) and shapes.holds_events(value):
             self._body(at, end, scope)
             return True
-        elif isinstance(value, list) and (line := self._window.logged(at)):
+        elif isinstance(value, list):  # a line and its time, unless events stand behind it
+            if shapes.holds_events(value[2:]):
+                yield from self._array(at, scope, member=False)
+                return True
+            line = self._window.logged(at)
             value, end = self._window.value(line)
             return (yield from self._inside(value, line, end, scope))
         return False
