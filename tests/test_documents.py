@@ -218,12 +218,16 @@ def test_a_part_of_a_wrapped_page_is_told(entry: dict[str, Any], how: str) -> No
 
 
 def test_what_begins_as_a_line_with_its_time() -> None:
-    """An array of a time, a line and events beyond is none of Loki's: it was read without end."""
+    """Labels behind a line of Loki's are none of it, but events are: both were read without end."""
     time, events = "1700000000000000000", [an_event(0), an_event(1)]
     for array in [time, *map(json.dumps, events)], [time, "wait", *events]:
         records = records_in([array])
         assert [v for v in records.values if isinstance(v, dict)] == events
         assert records.kinds.count("Event") == 2
+    plain = [time, "wait", {"trace": "1"}]
+    records = records_in({"values": [plain, [time, json.dumps(events[0]), {"trace": "2"}]]})
+    assert records.kinds == ["not_an_object", "Event"]
+    assert not isinstance(exact.read(records_of(json.dumps([plain])).raws[0]), exact.Container)
 
 
 def test_wrapped_events() -> None:

@@ -137,7 +137,8 @@ class Walker:
         window, waiting = self._window, self._waiting
         opening, shallow = window.char(at), scope.depth < MAX_NESTING
         self._labelled = False
-        if opening == "[" and shallow and not window.logged(at):
+        line = window.logged(at) if opening == "[" and shallow else 0
+        if opening == "[" and shallow and not line:
             return (yield from self._array(at, scope, member=False))
         if opening == "{" and lazy and shallow:
             return (yield from self._object(at, scope))
@@ -154,10 +155,15 @@ class Walker:
                 return (yield from self._skip(at, scope))
             waiting.add(at, end, scope)
             return end, False
-        if shallow and (yield from self._inside(value, at, end, scope)):
+        stop = end
+        if line:  # alone: with its time and labels it would be read again, without end
+            if shapes.holds_events(value[2:]) or is_labelled(value[2:]):
+                return (yield from self._array(at, scope, member=False))
+            at, (value, stop) = line, window.value(line)
+        if shallow and (yield from self._inside(value, at, stop, scope)):
             return end, True
         scope.learn(value)
-        waiting.add(at, end, scope)
+        waiting.add(at, stop, scope)
         self._labelled = is_labelled(value)
         return end, False
 
@@ -174,13 +180,6 @@ class Walker:
         elif isinstance(value, str) and shapes.holds_events(value):
             self._body(at, end, scope)
             return True
-        elif isinstance(value, list):  # a line and its time, unless events stand behind it
-            if shapes.holds_events(value[2:]):
-                yield from self._array(at, scope, member=False)
-                return True
-            line = self._window.logged(at)
-            value, end = self._window.value(line)
-            return (yield from self._inside(value, line, end, scope))
         return False
 
     def _body(self, at: int, end: int, scope: Scope) -> None:
