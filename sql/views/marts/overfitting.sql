@@ -71,7 +71,12 @@ evaluations as (
         ) as off_share,
         case
             when n between 3 and evaluations - 2
-                then if(min(loss) over five = max(loss) over five, 0, abs(loss - avg(loss) over five))
+                then
+                    if(
+                        min(loss) over five = max(loss) over five,
+                        0,
+                        abs(loss - avg(loss) over five)
+                    )
         end as off_five
     from signed
     window
