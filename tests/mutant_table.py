@@ -596,6 +596,9 @@ MUTANTS = (
            "store.ledger.recount(passed.counts)", "pass",
            "tests/test_rejects.py::test_replay"),
     # -- attribution
+    Mutant("limits", "each bracket that never closes is looked through",
+           "pipeline/forms/window.py", 'if self.char(at) != "{":', "if False:",
+           "tests/test_documents_limits.py::test_what_never_ends_is_looked_through_once"),
     Mutant("attribution", "each page is for itself", SCOUT,
            "self._continued.named(self._between_marks(marks))", "self._between_marks(marks)",
            CONTINUED + "pages_that_go_on_are_of_one_job"),

@@ -16,6 +16,7 @@ from strategies import examples
 
 from pipeline import shapes
 from pipeline.contract import REJECT_PREFIX_BYTES
+from pipeline.forms import window
 from pipeline.forms.documents import document_blocks
 
 
@@ -258,6 +259,21 @@ def test_deep() -> None:
         records = records_of('{"a":' * depth + event + "}" * depth + event)
         assert records.kinds[-1] == "Event" and len(records.kinds) == 2
         assert records_of("[" * depth).kinds in (["cut_off"], ["too_deep"])
+
+
+def test_what_never_ends_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where brackets never close, those around them are not searched for an odd event as well."""
+    searched = []
+
+    def end(brackets: Any, text: bytes) -> int | None:
+        searched.append(len(text))
+        return found(brackets, text)
+
+    found = window._Brackets.end
+    monkeypatch.setattr(window._Brackets, "end", end)
+    for opening in ("[", '{"a":[', '[{"a":'):
+        records_of(opening * 1_000 + json.dumps(an_event())[:-1])
+    assert len(searched) < 20
 
 
 @given(st.binary(max_size=200) | st.text('[]{},:"\\ \n\n\ne1tE', max_size=60))

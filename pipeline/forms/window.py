@@ -209,6 +209,8 @@ class Window:
         They do if the next object of the array follows, or its end; not of what calls more than
         one thing an event, nor past a line that may begin another document.
         """
+        if self.char(at) != "{":
+            return None
         reached, index, most = self.reached, at - self.base, min(self._limit, _ODD_BYTES)
         while len(self.text) - index < most and not self.ended:
             self.more()
