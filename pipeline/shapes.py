@@ -54,9 +54,18 @@ def storable(text: str) -> bool:
 
 
 def is_event(value: dict[str, Any]) -> bool:
-    """Whether an object means to be an event, right or wrong in its fields."""
-    placed = "created_at" in value or "level" in value
-    return tells_event(value.get("object"), has_message="message" in value, is_placed=placed)
+    """Whether an object means to be an event, right or wrong in its fields.
+
+    A logger's entry around one does not, though it has a level and a message: its message is
+    JSON, or it lacks what every event has.
+    """
+    kind, placed = value.get("object"), "created_at" in value or "level" in value
+    if not tells_event(kind, has_message="message" in value, is_placed=placed):
+        return False
+    if isinstance(kind, str):
+        return True
+    whole = "id" in value and "created_at" in value
+    return not holds_events(value["message"] if whole else list(value.values()), loose=False)
 
 
 def tells_event(kind: Any, *, has_message: bool, is_placed: bool) -> bool:
@@ -64,9 +73,12 @@ def tells_event(kind: Any, *, has_message: bool, is_placed: bool) -> bool:
     return kind in EVENT_OBJECTS or (not isinstance(kind, str) and has_message and is_placed)
 
 
-def holds_events(value: Any) -> bool:
-    """Whether events are somewhere inside a JSON value, in strings of JSON too."""
-    stack = [(value, True)]
+def holds_events(value: Any, *, loose: bool = True) -> bool:
+    """Whether events are somewhere inside a JSON value, in strings of JSON too.
+
+    Not `loose`, only what calls itself an event is one.
+    """
+    stack = [(value, loose)]
     while stack:
         item, loose = stack.pop()
         if isinstance(item, dict):

@@ -217,6 +217,28 @@ def test_a_part_of_a_wrapped_page_is_told(entry: dict[str, Any], how: str) -> No
     assert isinstance(told, exact.Reject) and how in told.detail
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        lambda event: {"level": "info", "message": json.dumps(event)},
+        lambda event: {"level": "info", "message": "polled", "event": event},
+        lambda event: {"created_at": "2024", "message": "polled", "page": {"events": [event]}},
+        lambda event: {"level": 30, "message": "polled", "events": [event]},
+        lambda event: {"id": 7, "created_at": "2024", "level": "", "message": json.dumps([event])},
+    ],
+)
+def test_an_entry_of_a_logger(entry: Callable[[Any], Any], indent: int | None) -> None:
+    """What a logger made of an event is none, though it has a message and a level."""
+    wrapped = [entry(an_event(n)) for n in range(3)]
+    assert all(isinstance(exact.read(json.dumps(w).encode()), exact.Container) for w in wrapped)
+    for document in wrapped, {"level": "error", "message": "", "log": wrapped}:
+        records = records_of(json.dumps(document, indent=indent))
+        assert records.values == [an_event(n) for n in range(3)]
+    around = {"id": "x", "created_at": 5, "level": "info", "message": "m", "data": an_event(0)}
+    assert records_in([around]).values == [around]
+
+
 def test_what_begins_as_a_line_with_its_time() -> None:
     """Labels behind a line of Loki's are none of it, but events are: both were read without end."""
     time, events = "1700000000000000000", [an_event(0), an_event(1)]

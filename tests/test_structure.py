@@ -20,10 +20,13 @@ VALUE = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
+MESSAGE = VALUE.filter(lambda value: not str(value).startswith(("{", "[")))
 EVENT = st.fixed_dictionaries(
-    {"message": VALUE, "created_at": VALUE}, optional={"data": VALUE, "level": VALUE}
+    {"id": VALUE, "message": MESSAGE, "created_at": VALUE}, optional={"data": VALUE, "level": VALUE}
 )
-OBJECT = st.dictionaries(st.sampled_from(["object", "message", "level", "x"]), VALUE, max_size=3)
+OBJECT = st.dictionaries(
+    st.sampled_from(["object", "id", "message", "level", "x"]), VALUE, max_size=3
+)
 KIND = st.sampled_from(["fine_tuning.job.event", "fine_tuning.job", None, 5])
 ELEMENT = EVENT | st.builds(lambda value, kind: value | {"object": kind}, EVENT, KIND) | OBJECT
 SPACE = st.sampled_from(["", " ", "\n  ", "\t\r\n"])

@@ -13,6 +13,7 @@ _ABSENT = msgspec.Raw()
 
 class _Element(msgspec.Struct, gc=False):
     object: Any = None
+    id: msgspec.Raw = _ABSENT
     message: msgspec.Raw = _ABSENT
     created_at: msgspec.Raw = _ABSENT
     level: msgspec.Raw = _ABSENT
@@ -35,4 +36,10 @@ def leading(elements: bytes) -> int | None:
         placed = one.created_at is not _ABSENT or one.level is not _ABSENT
         if not tells_event(one.object, has_message=one.message is not _ABSENT, is_placed=placed):
             return index
+        if not isinstance(one.object, str) and (
+            one.id is _ABSENT
+            or one.created_at is _ABSENT
+            or bytes(one.message)[1:2] in (b"{", b"[")
+        ):
+            return index  # a logger's entry around an event, maybe
     return len(found)

@@ -271,14 +271,14 @@ class Walker:
                 at, _ = yield from self._skip(at, scope)
             at, closed = window.comma(at, "}")
         at += 1
-        event = shapes.is_event(members)
         found = waiting.events > events
         if begin < window.base:
             return at, found
-        if found and shapes.foreign(members):
+        if found and (shapes.foreign(members) or shapes.is_event(members)):
             with suppress(json.JSONDecodeError):  # it has an odd event
                 members = shapes.loads(window.cut(begin, at).decode("utf-8", "surrogateescape"))
                 found = shapes.holds_events(members)  # looser shapes do not count in another thing
+        event = shapes.is_event(members)
         if found and not event and (own := without_parts(members)):
             waiting.add(at - 1, at, scope, own)
         if event or not found:

@@ -101,11 +101,18 @@ def of_value(value: Any) -> Verdict:
 
 
 def meant(value: dict[str, Any], *, loose: bool = True) -> bool:
-    """Whether an object means to be an event: by its name, or by its fields if it has no name."""
+    """Whether an object means to be an event: by its name, or by its fields if it has no name.
+
+    What lacks fields around an event, or has one in its message, is the entry of a log.
+    """
     kind = value.get("object")
     if isinstance(kind, str):
         return kind in EVENTS
-    return loose and "message" in value and bool({"created_at", "level"} & value.keys())
+    if not loose or "message" not in value or not {"created_at", "level"} & value.keys():
+        return False
+    whole = {"id", "created_at"} <= value.keys()
+    parts = value["message"] if whole else list(value.values())
+    return not any(True for _ in events_in(parts, loose=False))
 
 
 def another(value: dict[str, Any]) -> bool:
