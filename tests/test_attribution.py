@@ -292,6 +292,23 @@ def test_validating_beside_created(tmp_path: Path, newest_first: bool) -> None:
         assert lake.view("events")["message"][1].startswith("Validating")
 
 
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_files_joined_without_a_break(tmp_path: Path, newest_first: bool) -> None:
+    """Of files joined to one, whose last lines lack their break, each job keeps its events.
+
+    What is appended later is read on.
+    """
+    told = {job: job_events(job, start=START + 100 * n) for n, job in enumerate((A, B, C))}
+    texts = [lines(e[::-1] if newest_first else e)[:-1] for e in told.values()]
+    texts = texts[::-1] if newest_first else texts
+    with open_lake(tmp_path / "lake") as lake:
+        for again, end in enumerate(("", "\n" + texts[0] + "\n")):
+            lake.ingest([put(tmp_path / "all.jsonl", "".join(texts) + end)])
+            assert jobs(lake) == {job: ids(events) for job, events in told.items()}
+            counts = lake.sql("select records, events, duplicates from lake_sources").rows()
+            assert counts == [(15 + 5 * again, 15, 5 * again)]
+
+
 def test_one_event_between_creations(tmp_path: Path) -> None:
     """What stands alone between two creation messages is of the one that it can follow in time."""
     rows = [*job_events(A, 2), *job_events(B, 1, start=START + 50)]

@@ -67,6 +67,10 @@ FORMS: dict[str, tuple[str, bytes]] = {
         "x.jsonl",
         lines([*job_events(B, 4, start=START + 3), *job_events(A, 6)[::-1]]).encode(),
     ),
+    "lines joined without a break": (
+        "x.jsonl",
+        (lines(WHOLE)[:-1] + lines(job_events(B, start=START + 50))).encode(),
+    ),
     "lines, named late": ("x.jsonl", lines([*NAMELESS[::-1], *WHOLE[:1]]).encode()),
 }
 ASKED = {

@@ -55,7 +55,7 @@ CASES = [
     Bad("invalid_utf8", json.dumps(event(5)).encode().replace(b"Step", b"St\xffp"), "byte 0xff"),
     Bad("malformed_json", json.dumps(event(5)).encode()[:-1] + b",}", ""),
     Bad("malformed_json", b"Traceback (most recent call last):", "Expecting value"),
-    Bad("malformed_json", json.dumps(event(5)).encode() * 2, "Extra data"),
+    Bad("malformed_json", json.dumps(event(5)).encode() + b" {}", "Extra data"),
     Bad("cut_off", json.dumps(event(5)).encode()[:-20], "", last=True),
     Bad(
         "malformed_json", json.dumps(event(5)).encode().replace(b'", "', b'",, "', 1), "", last=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -10,8 +11,11 @@ import xxhash
 
 from pipeline.contract import REJECT_PREFIX_BYTES
 from pipeline.forms.block import Block, Lines, Oversize, line_block
+from pipeline.shapes import scan_any
 
 BLOCK_BYTES = 8 << 20
+JOINT = re.compile(rb'\}(?=\{")')
+"""Where an object may begin on the line of another: inside a string the quote ends it."""
 
 
 class Readable(Protocol):
@@ -23,7 +27,7 @@ class Readable(Protocol):
 
 def lines_of(content: bytes, max_record_bytes: int, *, offset: int = 0) -> Block:
     """Some content, not empty, as one block of lines; see `line_blocks`."""
-    block = Lines(content, offset)
+    block = _apart(Lines(content, offset))
     _note_oversize(block, max_record_bytes)
     return block
 
@@ -80,7 +84,7 @@ def line_blocks(
         cut = buffer.rfind(b"\n", 0, size) + 1
         carry = bytes(buffer[cut:size])
         if cut:
-            block = line_block(buffer, cut, position, offset)
+            block = _apart(line_block(buffer, cut, position, offset))
             _note_oversize(block, max_record_bytes)
             position += len(block)
             offset += cut
@@ -110,6 +114,41 @@ def _read_on(
     with memoryview(buffer) as view:
         view[: len(carry)] = carry
         return buffer, len(carry) + int(readinto(view[len(carry) : wanted]))
+
+
+def _apart(block: Block) -> Block:
+    """A block of lines, objects on the line of another being records of their own.
+
+    So files end up that are joined to one though their last lines lack a line break.
+    """
+    begins: list[int] = []
+    seen = 0
+    for joint in JOINT.finditer(block.text, 0, len(block.data)):
+        if joint.end() >= seen:
+            _, begin, seen = block.record_at(joint.end())
+            begins += (begin + at for at in _objects_behind(block.text[begin:seen]))
+    if not begins:
+        return block
+    bounds = np.sort(np.append(block.bounds, begins))
+    offsets = bounds[:-1] + block.offsets[0]
+    ended = block.unterminated
+    return Block(
+        block.data, bounds, block.position, offsets, unterminated=ended, buffer=block.buffer
+    )
+
+
+def _objects_behind(line: bytes | bytearray) -> Iterator[int]:
+    """Where objects begin right behind another on a line that begins with one."""
+    text = line.decode("latin-1")
+    at = len(text) - len(text.lstrip())
+    try:
+        while text[at] == "{":
+            _, at = scan_any(text, at)
+            if text[at : at + 2] != '{"':
+                break
+            yield at
+    except (StopIteration, ValueError, RecursionError):
+        pass  # the last one is broken: a reject
 
 
 def _note_oversize(block: Block, max_record_bytes: int) -> None:

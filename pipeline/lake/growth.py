@@ -20,6 +20,7 @@ import xxhash
 from pipeline.attribution import Stream
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import LakeError
+from pipeline.forms.lines import JOINT
 from pipeline.lake.ledger import with_kinds
 from pipeline.lake.reading import Reading
 from pipeline.lake.segments import rejects_without, rows_in
@@ -53,11 +54,12 @@ def recognise_growth(store: Store, reading: Reading) -> None:
         return
     if known is None:
         return
-    old, lines, open_line, ended = known
+    old, lines, open_line, ended, joined = known
     reading.status = "grown"
     plain = (old["form"], old["compression"]) == ("lines", "none") and reading.form != "results"
-    # Where a whole record went on, what it was is not what it is.
-    if not plain or not (ended or _is_reject(store, old["source_id"], lines)):
+    # Where a whole record went on, what it was is not what it is; of several on a line, lines do
+    # not tell how many records there were.
+    if not plain or joined or not (ended or _is_reject(store, old["source_id"], lines)):
         reading.replaces = dict(old)
         return
     reading.grown_from = dict(old)
@@ -69,29 +71,32 @@ def recognise_growth(store: Store, reading: Reading) -> None:
 
 def _longest_known(
     file: io.FileIO, earlier: Sequence[sqlite3.Row]
-) -> tuple[sqlite3.Row, int, bool, bool] | None:
+) -> tuple[sqlite3.Row, int, bool, bool, bool] | None:
     """The longest source that a file begins with, and how its last line stands there.
 
     Files of several folders may be called alike, and one may have been replaced by another.
 
     Returns:
-        It, its lines, whether its last line was open, and whether that line ends there.
+        It, its lines, whether its last line was open, whether that line ends there, and whether
+        a line of it may hold several objects.
     """
-    digest, lines, piece, known = xxhash.xxh3_128(), 0, b"", None
+    digest, lines, piece, known, joined = xxhash.xxh3_128(), 0, b"", None, False
     for old in sorted(earlier, key=lambda old: old["byte_count"]):
         while left := old["byte_count"] - file.tell():
             if not (more := file.read(min(left, _PIECE))):
                 break
+            joined = joined or bool(JOINT.search(piece[-2:] + more))
             piece = more
             digest.update(piece)
             lines += piece.count(b"\n")
         if digest.hexdigest() == old["content_hash"]:
-            known = old, lines, not piece.endswith(b"\n")
+            known = old, lines, not piece.endswith(b"\n"), joined
     if known is None:
         return None
     file.seek(known[0]["byte_count"])
     follows = file.read(2)
-    return *known, not known[2] or follows[:1] == b"\n" or follows in (b"\r\n", b"\r")
+    ended = not known[2] or follows[:1] == b"\n" or follows in (b"\r\n", b"\r")
+    return *known[:3], ended, known[3]
 
 
 def _spellings(path: str) -> set[str]:

@@ -39,6 +39,23 @@ class Place:
     verdict: Verdict
 
 
+def apart(line: bytes) -> list[bytes]:
+    """A line, or the objects that stand one right behind another on it."""
+    text = line.decode("latin-1")
+    parts, begin = [], 0
+    while text[begin:].lstrip().startswith("{"):
+        at = begin if begin else len(text) - len(text.lstrip())
+        try:
+            _, end = json.JSONDecoder(parse_int=float).raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        if text[end : end + 2] != '{"':
+            break
+        parts.append(line[begin:end])
+        begin = end
+    return [*parts, line[begin:]]
+
+
 @dataclass
 class Fuzzed:
     """One file of mutated input.
@@ -62,10 +79,14 @@ class Fuzzed:
             at = len(MARK) if self.content.startswith(MARK) else 0
             pieces = self.content[at:].split(b"\n")
             last = pieces.pop()
-            for position, raw in enumerate([*pieces, last] if last else pieces):
-                closing = position == len(pieces)
-                self._lines.append(Place(position, at, raw, judged(raw, last=closing)))
-                at += len(raw) + 1
+            for number, line in enumerate([*pieces, last] if last else pieces):
+                parts = apart(line)
+                for raw in parts:
+                    closing = number == len(pieces) and raw is parts[-1]
+                    verdict = judged(raw, last=closing)
+                    self._lines.append(Place(len(self._lines), at, raw, verdict))
+                    at += len(raw)
+                at += 1
         return self._lines
 
     def document_events(self) -> tuple[list[Verdict], bool]:
