@@ -155,8 +155,10 @@ def foreign(value: dict[str, Any]) -> str | None:
         if all(isinstance(kind, str) for kind in kinds) and (names or not inner):
             return "list of " + ", ".join(names) if names else "empty list page"
         return None
-    if isinstance(value.get("messages"), list):
-        return "chat training row"
+    if isinstance(turns := value.get("messages"), list) and (
+        not turns or any("role" in turn for turn in turns if isinstance(turn, dict))
+    ):
+        return "chat training row"  # those of a channel have no roles
     if "prompt" in value and "completion" in value:
         return "completion training row"
     if "log_history" in value:

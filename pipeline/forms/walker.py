@@ -274,7 +274,7 @@ class Walker:
         found = waiting.events > events
         if begin < window.base:
             return at, found
-        if found and (shapes.foreign(members) or shapes.is_event(members)):
+        if found and ("messages" in members or shapes.foreign(members) or shapes.is_event(members)):
             with suppress(json.JSONDecodeError):  # it has an odd event
                 members = shapes.loads(window.cut(begin, at).decode("utf-8", "surrogateescape"))
                 found = shapes.holds_events(members)  # looser shapes do not count in another thing

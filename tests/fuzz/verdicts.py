@@ -124,7 +124,11 @@ def another(value: dict[str, Any]) -> bool:
         kinds = [item.get("object") for item in inner if isinstance(item, dict)]
         named = all(isinstance(kind, str) for kind in kinds)
         return named and not set(EVENTS) & set(kinds) and bool(kinds or not inner)
-    trains = isinstance(value.get("messages"), list) or {"prompt", "completion"} <= value.keys()
+    turns = value.get("messages")
+    chat = isinstance(turns, list) and (
+        not turns or any(isinstance(turn, dict) and "role" in turn for turn in turns)
+    )
+    trains = chat or {"prompt", "completion"} <= value.keys()
     return trains or "log_history" in value or (isinstance(kind, str) and kind != "")
 
 
