@@ -248,8 +248,33 @@ def test_what_begins_as_a_line_with_its_time() -> None:
         assert records.kinds.count("Event") == 2
     plain = [time, "wait", {"trace": "1"}]
     records = records_in({"values": [plain, [time, json.dumps(events[0]), {"trace": "2"}]]})
-    assert records.kinds == ["not_an_object", "Event"]
-    assert not isinstance(exact.read(records_of(json.dumps([plain])).raws[0]), exact.Container)
+    assert records.kinds == [*["not_an_object"] * 2, "unknown_object", "Event"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        lambda event: ["2024", json.dumps(event), None, 5, {}],
+        lambda event: [{"field": "@message", "value": json.dumps(event)}, {"field": "@ptr"}],
+        lambda event: [7, {"payload": {"event": event}}],
+        lambda event: [[json.dumps(event)], "x"],
+    ],
+)
+@pytest.mark.parametrize("block_bytes", [1, 4 << 20])
+def test_rows_of_a_table(row: Callable[[Any], Any], block_bytes: int) -> None:
+    """Rows that hold an event in a cell are one stream; their other cells are no records."""
+    rows = [row(an_event(n)) for n in (2, 1, 0)]
+    for document in rows, {"columns": ["a", "b"], "rows": rows}, {"tables": [{"rows": rows}]}:
+        records = records_of(json.dumps(document), block_bytes=block_bytes)
+        assert records.values == [an_event(n) for n in (2, 1, 0)]
+        assert records.streams == [(0, (), False)]
+    rows[1].append(a_checkpoint(A) | {"created_at": 5})
+    records = records_of(json.dumps(rows), block_bytes=block_bytes)
+    assert records.kinds == ["Event", "Event", "checkpoint", "Event"]
+    assert [jobs for _, jobs, _ in records.streams] == [(), (A,), ()]
+    pages = [[an_event(1), json.dumps(an_event(2)), "x"], [an_event(0)]]
+    assert records_in(pages).kinds == ["Event", "Event", "not_an_object", "Event"]
+    assert [at for at, *_ in records_in(pages).streams] == [0, 3]
 
 
 def test_wrapped_events() -> None:

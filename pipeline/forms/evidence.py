@@ -21,7 +21,6 @@ class Scope:
         """Open a scope inside another."""
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent else 0
-        self.stream: Scope = self if parent is None else parent.stream
         self.found: dict[str, bool] = {}
         """Job id -> whether a job or checkpoint object told it."""
         self._told: tuple[str, ...] | None = None
@@ -47,6 +46,11 @@ class Scope:
     def own(self) -> tuple[str, ...]:
         """What this scope tells itself."""
         return tuple(self.found)
+
+    @property
+    def stream(self) -> Scope:
+        """The scope whose events are a stream with those directly inside."""
+        return self if self.parent is None else self.parent.stream
 
     @property
     def is_continued(self) -> bool:
@@ -97,12 +101,23 @@ class ObjectScope(Scope):
 
 
 class ArrayScope(Scope):
-    """An array: only job and checkpoint objects among the elements tell; one stream."""
+    """An array: only job and checkpoint objects among the elements tell; one stream.
 
-    def __init__(self, parent: Scope) -> None:
-        """Open the scope of an array."""
-        super().__init__(parent)
-        self.stream = self
+    Unless it is a row of an array of arrays, as tables and logs have them, in a cell of which the
+    events lie.
+    """
+
+    is_row = False
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether it is an element of an array."""
+        return isinstance(self.parent, ArrayScope)
+
+    @property
+    def stream(self) -> Scope:
+        """Rows are one stream."""
+        return super().stream if self.is_row else self
 
     def own(self) -> tuple[str, ...]:
         """A neighbour that merely mentions a job says nothing."""

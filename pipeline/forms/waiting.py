@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 import xxhash
@@ -74,19 +76,22 @@ class Waiting:
         """Forget the records from a position on, but for some, as far as they wait."""
         first = max(first, self.position)
         again = [
-            (self.starts[at - self.position], self.ends[at - self.position])
+            (
+                self.starts[at - self.position],
+                self.ends[at - self.position],
+                self.scopes[bisect_right(self.scopes, at, key=itemgetter(0)) - 1][1],
+                self.bodies.get(at),
+            )
             for at in kept
             if at >= first
         ]
-        scope = self.scopes[-1][1] if again else None
         del self.starts[first - self.position :], self.ends[first - self.position :]
         while self.scopes and self.scopes[-1][0] >= first:
             self.scopes.pop()
         while self.bodies and next(reversed(self.bodies)) >= first:
             self.bodies.popitem()
-        for start, end in again:
-            assert scope is not None
-            self.add(start, end, scope)
+        for record in again:
+            self.add(*record)
 
     def blocks(self, window: Window) -> Iterator[Block]:
         """Settle what waits, and put it into blocks."""

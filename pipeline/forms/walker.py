@@ -137,8 +137,7 @@ class Walker:
         window, waiting = self._window, self._waiting
         opening, shallow = window.char(at), scope.depth < MAX_NESTING
         self._labelled = False
-        line = window.logged(at) if opening == "[" and shallow else 0
-        if opening == "[" and shallow and not line:
+        if opening == "[" and shallow:
             return (yield from self._array(at, scope, member=False))
         if opening == "{" and lazy and shallow:
             return (yield from self._object(at, scope))
@@ -155,15 +154,10 @@ class Walker:
                 return (yield from self._skip(at, scope))
             waiting.add(at, end, scope)
             return end, False
-        stop = end
-        if line:  # alone: with its time and labels it would be read again, without end
-            if shapes.holds_events(value[2:]) or is_labelled(value[2:]):
-                return (yield from self._array(at, scope, member=False))
-            at, (value, stop) = line, window.value(line)
-        if shallow and (yield from self._inside(value, at, stop, scope)):
+        if shallow and (yield from self._inside(value, at, end, scope)):
             return end, True
         scope.learn(value)
-        waiting.add(at, stop, scope)
+        waiting.add(at, end, scope)
         self._labelled = is_labelled(value)
         return end, False
 
@@ -200,6 +194,7 @@ class Walker:
         window, waiting, scope = self._window, self._waiting, ArrayScope(parent)
         begin, first, events = at, waiting.next, waiting.events
         labelled, nested, hot, patience = array("q"), False, True, self._limit
+        cells, wrapped = list[range](), 0
         at = window.space(at + 1)
         try:
             closed = window.char(at) == "]"
@@ -219,6 +214,9 @@ class Walker:
                         labelled.append(position)
                         at, found = end, False
                     hot = waiting.next - position == waiting.events - known == 1
+                    if found and not (hot and opening == "{" and waiting.taken == at):
+                        cells.append(range(position, waiting.next))
+                        wrapped += waiting.events - known
                     nested = nested or opening in "[{"
                     if self._labelled and not found:
                         labelled.append(position)
@@ -233,6 +231,9 @@ class Walker:
         at += 1
         self._labelled = False
         if waiting.events > events:
+            if scope.is_inner and len(cells) == 1 and wrapped == waiting.events - events:
+                scope.is_row = True
+                waiting.keep(first, sorted({*labelled, *cells[0]}))
             return at, True
         parent.merge(scope.found.items())
         if member:

@@ -21,8 +21,6 @@ _SPACE = re.compile(rb"[ \t\n\r]*")
 _STRUCTURE = re.compile(rb'["\[\]{}]')
 _STRING_END = re.compile(rb'["\\]')
 _SCALAR_END = re.compile(rb"[ \t\n\r,\]}]")
-_TIMED = re.compile(rb'\[\s{0,40}"\d{19}",\s{0,40}(?=")')
-_LONGEST_TIMED = 104
 
 
 class Broken(Exception):
@@ -143,12 +141,6 @@ class Window:
             raise Broken(cut=is_cut(text, message, index))
         if not message.startswith("Unterminated") and index + LONGEST_ESCAPE < len(text):
             raise Broken(cut=False)
-
-    def logged(self, at: int) -> int:
-        """Where the line begins in a log's pair of time and line, as Loki has it; 0 if none is."""
-        self.char(at + _LONGEST_TIMED)
-        pair = _TIMED.match(self.text, at - self.base)
-        return self.base + pair.end() if pair else 0
 
     def key(self, at: int) -> tuple[str, int]:
         """The name of an object's member, and where its value begins.
