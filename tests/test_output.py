@@ -383,6 +383,26 @@ def test_a_reason_has_room(width: int) -> None:
     assert "template" in hidden and "phase" in out.getvalue()
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_a_reject_tells_its_reason(width: int) -> None:
+    """Where a reject stands and why it is one have room before its offsets and bytes."""
+    table = rows(
+        source_id=["source-1"] * 2,
+        path=["data/broken/lone-surrogate.jsonl", "data/broken/malformed.jsonl"],
+        position=[2, 3],
+        byte_offset=[463, 704],
+        byte_length=[243, 150],
+        reason=["lone_surrogate", "malformed_json"],
+        detail=["message holds half a surrogate pair", "Expecting property name enclosed in …"],
+        raw=[b'{"object": "fine_tuning.job.event"', b"{'object': 'fine_tuning.job.event'"],
+    )
+    out = io.StringIO()
+    write_table(table.schema, iter(table.to_batches()), out, width)
+    head = out.getvalue().splitlines()[0].split()
+    assert {"path", "position", "reason", "detail"} <= set(head)
+    assert "lone_surrogate" in out.getvalue()
+
+
 def test_what_goes_next() -> None:
     """What all rows share goes first, then what only traces, then the rightmost, prose last."""
     names = ("job_id", "event_id", "step", "level", "message")

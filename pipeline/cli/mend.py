@@ -38,7 +38,7 @@ def rejects(
     format: str,
     output: str | None,
 ) -> None:
-    """List the records that are no events: source, line, byte offset, reason, detail, raw bytes.
+    """List the records that are no events: source, position from 0, reason, detail, raw bytes.
 
     In csv and json the raw bytes are text, as they are in UTF-8; where some are none, \\xaa stands
     for each of those and \\x5c for a backslash. In parquet they are the bytes.

@@ -27,15 +27,15 @@ WIDEST = 200
 WIDEST_HEAD = 32
 """Of a longer name, as of a formula, a table shows no more for its own sake [column]."""
 
-TRACING = ("event_id", "source_id", "stream_id", "lifecycle_rank", "phase_rank", "ordinal",
-           "dialect")  # fmt: skip
+TRACING = ("event_id", "source_id", "stream_id", "byte_offset", "byte_length", "lifecycle_rank",
+           "phase_rank", "ordinal", "dialect")  # fmt: skip
 """Columns that trace or order rows rather than tell a person something."""
 
 TELLING = ("message", "template", "example", "for example", "detail", "evidence")
 """Columns that a person came for; of several in a table the first: the others say it again."""
 
-STATES = ("job", "kind", "level", "severity", "status", "phase", "rule", "verdict", "metric",
-          "method")  # fmt: skip
+STATES = ("job", "kind", "level", "severity", "status", "phase", "reason", "rule", "verdict",
+          "metric", "method")  # fmt: skip
 """Columns of a word that says what a row is."""
 
 PATHS = ("path", "source")
