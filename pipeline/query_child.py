@@ -35,6 +35,9 @@ Lists = dict[str, frozenset[str]]
 
 _FOREIGN = re.compile(r"\b(?:UHUGEINT|BIT|BIGNUM|VARIANT)\b")
 """Types that Arrow has none for: they would come out as other numbers, or as their bytes."""
+_MACRO = re.compile(r"(?i)\bmacro (?!lake_no_jobs\b)")
+_OPTIONS = re.compile(rb"(?i)(?:analyze\b)?\s*(?:\(\s*(?:analyze|format)\b[^()]*\))?")
+"""What may stand between EXPLAIN and the query."""
 _SHOWN = ('"tables"', "__show_tables_expanded")
 _MACROS = ("macro", "table_macro")
 _CATALOG = ("tables", "columns", "schemata")
@@ -141,19 +144,20 @@ def checked(connection: duckdb.DuckDBPyConnection, query: str, allowed: Lists) -
     if tree["error"] or len(tree["statements"]) != 1:
         if kind == "MULTI":
             raise Refused("PIVOT names no values: write pivot ... on x in (a, b) using ...", None)
-        raise Refused(f"{kind} is not allowed: {_PLAIN}", None)
+        what = "EXPLAIN of anything else" if kind == "EXPLAIN" else kind
+        raise Refused(f"{what} is not allowed: {_PLAIN}", None)
     walk(tree, allowed)
 
 
 def _explained(query: str) -> str:
-    """The query with EXPLAIN [ANALYZE] blanked, so that offsets stay."""
+    """The query with EXPLAIN and its options blanked, so that offsets stay."""
     import duckdb
 
     text = query.encode()
     words = [at for at, kind in duckdb.tokenize(query) if kind != duckdb.token_type.comment]
     start = words[1] if len(words) > 1 else len(text)
-    if text[start : start + 7].lower() == b"analyze" and len(words) > 2:
-        start = words[2]
+    options = _OPTIONS.match(text, start)
+    start = options.end() if options else start
     return " " * start + text[start:].decode()
 
 
@@ -234,11 +238,11 @@ def names(connection: duckdb.DuckDBPyConnection, request: Request) -> Lists:
     """What the script made, beside the engine's functions on the lists."""
     query = "select table_name from information_schema.tables"
     made = {name.lower() for (name,) in connection.execute(query).fetchall()}
-    # what only views read: tables with the rows of other jobs, and one without any
-    hidden = {f"all_{name[5:]}" for name in made if name.startswith("lake_")} | {"lake_no_jobs"}
+    # what only views read: tables with the rows of other jobs
+    hidden = {f"all_{name[5:]}" for name in made if name.startswith("lake_")}
     tables = frozenset(made - hidden)
     macros: list[tuple[str, str]] = []
-    if "macro" in request.script.lower():  # the question costs more than most answers
+    if _MACRO.search(request.script):  # the question costs more than most answers
         kinds = "select function_name, function_type from duckdb_functions() where not internal"
         macros = connection.execute(kinds).fetchall()
     own = {wanted: {name.lower() for name, kind in macros if kind == wanted} for wanted in _MACROS}

@@ -160,6 +160,19 @@ def test_sql_of_jobs(lake: Lake, jobs: list[str], capfd: pytest.CaptureFixture[s
     assert "no job" in capfd.readouterr().err
 
 
+def test_what_is_listed_may_be_asked(lake: Lake, capfd: pytest.CaptureFixture[str]) -> None:
+    """SHOW TABLES, and what asks the catalogue, name nothing that a query may not read."""
+    for query in ("show tables", "select table_name as name from information_schema.tables"):
+        assert run(["sql", query, *_of(lake)]) == 0
+        listed = [row["name"] for row in json.loads(capfd.readouterr().out)]
+        tables = [
+            name for name in listed if name not in views.orders()
+        ]  # views are asked elsewhere
+        asked = " + ".join(f"(select count(*) from {name} where false)" for name in tables)
+        assert len(tables) > 5 and run(["sql", f"select {asked} as n", *_of(lake)]) == 0
+        assert json.loads(capfd.readouterr().out) == [{"n": 0}]
+
+
 def test_two_jobs_are_compared_by_what_they_are(lake: Lake) -> None:
     """By name, as the view compares the last two, and a job with itself: no other job matters."""
     pair = lake.sql("select any_value(job_a) as a, any_value(job_b) as b from compare").row(0)

@@ -3,6 +3,6 @@
 create or replace view {name}{deferred} as
 select
     {columns}
-from lake_no_jobs
+from lake_no_jobs()
 where false
 ;

@@ -31,7 +31,7 @@ select * replace (job_id::held_job as job_id)
 from written_companions
 ;
 
-create or replace view lake_no_jobs as
+create or replace macro lake_no_jobs() as table
 select null::held_job as job_id
 where false
 ;

@@ -87,6 +87,8 @@ summarize select * from read_text('{secret}')
 show '{secret_parquet}'
 -- # explain_analyze_a_read
 explain analyze select * from read_text('{secret}')
+-- # explain_analyze_with_options
+explain (analyze, format 'json)') select * from read_text('{secret}')
 -- # explain_with_options
 explain (format json) select * from '{secret_parquet}'
 -- # query_function

@@ -21,6 +21,10 @@ with w as materialized (copy (select 1) to '{target}.csv') select 1
 summarize with w as (copy (select 1) to '{target}.csv') from w
 -- # copy_under_explain_analyze
 explain analyze copy (select 1) to '{target}.csv'
+-- # copy_under_explain_with_options
+explain (analyze, format json) copy (select 1) to '{target}.csv'
+-- # copy_behind_options
+explain analyze (format json) (format json) copy (select 1) to '{target}.csv'
 -- # copy_in_a_cte_under_explain_analyze
 explain analyze with w as (copy (select 1) to '{target}.csv') from w
 -- # copy_partitioned
