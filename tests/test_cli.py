@@ -429,6 +429,8 @@ def test_summary(ask: Run) -> None:
     assert kinds == sorted(kinds) and kinds[0][1] < -1, "the commonest first"
     narrow = ask("summary", "--limit", "12", COLUMNS="80").stdout.splitlines()
     assert max(map(len, narrow)) <= 80 and narrow[2].startswith("job ")
+    slim = ask("summary", "--limit", "12", COLUMNS="60").stdout.splitlines()
+    assert slim[2].split()[:2] == ["job", "outcome"]  # how a job ended is told first of all
     least = ask("summary", "--limit", "1", COLUMNS="40").stdout
     assert "The job failed" in least and "last seen" not in least, "kinds are told by their text"
     assert "| job | outcome |" in ask("summary", "--format", "markdown").stdout

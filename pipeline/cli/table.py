@@ -34,8 +34,8 @@ TRACING = ("event_id", "source_id", "stream_id", "byte_offset", "byte_length", "
 TELLING = ("message", "template", "example", "for example", "detail", "evidence")
 """Columns that a person came for; of several in a table the first: the others say it again."""
 
-STATES = ("job", "kind", "level", "severity", "status", "phase", "reason", "rule", "verdict",
-          "metric", "method")  # fmt: skip
+STATES = ("job", "kind", "level", "severity", "status", "outcome", "phase", "reason", "rule",
+          "verdict", "metric", "method")  # fmt: skip
 """Columns of a word that says what a row is."""
 
 PATHS = ("path", "source")
