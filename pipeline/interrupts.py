@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,10 +18,17 @@ _HEARING: list[ref[DuckDBPyConnection]] = []
 """Without callbacks, as those of a `WeakSet`: an interrupt that is raised in one is lost."""
 
 
+_IN_OUR_ROWS = re.compile(r"(?m)(?:^| failed: )KeyboardInterrupt\b")
+"""How the engine tells of one that came while it asked Python for rows."""
+
+
 def is_interrupt(error: Exception) -> bool:
     """Whether an error is DuckDB's word for Ctrl-C, which came while it worked on a query."""
-    return type(error).__name__ == "InterruptException" or (
-        isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+    kind, text = type(error).__name__, str(error)
+    if kind == "InvalidInputException":
+        return _IN_OUR_ROWS.search(text) is not None
+    return kind == "InterruptException" or (
+        isinstance(error, RuntimeError) and text == "Query interrupted"
     )
 
 

@@ -134,6 +134,8 @@ def test_the_page_is_current() -> None:
     [
         (["inget"], "did you mean 'ingest'?"),
         (["frobnicate"], "no command 'frobnicate'"),
+        (["--lake", "x", "summary"], "a command's options stand behind it"),
+        (["ingest", "x", "--lake"], "see `tunelog ingest --help`"),
         (["show"], "Missing argument 'VIEW'"),
         (["show", "job"], "no such view, did you mean 'jobs'?"),
         (["show", "jobs", "--columns", "job_id,dialct"], "did you mean 'dialect'?"),
@@ -571,7 +573,22 @@ def test_an_interrupt_passes_over_a_connection_that_was_closed() -> None:
     assert heard.wait(5) and not failed
 
 
-@pytest.mark.parametrize("told", [RuntimeError("Query interrupted"), duckdb.InterruptException()])
+def _interrupted_rows() -> duckdb.Error:
+    """What the engine makes of an interrupt that comes while it asks Python for rows."""
+
+    class Rows:
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            raise KeyboardInterrupt
+
+    with duckdb.connect() as con, pytest.raises(duckdb.InvalidInputException) as told:
+        con.register("rows", Rows())
+    return told.value
+
+
+@pytest.mark.parametrize(
+    "told",
+    [RuntimeError("Query interrupted"), duckdb.InterruptException(), _interrupted_rows()],
+)
 def test_the_engine_has_errors_of_its_own_for_an_interrupt(
     told: Exception,
     samples: Path,

@@ -106,7 +106,11 @@ class LazyGroup(click.Group):
 
 def _refuse_repeats(command: click.Command, ctx: click.Context, args: list[str]) -> None:
     inner = command.context_class(command, parent=ctx, info_name=command.name)
-    _, rest, given = command.make_parser(inner).parse_args(list(args))
+    try:
+        _, rest, given = command.make_parser(inner).parse_args(list(args))
+    except click.UsageError as error:
+        error.ctx = error.ctx or inner  # whose help tells more
+        raise
     for param, times in Counter(given).items():
         single = isinstance(param, click.Option) and not (param.multiple or param.is_flag)
         if times > 1 and single:
@@ -183,6 +187,8 @@ def run(args: list[str]) -> int:
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "tunelog"
         what = error.format_message().rstrip(".")
+        if isinstance(error, click.NoSuchOption) and path == "tunelog" and not error.possibilities:
+            what += ": a command's options stand behind it"
         return _fail(f"{path}: {what}: see `{path} --help`", ExitCode.USAGE)
     except TunelogError as error:
         return _fail(str(error), error.exit_code)
