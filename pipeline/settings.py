@@ -102,7 +102,7 @@ def load(path: str | Path | None = None) -> Settings:
     if path is None and not file.is_file():
         return Settings()
     try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
+        told = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UsageError(f"--config {file}: no such file: write it, or leave it out") from None
     except IsADirectoryError:

@@ -147,6 +147,13 @@ def test_wrong_settings_are_one_line(tmp_path: Path, text: str, says: str) -> No
     assert told.startswith(f"{file}: ") and says in told and "\n" not in told
 
 
+def test_settings_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """What an editor puts before the first letter, and nobody sees, is no mistake."""
+    file = tmp_path / "my.toml"
+    file.write_text('[check]\nfail_on = ["gap"]', encoding="utf-8-sig")
+    assert settings.load(file).fail_on == ("gap",)
+
+
 def test_the_window_of_spikes_is_a_setting(place: Path) -> None:
     """A usual loss is the median of as many points before it as the settings say."""
     usual = []
