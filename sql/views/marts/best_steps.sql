@@ -2,13 +2,14 @@
 --
 -- Grain: job_id
 -- Reads: stg_bests
--- Caveat: by the validation metric of stg_evaluations: full_valid_loss, else valid_loss, else
---   full_valid_mean_reward, else valid_mean_reward, all but the first smoothed by the median of a
---   value and its neighbours where there are nine or more; of which two finite values are needed as
---   long as any metric has them. What the curve lacks is taken from checkpoint objects. A job that
---   was never validated has no row. NaN and infinities never win: where the last value is one, the
---   regret is NULL. The earliest step wins among equals, which are equal to nine digits. last_step
---   is the last evaluation, which need not be the last step.
+-- Caveat: by the first of full_valid_loss, valid_loss, full_valid_mean_reward and valid_mean_reward
+--   with two finite values or more that span half of the steps that any of them spans; else by one
+--   with less. Of nine evaluations and more all but full_valid_loss are smoothed, by medians of
+--   three, of 48 and more by the means of these (stg_evaluations). What the curve lacks is taken
+--   from checkpoint objects. A job that was never validated has no row. NaN and infinities never
+--   win: where the last value is one, the regret is NULL. Among equals, to nine digits, the step
+--   wins whose own value is better, then the earliest. last_step is the last evaluation, which need
+--   not be the last step.
 create or replace view best_steps as
 select * exclude (judgements)
 from stg_bests
