@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.forms.bits import Bytes, Ints, ones_before, places, words_where
+from pipeline.forms.bits import Bytes, Ints, ones_before, words_where
 from pipeline.forms.block import Block
-from pipeline.forms.structure import closes, is_bracket
+from pipeline.forms.structure import closes
 
 _QUOTE, _COMMA, _OPEN, _CLOSE = b'",{}'
 _WHITE = np.isin(np.arange(256), (9, 10, 13, 32))
@@ -78,8 +78,7 @@ def marks(block: Block) -> Marks:
     """Look at a block of at least one record."""
     data, bounds = block.data, block.bounds
     quotes = np.diff(ones_before(words_where(data, lambda piece: piece == _QUOTE), bounds))
-    words = words_where(data, is_bracket)
-    brackets = places(words)
+    words, brackets = block.brackets
     kinds = data[brackets]
     commas = _trailing_commas(data, brackets[closes(kinds)])
     first = ones_before(words, bounds)

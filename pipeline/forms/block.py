@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.forms.bits import Ints, places, words_where
+from pipeline.forms.bits import Ints, Words, places, words_where
+from pipeline.forms.structure import is_bracket
 
 _NEWLINE, _RETURN = 10, 13
 
@@ -81,6 +82,12 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.offsets)
+
+    @cached_property
+    def brackets(self) -> tuple[Words, Ints]:
+        """Where brackets stand in `data`, as bits and as places; more than one ask."""
+        words = words_where(self.data, is_bracket)
+        return words, places(words)
 
     @property
     def text(self) -> bytes | bytearray:

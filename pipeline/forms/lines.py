@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from pipeline.forms.block import Block, Lines, Oversize, line_block
 from pipeline.shapes import scan_any
 
 BLOCK_BYTES = 8 << 20
+_QUOTE, _OPEN, _CLOSE = b'"{}'
 JOINT = re.compile(rb'\}(?=\{")')
 """Where an object may begin on the line of another: inside a string the quote ends it."""
 
@@ -123,9 +124,9 @@ def _apart(block: Block) -> Block:
     """
     begins: list[int] = []
     seen = 0
-    for joint in JOINT.finditer(block.text, 0, len(block.data)):
-        if joint.end() >= seen:
-            _, begin, seen = block.record_at(joint.end())
+    for joint in _joints(block):
+        if joint >= seen:
+            _, begin, seen = block.record_at(joint)
             begins += (begin + at for at in _objects_behind(block.text[begin:seen]))
     if not begins:
         return block
@@ -135,6 +136,16 @@ def _apart(block: Block) -> Block:
     return Block(
         block.data, bounds, block.position, offsets, unterminated=ended, buffer=block.buffer
     )
+
+
+def _joints(block: Block) -> Iterable[int]:
+    """Where an object may begin on the line of another."""
+    if isinstance(block, Lines):  # little content is sooner searched
+        return (joint.end() for joint in JOINT.finditer(block.text, 0, len(block.data)))
+    data, (_, at) = block.data, block.brackets
+    behind = at[1:][np.diff(at) == 1]
+    behind = behind[(data[behind] == _OPEN) & (data[behind - 1] == _CLOSE)]
+    return [int(joint) for joint in behind if data[joint + 1 : joint + 2] == _QUOTE]
 
 
 def _objects_behind(line: bytes | bytearray) -> Iterator[int]:
