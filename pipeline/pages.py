@@ -15,6 +15,8 @@ from pipeline.glimpses import Glance, Glimpse, between, direction_of
 
 _MOST_PAGED = 10_000
 """Records that are looked at: what goes on for longer is no page."""
+_MOST_TIED = 16
+"""Records behind a creation message that may be of one moment, where it matters if they rise."""
 
 
 class Page(NamedTuple):
@@ -35,7 +37,8 @@ class Pages:
     """Sees all blocks of a source in order; walks back from creation messages.
 
     That is done only where the first record behind the creation message before is older than the
-    one behind: whole jobs, newest first, are not walked through.
+    one behind, or what stands there runs with time: whole jobs, newest first, are not walked
+    through.
 
     Attributes:
         found: position where a creation's records begin -> the page above it.
@@ -45,6 +48,8 @@ class Pages:
         """Nothing is seen yet."""
         self.found: dict[int, Page] = {}
         self._opening: Glimpse | None = None
+        self._rises = False
+        self._created = 0
         self._awaited = True
         """The first record of the next block is the first one behind a creation message."""
         self._floor = 0
@@ -64,11 +69,14 @@ class Pages:
             self._opening, self._awaited = glance(0)[2], False
         for number, (creation, (_, below, above)) in enumerate(creations, 1):
             time = creation.glimpse.time
-            if self._opening and self._opening.time < time:
+            older = self._opening is not None and self._opening.time >= time
+            if self._opening and (self._rises or not older):
                 beside = glance(below)[2]
                 at_start = beside is not None and beside.position >= creation.first
                 run, stop = self._walk(glance, -1 if at_start else below, time)
-                falling = bool(run) and _falls(run[-1], run[0])
+                if older:
+                    run, stop = _before(self._created, run, stop)
+                falling = bool(run) and (older or _falls(run[-1], run[0]))
                 if run and len(run) < _MOST_PAGED and (falling or run[0].time > time):
                     self.found[creation.first] = Page(run[-1].position, stop, falling)
             if is_last and number == len(creations):
@@ -76,6 +84,7 @@ class Pages:
             self._floor = creation.last + 1
             self._awaited = glance(above)[0] != above
             self._opening = None if self._awaited else glance(above)[2]
+            self._rises, self._created = not self._awaited and _rises(glance, above), time
         if is_last:
             return
         last, run, stop = glance(glance.size - 1)[2], [], None
@@ -120,6 +129,34 @@ class Pages:
             byte = begin - 1
         yield from self._tail
         yield self._stop
+
+
+def _before(
+    created: int, run: list[Glimpse], stop: Glimpse | None
+) -> tuple[list[Glimpse], Glimpse | None]:
+    """What of a page is older than the job above it, whose records run with time down to it.
+
+    Nothing if the page goes on into the time of that job: then nothing tells where it begins.
+    """
+    count = sum(glimpse.time < created for glimpse in run)
+    later = run[count:]
+    if len({glimpse.time for glimpse in later}) > 1:
+        return [], stop
+    return run[:count], later[0] if later else stop
+
+
+def _rises(glance: Glance, byte: int) -> bool:
+    """Whether records run with time from a byte on."""
+    first = glance(byte)[2]
+    for _ in range(_MOST_TIED):
+        _, byte, glimpse = glance(byte)
+        if first is None or glimpse is None or _falls(first, glimpse):
+            return False
+        if _falls(glimpse, first):
+            return True
+        if byte >= glance.size:
+            break
+    return False
 
 
 def _falls(one: Glimpse, other: Glimpse) -> bool:

@@ -6,7 +6,7 @@ import json
 import random
 import tracemalloc
 from functools import partial
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -307,6 +307,27 @@ def test_files_joined_without_a_break(tmp_path: Path, newest_first: bool) -> Non
             assert jobs(lake) == {job: ids(events) for job, events in told.items()}
             counts = lake.sql("select records, events, duplicates from lake_sources").rows()
             assert counts == [(15 + 5 * again, 15, 5 * again)]
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_jobs_of_either_direction(ties: bool) -> None:
+    """Of jobs in one file, some oldest and some newest first, none has events of another.
+
+    Of two, whichever is the older one, each has all of its own.
+    """
+    for count in (2, 3):
+        for places, steps in product(permutations(range(count)), product((1, -1), repeat=count)):
+            events: Events = []
+            for job, place, step in zip((A, B, C), places, steps, strict=False):
+                own = job_events(job, 6, start=START + 100 * place)
+                if ties:
+                    own[-1]["created_at"] = own[-2]["created_at"]
+                events += own[::step]
+            scout = Scout(lines=True)
+            scout.see(lines_of(lines(events).encode(), 1 << 20))
+            for stream in scout.streams():
+                named = {e["id"][8] for e in events[stream.first : stream.last + 1]}
+                assert named == {stream.job[-1]} if stream.job else count > 2
 
 
 def test_one_event_between_creations(tmp_path: Path) -> None:
