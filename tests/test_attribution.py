@@ -309,6 +309,27 @@ def test_files_joined_without_a_break(tmp_path: Path, newest_first: bool) -> Non
             assert counts == [(15 + 5 * again, 15, 5 * again)]
 
 
+@pytest.mark.parametrize(
+    ("entry", "other"),
+    [
+        (lambda event: {"log": json.dumps(event)}, '{"log": "begins"}'),
+        (
+            lambda event: {"level": "info", "message": json.dumps(event)},
+            '{"level": 1, "message": 2}',
+        ),
+        (lambda event: {"log": json.dumps(event)}, "begins"),
+    ],
+)
+def test_a_log_that_begins_with_something_else(tmp_path: Path, entry: Any, other: str) -> None:
+    """Entries of a log around events are one job, whatever stands above them and between."""
+    entries = [json.dumps(entry(event)) for event in job_events(A)]
+    path, grown = tmp_path / "x.jsonl", [*[other] * 150, *entries[:3], other, *entries[3:]]
+    with open_lake(tmp_path / "lake") as lake:
+        for count in (100, 152, len(grown)):
+            lake.ingest([put(path, "\n".join(grown[:count]) + "\n")])
+        assert jobs(lake) == {A: ids(job_events(A))}
+
+
 @pytest.mark.parametrize("ties", [False, True])
 def test_jobs_of_either_direction(ties: bool) -> None:
     """Of jobs in one file, some oldest and some newest first, none has events of another.

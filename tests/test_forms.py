@@ -8,7 +8,7 @@ import json
 
 import pytest
 import xxhash
-from dumps import A, Records, a_page, an_event, an_exchange
+from dumps import A, Records, a_job, a_page, an_event, an_exchange
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +47,15 @@ from pipeline.forms.recognise import Unrecognised, recognise
         ("HTTP/2 200\ndate: now\n\n" + json.dumps(a_page(1, 2), indent=2), "documents"),
         ("< HTTP/2 200\n< \n" + json.dumps(a_page(1)) + "* Connection #0 left intact", "documents"),
         ("$ curl https://a/events\n" + json.dumps([an_event()], indent=2), "documents"),
+        ('{"log": "x"}\n' * 200 + json.dumps({"log": json.dumps(an_event())}) + "\n", "documents"),
+        ('{"log": "x"}\n' + json.dumps(an_event()) + "\n", "lines"),
+        ("x\n" + json.dumps({"log": json.dumps(an_event())}) + '\n{"log": "x"}\n', "documents"),
+        ('{"level": "", "message": ""}\n' + json.dumps({"log": an_event()}) + "\n", "documents"),
+        (
+            json.dumps(a_page(1, 2)).replace("0.5", "nan") + "\n" + json.dumps(a_page(3)),
+            "documents",
+        ),
+        (json.dumps(a_job(A)) + "\n" + json.dumps(a_page(3)) + "\n", "lines"),
     ],
 )
 def test_recognise(head: str, form: str) -> None:

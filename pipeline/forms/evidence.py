@@ -136,6 +136,16 @@ class RootScope(Scope):
 class BrokenScope(RootScope):
     """What follows a broken document, maybe parts of it: they tell each other nothing."""
 
+    def __init__(self, before: Scope | None) -> None:
+        """Open the scope behind a break; `before`: text stood there, and bare events go on."""
+        super().__init__()
+        self._before = before.stream if before else self
+
+    @property
+    def stream(self) -> Scope:
+        """Text between the entries of a log parts none."""
+        return self._before
+
     def own(self) -> tuple[str, ...]:
         """Whose parts they are is not known."""
         return ()

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline import exact
-from pipeline.contract import EVENT_OBJECTS
+from pipeline.contract import EVENT_OBJECTS, JOB_OBJECT
 from pipeline.forms.results import is_results
 from pipeline.shapes import holds_events, is_cut, is_event, loads, scan
 
@@ -94,6 +94,10 @@ _OPENING = re.compile(r"^[\[{]", re.MULTILINE)
 _LIST_FIRST = re.compile(rf'\{{(?:{_NAME}(?:"[^"\\]*"|[^\s"{{\[,]+)\s*,)*{_NAME}\[')
 
 
+_NAMED = re.compile("|".join(map(re.escape, EVENT_OBJECTS)))
+_JOB_LINE = f'"{JOB_OBJECT}"'
+
+
 class Unrecognised(Exception):
     """The content is nothing that is read; the text names what it is, and says what to do."""
 
@@ -124,7 +128,7 @@ def recognise(head: bytes, whole: bool) -> str:
     if whole and not rest and _is_page(line.decode("latin-1")):
         return "documents"  # the usual page, told by its first event
     first = _value(line.decode("latin-1")) if line[:1] == b"{" and (ended or whole) else None
-    if isinstance(first, dict) and is_event(first):
+    if isinstance(first, dict) and isinstance(first.get("object"), str) and is_event(first):
         return "lines"  # the usual case, told without looking further
     # Structure is ASCII: a byte a character keeps invalid UTF-8 for the verdict on its record.
     text = head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip(_SPACE)
@@ -142,14 +146,15 @@ def recognise(head: bytes, whole: bool) -> str:
         if container:
             return "documents"
         if container is not None:
-            return "documents" if text[0] == "[" or _pages(text, lines, whole) else "lines"
+            later = text[0] == "[" or _pages(text, lines, whole) or _is_wrapped(text)
+            return "documents" if later else "lines"
         if len(lines) == 1 and not whole:
             return "documents" if text[0] == "[" or _LIST_FIRST.match(text) else "lines"
     complete = lines if whole and len(lines) <= _LINES_LOOKED_AT else lines[:-1]
     alone = sum(_is_object(line) for line in complete[1:])
     followed = _followed(complete)
     if text[0] in "{[":
-        if _begins_document(text, whole) or _pages(text, complete, whole):
+        if _begins_document(text, whole) or _pages(text, complete, whole) or _is_wrapped(text):
             return "documents"
         if alone > followed:
             return "lines"
@@ -157,7 +162,7 @@ def recognise(head: bytes, whole: bool) -> str:
         return "documents"
     if _string_of_events(text, whole):
         return "documents"
-    if _pages(text, complete, whole):
+    if _pages(text, complete, whole) or _is_wrapped(text):
         return "documents"  # behind headers of a response, a prompt, a progress bar
     if alone:
         return "lines"
@@ -227,6 +232,24 @@ def _begins_document(text: str, whole: bool) -> bool:
     except (ValueError, RecursionError):
         return True
     return "\n" in text[:end] or not whole
+
+
+def _is_wrapped(text: str) -> bool:
+    """Whether the first event on a line lies inside of something else, as in a log's entries.
+
+    Such lines are a run of events only where they are read as documents; but what job objects
+    between them say is for lines.
+    """
+    at = -1 if _JOB_LINE in text else 0
+    for _ in range(_LINES_LOOKED_AT):
+        named = _NAMED.search(text, at) if at >= 0 else None
+        if named is None:
+            break
+        at = text.find("\n", named.end())
+        line = text[text.rfind("\n", 0, named.start()) + 1 : at if at >= 0 else None]
+        if (container := _container(line)) is not None:
+            return container
+    return False
 
 
 def _pages(text: str, lines: list[str], whole: bool) -> bool:

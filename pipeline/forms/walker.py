@@ -67,7 +67,7 @@ class Walker:
                     waiting.keep(first)
                 begun, cut, reached = waiting.next > first, broken.cut, window.reached
                 at = yield from self._break(start, opening, begun, cut, root, openings)
-                bare, root = False, BrokenScope()
+                bare, root = False, BrokenScope(None if opening in '{["' else root)
                 patience -= (reached > at) + max(reached - at, 0) // _REREAD_BYTES
                 openings = openings if patience > 0 else b""
             else:
