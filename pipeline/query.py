@@ -303,6 +303,10 @@ def _error(kind: str, text: str, at: int | None, query: str) -> TunelogError:
             f": line {before.count(chr(10)) + 1}, column {len(before.rpartition(chr(10))[2]) + 1}"
         )
     mends = _MENDS.get(kind, "change the query")
+    if column := re.match(r'Referenced column "([^"\']{1,40})"', text):
+        mends = f"change it, or write '{column[1]}' if it is a text" + mends.removeprefix(
+            "change it"
+        )
     if "arameter" in text and ("not provided" in text or "count mismatch" in text):
         mends = "give each $NAME of the query its -p NAME VALUE, and no others"
     mends = "" if kind == "Refused" else f": {mends}"

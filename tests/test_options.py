@@ -132,6 +132,15 @@ def test_beginnings_of_ids_are_told(lake: Path, capsys: pytest.CaptureFixture[st
         (["show", "jobs", "--where", "true", "--memory", "1MB"], "--memory 1MB: too little"),
         (["show", "jobs", "--where", "status ="], "--where 'status =': syntax error"),
         (["show", "jobs", "--where", "stat = 1"], "--where 'stat = 1': Referenced column \"stat\""),
+        (
+            ["show", "jobs", "--where", "status = failed"],
+            "or write 'failed' if it is a text (`tunelo",
+        ),
+        (
+            ["sql", 'from events where message like "%x%"'],
+            "or write '%x%' if it is a text (`tunelog",
+        ),
+        (["show", "jobs", "--columns", "JOB_ID"], "no column 'JOB_ID', did you mean 'job_id'?"),
         (["sql", "select '\udcff'"], "not UTF-8: give it in UTF-8"),
         (["watch", "--every", "9999h"], "is longer than a week"),
         (["archive", "--timeout", "nan"], "nan is no number to count with"),
