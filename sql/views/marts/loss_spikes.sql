@@ -4,23 +4,16 @@
 -- Reads: loss_curves, thresholds
 -- Caveat: usual is the median of the points just before; of the first points, for which there are
 --   few, the greater one of that and the median of as many after. What counts as far is told by the
---   noise of the job's whole curve, relative to the usual loss or to the job's median loss where
---   that is greater (a usual loss may be low by chance), and not below a share of the loss at the
---   start. Of many points the highest is high by chance: from the eighth decile to the ninth half
---   of them are left, and so on with each such distance, as of an exponential, and a spike is above
---   what the highest reaches in one of a hundred jobs. Spikes near to one another are one. Where a
---   loss near zero leaps all along, single answers are wrong: a loss is minus the logarithm of a
---   probability, so that the heights beyond the lowest leap are as good as exponential, and a spike
---   is what the highest of so many leaps reaches in few of a hundred jobs, or twice the usual leap
---   where that is more. Usual is the median of where leaps begin, which few spikes, or a long one,
---   hardly change; beyond the lowest it is ln 2 of an exponential's mean. NaN and infinities are
---   passed over: divergences has them.
+--   noise of the job's whole curve and by how high the highest of so many points is by chance, and
+--   is not below a share of the loss at the start. Where a loss near zero leaps all along, single
+--   answers are wrong, and a spike is what stands out among these leaps. Spikes near to one another
+--   are one. NaN and infinities are passed over: divergences has them. docs/detectors.md has the
+--   formula step by step.
 -- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise that may
---   be skewed: the distance from the median to the eighth decile, or half that between the second
---   and the eighth, 0.8416 standard deviations of normal noise, which spikes of a fifth of the
---   points hardly change. Or, where that is more, the distance from the median down to the first
---   decile, 1.2816 of them, of the points about the median around them: no spike changes it, and
---   of a few dozen points, as many of batches of one are, the others tell too little by chance.
+--   be skewed: from the median to the eighth decile, or half from the second to the eighth, are
+--   0.8416 standard deviations of normal noise; from the median of the points about the median
+--   around them down to the first decile, 1.2816. Heights of leaps are as an exponential's, whose
+--   median is ln 2 of its mean.
 create or replace view loss_spikes as
 with limits as (
     select
