@@ -284,7 +284,7 @@ function messageSection(job) {
     grave.length
       ? el("ol", { class: "log" }, grave.map((row) => messageItem(row)))
       : el("p", { class: "fine" }, sign("succeeded"), " None was logged."),
-    of ? el("details", {}, el("summary", {}, `All ${counted(of, "message")} beside the steps`),
+    of ? el("details", {}, el("summary", {}, `${of > 1 ? "All " : ""}${counted(of, "message")} beside the steps`),
       left > 0 ? el("p", { class: "muted" }, leftOut(left)) : null,
       el("ol", { class: "log" }, rows.map((row) => messageItem(row)))) : null);
 }
