@@ -10,12 +10,13 @@ from typing import Any
 
 from oracle import Event
 from oracle_companions import Told, checkpoint_objects, newest, of_kind, states
-from oracle_curves import Row, by_job, checkpoints, loss_curves
+from oracle_curves import Row, by_job, checkpoints, loss_curves, told
 from oracle_marts import moderation
 from oracle_training import loss_curves_smoothed
 
 METRICS = ("full_valid_loss", "valid_loss", "full_valid_mean_reward", "valid_mean_reward")
 SAMPLED = ("valid_loss", "full_valid_mean_reward", "valid_mean_reward")
+TRAINED = {"train_loss", "train_mean_token_accuracy", "train_mean_reward"}
 
 Points = list[tuple[int, float | None, float]]
 """Step, judged value (None where it is not finite) and value, by step."""
@@ -210,7 +211,10 @@ def whole_losses(beside: Sequence[Told]) -> dict[int, float]:
 
 
 def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
-    """The checkpoints of a job by step, the model it made as that of its last step."""
+    """The checkpoints of a job by step, the model it made as that of its last step.
+
+    A dump may end before the job did: of the steps told, planned and kept the last is the greatest.
+    """
     models: dict[int, tuple[tuple[bool, Any, str], str] | None] = {}
     final: int | None = None
     for row in checkpoints(own, beside):
@@ -227,7 +231,7 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
     )
     steps = [row["step"] for row in loss_curves(own, beside)]
     if (made or model) and steps:
-        final = max(steps)
+        final = max([*steps, *models, *planned(own)])
         names = [
             re.search(r"(?:model created|Uploaded model): *(\S+)", event.message) for event in made
         ]
@@ -256,6 +260,19 @@ def candidates(own: list[Event], beside: Sequence[Told]) -> list[Row]:
             }
         )
     return rows
+
+
+def planned(own: list[Event]) -> list[int]:
+    """The last step that a job plans, by the greatest step that tells it, or nothing."""
+    totals, trained = [], []
+    for event in own:
+        spoken = told(event) or (event.step, event.total_steps, event.metrics)
+        step, total, numbers = spoken
+        if step is not None and total is not None and total > 0:
+            totals.append((step, total))
+        if step is not None and numbers.keys() & TRAINED:
+            trained.append(step)
+    return [max(totals)[1] - (min(trained, default=1) == 0)] if totals else []
 
 
 def verdicts(own: list[Event]) -> list[tuple[str | None, int | None, bool]]:

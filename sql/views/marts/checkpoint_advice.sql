@@ -1,14 +1,16 @@
 -- Which checkpoint of each job should be deployed, and what does it gain over the last one?
 --
 -- Grain: job_id
--- Reads: stg_bests, stg_checkpoints, moderation, stg_milestones, stg_job_objects, stg_last_steps
+-- Reads: stg_bests, stg_checkpoints, moderation, stg_milestones, stg_job_objects, stg_last_steps,
+--   stg_metrics
 -- Caveat: the deployable checkpoint with the best value of the metric of best_steps, at its own
 --   step or, where that was not evaluated, at the last evaluation before it (value_step); among
 --   equals, or where none has a finite value, one whose model is named, then the one nearest to the
 --   best step. Where best_steps has to go by a sample, but the objects of all that can be used tell
 --   their loss on the whole set, as OpenAI's of the last epochs do, that is compared. The last one,
 --   if it is behind by no more than noise may make (tolerance). The model that the job made counts
---   as the checkpoint of its last step. A checkpoint whose model a usage policy check blocked is
+--   as the checkpoint of its last step, also where the dump ends before that: of the steps that it
+--   told, planned and kept the greatest. A checkpoint whose model a usage policy check blocked is
 --   never advised, and if every one is, step is NULL; a block that names no model holds for all.
 --   Jobs without checkpoint or validation have no row. Whether the provider still keeps the
 --   checkpoint is not in the events.
@@ -48,6 +50,29 @@ finished as (
     full join named on made.job_id = named.job_id
 ),
 
+plans as (
+    select
+        job_id,
+        -- counted from 0, the last of n steps is n - 1, as in stg_step_gaps
+        max({'at': step, 'steps': total_steps}) filter (where total_steps > 0).steps
+        - coalesce(
+            min(step) filter (
+                where coalesce(train_loss, train_mean_token_accuracy, train_mean_reward) is not null
+            ) = 0,
+            false
+        )::bigint as step
+    from stg_metrics
+    group by job_id
+),
+
+kept as (
+    select
+        job_id,
+        max(step) as step
+    from stg_checkpoints
+    group by job_id
+),
+
 told as (
     select
         job_id,
@@ -67,11 +92,14 @@ told as (
 
     select
         finished.job_id,
-        steps.last_step as step,
+        -- a dump may end before the job did: its model is of no step before what it kept or planned
+        greatest(steps.last_step, plans.step, kept.step) as step,
         finished.model_id,
         true as is_final
     from finished
     inner join stg_last_steps as steps on finished.job_id = steps.job_id
+    left join plans on finished.job_id = plans.job_id
+    left join kept on finished.job_id = kept.job_id
 ),
 
 candidates as (
