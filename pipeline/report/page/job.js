@@ -227,7 +227,8 @@ function tableSections(job) {
   if (checkpoints.length) {
     const best = bestOf(job);
     // the model made is the checkpoint of the last step, as checkpoint_advice has it
-    const model = (c) => c.model_id ?? (c.step === job.last_step ? job.details.model_id : undefined);
+    const last = Math.max(job.last_step, ...checkpoints.map((c) => c.step));
+    const model = (c) => c.model_id ?? (c.step === last ? job.details.model_id : undefined);
     const measured = ["train_loss", "valid_loss", "full_valid_loss", "train_mean_reward", "full_valid_mean_reward"]
       .filter((name) => checkpoints.some((row) => row[name] !== undefined));
     sections.push(el("section", {}, el("h2", {}, "Checkpoints"), table("Checkpoints", [
