@@ -276,7 +276,7 @@ def test_create_makes_only_what_is_asked(tmp_path: Path) -> None:
     with duckdb.connect() as con:
         views.create(con, files(tmp_path), only=["errors"])
         made = con.execute("select view_name from duckdb_views() where not internal").fetchall()
-    tables = {f"lake_{name}" for name in (*TABLES, SPOKEN, "no_jobs")}
+    tables = {f"lake_{name}" for name in (*TABLES, SPOKEN)}
     optional = {file.name for file in view_files() if file.is_optional}
     assert {name for (name,) in made} == {"errors", "stg_events"} | tables | optional
 

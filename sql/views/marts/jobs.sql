@@ -125,7 +125,8 @@ comment on column jobs.ended_at is
 comment on column jobs.wait_seconds is 'from creation to start [s]';
 comment on column jobs.run_seconds is 'from start to end [s]';
 comment on column jobs.total_seconds is 'from creation to end [s]';
-comment on column jobs.seen_seconds is 'from the first to the last event in the lake, Azure''s steps left out [s]';
+comment on column jobs.seen_seconds is
+    'from the first to the last event in the lake, Azure''s steps left out [s]';
 comment on column jobs.first_event_at is 'earliest event in the lake [UTC]';
 comment on column jobs.last_event_at is 'latest event in the lake [UTC]';
 comment on column jobs.events is 'events in the lake [event]';
