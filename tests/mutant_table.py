@@ -179,7 +179,7 @@ MUTANTS = (
            "pipeline/report/page/job.js", "name.endsWith(`:ckpt-step-${step}`)", "false",
            "tests/test_report_page.py::test_a_blocked_model_is_not_shown_as_one_to_use"),
     Mutant("answers", "a blocked model is not that of its last checkpoint",
-           "pipeline/report/page/job.js", "c.step === job.last_step ?", "false ?",
+           "pipeline/report/page/job.js", "c.step === last ?", "false ?",
            "tests/test_report_page.py::test_a_blocked_model_is_not_shown_as_one_to_use"),
     Mutant("answers", "two jobs that are named are compared in another order",
            "pipeline/cli/ask.py", 'f"({listed})" * of_two', '""',
