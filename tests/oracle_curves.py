@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from oracle import KNOWN, Event
-from oracle_companions import Told, checkpoint_objects, result_points
+from oracle_companions import Told, checkpoint_objects, newest, of_kind, result_points, states
 
 Row = dict[str, Any]
 
@@ -252,7 +252,7 @@ def checkpoint(job: str, step: int | None, one: Row, curve: Row) -> Row:
     }
 
 
-def data_quality(events: list[Event]) -> list[Row]:
+def data_quality(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job, check and subject."""
     findings: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for event in events:
@@ -293,10 +293,10 @@ def data_quality(events: list[Event]) -> list[Row]:
         }
         for (job, problem, subject), ids in findings.items()
     ]
-    return rows + step_findings(events)
+    return rows + step_findings(events, beside)
 
 
-def step_findings(events: list[Event]) -> list[Row]:
+def step_findings(events: list[Event], beside: Sequence[Told]) -> list[Row]:
     """Missing steps, and places where the clock goes back while the steps rise."""
     rows = []
     first_times: dict[str, dict[int, Any]] = defaultdict(dict)
@@ -304,7 +304,14 @@ def step_findings(events: list[Event]) -> list[Row]:
     ended: dict[str, str] = {}
     begun = {"train_loss", "train_mean_token_accuracy", "train_mean_reward"}
     from_zero: set[str] = set()
-    for event in events:
+    for job, about in of_kind(beside, "job").items():
+        if newest(states(about), "status") == "succeeded":
+            ended[job] = "succeeded"
+    for job, hooks in of_kind(beside, "outcome").items():
+        last = max(hooks, key=lambda hook: (hook.value.get("created_at", -1), hook.text))
+        if last.value["type"].endswith(".succeeded"):
+            ended[job] = "succeeded"
+    for event in sorted(events, key=lambda event: event.place):
         if event.lifecycle in ("succeeded", "failed", "cancelled"):
             ended[event.job_id] = event.lifecycle
     for event in sorted(events, key=lambda event: event.time):

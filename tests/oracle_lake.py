@@ -68,6 +68,7 @@ WITH_COMPANIONS = {
     "checkpoints": oracle_curves.checkpoints,
     "best_steps": oracle_answers.best_steps,
     "checkpoint_advice": oracle_answers.checkpoint_advice,
+    "data_quality": oracle_curves.data_quality,
     "failure_reasons": oracle_stories.failure_reasons,
     "overfitting": oracle_detectors.overfitting,
     "companions": lambda _, beside: oracle_companions.companions(beside),

@@ -1,12 +1,12 @@
 -- Which steps does the dump of each job lack, and which were logged too early?
 --
 -- Grain: job_id
--- Reads: stg_metrics, stg_events
+-- Reads: stg_metrics, stg_events, stg_job_objects, stg_outcomes
 -- Caveat: missing steps are judged by the job's own stride, its most common distance of steps, the
---   greater of equals, up to its greatest step, or, where a message tells that it succeeded, up to
---   the last one it planned: before_step is NULL where all before its greatest are there. A step
---   is early that was first logged before the next smaller one was; a restart logs known steps
---   again and is none.
+--   greater of equals, up to its greatest step, or, where it succeeded, up to the last one it
+--   planned: before_step is NULL where all before its greatest are there. How it ended a message
+--   tells, else a job object or a webhook. A step is early that was first logged before the next
+--   smaller one was; a restart logs known steps again and is none.
 create or replace view stg_step_gaps as
 with steps as (
     select
@@ -102,7 +102,11 @@ counted as (
 select
     counted.job_id,
     case
-        when endings.ended_by = 'succeeded' and plans.planned > plans.last_step
+        when plans.planned > plans.last_step
+            and coalesce(
+                endings.ended_by = 'succeeded',
+                objects.status = 'succeeded' or outcomes.status = 'succeeded'
+            )
             then nullif((plans.planned - plans.last_step) // counted.stride, 0)
     end as missing_at_end,
     nullif(coalesce(counted.missing_steps, 0) + coalesce(missing_at_end, 0), 0) as missing_steps,
@@ -116,4 +120,6 @@ select
 from counted
 inner join plans on counted.job_id = plans.job_id
 left join endings on counted.job_id = endings.job_id
+left join stg_job_objects as objects on counted.job_id = objects.job_id
+left join stg_outcomes as outcomes on counted.job_id = outcomes.job_id
 ;
