@@ -134,6 +134,7 @@ def test_the_page_is_current() -> None:
     [
         (["inget"], "did you mean 'ingest'?"),
         (["frobnicate"], "no command 'frobnicate'"),
+        (["leaderboard"], "it is a view: `tunelog show leaderboard`"),
         (["--lake", "x", "summary"], "a command's options stand behind it"),
         (["ingest", "x", "--lake"], "see `tunelog ingest --help`"),
         (["show"], "Missing argument 'VIEW'"),

@@ -91,7 +91,11 @@ class LazyGroup(click.Group):
                 one value is there more than once: all but the last would be passed over in silence.
         """
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            from pipeline.view_files import view_files
+
             hint = nearest(args[0], COMMANDS).replace(",", ":")
+            if any(args[0] == file.name for file in view_files()):
+                hint = f": it is a view: `tunelog show {args[0]}`"
             raise click.UsageError(f"no command {args[0]!r}{hint}", ctx)
         found, command, rest = super().resolve_command(ctx, args)
         if command is not None:
