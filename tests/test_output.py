@@ -403,6 +403,14 @@ def test_a_reject_tells_its_reason(width: int) -> None:
     assert "lone_surrogate" in out.getvalue()
 
 
+def test_a_plan_is_printed_as_it_is_drawn() -> None:
+    """What EXPLAIN answers is no cell, but lines, in which nothing acts."""
+    table = rows(explain_key=["physical_plan"], explain_value=["╭─╮\n│\x1b[31m│\n╰─╯\n"])
+    out = io.StringIO()
+    assert write_table(table.schema, iter(table.to_batches()), out, 60) == []
+    assert out.getvalue() == "╭─╮\n│\\x1b[31m│\n╰─╯\n"
+
+
 def test_what_goes_next() -> None:
     """What all rows share goes first, then what only traces, then the rightmost, prose last."""
     names = ("job_id", "event_id", "step", "level", "message")

@@ -48,6 +48,8 @@ SHORT = 40
 """The longest value that is told in a word where all rows have it [column]."""
 
 _GAP = 2
+_PLAN = ["explain_key", "explain_value"]
+"""What EXPLAIN answers: a picture in lines."""
 
 
 @dataclass(frozen=True)
@@ -205,11 +207,16 @@ def columns_of(batch: pa.RecordBatch, is_sample: bool = False) -> list[Column]:
 def write_table(
     schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[str], width: int | None
 ) -> list[str]:
-    """Print rows as a table; a single row too wide for it as one line per column.
+    """Print rows as a table; a single row too wide for it as one line per column; a plan as drawn.
 
     Returns:
         The names of the columns that did not fit, with their value where it is one for all.
     """
+    if schema.names == _PLAN:
+        for batch in batches:
+            for plan in batch.column(1).to_pylist():
+                out.writelines(f"{inert(line)}\n" for line in plan.splitlines())
+        return []
     try:
         sample = [pa.RecordBatch.from_pylist([], schema)]
     except pa.ArrowNotImplementedError as error:
