@@ -99,14 +99,16 @@ def load(path: str | Path | None = None) -> Settings:
         UsageError: no such file, or something in it that is unknown or of the wrong kind.
     """
     file = Path(path or FILE_NAME)
-    if path is None and not file.is_file():
+    if path is None and not file.exists() and not file.is_symlink():
         return Settings()
+    where = f"--config {file}" if path else f"{file}"
     try:
         told = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise UsageError(f"--config {file}: no such file: write it, or leave it out") from None
+        what = "leads to no file" if file.is_symlink() else "no such file"
+        raise UsageError(f"{where}: {what}: write it, or leave it out") from None
     except IsADirectoryError:
-        raise UsageError(f"--config {file}: is a folder: name the file in it") from None
+        raise UsageError(f"{where}: is a folder: name a file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: no TOML: {error}: mend it") from None
     sections = {"check": dict, "thresholds": dict}

@@ -154,6 +154,21 @@ def test_settings_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert settings.load(file).fail_on == ("gap",)
 
 
+def test_settings_that_cannot_be_had_are_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link that leads nowhere, or a folder, is told; no check passes by other settings."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "tunelog.toml"
+    file.symlink_to("nowhere")
+    with pytest.raises(UsageError, match=r"^tunelog.toml: leads to no file: "):
+        settings.load()
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(UsageError, match=r"^tunelog.toml: is a folder: "):
+        settings.load()
+
+
 def test_the_window_of_spikes_is_a_setting(place: Path) -> None:
     """A usual loss is the median of as many points before it as the settings say."""
     usual = []
