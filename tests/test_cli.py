@@ -269,6 +269,8 @@ def test_ingest_tells_every_source(tunelog: Run) -> None:
         ), source
     again = json.loads(tunelog("ingest", str(SAMPLES), "--format", "json").stdout)
     assert {source["status"] for source in again} == {"known"}
+    rows = tunelog("ingest", str(SAMPLES / "polled")).stdout.splitlines()[-8:]
+    assert all(row.rstrip().endswith("0") for row in rows), "of known files no job is told"
 
 
 def test_ingest_tells_a_person(tunelog: Run, tmp_path: Path) -> None:

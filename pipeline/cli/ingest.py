@@ -224,6 +224,7 @@ def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterato
 def _listed(source: SourceReport, *, companions: bool) -> dict[str, Any]:
     """A source as a row of the summary; without companions anywhere, without that column."""
     jobs = source.jobs or source.about
+    several = count(len(jobs), "job") if jobs else ""  # of known files nothing is asked
     return {
         "source": source.path,
         "status": source.status,
@@ -232,7 +233,7 @@ def _listed(source: SourceReport, *, companions: bool) -> dict[str, Any]:
         "dup.": source.duplicates,
         "ignored": sum(source.ignored.values()),
         "rejects": _rejects(source),
-        "job": jobs[0] if len(jobs) == 1 else count(len(jobs), "job"),
+        "job": jobs[0] if len(jobs) == 1 else several,
     }
 
 
