@@ -183,6 +183,26 @@ def test_reading_makes_no_lake(tunelog: Run, tmp_path: Path, args: list[str]) ->
 
 
 @pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (
+            "my lake/events",
+            "my lake/events: no lake here: give the one around it, --lake 'my lake'",
+        ),
+        ("my lake/ledger.db", "give the one around it, --lake 'my lake'"),
+        ("a.jsonl", "a.jsonl: a file: give the folder of a lake with --lake"),
+    ],
+)
+def test_what_is_in_a_lake_or_a_file_is_none(
+    tunelog: Run, tmp_path: Path, given: str, says: str
+) -> None:
+    """Who names a part of a lake, or a dump, is told what to name."""
+    dump(tmp_path / "a.jsonl", events(JOB, steps=1))
+    tunelog("ingest", "a.jsonl", "--lake", "my lake")
+    assert says in tunelog("show", "jobs", "--lake", given, code=ExitCode.USAGE).stderr
+
+
+@pytest.mark.parametrize(
     "args", [["nowhere"], ["empty"], ["no*where"], ["empty/a.jsonl", "--job-id", "ftjob a"]]
 )
 def test_a_refused_ingest_makes_no_lake(tunelog: Run, tmp_path: Path, args: list[str]) -> None:

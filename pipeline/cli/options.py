@@ -151,7 +151,13 @@ def open_existing(directory: str) -> Lake:
     """
     from pipeline.lake.ledger import is_lost
 
-    if not (Path(directory) / "ledger.db").is_file() and not is_lost(Path(directory)):
+    place = Path(directory)
+    if not (place / "ledger.db").is_file() and not is_lost(place):
+        parent = quote(str(place.parent))
+        if (place.parent / "ledger.db").is_file():
+            raise UsageError(f"{directory}: no lake here: give the one around it, --lake {parent}")
+        if place.is_file():
+            raise UsageError(f"{directory}: a file: give the folder of a lake with --lake")
         make = f"tunelog ingest PATH --lake {quote(directory)}"
         raise UsageError(
             f"{directory}: no lake here: make one with `{make}`, or name another with --lake"
