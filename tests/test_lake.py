@@ -229,6 +229,21 @@ def test_a_path_that_is_a_pattern_or_no_text(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("place", ["events", "tmp/mine", "rejects/a/b"])
+def test_a_lake_does_not_lie_among_the_files_of_another(tmp_path: Path, place: str) -> None:
+    """Which would take it for garbage; anywhere else in its folder it may lie."""
+    given = dump(tmp_path, 1)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([given])
+    held = sorted(tmp_path.rglob("*"))
+    said = r"lies among the files of the lake .*/lake: name that"
+    with open_lake(tmp_path / "lake" / place) as lake, pytest.raises(LakeError, match=said):
+        lake.ingest([given])
+    assert sorted(tmp_path.rglob("*")) == held
+    with open_lake(tmp_path / "lake" / "mine") as lake:
+        assert lake.ingest([given]).sources[0].events
+
+
 @pytest.mark.parametrize("left", [None, b""], ids=["missing", "empty"])
 def test_a_lost_ledger_is_told(tmp_path: Path, left: bytes | None) -> None:
     """Where segments lie but their ledger does not, nothing is made anew that would forget them."""

@@ -92,7 +92,17 @@ class Store:
                 self.write_script()
 
     def _make(self) -> None:
-        """Make what a lake needs beside its ledger, which comes last: with it, it is a lake."""
+        """Make what a lake needs beside its ledger, which comes last: with it, it is a lake.
+
+        Raises:
+            LakeError: it would lie among the files of another lake, which deletes what is not its.
+        """
+        for around in self.path.parents:
+            within = self.path.relative_to(around).parts[0] in LAKE_FOLDERS
+            if within and (around / "ledger.db").exists():
+                raise LakeError(
+                    f"{self.path}: lies among the files of the lake {around}: name that"
+                )
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_folders()
         self.make_empties()
