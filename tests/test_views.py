@@ -145,7 +145,9 @@ def test_headers_name_what_is_read(view: views.View) -> None:
     names = {other.name for other in views.catalogue()}
     names |= {f"lake_{name}" for name in (*TABLES, SPOKEN)}
     asked = re.findall(r"(?:from|join)\s+(?:\w+_of\(')?(\w+)", sql)
-    asked += [made_by[name] for name in re.findall(r"from\s+(\w+)\(", sql) if name in made_by]
+    asked += [
+        made_by[name] for name in re.findall(r"(?:from|join)\s+(\w+)\(", sql) if name in made_by
+    ]
     named = set(asked) & names
     local = set(re.findall(r"(\w+) as (?:not materialized )?\(", sql))
     assert named - local - {view.name} == set(view.reads)

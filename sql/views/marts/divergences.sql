@@ -15,7 +15,7 @@
 --   how far they lie from the mean of those ten before and after: its median is 0.6745 * sqrt(1.5)
 --   standard deviations. Smoothed as in loss_curves_smoothed, whose formula is written out here for
 --   the one metric that is wanted. A reward is judged as the loss that it is with the other sign.
-create or replace view divergences as
+create or replace macro divergences_of(curves) as table
 with limits as (
     select
         max(value) filter (where threshold = 'smoothing') as s,
@@ -54,7 +54,7 @@ told as (
             list({'name': 'full_valid_mean_reward', 'step': step, 'value': full_valid_mean_reward})
                 filter (where not isfinite(full_valid_mean_reward))
         ) as broken
-    from loss_curves
+    from query_table(curves)
     group by job_id
 ),
 
@@ -447,6 +447,10 @@ select
     end as is_recovered
 from numbered_runs
 group by job_id, kind, metric, run
+;
+
+create or replace view divergences as
+from divergences_of('loss_curves')
 ;
 
 comment on view divergences is

@@ -14,39 +14,25 @@
 create or replace view loss_curves as
 with
 -- most steps are told once: to join only the others is twice as quick
-retold as materialized (
-    from stg_retold
-),
-
-reruns as (
-    select
-        job_id,
-        list(distinct {'step': step, 'begun_at': begun_at}) as rerun
-    from retold
-    where begun_at is not null
-    group by job_id
-),
-
 joined as (
     select
         told.job_id,
         told.step,
         told.event_id,
+        told.is_thrown_away,
         max(told.created_at) over so_far as created_at,
         min(told.created_at) over so_far as first_created_at,
         last_value(columns(told.* exclude (
             job_id, step, event_id, created_at, ordinal, from_message, from_result_file, told_rank,
-            begun_at
+            begun_at, is_thrown_away
         )) ignore nulls) over so_far,
         bool_or(told.from_message) over so_far as from_message,
         bool_or(told.from_result_file) over so_far as from_result_file,
         count(told.event_id) over so_far as events
-    from retold as told
-    left join reruns on told.job_id = reruns.job_id
-    where not thrown_away(reruns.rerun, told.created_at, told.step)
+    from stg_retold as told
     window
         so_far as (
-            partition by told.job_id, told.step
+            partition by told.job_id, told.step, told.is_thrown_away
             order by told.told_rank, told.created_at, told.ordinal, told.event_id
         )
     qualify lead(true) over so_far is null
@@ -83,10 +69,9 @@ select
     coalesce(joined.first_created_at, told.created_at) as first_created_at
 from stg_told as told
 left join joined on told.job_id = joined.job_id and told.step = joined.step
-left join reruns on told.job_id = reruns.job_id
 where
-    (joined.step is null or told.event_id is not distinct from joined.event_id)
-    and not thrown_away(reruns.rerun, told.created_at, told.step)
+    joined.step is null
+    or (not joined.is_thrown_away and told.event_id is not distinct from joined.event_id)
 ;
 
 comment on view loss_curves is

@@ -14,7 +14,7 @@
 --   0.8416 standard deviations of normal noise; from the median of the points about the median
 --   around them down to the first decile, 1.2816. Heights of leaps are as an exponential's, whose
 --   median is ln 2 of its mean.
-create or replace view loss_spikes as
+create or replace macro spikes_of(curves) as table
 with limits as (
     select
         max(value) filter (where threshold = 'least_before') as least_before,
@@ -43,7 +43,7 @@ points as (
         median(train_loss) over before as usual,
         lag(train_loss, (loss_spikes_window() + 1) // 2) over by_step as loss_amid,
         lead(train_loss) over by_step as loss_after
-    from loss_curves
+    from query_table(curves)
     where isfinite(train_loss)
     window
         by_step as (partition by job_id order by step),
@@ -214,6 +214,10 @@ select
     is_recovered
 from found
 where least_in_crowd is null or peak_loss - usual_loss > least_in_crowd
+;
+
+create or replace view loss_spikes as
+from spikes_of('loss_curves')
 ;
 
 comment on view loss_spikes is

@@ -1,7 +1,7 @@
 -- Did the validation loss rise, or the reward fall, after its best, how far, since which step?
 --
 -- Grain: job_id
--- Reads: stg_validations, thresholds
+-- Reads: loss_curves, stg_validations, thresholds
 -- Caveat: by full_valid_loss, valid_loss and the mean rewards, each where it was given often
 --   enough; told is the one that overfits, else the first. Losses on the whole validation set are
 --   compared as they are; of a sample smoothed losses are, not single ones, and so are rewards, for
@@ -18,7 +18,7 @@
 --   few answers that are wrong now and then make leaps that no ratio shows. A reward is judged as
 --   the loss that it is with the other sign; its noise does not grow with it, but hangs together:
 --   how far it lies from the mean of the five about it, sqrt(0.8) of them, counts where it is more.
-create or replace view overfitting as
+create or replace macro overfitting_of(curves) as table
 with limits as (
     select
         max(value) filter (where threshold = 'least_evaluations') as least_evaluations,
@@ -50,7 +50,7 @@ signed as (
         metric like '%_reward' as is_reward,
         metric = 'full_valid_loss' as is_full,
         if(is_reward, -value, value) as loss
-    from stg_validations
+    from validations_of(curves)
     where isfinite(value)
 ),
 
@@ -261,6 +261,10 @@ qualify
                 metric
             )
     ) = 1
+;
+
+create or replace view overfitting as
+from overfitting_of('loss_curves')
 ;
 
 comment on view overfitting is

@@ -1,15 +1,21 @@
 -- Did each job keep each rule, and if not: where first, by how much, and how is it seen?
 --
 -- Grain: job_id, rule
--- Reads: stg_job_states, stg_job_errors, loss_curves, stg_checkpoint_objects,
---   divergences, overfitting, loss_spikes, stalls, stg_step_gaps, thresholds
+-- Reads: stg_job_states, loss_curves, stg_checkpoint_objects, divergences, overfitting,
+--   loss_spikes, stalls, stg_step_gaps, thresholds
 -- Caveat: of several findings the first is told (of divergences the one that lasts, else the
 --   longest), and findings counts them. Where a job gives too
 --   little to judge by, a rule is not applicable, and the evidence says what is lacking. error
 --   trips where the job failed or any event tells an error, also if the job went on after it.
 --   gap is of steps that the dump lacks, which tells nothing of the training.
 create or replace view verdicts as
-with needs as (
+with
+-- every rule that goes by it asks the same one
+curve as materialized (
+    from loss_curves
+),
+
+needs as (
     select
         max(value) filter (where threshold in ('least_evaluations', 'least_window')) as overfit,
         max(value) filter (where threshold = 'least_full_evaluations') as full_overfit,
@@ -26,7 +32,7 @@ evaluated as (
     select
         *,
         true as is_step
-    from loss_curves
+    from curve
 
     union all by name
 
@@ -106,7 +112,7 @@ trends as (
             'worst': worst,
             'threshold': threshold
         }) filter (where kind <> 'non_finite') as run
-    from divergences
+    from divergences_of('curve')
     group by job_id
 ),
 
@@ -124,7 +130,7 @@ spikes as (
             'threshold': threshold,
             'is_recovered': is_recovered
         }) as spike
-    from loss_spikes
+    from spikes_of('curve')
     group by job_id
 ),
 
@@ -152,11 +158,11 @@ ruled as (
             jobs.status = 'failed',
             coalesce(
                 reason_of(
-                    job_errors.problems, jobs.ended_at, curves.last_step_at, curves.went_on_at
+                    jobs.problems, jobs.ended_at, curves.last_step_at, curves.went_on_at
                 ).message,
                 jobs.outcome_message
             ),
-            job_errors.first_message
+            jobs.first_error
         ) as error,
         regexp_replace(error, '\s+', ' ', 'g') as told,
         [
@@ -376,9 +382,8 @@ ruled as (
     from stg_job_states as jobs
     cross join needs
     left join curves on jobs.job_id = curves.job_id
-    left join stg_job_errors as job_errors on jobs.job_id = job_errors.job_id
     left join trends on jobs.job_id = trends.job_id
-    left join overfitting as overfits on jobs.job_id = overfits.job_id
+    left join overfitting_of('curve') as overfits on jobs.job_id = overfits.job_id
     left join spikes on jobs.job_id = spikes.job_id
     left join standstills on jobs.job_id = standstills.job_id
     left join stg_step_gaps as gaps on jobs.job_id = gaps.job_id

@@ -71,6 +71,14 @@ milestones as (
     select
         job_id,
         count(*) filter (where is_error) as errors,
+        arg_min(message, place) filter (where is_error) as first_error,
+        list({
+            'is_event': true,
+            'has_code': error_code is not null,
+            'place': place,
+            'created_at': created_at,
+            'message': message
+        }) filter (where is_error) as problems,
         min(created_at) filter (where lifecycle = 'created') as created_at,
         min(created_at) filter (where lifecycle = 'training') as training_at,
         min(created_at) filter (where lifecycle = 'started') as started_at,
@@ -113,12 +121,25 @@ milestones as (
 facts as (
     select
         counts.*,
-        milestones.* exclude (job_id, created_at, errors, model_id, training_file, validation_file,
-            result_file),
+        milestones.* exclude (job_id, created_at, errors, problems, model_id, training_file,
+            validation_file, result_file),
         objects.* exclude (job_id, status, created_at, method, model_id, training_file,
             validation_file, result_file),
         coalesce(objects.created_at, milestones.created_at) as created_at,
         coalesce(milestones.errors, 0) as errors,
+        list_concat(
+            milestones.problems,
+            case
+                when objects.error_message is not null
+                    then [{
+                        'is_event': false,
+                        'has_code': objects.error_code is not null,
+                        'place': null,
+                        'created_at': null,
+                        'message': objects.error_message
+                    }]
+            end
+        ) as problems,
         coalesce(objects.model_id, milestones.model_id) as model_id,
         coalesce(objects.training_file, milestones.training_file) as training_file,
         coalesce(objects.validation_file, milestones.validation_file) as validation_file,
@@ -245,6 +266,8 @@ select
     events,
     warnings,
     errors,
+    first_error,
+    problems,
     base_model,
     model_id,
     n_epochs,

@@ -1,11 +1,12 @@
--- Which of what was told of a job's steps was told of one told more than once, or begun again with?
+-- Which of what was told of a job's steps was told more than once, or perhaps thrown away since?
 --
 -- Grain: job_id, event_id, step
 -- Reads: stg_steps, stg_told
 -- Caveat: an attempt that begins two steps or more before the end of the one before it, and trained
 --   two up to that end, owns the curve from its first step on: of this step and later ones, all
---   that was told before it is thrown away. Steps count as they were told: 5 after 10, 20 and 30 is
---   three back. begun_at is when the last such attempt began whose first step it is, else NULL.
+--   that was told before it is thrown away (is_thrown_away). Steps count as they were told: 5 after
+--   10, 20 and 30 is three back. begun_at is when the last such attempt began whose first step it
+--   is, else NULL. All steps from the least such step on are here, others where told again.
 --   Attempts are told here by metrics of training alone, those of payloads and those of messages
 --   apart, and begin where the step falls. One of a single step, or one step back, may be metrics
 --   that came late: it throws nothing away, and after a single step the next is measured against
@@ -98,10 +99,11 @@ followed as (
     from runs
 ),
 
-repeated as (
+steps as (
     select
         job_id,
         step,
+        count(*) as times,
         max(begun_at) filter (
             where
                 spoken is not null
@@ -116,12 +118,20 @@ repeated as (
         from followed
     )
     group by job_id, step
-    having count(*) > 1 or begun_at is not null
+),
+
+repeated as (
+    select
+        *,
+        max(begun_at) over (partition by job_id order by step) as owned_since
+    from steps
+    qualify times > 1 or owned_since is not null
 )
 
 select
     told.*,
-    repeated.begun_at
+    repeated.begun_at,
+    coalesce(told.created_at < repeated.owned_since, false) as is_thrown_away
 from stg_told as told
 inner join repeated on told.job_id = repeated.job_id and told.step = repeated.step
 ;

@@ -5,7 +5,7 @@
 -- Caveat: what the curve lacks at the step of a checkpoint is that of its object, the newest of
 --   several: OpenAI often tells the losses of earlier checkpoints on the whole validation set by
 --   these alone.
-create or replace view stg_validations as
+create or replace macro validations_of(curves) as table
 with told as (
     select
         job_id,
@@ -15,7 +15,7 @@ with told as (
         full_valid_mean_reward,
         valid_mean_reward,
         null as checkpoint
-    from loss_curves
+    from query_table(curves)
 
     union all by name
 
@@ -51,4 +51,8 @@ qualify
         partition by job_id, metric, step
         order by checkpoint desc nulls first
     ) is null
+;
+
+create or replace view stg_validations as
+from validations_of('loss_curves')
 ;
