@@ -41,11 +41,10 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         off = [(y - m) / abs(m) for y, m in zip(losses, usual, strict=True) if m]
         noise = None
         if off:
-            low, middle, high = quantile(off, 0.2), median(off), quantile(off, 0.8)
-            noise = max(high - middle, (high - low) / 2) / 0.8416
-        around = [median(losses[max(0, n - 7) : n + 8]) for n in range(len(losses) - 8)]
-        if lows := [(y - m) / abs(m) for y, m in zip(losses, around, strict=False) if m]:
-            noise = max(noise or 0, (median(lows) - quantile(lows, 0.1)) / 1.2816)
+            middle, high = median(off), quantile(off, 0.8)
+            steps = zip(pairwise(losses), usual[1:], strict=True)
+            changes = [abs(b - a) / abs(m) for (a, b), m in steps if m]
+            noise = max((high - middle) / 0.8416, quantile(changes, 0.8) / 1.2816 / math.sqrt(2))
         reach = 7 * (noise or 0)
         if off and len(losses) >= 400:
             ninth = quantile(off, 0.9)

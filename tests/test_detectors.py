@@ -234,6 +234,37 @@ def test_an_early_spike(con: duckdb.DuckDBPyConnection) -> None:
     assert found == {"7", "15", "20"}
 
 
+def test_epochs_hide_no_spike(con: duckdb.DuckDBPyConnection) -> None:
+    """A loss that falls at the end of each epoch is no noisier for that."""
+    draws, told = random.Random(2), []
+    for job in range(20):
+        losses = [2 * 0.6 ** (n // 20) * math.exp(draws.gauss(0, 0.05)) for n in range(60)]
+        told += losing(f"calm{job}", losses)
+        losses[draws.randrange(8, 58)] += 2
+        told += losing(f"leap{job}", losses)
+    found = {job for view, job in alarms(con, told) if view == "loss_spikes"}
+    assert found == {f"leap{job}" for job in range(20)}
+
+
+def test_lows_beside_a_leap_tell_of_noise(con: duckdb.DuckDBPyConnection) -> None:
+    """Where one batch in ten is lost to easy examples, another to hard ones, neither is a fault."""
+    usual = [1 + 0.1 * math.sin(2 * n) for n in range(30)]
+    losses = [y * {9: 0.05, 14: 0.1, 24: 0.02}.get(n, 1) for n, y in enumerate(usual)]
+    leap = {12: 2.6}
+    told = losing("noise", [leap.get(n, y) for n, y in enumerate(losses)])
+    told += losing("leap", [leap.get(n, y) for n, y in enumerate(usual)])
+    assert alarms(con, told) == {("loss_spikes", "leap")}
+
+
+def test_waves_are_no_spikes(con: duckdb.DuckDBPyConnection) -> None:
+    """Losses that rise and fall by little from point to point, but far in the end, leap nowhere."""
+    told = []
+    for length in (20, 30, 45, 60):
+        waves = [1 + 0.5 * math.sin(2 * math.pi * n / length) for n in range(200)]
+        told += losing(f"{length}", [y * (1 + math.exp(-n / 10)) for n, y in enumerate(waves)])
+    assert ("loss_spikes",) not in {alarm[:1] for alarm in alarms(con, told)}
+
+
 def test_a_low_beginning_makes_no_spike(con: duckdb.DuckDBPyConnection) -> None:
     """Where a few points are low at first, the usual ones after them are none."""
     losses = [0.5] * 7 + [3 + 0.01 * (n % 5) for n in range(40)]

@@ -10,10 +10,11 @@
 --   are one. NaN and infinities are passed over: divergences has them. docs/detectors.md has the
 --   formula step by step.
 -- Source: after Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993), for noise that may
---   be skewed: from the median to the eighth decile, or half from the second to the eighth, are
---   0.8416 standard deviations of normal noise; from the median of the points about the median
---   around them down to the first decile, 1.2816. Heights of leaps are as an exponential's, whose
---   median is ln 2 of its mean.
+--   be skewed: from the median to the eighth decile are 0.8416 standard deviations of normal noise;
+--   or, where that is more, the eighth decile of how far neighbours differ, 1.2816 * sqrt(2) of
+--   them: of a few dozen points of batches of one the upper ones may be low by chance, but the lows
+--   next to them tell of noise, too. Spikes of a tenth of the points hardly change it. Heights of
+--   leaps are as an exponential's, whose median is ln 2 of its mean.
 create or replace macro spikes_of(curves) as table
 with limits as (
     select
@@ -41,7 +42,7 @@ points as (
         train_loss,
         row_number() over by_step as n,
         median(train_loss) over before as usual,
-        lag(train_loss, (loss_spikes_window() + 1) // 2) over by_step as loss_amid,
+        abs(train_loss - lag(train_loss) over by_step) as change,
         lead(train_loss) over by_step as loss_after
     from query_table(curves)
     where isfinite(train_loss)
@@ -63,20 +64,16 @@ jobs as (
         ) as start_loss,
         abs(median(points.train_loss)) as level,
         count(*) as losses,
-        quantile_cont(
-            (points.train_loss - points.usual) / abs(points.usual), [0.2, 0.5, 0.8, 0.9]
-        ) filter (where points.usual <> 0) as quantiles,
-        -- what is usual before a point is the median around the one in the midst of those before
-        quantile_cont((points.loss_amid - points.usual) / abs(points.usual), [0.1, 0.5])
-            filter (where points.usual <> 0) as lows,
+        quantile_cont((points.train_loss - points.usual) / abs(points.usual), [0.5, 0.8, 0.9])
+            filter (where points.usual <> 0) as quantiles,
         greatest(
-            (quantiles[3] - quantiles[2]) / 0.8416,
-            (quantiles[3] - quantiles[1]) / 2 / 0.8416,
-            (lows[2] - lows[1]) / 1.2816
+            (quantiles[2] - quantiles[1]) / 0.8416,
+            quantile_cont(points.change / abs(points.usual), 0.8)
+                filter (where points.usual <> 0) / (1.2816 * sqrt(2))
         ) as noise,
         case
             when losses >= any_value(limits.told_tail)
-                then quantiles[4] + (quantiles[4] - quantiles[3]) / ln(2) * ln(10 * losses)
+                then quantiles[3] + (quantiles[3] - quantiles[2]) / ln(2) * ln(10 * losses)
         end as tail,
         list(points.train_loss order by points.n)
             filter (where points.n <= limits.warm_up + loss_spikes_window()) as first_losses,
