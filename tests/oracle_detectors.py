@@ -48,7 +48,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         reach = 7 * (noise or 0)
         if off and len(losses) >= 400:
             ninth = quantile(off, 0.9)
-            halvings = math.log(10 * len(losses)) / math.log(2)
+            halvings = math.log(20 * len(losses)) / math.log(2)
             reach = max(reach, ninth + (ninth - high) * halvings)
         for n in range(6, min(20, len(losses) - 1)):
             usual[n] = max(usual[n], median(losses[n + 1 : n + 16]))

@@ -73,7 +73,7 @@ jobs as (
         ) as noise,
         case
             when losses >= any_value(limits.told_tail)
-                then quantiles[3] + (quantiles[3] - quantiles[2]) / ln(2) * ln(10 * losses)
+                then quantiles[3] + (quantiles[3] - quantiles[2]) / ln(2) * ln(20 * losses)
         end as tail,
         list(points.train_loss order by points.n)
             filter (where points.n <= limits.warm_up + loss_spikes_window()) as first_losses,
