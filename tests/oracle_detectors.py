@@ -264,7 +264,8 @@ def verdict(metric: str, points: Points) -> Row:
         else max(3, min(6, math.floor(0.33 * len(losses))), math.floor(0.1 * len(losses)))
     )
     threes = list(zip(losses, losses[1:], losses[2:], strict=False))
-    off = [abs(b - (a + c) / 2) for a, b, c in threes]
+    bumps = [b - (a + c) / 2 for a, b, c in threes]
+    off = [abs(bump) for bump in bumps]
     ratios = [
         0 if a == b == c else 3 * d / (abs(a) + abs(b) + abs(c))
         for (a, b, c), d in zip(threes, off, strict=True)
@@ -281,9 +282,12 @@ def verdict(metric: str, points: Points) -> Row:
         )
         noise = max(math.sqrt(math.pi / 3) * fmean(off), math.sqrt(math.pi / 1.6) * farther)
     else:
-        noise = math.sqrt(math.pi / 3) * abs(median(losses)) * fmean(ratios)
-        if early := off[: max(0, len(losses) // 2 - 1)]:
-            noise = max(noise, median(early) / middle)
+        above = fmean(r if bump > 0 else 0 for r, bump in zip(ratios, bumps, strict=True))
+        few, full = len(losses) / (len(losses) - 2), min(1, len(losses) / 14)
+        far = max(fmean(ratios) * full, 2 * above * few)
+        noise = math.sqrt(math.pi / 3) * abs(median(losses)) * far
+        if early := bumps[: max(0, len(losses) // 2 - 1)]:
+            noise = max(noise, quantile(early, 0.85) / math.sqrt(1.5) / 1.0364)
     middles = [median(losses[n - 2 : n + 1]) if n > 1 else math.nan for n in range(len(losses))]
     best, best_step = math.inf, 0
     excesses: list[float | None] = []

@@ -278,6 +278,14 @@ def test_ten_evaluations_overfit(con: duckdb.DuckDBPyConnection) -> None:
     assert {("overfitting", "ten"), ("overfitting", "seven")} <= alarms(con, told)
 
 
+def test_a_fall_that_turns_is_no_noise(con: duckdb.DuckDBPyConnection) -> None:
+    """A loss that falls quickly and rises again bends, but is as smooth as one that only rises."""
+    told = losing("ten", [3, 1.4, 1, 1.05, 1.12, 1.2, 1.3, 1.4, 1.55, 1.7], "valid_loss")
+    told += losing("seven", [2, 1.1, 1, 1.3, 1.7, 2.1, 2.5], "valid_loss")
+    told += losing("noise", [1.4, 1.2, 1.1, 0.9, 1.8, 2.0, 1.1], "valid_loss")
+    assert alarms(con, told) == {("overfitting", "ten"), ("overfitting", "seven")}
+
+
 def test_noise_is_no_rise(con: duckdb.DuckDBPyConnection) -> None:
     """What batches of one do by chance is none, though it doubles an average that was low."""
     told = []

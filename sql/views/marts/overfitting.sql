@@ -12,12 +12,15 @@
 --   GL(t) = 100 * (E_va(t) / E_opt(t) - 1), its persistence over evaluations as in UP. Smoothed:
 --   medians of three, then their mean (Tukey, Exploratory Data Analysis, 1977). Noise is told by
 --   how far each loss lies from the mean of its neighbours, sqrt(1.5) standard deviations of it
---   where it is normal: as a ratio to the mean of the three, as noise grows with the loss and a
---   rise hardly changes that, on average, or of a whole set, of which few losses are told and one
---   is the turn, in the middle; or as it is in the first half, in the middle, where that is more: a
---   few answers that are wrong now and then make leaps that no ratio shows. A reward is judged as
---   the loss that it is with the other sign; its noise does not grow with it, but hangs together:
---   how far it lies from the mean of the five about it, sqrt(0.8) of them, counts where it is more.
+--   where it is normal: as a ratio to the mean of the three, as noise grows with the loss, on
+--   average. Where a curve bends from falling to rising it lies below: fewer than 14 evaluations
+--   tell the less of it, and what lies above tells twice as much. Or as it is in the first half,
+--   what 0.85 of them stay below, 1.0364 times sqrt(1.5) deviations, where that is more: a few
+--   answers that are wrong now and then make leaps that no ratio shows. Of a whole set, of which
+--   few losses are told and one is the turn, by how far it lies above or below, as a ratio, in the
+--   middle. A reward is judged as the loss that it is with the other sign; its noise does not grow
+--   with it, but hangs together: how far it lies from the mean of the five about it, sqrt(0.8) of
+--   them, counts where it is more.
 create or replace macro overfitting_of(curves) as table
 with limits as (
     select
@@ -63,7 +66,8 @@ evaluations as (
         lag(loss, 2) over by_step as loss_before_that,
         lead(loss) over by_step as loss_after,
         lead(step) over by_step as next_step,
-        abs(loss - (loss_before + loss_after) / 2) as off,
+        loss - (loss_before + loss_after) / 2 as bump,
+        abs(bump) as off,
         if(
             loss = loss_before and loss = loss_after,
             0,
@@ -98,7 +102,8 @@ whole as (
                     floor(limits.long_share * evaluations)
                 )
         end::bigint as span,
-        -- a bend of the curve is no noise: of a whole set and in its first half it would weigh most
+        -- a bend of the curve is no noise: a loss that falls and rises lies below its neighbours
+        -- there, and would be most of what few evaluations tell
         case
             when is_reward
                 then
@@ -109,10 +114,20 @@ whole as (
             when not is_full
                 then
                     greatest(
-                        sqrt(pi() / 3)
-                        * abs(median(loss) over of_metric) * (avg(off_share) over of_metric),
-                        (median(case when n <= evaluations // 2 then off end) over of_metric)
-                        / (sqrt(1.5) * 0.6745)
+                        sqrt(pi() / 3) * abs(median(loss) over of_metric)
+                        * greatest(
+                            (avg(off_share) over of_metric) * least(1, evaluations / 14),
+                            2 * (
+                                avg(case when bump > 0 then off_share when bump <= 0 then 0 end)
+                                    over of_metric
+                            )
+                            * evaluations / (evaluations - 2) -- few tell it roughly
+                        ),
+                        (
+                            quantile_cont(case when n <= evaluations // 2 then bump end, 0.85)
+                                over of_metric
+                        )
+                        / (sqrt(1.5) * 1.0364)
                     )
             when evaluations >= limits.told_noise
                 then
