@@ -314,7 +314,7 @@ def test_many_contents_are_ranked_some_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file told anew with one more field leaves its earlier contents as variants, all of them."""
-    monkeypatch.setattr(settle, "_FEW", 4)
+    monkeypatch.setattr(settle, "_PAGE_BYTES", 2_000)
     rows = [event(n) for n in range(11)]
     fuller = [{**row, "data": {**row["data"], "added": 1}} for row in rows]
     for name, told in (("a", rows), ("b", fuller), ("c", rows[3:6])):

@@ -76,7 +76,8 @@ class Change:
             settle.over(con, "held_rows", live)
             names = naming.name_streams(con, unattributed, taken)
         if names.streams:
-            staged = settle.renamed(con, self._folder, "pending", "job_id", names.streams)
+            files = [s.path for s in taken.pending]
+            staged = settle.renamed(con, self._folder, "pending", files, "job_id", names.streams)
             if staged:
                 fresh.append(staged)
         if names.jobs:
@@ -131,7 +132,7 @@ class Change:
         ledger, folder = self._store.ledger, self._store.folder("events")
         files = [folder / name for name in ledger.segments_of(jobs)]
         settle.over(con, "renaming", files)
-        moved = settle.renamed(con, self._folder, "renaming", key, names)
+        moved = settle.renamed(con, self._folder, "renaming", files, key, names)
         if moved is None:
             return
         fresh.append(moved)
@@ -140,7 +141,8 @@ class Change:
             settle.over(con, "one_file", [file])
             if con.execute(f"from one_file semi join names on {key} = old limit 1").fetchall():
                 query = f"from one_file anti join names on {key} = old"
-                self._commit.exchange([file], settle.rewrite(con, self._folder, "events", query))
+                left = settle.rewrite(con, self._folder, "events", query, [file])
+                self._commit.exchange([file], left)
 
     def _take_companions(self, con: Any, jobs: Mapping[str, str], source: str | None) -> None:
         lost = companions.rename(self._store, con, self._folder, self._commit, jobs, source)

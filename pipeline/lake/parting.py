@@ -110,7 +110,8 @@ def _take_out(store: Store, con: Any, folder: Path, commit: Commit, table: str) 
     """Take the contents that a table names out of the lake's variants."""
     if con.execute(f"from {table} limit 1").fetchall():
         query = f"from variants anti join {table} using ({', '.join(_KEY)})"
-        commit.exchange(store.live("variants"), settle.rewrite(con, folder, "variants", query))
+        files = store.live("variants")
+        commit.exchange(files, settle.rewrite(con, folder, "variants", query, files))
 
 
 def _stream_of(variant: Mapping[str, Any], streams: Any) -> Any:

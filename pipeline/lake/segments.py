@@ -104,7 +104,8 @@ class SegmentWriter:
                 max_rows_per_page=_PAGE,
                 store_schema=False,
             )
-        self._writer.write_table(table, row_group_size=ROW_GROUP)
+        most = _GROUP_BYTES * len(table) // max(table.nbytes, 1)
+        self._writer.write_table(table, row_group_size=min(max(most, 1), ROW_GROUP))
         self._rows += len(table)
         if self.kind == "events":
             self._jobs.update(counts(table["job_id"]))
@@ -172,9 +173,20 @@ def rows_of(files: Iterable[Path]) -> Iterator[pa.RecordBatch]:
     for path in files:
         with pq.ParquetFile(path) as file:
             for number in range(file.num_row_groups):
-                group = file.metadata.row_group(number)
-                most = _BYTES * group.num_rows // max(group.total_byte_size, 1)
-                yield from file.iter_batches(min(max(most, 1), _ROWS), row_groups=[number])
+                most = _at_once(file.metadata.row_group(number))
+                yield from file.iter_batches(min(most, _ROWS), row_groups=[number])
+
+
+def _at_once(group: pq.RowGroupMetaData) -> int:
+    """How many rows of a row group are some megabytes."""
+    return max(int(_BYTES * group.num_rows // max(group.total_byte_size, 1)), 1)
+
+
+def longest_at_once(files: Iterable[Path]) -> int:
+    """How many rows of segments are some megabytes, wherever they lie."""
+    footers = map(pq.read_metadata, files)
+    groups = (f.row_group(number) for f in footers for number in range(f.num_row_groups))
+    return min(map(_at_once, groups), default=_ROWS)
 
 
 def rejects_without(

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +19,24 @@ from pipeline.contract import TABLES
 from pipeline.idle import Idle, started
 from pipeline.interrupts import hearing
 from pipeline.lake.identity import content_hash, rank, rebuilt
-from pipeline.lake.segments import Staged, stage
+from pipeline.lake.segments import Staged, longest_at_once, stage
 from pipeline.sqlfiles import sql_text
 
 MEMORY_LIMIT = "1GB"
 FEW_THREADS = "set threads = least(4, current_setting('threads'))"
 """Each holds rows of its own: the limit does not suffice for those of many."""
 _BATCH_ROWS = 4_096
-"""Rows that the engine hands on at once: however wide they are, `stage` sees to their bytes."""
+"""Rows that the engine hands on at once, where they are short."""
 _FEW = 10_000
-"""Rows that are compared before an engine has started, identities that are looked at at once."""
-_RANKED = pa.schema(
-    [("job_id", pa.string()), ("event_id", pa.string()), ("same", pa.int64()),
-     ("place", pa.int64()), ("content_hash", pa.string())]
-)  # fmt: skip
+"""Rows that are compared before an engine has started."""
+_PAGE_BYTES = 64_000_000
+"""Contents of equal identities that are looked at at once."""
+_AT_HAND = 1_000
+"""Rows that are Python values at once."""
+_RANKED = pa.schema({"number": pa.int64(), "place": pa.int64(), "content_hash": pa.string()})
+LOST = 2
+"""The place of contents that differ from the one that stays."""
+_LETTER = ("created_at", "level", "type", "message", "object", "data", "extra")
 
 
 @contextmanager
@@ -68,7 +70,8 @@ def over(
     con: duckdb.DuckDBPyConnection, name: str, files: Sequence[str | Path], kind: str = "events"
 ) -> None:
     """Make a view over files of a table; over none, an empty one."""
-    if files:
+    if files:  # the engine takes all for as long as the first, and the shorter side of a join
+        files = sorted(files, key=lambda file: Path(file).stat().st_size, reverse=True)
         relation = con.read_parquet([str(file) for file in files])
     else:
         relation = con.from_arrow(TABLES[kind].empty_table())
@@ -76,20 +79,40 @@ def over(
 
 
 def renamed(
-    con: duckdb.DuckDBPyConnection, folder: Path, view: str, key: str, names: Mapping[str, str]
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    view: str,
+    files: Sequence[Path],
+    key: str,
+    names: Mapping[str, str],
 ) -> Staged | None:
-    """Stage the rows of a view for whose job_id or stream_id there is a job, under that job.
+    """Stage the rows of a view over files that have a job by their job_id or stream_id, under it.
 
     The table `names` (old, new) stays for who asks on.
     """
     con.register("names", pa.table({"old": list(names), "new": list(names.values())}))
     query = sql_text("lake/renamed").replace("{view}", view).replace("{key}", key)
-    return rewrite(con, folder, "events", query)
+    return rewrite(con, folder, "events", query, files)
 
 
-def rewrite(con: duckdb.DuckDBPyConnection, folder: Path, kind: str, query: str) -> Staged | None:
-    """Stage the rows of a query, streaming."""
-    return stage(folder, kind, con.sql(query).to_arrow_reader(_BATCH_ROWS))
+def rewrite(
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    kind: str,
+    query: str,
+    files: Sequence[Path] = (),
+) -> Staged | None:
+    """Stage the rows of a query, streaming.
+
+    Args:
+        con: an engine.
+        folder: for the staged file.
+        kind: the table they are of.
+        query: gives them.
+        files: where it has them from, if they may be long.
+    """
+    rows = min(longest_at_once(files), _BATCH_ROWS)
+    return stage(folder, kind, con.sql(query).to_arrow_reader(rows))
 
 
 # -- identity -------------------------------------------------------------------------------------
@@ -171,12 +194,10 @@ def settle(con: duckdb.DuckDBPyConnection) -> Settled:
         con: with the views `fresh`, `renamed` and `held`, after `find_moved`.
     """
     con.execute(sql_text("lake/contested"))
-    con.execute(sql_text("lake/disputed"))
+    con.execute(sql_text("lake/disputed"), {"page_bytes": _PAGE_BYTES})
     con.register("page", _RANKED.empty_table())
     con.execute("create or replace temp table ranked as from page")
-    for first, end in pages(con):
-        query = "from disputed where number >= ? and number < ? order by number, same"
-        rows = con.sql(query, params=[first, end]).to_arrow_table().to_pylist()
+    for rows in pages(con):
         con.register("page", pa.Table.from_pylist(list(_ranked(rows)), schema=_RANKED))
         con.execute("insert into ranked from page")
         con.unregister("page")
@@ -190,20 +211,35 @@ def settle(con: duckdb.DuckDBPyConnection) -> Settled:
     return settled
 
 
-def pages(con: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, int]]:
-    """Ranges of the numbers of identities in `disputed`, so many as are looked at at once."""
-    (count,) = con.execute("select coalesce(max(number) + 1, 0) from disputed").fetchall()[0]
-    return ((first, first + _FEW) for first in range(0, count, _FEW))
+def pages(con: duckdb.DuckDBPyConnection, place: int = 0) -> Iterator[Iterator[dict[str, Any]]]:
+    """The contents of `disputed`, so many as are looked at at once, of each identity all.
+
+    Args:
+        con: with the tables of `settle`, `ranked` as far as it is known.
+        place: leave out contents that have a lesser one.
+    """
+    for (page,) in con.execute("select distinct page from disputed order by page").fetchall():
+        asked = {"page": page, "place": place}
+        reader = con.sql(sql_text("lake/disputed_page"), params=asked).to_arrow_reader(_AT_HAND)
+        yield (row for batch in reader for row in batch.to_pylist())
 
 
 def _ranked(contents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The place of each content among those of its identity, equal ones the same."""
-    for _, group in groupby(contents, key=lambda row: row["number"]):
-        judged = sorted(((rank(rebuilt(row)), row) for row in group), key=itemgetter(0))
-        place, before = -1, None
-        for key, row in reversed(judged):
-            place, before = (place, before) if key[1] == before else (place + 1, key[1])
-            yield {**row, "place": place, "content_hash": content_hash(key[1]) if place else None}
+    """The place of each content among those of its identity: see `losers.sql`."""
+    best: dict[tuple[str, str], tuple[tuple[int, str], list[Any], int]] = {}
+    told: list[tuple[tuple[str, str], int, str]] = []
+    for row in contents:
+        identity, number, key = (row["job_id"], row["event_id"]), row["number"], rank(rebuilt(row))
+        told.append((identity, number, content_hash(key[1])))
+        letters = [(row[name] is None, row[name]) for name in _LETTER]
+        known = best.get(identity)
+        if not known or key > known[0] or (key == known[0] and letters < known[1]):
+            best[identity] = key, letters, number
+    hashes = {number: content_hash for _, number, content_hash in told}
+    for identity, number, content in told:
+        winner = best[identity][2]
+        place = 0 if number == winner else 1 if content == hashes[winner] else LOST
+        yield {"number": number, "place": place, "content_hash": content if place == LOST else None}
 
 
 def hold_replaced(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> None:
@@ -218,4 +254,4 @@ def without_losers(
     """Stage the rows of one file that stay."""
     con.read_parquet(str(file)).create_view("one_file", replace=True)
     query = sql_text("lake/without_losers").replace("{is_held}", str(held).lower())
-    return rewrite(con, folder, "events", query)
+    return rewrite(con, folder, "events", query, [file])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +25,21 @@ _STAYING = "from one_file anti join new_variants using (job_id, event_id, conten
 def stage(
     con: duckdb.DuckDBPyConnection, folder: Path, moment: Any
 ) -> tuple[Staged | None, Counter[str]]:
-    """Stage the contents that lost, by the tables `losers` and `disputed`.
+    """Stage the contents that lost, by the tables `ranked` and `disputed`.
 
     Returns:
         Them, each once and in its least text; and how many each source told.
     """
     writer = SegmentWriter(folder, "variants")
     counts: Counter[str] = Counter()
-    for first, end in settle.pages(con):
-        lost = con.sql(sql_text("lake/lost_contents"), params={"first": first, "end": end})
-        rows = list(_once(lost.to_arrow_table().to_pylist(), moment))
+    for lost in settle.pages(con, settle.LOST):
+        rows = list(_once(lost, moment))
         writer.write(pa.Table.from_pylist(rows, schema=TABLES["variants"]))
         counts.update(row["source_id"] for row in rows)
     return writer.finish(), counts
 
 
-def _once(lost: list[dict[str, Any]], moment: Any) -> Iterator[dict[str, Any]]:
+def _once(lost: Iterable[dict[str, Any]], moment: Any) -> Iterator[dict[str, Any]]:
     """Each content once, in its least text."""
     seen: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in lost:
@@ -85,8 +84,8 @@ def bring(
             settle.over(con, "one_file", [file], "variants")
             ((staying,),) = con.execute(f"select count(*) from ({_STAYING})").fetchall()
             if staying < rows_in(file):
-                commit.exchange([file], settle.rewrite(con, folder, "variants", _STAYING))
-        commit.add(settle.rewrite(con, folder, "variants", _TOLD) if told else None)
+                commit.exchange([file], settle.rewrite(con, folder, "variants", _STAYING, [file]))
+        commit.add(settle.rewrite(con, folder, "variants", _TOLD, [told.path]) if told else None)
     return {source for (source,) in left}
 
 
@@ -98,4 +97,4 @@ def rename(store: Store, con: Any, folder: Path, commit: Commit, jobs: Mapping[s
         return
     con.read_parquet([str(file) for file in files]).create_view("variants", replace=True)
     query = sql_text("lake/renamed_variants")
-    commit.exchange(files, settle.rewrite(con, folder, "variants", query))
+    commit.exchange(files, settle.rewrite(con, folder, "variants", query, files))

@@ -20,7 +20,7 @@ def without_sources(folder: Path, taken: Taken, dropped: set[str]) -> Taken:
         for old in files:
             con.read_parquet(str(old.path)).create_view("one_file", replace=True)
             query = f"from one_file where source_id not in ({listed})"
-            staged = settle.rewrite(con, folder, old.kind, query)
+            staged = settle.rewrite(con, folder, old.kind, query, [old.path])
             if staged:
                 left.append(staged)
         return left

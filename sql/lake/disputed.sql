@@ -1,8 +1,8 @@
 -- Question: which contents does one identity have, where it has more than one?
 -- Grain:    one row per (job_id, event_id, digest)
--- Reads:    contested, given
--- Caveat:   `number` counts identities, so that some can be looked at at once; `same` the contents
---           of one, the least in the letter first.
+-- Reads:    contested
+-- Caveat:   with the place of the first row that tells the content. `number` counts these, `page`
+--           identities by the bytes of their contents, so that some megabytes are looked at at once.
 create or replace temp table disputed as
 with several as (
     select job_id, event_id
@@ -17,27 +17,12 @@ first_rows as (
     semi join several using (job_id, event_id)
     qualify
         row_number() over (
-            partition by job_id, event_id, digest
-            order by is_held desc, was_held desc, source_id, "offset", position
+            partition by job_id, event_id, digest order by source_id, position, "offset", is_held
         ) = 1
 )
 
 select
-    job_id,
-    event_id,
-    first_rows.digest,
-    dense_rank() over (
-        partition by job_id, event_id
-        order by given.created_at, level, type, message, object, data, extra
-    ) as same,
-    epoch(given.created_at)::bigint as created_at,
-    level,
-    type,
-    message,
-    object,
-    data,
-    extra,
-    dense_rank() over (order by job_id, event_id) - 1 as number
-from given
-inner join first_rows using (job_id, event_id, source_id, position, "offset", is_held, was_held)
-order by number, same
+    *,
+    row_number() over () as number,
+    sum(bytes + 300) over (order by job_id, event_id) // $page_bytes as page
+from first_rows
