@@ -208,10 +208,12 @@ def stream(
     memory: str = "2GB",
     timeout: float | None = 300.0,
     limit: int | None = None,
+    spill: Path | None = None,
 ) -> Stream:
     """Like `run`, but the rows come as record batches and are never held together.
 
-    The time limit is on the clock: it also runs while the caller works on a batch.
+    The time limit is on the clock: it also runs while the caller works on a batch. A query that is
+    trusted may have a folder, `spill`, for what does not fit into its memory.
     """
     if os.name != "posix":
         raise QueryError("sql: no limits can be set on this system: use Linux or macOS")
@@ -221,7 +223,17 @@ def stream(
         given = {name: _plain(value) for name, value in params.items()}
     elif params is not None:
         given = [_plain(value) for value in params]
-    request = (script, tuple(files), query, given, limit, limits.bytes, timeout, _lists())
+    request = (
+        script,
+        tuple(files),
+        query,
+        given,
+        limit,
+        limits.bytes,
+        timeout,
+        _lists(),
+        str(spill or ""),
+    )
     try:
         packed = pickle.dumps(request)
     except (pickle.PicklingError, TypeError, AttributeError) as error:

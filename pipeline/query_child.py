@@ -4,7 +4,8 @@
 imports above `main`. What holds, from the outside in:
 
 - the kernel: no file can grow or be dumped, CPU time and data memory end somewhere; on Linux with
-  Landlock no file but the live segments can be opened at all, nor any TCP connection;
+  Landlock no file but the live segments can be opened at all, nor any TCP connection; queries that
+  no user wrote may fill a folder;
 - the engine: external access off, the live segments allowed, extensions off, settings locked;
 - the walk: one statement, whose every node, function and table is on a list.
 """
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import duckdb
 
 BATCH_ROWS = 16_384
+SORTING_BYTES = 300 << 20  # of each thread: it holds 122,880 rows, whatever is on disk
 
 Lists = dict[str, frozenset[str]]
 """What a query may use, in lower case: tables, functions, table_functions, nodes, expressions; and
@@ -49,7 +51,7 @@ class Refused(Exception):
 
 
 class Request(NamedTuple):
-    """What the parent asks for. `memory` in bytes, `timeout` in seconds."""
+    """What the parent asks for: `memory` in bytes, `timeout` in seconds, `spill` a folder."""
 
     script: str
     files: tuple[str, ...]
@@ -59,6 +61,7 @@ class Request(NamedTuple):
     memory: int
     timeout: float | None
     lists: Lists
+    spill: str = ""
 
 
 def walk(tree: dict[str, Any], allowed: Lists) -> None:
@@ -167,7 +170,7 @@ def limit_process(request: Request) -> None:
     File size 0 refuses every write to a file; pipes are none. Data and CPU time are nets below the
     parent's watch, wide because an allocator reserves more than it uses.
     """
-    caps = {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
+    caps = {resource.RLIMIT_CORE: 0} | ({} if request.spill else {resource.RLIMIT_FSIZE: 0})
     if sys.platform == "linux":
         caps[resource.RLIMIT_DATA] = 2 * request.memory + (1 << 30)
     if request.timeout is not None:
@@ -178,8 +181,8 @@ def limit_process(request: Request) -> None:
         resource.setrlimit(kind, (most, most))
 
 
-def fence_files(files: Iterable[str]) -> None:
-    """Let this thread and those it starts open the given files for reading, and nothing else.
+def fence_files(files: Iterable[str], spill: str = "") -> None:
+    """Let this thread and those it starts read the given files and use `spill`, and nothing else.
 
     Without Landlock (https://docs.kernel.org/userspace-api/landlock.html) nothing happens.
     """
@@ -194,9 +197,10 @@ def fence_files(files: Iterable[str]) -> None:
     handled = (ctypes.c_uint64 * 2)((1 << rights) - 1, 0b11 if version > 3 else 0)
     size = 16 if version > 3 else 8
     rules = libc.syscall(create, ctypes.byref(handled), ctypes.c_size_t(size), 0)
-    for path in files:
+    allowed = dict.fromkeys(files, read_file) | ({spill: handled[0]} if spill else {})
+    for path, access in allowed.items():
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        rule = read_file.to_bytes(8, sys.byteorder) + handle.to_bytes(4, sys.byteorder)
+        rule = access.to_bytes(8, sys.byteorder) + handle.to_bytes(4, sys.byteorder)
         if libc.syscall(add, rules, 1, rule, 0):
             raise OSError(ctypes.get_errno(), f"Landlock refused {path}")
         os.close(handle)
@@ -213,7 +217,7 @@ def open_engine(request: Request) -> duckdb.DuckDBPyConnection:
     config: dict[str, str | bool | int | float | list[str]] = {
         # The process itself and what the engine does not count get the rest.
         "memory_limit": f"{(request.memory - (64 << 20)) * 8 // 10}B",
-        "temp_directory": "",
+        "temp_directory": request.spill,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "python_enable_replacements": False,
@@ -223,8 +227,9 @@ def open_engine(request: Request) -> duckdb.DuckDBPyConnection:
         "async_threads": 0,
     }
     connection = duckdb.connect(":memory:", config=config)
-    fence_files(request.files)
-    connection.execute(f"set threads = {os.cpu_count() or 1}")
+    fence_files(request.files, request.spill)
+    most = request.memory // SORTING_BYTES if request.spill else sys.maxsize
+    connection.execute(f"set threads = {max(min(os.cpu_count() or 1, most), 1)}")
     connection.execute("set TimeZone = 'UTC'")
     quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in request.files)
     connection.execute(f"set allowed_paths = [{quoted}]")
@@ -310,13 +315,16 @@ def main() -> None:
         answer(request, out)
         out.flush()
     except BaseException as error:
+        kind = type(error).__name__
         text, at = error.args if isinstance(error, Refused) else (str(error), None)
         before, marked, told = text.partition('{"exception_type"')
         with suppress(ValueError):  # the engine tells an error of a query as JSON
             told = json.loads(marked + told)
             text, at = before + told["exception_message"], told.get("position", at)
+            if told["exception_type"] == "Out of Memory":  # between rows it is an OSError
+                kind = "MemoryError"
         # More than a pipe holds would wait for a parent that still waits for rows.
-        os.write(2, json.dumps([type(error).__name__, text[:8000], at]).encode())
+        os.write(2, json.dumps([kind, text[:8000], at]).encode())
         os._exit(1)
     os._exit(0)
 

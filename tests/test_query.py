@@ -7,12 +7,16 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
+import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from escapes.place import ROWS, Place, children
 
-from pipeline.errors import LakeError, QueryError
+from pipeline.cli import run as run_command
+from pipeline.errors import ExitCode, LakeError, QueryError
 from pipeline.query import memory_bytes, run
 
 
@@ -226,3 +230,28 @@ def test_bad_memory_sizes(text: str) -> None:
     """A size that is none, or too little to work with, is refused."""
     with pytest.raises(QueryError, match="--memory"):
         memory_bytes(text)
+
+
+# What it may use
+
+
+def test_views_need_no_memory(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A view of more than --memory is written in its order, by its own query alone, on disk."""
+    dump, lake, out = tmp_path / "dump.jsonl", tmp_path / "lake", tmp_path / "out.parquet"
+    duckdb.execute(
+        "copy (select 'fine_tuning.job.event' as object, md5(range::varchar) as id,"
+        " 'info' as level, hash(range) % 1e6::bigint as created_at, "
+        f" repeat(md5(id), 8) as message from range(500000)) to '{dump}' (format json)"
+    )
+    told = ["ingest", str(dump), "--lake", str(lake), "--job-id", "ftjob-abc123"]
+    assert run_command(told) == ExitCode.OK
+    show = ["show", "events", "--lake", str(lake), "--memory", "330MB"]
+    assert run_command([*show, "-o", str(out)]) == ExitCode.OK
+    with pq.ParquetFile(out) as file:
+        times = file.read(["created_at"])["created_at"].to_numpy()
+    assert len(times) == 500_000
+    assert (times[:-1] <= times[1:]).all()
+    assert not list((lake / "tmp").iterdir())
+    capfd.readouterr()
+    assert run_command([*show, "--where", "true", "-o", str(out)]) == ExitCode.USAGE
+    assert "out of memory at --memory 330MB" in capfd.readouterr().err

@@ -261,6 +261,24 @@ for act in (
     assert told == ["done"] + ["refused"] * 9
 
 
+def test_fence_around_a_folder(place: Place, tmp_path: Path) -> None:
+    """Who may have a folder for what does not fit into memory can write there, nowhere else."""
+    program = f"""
+fence_files(request.files, {str(tmp_path)!r})
+for path in ({str(tmp_path / "new")!r}, {str(place.outside / "new")!r}, {str(place.segment)!r}):
+    try:
+        open(path, "w").close()
+        print("done")
+    except PermissionError:
+        print("refused")
+"""
+    told = child_code(program, place).split()
+    if not landlock():
+        pytest.skip("this kernel has no Landlock")
+    assert told == ["done", "refused", "refused"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+
+
 def test_no_file_grows(place: Place, tmp_path: Path) -> None:
     """The limits of the process alone keep every file empty, and cannot be raised."""
     program = f"""

@@ -6,7 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -172,7 +172,7 @@ def show(
     params = {name: lake.whole_job_id(job) for name, job in params.items()}
     focus = () if _ASKS_MORE.search(where or "") else focus_of(view, params)
     try:
-        ask(lake, query, params, memory, timeout, format, output, jobs=focus)
+        ask(lake, query, params, memory, timeout, format, output, jobs=focus, spills=where is None)
     except QueryError as error:
         if where is None or _OF_LIMITS.match(str(error)):
             raise
@@ -245,6 +245,7 @@ def ask(
     output: str | None,
     *,
     jobs: Collection[str] = (),
+    spills: bool = False,
 ) -> int:
     """Run a query in the locked-down process and write the answer as it comes.
 
@@ -257,6 +258,7 @@ def ask(
         format: as ``--format``.
         output: as ``--output``.
         jobs: the jobs that the views tell of; all where none is given.
+        spills: what does not fit into memory goes to disk; for queries that no user wrote.
 
     Returns:
         The number of rows written.
@@ -266,6 +268,10 @@ def ask(
 
     query.encode()  # what is no UTF-8 is told as it is of any argument
     script, files = lake.snapshot(named(query), jobs=jobs)
-    given = params or None
-    with stream(script, files, query, params=given, memory=memory, timeout=timeout) as answer:
+    with (
+        lake.spill() if spills else nullcontext() as spill,
+        stream(
+            script, files, query, params=params or None, memory=memory, timeout=timeout, spill=spill
+        ) as answer,
+    ):
         return write_rows(answer, format, output)

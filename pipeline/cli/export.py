@@ -61,7 +61,8 @@ def export(
         query, params = view_query(view, jobs=jobs)
         lake = open_existing(lake_dir)
         params = {name: lake.whole_job_id(job) for name, job in params.items()}
-        ask(lake, query, params, memory, timeout, format, output, jobs=focus_of(view, params))
+        focus = focus_of(view, params)
+        ask(lake, query, params, memory, timeout, format, output, jobs=focus, spills=True)
         return
     lake = open_existing(lake_dir)
     wanted: list[str | None] = [*sorted(whole_jobs(lake, jobs))] or [None]

@@ -77,7 +77,7 @@ def rejects(
         raise UsageError(f"--reason {reason}: no such reason{hint}")
     where = f"reason = '{reason}'" if reason else None
     query, params = view_query("rejects", where=where, limit=limit)
-    ask(open_existing(lake_dir), query, params, "2GB", 300.0, format, output)
+    ask(open_existing(lake_dir), query, params, "2GB", 300.0, format, output, spills=True)
 
 
 @click.command()

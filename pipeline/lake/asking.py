@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
@@ -214,6 +214,15 @@ class Asking(Drawn):
         text = views.script(files, only=only, jobs=jobs, quick=only is not None)
         return text, [file for paths in files.values() for file in paths]
 
+    @contextmanager
+    def spill(self) -> Iterator[Path | None]:
+        """A folder for what an engine cannot hold; None where none can be made."""
+        with ExitStack() as stack:
+            folder = None
+            with suppress(OSError, LakeError):
+                folder = stack.enter_context(self._found.spill())
+            yield folder
+
     def telling_damage(self) -> AbstractContextManager[None]:
         """A context in which failures of the engine over damaged files pass as `LakeError`."""
         self._refuse_closed()
@@ -254,7 +263,7 @@ class Asking(Drawn):
         """
         from pipeline.lake.export import lines
 
-        return lines(self.connect(["events"]), job_id)
+        return lines(self.connect(["events"]), job_id, self.spill())
 
     def verify(
         self, *, progress: Progress | None = None, waiting: Callable[[str], None] | None = None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.contract import JOB_OBJECT, RESULT_OBJECT
@@ -19,15 +21,25 @@ _BATCH_ROWS = 1_000
 """Rows that are at hand at once: payloads may be long."""
 
 
-def lines(con: DuckDBPyConnection, job_id: str | None) -> Iterator[str]:
+def lines(
+    con: DuckDBPyConnection, job_id: str | None, spill: AbstractContextManager[Path | None]
+) -> Iterator[str]:
     """Yield, for each job, what is told beside its events, a line that names it, its events.
 
     Events carry no job id. The naming line is a `fine_tuning.job` object with nothing but the
     id, as dumps have it; reading the export, it tells whose the lines below it are. Events come
     oldest first. Of objects the fields that the lake keeps are there; rows of result files are
     objects of their own, `tunelog.result`.
+
+    Args:
+        con: a connection to the lake, which is closed in the end.
+        job_id: the job; all where it is None.
+        spill: a folder for what is to be sorted, and does not fit into memory.
     """
-    with con, con.cursor() as other:
+    with spill as folder, con, con.cursor() as other:
+        if folder:
+            place = str(folder).replace("'", "''")
+            con.execute(f"set memory_limit = '1GB'; set temp_directory = '{place}'")
         beside = _rows(con, "lake/export_companions", job_id)
         events = _rows(other, "lake/export", job_id)
         told = ((row["job_id"], 0, row) for row in beside)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sqlite3
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -170,6 +171,12 @@ class Store:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def spill(self) -> Iterator[Path]:
+        """A folder for what does not fit into memory; gone afterwards."""
+        with self.workspace() if self.writable else tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
 
     @property
     def script(self) -> Path:

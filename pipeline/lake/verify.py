@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +109,7 @@ class _Verifier:
     def rows(self) -> Iterator[Finding]:
         """The segments are whole, and what is in them keeps all rules."""
         outcome, store = self.outcome, self._store
-        with self._spill() as folder, settle.engine(Path(folder)) as con:
+        with store.spill() as folder, settle.engine(folder) as con:
             con.execute("set preserve_insertion_order = false")
             with store.ledger.reading():
                 segments = store.ledger.live_segments()
@@ -132,10 +130,6 @@ class _Verifier:
                 yield from self._snapshots(con)
                 for check in rules():
                     yield from _listed(con, check.name, check.query, check.rule)
-
-    def _spill(self) -> AbstractContextManager[Path | str]:
-        """A folder for what does not fit into memory."""
-        return self._store.workspace() if self._store.writable else tempfile.TemporaryDirectory()
 
     def _path(self, segment: sqlite3.Row) -> Path:
         return self._store.folder(segment["kind"]) / segment["name"]
