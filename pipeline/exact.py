@@ -168,6 +168,9 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
         if value.get(name) is None and not (name == "id" and legacy):
             how = "null" if name in value else "absent"
             return Reject("missing_field", f"{name} is {how}")
+    if _is_by_columns([value.get(name) for name in ("id", "created_at", "message")]):
+        detail = "a table by columns: write a row an object (pandas: to_json(orient='records'))"
+        return Reject("wrong_type", detail)
     for name in ("id", "level", "message", "type", "object"):
         content = value.get(name)
         if content is None:
@@ -178,7 +181,9 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
             return Reject("lone_surrogate", f"{name} holds half a surrogate pair")
     created_at = value["created_at"]
     if isinstance(created_at, bool) or not isinstance(created_at, int | float):
-        return Reject("wrong_type", f"created_at is {_kind(created_at)}, not whole seconds")
+        how = next(iter(created_at), "") if isinstance(created_at, dict) else ""
+        to_do = ": mongoexport --jsonFormat=relaxed" if how.startswith("$number") else ""
+        return Reject("wrong_type", f"created_at is {_kind(created_at)}, not whole seconds{to_do}")
     if not (0 <= created_at <= _LAST_TIME):
         return Reject("bad_time", f"created_at is {created_at}: no Unix time in seconds")
     if created_at != int(created_at):
@@ -206,6 +211,13 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
     if data:
         _read_metrics(event, data)
     return event
+
+
+def _is_by_columns(fields: list[Any]) -> bool:
+    """Whether fields are columns of a table: lists of one length, or objects of the same keys."""
+    if all(isinstance(field, dict) for field in fields):
+        return len({tuple(field) for field in fields}) == 1 and bool(fields[0])
+    return all(isinstance(field, list) for field in fields) and len(set(map(len, fields))) == 1
 
 
 def _unlike_a_column(name: str, value: Any) -> bool:

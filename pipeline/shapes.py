@@ -19,8 +19,9 @@ NUMBER = re.compile(
 )
 """A number as a text spells it: of a payload, or of a result file's cell."""
 _EVENTS_ADDRESS = re.compile(r"/(?:fine_tuning/jobs|fine-tunes)/[^/\"]+/events")
-_BASE64 = re.compile(r"[eWICD7HK][A-Za-z0-9+/_-]{39}[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
-"""JSON, white space before it, or what is compressed, begins so; no page of events is shorter."""
+_BASE64 = re.compile(r"[eWICD7HKZV][A-Za-z0-9+/_-]{39}[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
+"""JSON, white space before it, what is compressed, or JSON in base64, begins so; no page of events
+is shorter."""
 _WRAPPINGS = {
     frozenset(("log", "stream", "time")): "jq -j .log",
     frozenset(("MESSAGE", "__CURSOR")): "journalctl -o cat",
@@ -115,14 +116,19 @@ def hides_events(value: Any) -> bool:
 
 
 def from_base64(text: str) -> bytes:
-    """What a text in base64 says, in lines or in letters for URLs, too; nothing if it is none."""
-    if not _BASE64.fullmatch(text):
-        return b""
-    plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except ValueError:
-        return b""
+    """What a text in base64 says, in lines or in letters for URLs, too; nothing if it is none.
+
+    Where that is base64 once more, what it says in the end.
+    """
+    page = b""
+    while _BASE64.fullmatch(text):
+        plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+        try:
+            page = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        except ValueError:
+            break
+        text = page.decode("latin-1")
+    return page
 
 
 def body(text: str, names: Collection[str]) -> Any | None:

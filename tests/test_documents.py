@@ -125,8 +125,9 @@ def test_exchanges_apart() -> None:
         lambda page: base64.b64encode(page).decode(),
         lambda page: base64.encodebytes(page).decode(),
         lambda page: base64.urlsafe_b64encode(page).decode().rstrip("="),
+        lambda page: base64.b64encode(base64.b64encode(page)).decode(),
     ],
-    ids=["plain", "in lines", "for URLs"],
+    ids=["plain", "in lines", "for URLs", "twice"],
 )
 def test_a_body_in_base64_is_read(coded: Callable[[bytes], str], key: str) -> None:
     """A recorded body in base64, as HAR files and cassettes have it, gives what it gives plain."""

@@ -64,12 +64,15 @@ _TEXTS = (
     (r"<\?xml", "an XML document"),
     (r"(?:---\s)?(?:\w+: .*\n){0,3}(?:http_)?interactions:\s", f"a YAML cassette, {_LATER}"),
     (r"(?:---\s+)?(?:- )?object: ", f"YAML, {_LATER}"),
-    (r"(?:eyJ|ewo|ew0K|W3s|Wwo|Ww0K)[\w+/\r\n-]{40}", "JSON in base64: decode it (base64 -d)"),
+    (
+        r"(?:eyJ|ewo|ew0K|W3s|Wwo|Ww0K|ZXlK|ZXdv|VzNz|V3dv)[\w+/\r\n-]{40}",
+        "JSON in base64: decode it (base64 -d)",
+    ),
     (
         r"""[,;\t]?["']?(?:id|object|created_at|level|message|type)["']?[,;\t]""",
         f"a table of events, {_LATER}",
     ),
-    (r"[\w./-]+:(?:\d+:)?\s*[{\"\[]", "lines with the name of their file: drop it (grep -h does)"),
+    (r"[\w./-]+:(?:\d+:)?[{\"\[]", "lines with the name of their file: drop it (grep -h does)"),
     (r"(?:(?:var|let|const) )?[\w.$]+ ?[=(]\s*[{\[]", "JavaScript: cut the JSON out of it"),
     (r"\w*Page(?:<[^>\n]{0,99}>)? \{\s+\w+: ", _INSPECTED),
     (r"\x1e", "a JSON text sequence: delete its separators (tr -d '\\036')"),
