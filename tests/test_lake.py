@@ -585,7 +585,7 @@ def test_old_files_are_collected_after_a_day(
     with open_lake(tmp_path / "lake") as lake:
         for number in range(3):
             lake.ingest([dump(tmp_path, number)])
-        left = lake.path / "tmp" / "left.parquet"
+        left = lake.path / "tmp" / f"no-events-{'0' * 32}.parquet"
         left.write_text("unfinished")
         lake.compact()
         assert len(list((lake.path / "events").iterdir())) == 4 and left.exists()
@@ -616,11 +616,28 @@ def test_a_merge_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         sound(lake)
 
 
+@pytest.mark.parametrize("folder", ["events", "tmp", "ledger"])
+def test_what_a_person_keeps_there_stays(tmp_path: Path, folder: str) -> None:
+    """A lake made in a folder that has folders of these names deletes nothing but its own."""
+    own = [tmp_path / folder / "dump.jsonl", tmp_path / folder / "20250101-0123abcd" / "a.parquet"]
+    for path in own[: 1 + (folder != "tmp")]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(lines(event(1)))
+        for each in (path, path.parent):
+            os.utime(each, (START, START))
+    with open_lake(tmp_path) as lake:
+        lake.ingest([own[0]], job_id=JOB)
+        lake.compact(keep_hours=0)
+        assert len(lake.view("events")) == 1
+    assert all(path.exists() for path in own[: 1 + (folder != "tmp")])
+
+
 def test_garbage_that_vanishes(tmp_path: Path) -> None:
     """A file that another process takes away while garbage is looked for stops nothing."""
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([dump(tmp_path, 1)])
-        (lake.path / "tmp" / "open.sql").symlink_to(tmp_path / "gone")  # has no status
+        part = lake.path / "tmp" / f"open-{'0' * 32}.sql"
+        part.symlink_to(tmp_path / "gone")  # has no status
         lake._store.collect_garbage()
         sound(lake)
 

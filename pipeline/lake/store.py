@@ -35,6 +35,9 @@ _UNFIT = re.compile(r"[*?\[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _WORKED = timedelta(days=7)
 """How much longer what a living process works with stays: another may have its number by then."""
 _WORKSPACE = re.compile(r"([0-9]+)-[0-9a-f]{8}")
+_SEGMENT = re.compile(r"[0-9a-f]{32}\.parquet")
+_UNFINISHED = re.compile(rf"{_WORKSPACE.pattern}|[a-z-]+-[0-9a-f]{{32}}\.(parquet|sql)|writer")
+"""Names that are given here: what has another is somebody's own, and stays."""
 _SCRIPT_END = "-- whole, as of commit "
 
 
@@ -229,7 +232,8 @@ class Store:
             named |= {self.empty(kind).name for kind in TABLES}
             lying = [path for name in LAKE_FOLDERS for path in (self.path / name).iterdir()]
             for path in lying:
-                if path.name in named:
+                ours = _UNFINISHED if path.parent.name == "tmp" else _SEGMENT
+                if path.name in named or not ours.fullmatch(path.name):
                     continue
                 worker = _WORKSPACE.fullmatch(path.name)
                 oldest = moment - _WORKED if worker and lives(int(worker[1])) else moment

@@ -242,8 +242,7 @@ class _Verifier:
                 self.outcome.leftovers.append(path)
             else:
                 problem = "the ledger does not name it, and it is no file of tunelog's"
-                advice = "move it away: a compaction deletes it when it is a day old"
-                yield Finding("files_are_named", self._place(path), problem, advice)
+                yield Finding("files_are_named", self._place(path), problem, "move it away")
 
     def _unnamed(self) -> list[Path]:
         named = self._store.ledger.named_files()
