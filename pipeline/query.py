@@ -21,7 +21,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.errors import LakeError, QueryError, TunelogError
+from pipeline.errors import QueryError, TunelogError
+from pipeline.query_errors import query_error
 from pipeline.sizes import byte_count
 from pipeline.sqlfiles import sql_root
 from pipeline.view_files import view_files
@@ -30,11 +31,6 @@ MIN_MEMORY = 192 << 20
 """The child alone, with an engine that can do little, needs so much [byte]."""
 
 _WATCH_SECONDS = 0.02 if sys.platform == "linux" else 0.2  # elsewhere each look starts `ps`
-_MENDS = {
-    "ParserException": "write one SELECT in DuckDB's SQL",
-    "BinderException": "change it (`tunelog views NAME` lists a view's columns)",
-    "CatalogException": "`tunelog views` lists what there is",
-}
 _MAY_BE_DAMAGE = ("Error", "IOException", "RuntimeError", "SerializationException", "")
 """Kinds of errors as which damaged files are reported, if they are not named."""
 
@@ -130,7 +126,7 @@ class Stream:
 
             if found := damage(self._files):
                 return found
-        return _error(kind, text, at, self._query)
+        return query_error(kind, text, at, self._query)
 
 
 class _Limits:
@@ -299,34 +295,3 @@ def resident_bytes(pid: int) -> int:
         return int(told.stdout or 0) << 10
     except (ProcessLookupError, FileNotFoundError):
         return 0
-
-
-def _error(kind: str, text: str, at: int | None, query: str) -> TunelogError:
-    """One line from what the child told: where, what, what to do."""
-    if kind == "RuntimeError":
-        return LakeError(_line(f"lake: {text}: run `tunelog verify`"))
-    if kind == "RecursionError" or "expression depth" in text:
-        return QueryError("sql: the query nests too deeply: split it with WITH")
-    text = text if kind == "Refused" else re.sub(r"^[A-Z][\w ]* Error: ", "", text)
-    where = "sql"
-    if at is not None:
-        before = query.encode()[: int(at)].decode(errors="replace")
-        where += (
-            f": line {before.count(chr(10)) + 1}, column {len(before.rpartition(chr(10))[2]) + 1}"
-        )
-    mends = _MENDS.get(kind, "change the query")
-    if column := re.match(r'Referenced column "([^"\']{1,40})"', text):
-        mends = f"change it, or write '{column[1]}' if it is a text" + mends.removeprefix(
-            "change it"
-        )
-    if "arameter" in text and ("not provided" in text or "count mismatch" in text):
-        mends = "give each $NAME of the query its -p NAME VALUE, and no others"
-    mends = "" if kind == "Refused" else f": {mends}"
-    return QueryError(_line(f"{where}: {text}", mends))
-
-
-def _line(text: str, end: str = "", most: int = 400) -> str:
-    """One printable line, cut in the middle of nothing but its text."""
-    text = re.sub(r"!?\s*\n\s*", "; ", text.strip()).replace(":; ", ": ")
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return (text if len(text) <= most else text[: most - 1] + "…") + end

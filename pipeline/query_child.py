@@ -41,8 +41,6 @@ _MACRO = re.compile(r"(?i)\bmacro (?!lake_no_jobs\b)")
 _OPTIONS = re.compile(rb"(?i)(?:analyze\b)?\s*(?:\(\s*(?:analyze|format)\b[^()]*\))?")
 """What may stand between EXPLAIN and the query."""
 _SHOWN = ('"tables"', "__show_tables_expanded")
-_MACROS = ("macro", "table_macro")
-_CATALOG = ("tables", "columns", "schemata")
 _PLAIN = "one SELECT (or FROM, WITH, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES, EXPLAIN) is allowed"
 
 
@@ -118,7 +116,7 @@ def _examine_table(
 ) -> None:
     *schema, name = [part.lower() for part in node["qualified_name"]["path"]]
     own = name in allowed["tables"] and schema in ([], ["main"], ["memory"], ["memory", "main"])
-    told = schema == ["information_schema"] and name in _CATALOG
+    told = schema == ["information_schema"] and name in ("tables", "columns", "schemata")
     if own or told or (not schema and name in ctes):
         return
     shown = ".".join(node["qualified_name"]["path"])
@@ -195,8 +193,8 @@ def fence_files(files: Iterable[str], spill: str = "") -> None:
         return
     rights = 13 if version < 2 else 14 if version < 3 else 15 if version < 5 else 16
     handled = (ctypes.c_uint64 * 2)((1 << rights) - 1, 0b11 if version > 3 else 0)
-    size = 16 if version > 3 else 8
-    rules = libc.syscall(create, ctypes.byref(handled), ctypes.c_size_t(size), 0)
+    size = ctypes.c_size_t(16 if version > 3 else 8)
+    rules = libc.syscall(create, ctypes.byref(handled), size, 0)
     allowed = dict.fromkeys(files, read_file) | ({spill: handled[0]} if spill else {})
     for path, access in allowed.items():
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -244,18 +242,17 @@ def names(connection: duckdb.DuckDBPyConnection, request: Request) -> Lists:
     query = "select table_name from information_schema.tables"
     made = {name.lower() for (name,) in connection.execute(query).fetchall()}
     # what only views read: tables with the rows of other jobs
-    hidden = {f"all_{name[5:]}" for name in made if name.startswith("lake_")}
-    tables = frozenset(made - hidden)
-    macros: list[tuple[str, str]] = []
-    if _MACRO.search(request.script):  # the question costs more than most answers
-        kinds = "select function_name, function_type from duckdb_functions() where not internal"
-        macros = connection.execute(kinds).fetchall()
-    own = {wanted: {name.lower() for name, kind in macros if kind == wanted} for wanted in _MACROS}
+    tables = frozenset(made - {f"all_{name[5:]}" for name in made if name.startswith("lake_")})
+    kinds = "select function_name, function_type from duckdb_functions() where not internal"
+    asked = _MACRO.search(request.script)  # the question costs more than most answers
+    macros = connection.execute(kinds).fetchall() if asked else []
+    plain = {name.lower() for name, kind in macros if kind == "macro"}
+    rows = {name.lower() for name, kind in macros if kind == "table_macro"}
     return request.lists | {
         "tables": tables,
-        "functions": request.lists["functions"] | own["macro"],
+        "functions": request.lists["functions"] | plain,
         # a view with parameters is both; a macro that only views use may read what it is told
-        "table_functions": request.lists["table_functions"] | (own["table_macro"] & tables),
+        "table_functions": request.lists["table_functions"] | (rows & tables),
     }
 
 
@@ -275,9 +272,8 @@ def answer(request: Request, out: Any) -> None:
         raise
     for name, kind in zip(rows.columns, rows.types, strict=True):
         if found := _FOREIGN.search(re.sub(r"'[^']*'", "", str(kind))):
-            raise Refused(
-                f"{name}: no format holds {found[0]}: cast it, as in {name}::varchar", None
-            )
+            mend = f"cast it, as in {name}::varchar"
+            raise Refused(f"{name}: no format holds {found[0]}: {mend}", None)
     reader = rows.to_arrow_reader(BATCH_ROWS)
     left = request.limit
     with ipc.new_stream(out, reader.schema) as writer:

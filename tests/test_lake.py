@@ -29,10 +29,11 @@ from pipeline import open_lake
 from pipeline.contract import LAKE_VERSION
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake import compact, growth
+from pipeline.lake.commit import Commit
 from pipeline.lake.holder import Holder
 from pipeline.lake.lake import Lake
 from pipeline.lake.ledger import Ledger
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 
 ROOT = Path(__file__).parents[1]
 
@@ -325,7 +326,7 @@ def test_a_killed_process(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "from pipeline import open_lake\n"
-        "from pipeline.lake.store import Commit\n"
+        "from pipeline.lake.commit import Commit\n"
         "Commit.finish = lambda self: os.kill(os.getpid(), 9)\n"
         "open_lake(sys.argv[1]).ingest([sys.argv[2]])\n"
     )

@@ -28,7 +28,7 @@ LAYERS = (
         "sizes",
         "sqlfiles",
     },
-    {"extras", "measured", "settings", "shapes", "thinning", "view_files"},
+    {"extras", "measured", "query_errors", "settings", "shapes", "thinning", "view_files"},
     {"companions", "leaves"},
     {"exact"},
     {"forms", "sources"},

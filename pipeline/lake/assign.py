@@ -11,9 +11,10 @@ from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.lake import settle
 from pipeline.lake.change import Change
+from pipeline.lake.commit import Commit
 from pipeline.lake.intake import Taken
 from pipeline.lake.naming import check_job_id
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 from pipeline.sources import shown
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.lake import companions, naming, parting, settle, variants
+from pipeline.lake.commit import Commit
 from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged, rows_in
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 
 
 class Change:

@@ -10,9 +10,10 @@ from typing import Any
 
 from pipeline.contract import DATA_TABLES
 from pipeline.lake import merge, settle
+from pipeline.lake.commit import Commit
 from pipeline.lake.damage import damage
 from pipeline.lake.segments import Staged, rows_of, stage
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 from pipeline.sqlfiles import sql_text
 
 _SORTED = {"events": "lake/compacted", "companions": "lake/compacted_companions"}

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from pipeline.companions import Companion
 from pipeline.contract import COMPANIONS
 from pipeline.lake import settle
+from pipeline.lake.commit import Commit
 from pipeline.lake.segments import SegmentWriter, Staged, stage
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 from pipeline.sqlfiles import sql_text
 
 Counts = Counter[tuple[str, str]]

@@ -21,10 +21,11 @@ from pipeline.attribution import Stream
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import LakeError
 from pipeline.forms.lines import JOINT
+from pipeline.lake.commit import Commit
 from pipeline.lake.ledger import with_kinds
 from pipeline.lake.reading import Reading
 from pipeline.lake.segments import rejects_without, rows_in
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 from pipeline.lake.version import open_regular
 
 _PIECE = 4 << 20

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.lake.change import Change
+from pipeline.lake.commit import Commit
 from pipeline.lake.companions import result_files
 from pipeline.lake.copies import copies
 from pipeline.lake.growth import (
@@ -32,7 +33,7 @@ from pipeline.lake.reports import (
     stream_rows,
 )
 from pipeline.lake.segments import last_event_at
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 from pipeline.lake.version import Refused
 from pipeline.lake.withdraw import without_sources
 from pipeline.sources import Source

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from pipeline import exact
 from pipeline.lake import settle
+from pipeline.lake.commit import Commit
 from pipeline.lake.identity import event_row
 from pipeline.lake.segments import Staged, stage_rows
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 from pipeline.sqlfiles import sql_text
 
 _KEY = ("job_id", "event_id", "content_hash")

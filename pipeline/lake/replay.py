@@ -14,12 +14,13 @@ from pipeline import exact
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.job_lines import MIXED_PREFIX
 from pipeline.lake.change import Change
+from pipeline.lake.commit import Commit
 from pipeline.lake.identity import event_row
 from pipeline.lake.inside import Found, inside
 from pipeline.lake.intake import Taken
 from pipeline.lake.oversize import Originals, hashed
 from pipeline.lake.segments import SegmentWriter, last_event_at, rejects_without, rows_of
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 
 
 @dataclass(frozen=True)

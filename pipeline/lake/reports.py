@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline.attribution import Stream
 from pipeline.lake import naming, settle
+from pipeline.lake.commit import Commit
 from pipeline.lake.reading import Reading
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 
 
 @dataclass

@@ -25,8 +25,8 @@ def upgrade(store: Store) -> None:
     """
     from pyarrow import ArrowInvalid
 
+    from pipeline.lake.commit import Commit
     from pipeline.lake.segments import last_event_at
-    from pipeline.lake.store import Commit
 
     if store.ledger.lake_version() == LAKE_VERSION:
         return

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from pipeline.contract import TABLES
 from pipeline.lake import settle
+from pipeline.lake.commit import Commit
 from pipeline.lake.identity import rebuilt
 from pipeline.lake.segments import SegmentWriter, Staged, rows_in
-from pipeline.lake.store import Commit, Store
+from pipeline.lake.store import Store
 from pipeline.sqlfiles import sql_text
 
 _TOLD = "from told semi join new_variants using (job_id, event_id, content_hash)"

@@ -15,9 +15,10 @@ from pipeline import views
 from pipeline.contract import DATA_TABLES, LEDGER_TABLES, TABLES
 from pipeline.errors import LakeError
 from pipeline.lake import settle
+from pipeline.lake.commit import from_ledger
 from pipeline.lake.rules import rules
 from pipeline.lake.segments import hash_of
-from pipeline.lake.store import Store, from_ledger, place_of
+from pipeline.lake.store import Store, place_of
 from pipeline.sqlfiles import sql_text
 
 if TYPE_CHECKING:
