@@ -41,7 +41,7 @@ class Misjudged(Exception):
     """A later block tells another job than was told of an earlier one."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Reading:
     """A source and the state of its reading. `hint` is the job its name or the user tells."""
 

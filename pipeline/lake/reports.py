@@ -14,7 +14,7 @@ from pipeline.lake.reading import Reading
 from pipeline.lake.store import Store
 
 
-@dataclass
+@dataclass(slots=True)
 class SourceReport:
     """What became of one source.
 
