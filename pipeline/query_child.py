@@ -38,8 +38,8 @@ Lists = dict[str, frozenset[str]]
 _FOREIGN = re.compile(r"\b(?:UHUGEINT|BIT|BIGNUM|VARIANT)\b")
 """Types that Arrow has none for: they would come out as other numbers, or as their bytes."""
 _MACRO = re.compile(r"(?i)\bmacro (?!lake_no_jobs\b)")
-_OPTIONS = re.compile(rb"(?i)(?:analyze\b)?\s*(?:\(\s*(?:analyze|format)\b[^()]*\))?")
-"""What may stand between EXPLAIN and the query."""
+_OPTIONS = re.compile(rb"(?i)(?:analyze\b)?\s*(?:\(\s*(?:analyze|format)\b(?:[\w\s,]|'\w*')*\))?")
+"""What may stand between EXPLAIN and the query: no comment or text that hides a bracket."""
 _SHOWN = ('"tables"', "__show_tables_expanded")
 _PLAIN = "one SELECT (or FROM, WITH, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES, EXPLAIN) is allowed"
 
@@ -129,8 +129,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def checked(connection: duckdb.DuckDBPyConnection, query: str, allowed: Lists) -> None:
-    """Parse a query with the engine that will run it and walk it, or raise `Refused`."""
+def checked(connection: duckdb.DuckDBPyConnection, query: str, allowed: Lists) -> str:
+    """What to run of a query, all of which was parsed and walked here, or raise `Refused`."""
     statements = connection.extract_statements(query)
     if len(statements) != 1:
         count = "an empty query" if not statements else f"{len(statements)} statements"
@@ -139,27 +139,27 @@ def checked(connection: duckdb.DuckDBPyConnection, query: str, allowed: Lists) -
         kind = statements[0].type.name
     except ValueError:  # the engine knows kinds that its Python package does not
         kind = "such a statement"
-    text = _explained(query) if kind == "EXPLAIN" else query
-    serialised = connection.execute("select json_serialize_sql($1)", [text]).fetchall()
-    tree: dict[str, Any] = json.loads(serialised[0][0])
+    head, body = _explain(query) if kind == "EXPLAIN" else ("", query)
+    parsed = connection.execute("select json_serialize_sql($1)", [" " * len(head) + body])
+    tree: dict[str, Any] = json.loads(parsed.fetchall()[0][0])
     if tree["error"] or len(tree["statements"]) != 1:
         if kind == "MULTI":
             raise Refused("PIVOT names no values: write pivot ... on x in (a, b) using ...", None)
         what = "EXPLAIN of anything else" if kind == "EXPLAIN" else kind
         raise Refused(f"{what} is not allowed: {_PLAIN}", None)
     walk(tree, allowed)
+    return head + body
 
 
-def _explained(query: str) -> str:
-    """The query with EXPLAIN and its options blanked, so that offsets stay."""
+def _explain(query: str) -> tuple[str, str]:
+    """EXPLAIN with its options, written anew in as many bytes, and what it explains."""
     import duckdb
 
     text = query.encode()
     words = [at for at, kind in duckdb.tokenize(query) if kind != duckdb.token_type.comment]
     start = words[1] if len(words) > 1 else len(text)
-    options = _OPTIONS.match(text, start)
-    start = options.end() if options else start
-    return " " * start + text[start:].decode()
+    told = found[0].decode() if (found := _OPTIONS.match(text, start)) else ""
+    return "explain".ljust(start) + told, text[start + len(told) :].decode()
 
 
 def limit_process(request: Request) -> None:
@@ -264,11 +264,11 @@ def answer(request: Request, out: Any) -> None:
         connection = open_engine(request)
     except Exception as error:  # of many kinds where files are damaged: none is the query's
         raise RuntimeError(f"the views cannot be made: {error}") from error
-    checked(connection, request.query, names(connection, request))
+    query = checked(connection, request.query, names(connection, request))
     try:
-        rows = connection.sql(request.query, params=request.params)
+        rows = connection.sql(query, params=request.params)
     except Exception:  # relations forget where the mistake is: this way tells, at the same one
-        connection.execute(request.query, request.params)
+        connection.execute(query, request.params)
         raise
     for name, kind in zip(rows.columns, rows.types, strict=True):
         if found := _FOREIGN.search(re.sub(r"'[^']*'", "", str(kind))):

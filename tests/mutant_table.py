@@ -1159,6 +1159,8 @@ MUTANTS = (
     Mutant("escapes", "table functions are not looked up", "pipeline/query_child.py",
            'if name.lower() not in allowed["table_functions"]:', "if False:",
            ESCAPES + "escape"),
+    Mutant("escapes", "options of EXPLAIN hide a query", "pipeline/query_child.py",
+           r"(?:[\w\s,]|'\w*')*\)", r"[^()]*\)", ESCAPES + "escape"),
     Mutant("escapes", "the engine may open what it likes", "pipeline/query_child.py",
            'connection.execute("set enable_external_access = false")', "pass",
            ESCAPES + "engine_without_the_walk"),

@@ -89,6 +89,13 @@ show '{secret_parquet}'
 explain analyze select * from read_text('{secret}')
 -- # explain_analyze_with_options
 explain (analyze, format 'json)') select * from read_text('{secret}')
+-- # explain_with_a_bracket_in_a_comment
+explain (analyze /* ) select 1 -- */) select * from duckdb_settings()
+-- # explain_with_a_bracket_in_a_line_comment
+explain (analyze -- ) select 1 /*
+) select * from duckdb_settings() -- */
+-- # explain_with_a_bracket_in_a_text
+explain (analyze 'x) select 1 --') select * from duckdb_settings()
 -- # explain_with_options
 explain (format json) select * from '{secret_parquet}'
 -- # query_function

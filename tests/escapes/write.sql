@@ -23,6 +23,8 @@ summarize with w as (copy (select 1) to '{target}.csv') from w
 explain analyze copy (select 1) to '{target}.csv'
 -- # copy_under_explain_with_options
 explain (analyze, format json) copy (select 1) to '{target}.csv'
+-- # table_behind_a_comment_among_options
+explain (analyze /* ) select 1 -- */) create table made as select 42
 -- # copy_behind_options
 explain analyze (format json) (format json) copy (select 1) to '{target}.csv'
 -- # copy_in_a_cte_under_explain_analyze
