@@ -232,7 +232,7 @@ def test_a_path_that_is_a_pattern_or_no_text(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("place", ["events", "tmp/mine", "rejects/a/b"])
 def test_a_lake_does_not_lie_among_the_files_of_another(tmp_path: Path, place: str) -> None:
-    """Which would take it for garbage; anywhere else in its folder it may lie."""
+    """Of which one knows nothing; anywhere else in its folder it may lie."""
     given = dump(tmp_path, 1)
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([given])
@@ -243,6 +243,17 @@ def test_a_lake_does_not_lie_among_the_files_of_another(tmp_path: Path, place: s
     assert sorted(tmp_path.rglob("*")) == held
     with open_lake(tmp_path / "lake" / "mine") as lake:
         assert lake.ingest([given]).sources[0].events
+
+
+def test_a_lake_is_not_made_around_the_files_of_another(tmp_path: Path) -> None:
+    """A lake in a folder that is called like a part of one stays what it is."""
+    given = dump(tmp_path, 1)
+    with open_lake(tmp_path / "events") as lake:
+        lake.ingest([given])
+    held = sorted(tmp_path.rglob("*"))
+    with open_lake(tmp_path) as lake, pytest.raises(LakeError, match=r"/events is a lake itself"):
+        lake.ingest([given])
+    assert sorted(tmp_path.rglob("*")) == held
 
 
 @pytest.mark.parametrize("left", [None, b""], ids=["missing", "empty"])

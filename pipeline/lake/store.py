@@ -95,14 +95,17 @@ class Store:
         """Make what a lake needs beside its ledger, which comes last: with it, it is a lake.
 
         Raises:
-            LakeError: it would lie among the files of another lake, which deletes what is not its.
+            LakeError: it would lie among the files of another lake, or another among its own.
         """
         for around in self.path.parents:
-            within = self.path.relative_to(around).parts[0] in LAKE_FOLDERS
-            if within and (around / "ledger.db").exists():
+            among = self.path.relative_to(around).parts[0] in LAKE_FOLDERS
+            if among and (around / "ledger.db").exists():
                 raise LakeError(
                     f"{self.path}: lies among the files of the lake {around}: name that"
                 )
+        within = [self.path / name for name in LAKE_FOLDERS if is_made(self.path / name)]
+        if within and not is_made(self.path):
+            raise LakeError(f"{self.path}: {within[0]} is a lake itself: name that, or another")
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_folders()
         self.make_empties()
