@@ -189,6 +189,13 @@ MUTANTS = (
     Mutant("answers", "a blocked model is not that of its last checkpoint",
            "pipeline/report/page/job.js", "c.step === last ?", "false ?",
            "tests/test_report_page.py::test_a_blocked_model_is_not_shown_as_one_to_use"),
+    Mutant("answers", "a checkpoint that a dump ends at is named as the model of a later step",
+           "pipeline/report/page/job.js", "(job.last_step, planned,", "(job.last_step,",
+           "tests/test_report_page.py"
+           "::test_a_checkpoint_before_the_last_planned_step_is_not_the_model_that_was_made"),
+    Mutant("answers", "the last of n steps from 0 on is n", "pipeline/report/page/job.js",
+           " - attempts.some((a) => a.first_step === 0)", "", "tests/test_report_page.py"
+           "::test_a_checkpoint_before_the_last_planned_step_is_not_the_model_that_was_made"),
     Mutant("answers", "two jobs that are named are compared in another order",
            "pipeline/cli/ask.py", 'f"({listed})" * of_two', '""',
            "tests/test_focus.py::test_the_jobs_that_are_named_are_compared"),

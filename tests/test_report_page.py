@@ -736,6 +736,28 @@ def test_a_blocked_model_is_not_shown_as_one_to_use(open_page: Open, odd_jobs: P
     assert last.inner_text().split()[:3] == ["2", "ft:m:o", "blocked"]
 
 
+def test_a_checkpoint_before_the_last_planned_step_is_not_the_model_that_was_made(
+    open_page: Open, tmp_path: Path
+) -> None:
+    """Where a dump ends at a checkpoint, before the job did, that is not named as its model."""
+    job = {"object": "fine_tuning.job", "id": JOB, "created_at": 1_700_000_000}
+    made = job | {"status": "succeeded", "fine_tuned_model": "ft:m:o"}
+    (tmp_path / "job.json").write_text(json.dumps(made))
+    kept = event(9, message="Checkpoint created at step 2", type="message", data={})
+    for first, model in ((0, "ft:m:o"), (1, "–")):  # the last of three steps is 2, or 3
+        rows = [
+            event(n + 1, data={"step": n, "train_loss": 0.5, "total_steps": 3})
+            for n in range(first, 3)
+        ]
+        (tmp_path / f"{first}.jsonl").write_text(lines(event(0), *rows, kept))
+        with open_lake(tmp_path / f"lake{first}") as lake:
+            lake.ingest([tmp_path / f"{first}.jsonl", tmp_path / "job.json"])
+            with lake.connect(reads()) as con:
+                shown = open_page(written(facts(con), tmp_path / f"page{first}.html"), JOB)
+        row = shown.locator("section:has(> h2:text-is('Checkpoints')) tbody tr")
+        assert row.inner_text().split()[:2] == ["2", model]
+
+
 def test_a_mark_at_the_first_step_is_beside_the_axis(open_page: Open, odd_jobs: Path) -> None:
     """Where the first step is the best, its name covers no number of the axis."""
     shown = open_page(odd_jobs, "rising", width=390)

@@ -226,8 +226,10 @@ function tableSections(job) {
   const sections = [];
   if (checkpoints.length) {
     const best = bestOf(job);
-    // the model made is the checkpoint of the last step, as checkpoint_advice has it
-    const last = Math.max(job.last_step, ...checkpoints.map((c) => c.step));
+    // the model made is the checkpoint of the last step, as checkpoint_advice has it: told, planned
+    // (counted from 0, the last of n steps is n - 1) or kept
+    const planned = job.total_steps - attempts.some((a) => a.first_step === 0);
+    const last = Math.max(job.last_step, planned, ...checkpoints.map((c) => c.step));
     const model = (c) => c.model_id ?? (c.step === last ? job.details.model_id : undefined);
     const measured = ["train_loss", "valid_loss", "full_valid_loss", "train_mean_reward", "full_valid_mean_reward"]
       .filter((name) => checkpoints.some((row) => row[name] !== undefined));
