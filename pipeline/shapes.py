@@ -83,8 +83,11 @@ def holds_events(value: Any, *, loose: bool = True) -> bool:
     while stack:
         item, loose = stack.pop()
         if isinstance(item, dict):
-            kind = item.get("object")
-            if kind in EVENT_OBJECTS or (loose and is_event(item)):
+            kind, placed = item.get("object"), "created_at" in item or "level" in item
+            # What only seems to be one holds some, so either way; to ask which takes long.
+            if kind in EVENT_OBJECTS or (
+                loose and tells_event(kind, has_message="message" in item, is_placed=placed)
+            ):
                 return True
             # Inside what plainly is another thing only what calls itself an event is one.
             loose = loose and foreign(item) is None

@@ -28,7 +28,7 @@ from dumps import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import exact
+from pipeline import exact, shapes
 from pipeline.forms.documents import expanded
 from pipeline.forms.lines import line_blocks
 from pipeline.forms.recognise import recognise
@@ -227,6 +227,7 @@ def test_a_part_of_a_wrapped_page_is_told(entry: dict[str, Any], how: str) -> No
         lambda event: {"created_at": "2024", "message": "polled", "page": {"events": [event]}},
         lambda event: {"level": 30, "message": "polled", "events": [event]},
         lambda event: {"id": 7, "created_at": "2024", "level": "", "message": json.dumps([event])},
+        lambda event: {"id": 7, "created_at": 1, "level": "", "message": " " + json.dumps(event)},
     ],
 )
 def test_an_entry_of_a_logger(entry: Callable[[Any], Any], indent: int | None) -> None:
@@ -238,6 +239,28 @@ def test_an_entry_of_a_logger(entry: Callable[[Any], Any], indent: int | None) -
         assert records.values == [an_event(n) for n in range(3)]
     around = {"id": "x", "created_at": 5, "level": "info", "message": "m", "data": an_event(0)}
     assert records_in([around]).values == [around]
+
+
+def test_entries_of_loggers_in_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is looked through as often as it holds others, not as often as that squared."""
+    looks = 0
+
+    def counted(text: str, names: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return body(text, names)
+
+    body = shapes.body
+    monkeypatch.setattr(shapes, "body", counted)
+    counts = []
+    for depth in (20, 40):
+        entry: Any = {"page": [an_event()], "other": ["x"] * 1000}
+        for _ in range(depth):
+            entry = {"level": "info", "message": "polled", "body": entry}
+        looks = 0
+        assert records_in(entry).kinds == ["Event"]
+        counts.append(looks)
+    assert counts[1] < 3 * counts[0]
 
 
 def test_what_begins_as_a_line_with_its_time() -> None:
@@ -276,6 +299,9 @@ def test_rows_of_a_table(row: Callable[[Any], Any], block_bytes: int) -> None:
     pages = [[an_event(1), json.dumps(an_event(2)), "x"], [an_event(0)]]
     assert records_in(pages).kinds == ["Event", "Event", "not_an_object", "Event"]
     assert [at for at, *_ in records_in(pages).streams] == [0, 3]
+    cells = [A, "", {"label": B}, f"Created fine-tuning job: {C}"]
+    table = [[cell, json.dumps(an_event(n))] for n, cell in enumerate(cells)]
+    assert [jobs for _, jobs, _ in records_in(table).streams] == [(A,), (), (B,), ()]
 
 
 def test_wrapped_events() -> None:

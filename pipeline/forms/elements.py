@@ -39,7 +39,7 @@ def leading(elements: bytes) -> int | None:
         if not isinstance(one.object, str) and (
             one.id is _ABSENT
             or one.created_at is _ABSENT
-            or bytes(one.message)[1:2] in (b"{", b"[")
+            or bytes(one.message)[1:].lstrip()[:1] in (b"{", b"[")
         ):
             return index  # a logger's entry around an event, maybe
     return len(found)

@@ -104,10 +104,15 @@ class ArrayScope(Scope):
     """An array: only job and checkpoint objects among the elements tell; one stream.
 
     Unless it is a row of an array of arrays, as tables and logs have them, in a cell of which the
-    events lie.
+    events lie: a cell that is a job id, or a label that is one, tells whose they are.
     """
 
     is_row = False
+
+    def __init__(self, parent: Scope) -> None:
+        """Open the scope of an array."""
+        super().__init__(parent)
+        self._cells: dict[str, None] = {}
 
     @property
     def is_inner(self) -> bool:
@@ -119,9 +124,18 @@ class ArrayScope(Scope):
         """Rows are one stream."""
         return super().stream if self.is_row else self
 
+    def learn(self, value: Any) -> None:
+        """Take in an element without events."""
+        super().learn(value)
+        if self.is_inner:
+            cells = value.values() if isinstance(value, dict) else (value,)
+            named = (cell for cell in cells if isinstance(cell, str) and JOB_ID.fullmatch(cell))
+            self._cells |= dict.fromkeys(named)
+
     def own(self) -> tuple[str, ...]:
         """A neighbour that merely mentions a job says nothing."""
-        return tuple(job for job, by_object in self.found.items() if by_object)
+        told = tuple(job for job, by_object in self.found.items() if by_object)
+        return told or (tuple(self._cells) if self.is_row else ())
 
 
 class RootScope(Scope):
