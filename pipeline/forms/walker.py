@@ -247,6 +247,8 @@ class Walker:
         """Take events as far as it goes quickly: where the next element is, or the end bracket."""
         base = self._window.base
         self._waiting.enter(scope)  # if the document breaks here, the rest of it stands there too
+        if self._window.char(at) != "{":  # cells of a table, rows, bodies: soonest told so
+            return at, False
         starts, ends, index, closed = run_of_events(self._window.text, at - base, patience)
         if len(starts):
             self._waiting.add_events(starts + base, ends + base, scope)
