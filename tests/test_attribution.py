@@ -330,6 +330,19 @@ def test_a_log_that_begins_with_something_else(tmp_path: Path, entry: Any, other
         assert jobs(lake) == {A: ids(job_events(A))}
 
 
+def test_a_table_that_grows(tmp_path: Path) -> None:
+    """Of a table that was half-written nothing stays beside it, wherever a row broke off."""
+    told = [job_events(A)[::-1], job_events(B, start=START + 100, created=False)[::-1]]
+    rows = [["x", told[0]], ["y", {"page": told[1]}]]
+    text, path = json.dumps(rows), tmp_path / "x.json"
+    for end in range(300, len(text), 230):
+        with open_lake(tmp_path / f"{end}") as lake:
+            for part in text[:end], text:
+                lake.ingest([put(path, part)])
+            assert sorted(map(len, jobs(lake).values())) == [5, 5]
+            assert lake.sql("select rejects from lake_sources").rows() == [(0,)]
+
+
 @pytest.mark.parametrize("ties", [False, True])
 def test_jobs_of_either_direction(ties: bool) -> None:
     """Of jobs in one file, some oldest and some newest first, none has events of another.

@@ -29,7 +29,7 @@ def run_of_events(text: bytearray, index: int, most: int) -> tuple[Ints, Ints, i
         True, where the bracket is that ends the array behind them.
     """
     begins, stops, size = array("q"), array("q"), _LEAST
-    goes_on, closed = True, False
+    goes_on, closed = text[index : index + 1] == b"{", False  # cells of a table begin none
     while goes_on and index <= most:
         piece = bytes(text[index : index + size])
         starts, ends, closed = leading_events(piece)

@@ -194,7 +194,7 @@ class Walker:
         window, waiting, scope = self._window, self._waiting, ArrayScope(parent)
         begin, first, events = at, waiting.next, waiting.events
         labelled, nested, hot, patience = array("q"), False, True, self._limit
-        cells, wrapped = list[range](), 0
+        cells, position, known = list[tuple[range, int]](), first, events
         at = window.space(at + 1)
         try:
             closed = window.char(at) == "]"
@@ -214,10 +214,10 @@ class Walker:
                         labelled.append(position)
                         at, found = end, False
                     hot = waiting.next - position == waiting.events - known == 1
-                    if found and not (hot and opening == "{" and waiting.taken == at):
-                        cells.append(range(position, waiting.next))
-                        wrapped += waiting.events - known
-                    nested = nested or opening in "[{"
+                    bare = hot and opening == "{" and waiting.taken == at
+                    if found and not bare and len(cells) < 2:  # more tell no more
+                        cells.append((range(position, waiting.next), waiting.events - known))
+                    nested, known = nested or opening in "[{", waiting.events
                     if self._labelled and not found:
                         labelled.append(position)
                     at, closed = window.comma(at, "]")
@@ -225,15 +225,17 @@ class Walker:
                     yield from self._flush(at)
                     patience = self._block_bytes
         except Broken:
+            if waiting.events > max(events, known):  # so it stands when the rest has come, too
+                cells.append((range(position, waiting.next), waiting.events - known))
             if member and waiting.events == events:
                 waiting.keep(first)
             raise
-        at += 1
-        self._labelled = False
-        if waiting.events > events:
-            if scope.is_inner and len(cells) == 1 and wrapped == waiting.events - events:
+        finally:
+            if scope.is_inner and [count for _, count in cells] == [waiting.events - events]:
                 scope.is_row = True
-                waiting.keep(first, sorted({*labelled, *cells[0]}))
+                waiting.keep(first, sorted({*labelled, *cells[0][0]}))
+        at, self._labelled = at + 1, False
+        if waiting.events > events:
             return at, True
         parent.merge(scope.found.items())
         if member:
@@ -247,8 +249,6 @@ class Walker:
         """Take events as far as it goes quickly: where the next element is, or the end bracket."""
         base = self._window.base
         self._waiting.enter(scope)  # if the document breaks here, the rest of it stands there too
-        if self._window.char(at) != "{":  # cells of a table, rows, bodies: soonest told so
-            return at, False
         starts, ends, index, closed = run_of_events(self._window.text, at - base, patience)
         if len(starts):
             self._waiting.add_events(starts + base, ends + base, scope)
