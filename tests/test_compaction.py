@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from test_lake import JOB, event
@@ -200,6 +201,15 @@ def test_row_groups_of_wide_rows_hold_few(tmp_path: Path, monkeypatch: pytest.Mo
         lake.compact()
         (file,) = lake._store.live("events")
     assert pq.read_metadata(file).num_row_groups > 1
+
+
+def test_wide_rows_are_held_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches that wait to be written together are some megabytes, however wide their rows are."""
+    monkeypatch.setattr(segments, "_GROUP_BYTES", 1 << 20)
+    wide = pa.table({"data": ["x" * 1_000] * 10_000}).to_batches(max_chunksize=100)
+    held = list(segments.row_groups(wide))
+    assert sum(map(len, held)) == 10_000
+    assert max(table.nbytes for table in held) < 2 << 20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process took")

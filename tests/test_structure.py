@@ -70,12 +70,14 @@ def one_by_one(text: bytes) -> tuple[list[int], list[int], bool]:
 
 
 @given(arrays())
-@example(b'{"message": "\\\\", "level": 1}, {"message": "\\"]", "level": 1}]')
-@example(b'{"message": 1, "level": 1} {"message": 1, "level": 1}]')
-@example(b'{"message": 1, "level": 1}, {"message": 1, "level": 1} x {')
-@example(b'{"message": 1, "level": 1},]')
-@example(b'{"message": 1, "level": 1, "object": {"\xed": 1}}]')
-@example(b'{"message": 1, "level": 1}, 5, {"message": 1, "level": 1}]')
+@example(
+    b'{"message": "\\\\", "id": 1, "created_at": 1}, {"message": "\\"]", "id": 1, "created_at": 1}]'
+)
+@example(b'{"message": 1, "id": 1, "created_at": 1} {"message": 1, "id": 1, "created_at": 1}]')
+@example(b'{"message": 1, "id": 1, "created_at": 1}, {"message": 1, "id": 1, "created_at": 1} x {')
+@example(b'{"message": 1, "id": 1, "created_at": 1},]')
+@example(b'{"message": 1, "id": 1, "created_at": 1, "object": {"\xed": 1}}]')
+@example(b'{"message": 1, "id": 1, "created_at": 1}, 5, {"message": 1, "id": 1, "created_at": 1}]')
 def test_many_at_a_time_are_those_found_one_by_one(text: bytes) -> None:
     """Never more, whatever the bytes are."""
     starts, ends, closed = one_by_one(text)
