@@ -60,13 +60,18 @@ def is_event(value: dict[str, Any]) -> bool:
     A logger's entry around one does not, though it has a level and a message: its message is
     JSON, or it lacks what every event has.
     """
-    kind, placed = value.get("object"), "created_at" in value or "level" in value
-    if not tells_event(kind, has_message="message" in value, is_placed=placed):
+    if not _seems_event(value):
         return False
-    if isinstance(kind, str):
+    if isinstance(value.get("object"), str):
         return True
     whole = "id" in value and "created_at" in value
     return not holds_events(value["message"] if whole else list(value.values()), loose=False)
+
+
+def _seems_event(value: dict[str, Any]) -> bool:
+    """Whether an object is an event, or an entry around one, by its own names."""
+    placed = "created_at" in value or "level" in value
+    return tells_event(value.get("object"), has_message="message" in value, is_placed=placed)
 
 
 def tells_event(kind: Any, *, has_message: bool, is_placed: bool) -> bool:
@@ -83,11 +88,8 @@ def holds_events(value: Any, *, loose: bool = True) -> bool:
     while stack:
         item, loose = stack.pop()
         if isinstance(item, dict):
-            kind, placed = item.get("object"), "created_at" in item or "level" in item
             # What only seems to be one holds some, so either way; to ask which takes long.
-            if kind in EVENT_OBJECTS or (
-                loose and tells_event(kind, has_message="message" in item, is_placed=placed)
-            ):
+            if item.get("object") in EVENT_OBJECTS or (loose and _seems_event(item)):
                 return True
             # Inside what plainly is another thing only what calls itself an event is one.
             loose = loose and foreign(item) is None
