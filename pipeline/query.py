@@ -132,7 +132,7 @@ class Stream:
 class _Limits:
     """Memory and time of one child, and which of them it broke."""
 
-    def __init__(self, memory: str, timeout: float | None) -> None:
+    def __init__(self, memory: str, timeout: float) -> None:
         self.memory = memory
         self.bytes = memory_bytes(memory)
         self.timeout = timeout
@@ -143,9 +143,9 @@ class _Limits:
 
     def watch(self, child: subprocess.Popen[bytes]) -> None:
         """Kill the child when it goes over; runs in a thread of its own."""
-        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        deadline = time.monotonic() + self.timeout
         while child.poll() is None:
-            if deadline is not None and time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 self.broken = f"sql: over --timeout {self.timeout:g} s: ask for less, or allow more"
             elif resident_bytes(child.pid) > self.bytes:
                 self.broken = self.out_of_memory()
@@ -155,99 +155,55 @@ class _Limits:
             time.sleep(_WATCH_SECONDS)
 
 
-def run(
-    script: str,
-    files: Sequence[str],
-    query: str,
-    *,
-    params: Mapping[str, object] | Sequence[object] | None = None,
-    memory: str = "2GB",
-    timeout: float | None = 300.0,
-    limit: int | None = None,
-) -> pa.Table:
-    """Answer one query in a locked-down child process.
-
-    Args:
-        script: SQL that makes the lake's views over ``files``; trusted.
-        files: Absolute paths of the live Parquet files, all that can be read.
-        query: One SELECT; not trusted.
-        params: Values for ``$name``, or for ``?`` and ``$1``.
-        memory: Most the child may hold, and most the answer may take, as in ``500MB``.
-        timeout: Longest it may take [s]; None for no end.
-        limit: Return no more than so many rows.
-
-    Returns:
-        All rows. Times with a zone are in UTC.
-
-    Raises:
-        QueryError: The query is wrong, not allowed, or over its limits.
-        LakeError: The views cannot be made.
-    """
-    most, held, batches = memory_bytes(memory), 0, []
-    with stream(
-        script, files, query, params=params, memory=memory, timeout=timeout, limit=limit
-    ) as answer:
-        for batch in answer:
-            held += batch.nbytes
-            if held > most:
-                raise QueryError(f"sql: the answer is over --memory {memory}: add a LIMIT")
-            batches.append(batch)
-        return pa.Table.from_batches(batches, answer.schema)
-
-
 def stream(
     script: str,
     files: Sequence[str],
     query: str,
     *,
-    params: Mapping[str, object] | Sequence[object] | None = None,
+    params: Mapping[str, str] | None = None,
     memory: str = "2GB",
-    timeout: float | None = 300.0,
-    limit: int | None = None,
+    timeout: float = 300.0,
     spill: Path | None = None,
 ) -> Stream:
-    """Like `run`, but the rows come as record batches and are never held together.
+    """Answer one query in a locked-down child process, as record batches.
 
-    The time limit is on the clock: it also runs while the caller works on a batch. A query that is
-    trusted may have a folder, `spill`, for what does not fit into its memory.
+    The time limit is on the clock: it also runs while the caller works on a batch.
+
+    Args:
+        script: SQL that makes the lake's views over ``files``; trusted.
+        files: Absolute paths of the live Parquet files, all that can be read.
+        query: One SELECT; not trusted.
+        params: Values for ``$name``.
+        memory: Most the child may hold, as in ``500MB``.
+        timeout: Longest it may take [s].
+        spill: Folder for what does not fit into its memory; for a query that is trusted.
+
+    Returns:
+        The rows as they come. Times with a zone are in UTC.
+
+    Raises:
+        QueryError: The query is wrong, not allowed, or over its limits.
+        LakeError: The views cannot be made.
     """
     if os.name != "posix":
         raise QueryError("sql: no limits can be set on this system: use Linux or macOS")
     limits = _Limits(memory, timeout)
-    given: dict[str, object] | list[object] | None = None
-    if isinstance(params, Mapping):
-        given = {name: _plain(value) for name, value in params.items()}
-    elif params is not None:
-        given = [_plain(value) for value in params]
     request = (
         script,
         tuple(files),
         query,
-        given,
-        limit,
+        dict(params) if params else None,
         limits.bytes,
         timeout,
         _lists(),
         str(spill or ""),
     )
-    try:
-        packed = pickle.dumps(request)
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
-        raise QueryError(
-            f"sql: a parameter cannot be passed on: {error}: use plain values"
-        ) from None
     child = _start()
     assert child.stdin
     with suppress(BrokenPipeError):  # where it ended before it read, it says why
-        child.stdin.write(packed)
+        child.stdin.write(pickle.dumps(request))
         child.stdin.flush()
     return Stream(child, query, limits, files)
-
-
-def _plain(value: object) -> object:
-    """A scalar of numpy as Python's own: the child has no numpy."""
-    item = getattr(value, "item", None)
-    return item() if callable(item) else value
 
 
 def _start() -> subprocess.Popen[bytes]:

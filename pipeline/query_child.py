@@ -54,10 +54,9 @@ class Request(NamedTuple):
     script: str
     files: tuple[str, ...]
     query: str
-    params: dict[str, object] | list[object] | None
-    limit: int | None
+    params: dict[str, str] | None
     memory: int
-    timeout: float | None
+    timeout: float
     lists: Lists
     spill: str = ""
 
@@ -171,8 +170,7 @@ def limit_process(request: Request) -> None:
     caps = {resource.RLIMIT_CORE: 0} | ({} if request.spill else {resource.RLIMIT_FSIZE: 0})
     if sys.platform == "linux":
         caps[resource.RLIMIT_DATA] = 2 * request.memory + (1 << 30)
-    if request.timeout is not None:
-        caps[resource.RLIMIT_CPU] = int(request.timeout * (os.cpu_count() or 1)) + 5
+    caps[resource.RLIMIT_CPU] = int(request.timeout * (os.cpu_count() or 1)) + 5
     for kind, most in caps.items():
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -275,16 +273,8 @@ def answer(request: Request, out: Any) -> None:
             mend = f"cast it, as in {name}::varchar"
             raise Refused(f"{name}: no format holds {found[0]}: {mend}", None)
     reader = rows.to_arrow_reader(BATCH_ROWS)
-    left = request.limit
     with ipc.new_stream(out, reader.schema) as writer:
-        while left is None or left > 0:
-            try:
-                batch = reader.read_next_batch()
-            except StopIteration:
-                break
-            if left is not None:
-                batch = batch.slice(0, left)
-                left -= batch.num_rows
+        for batch in reader:
             writer.write_batch(batch)
 
 

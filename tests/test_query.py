@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -17,7 +15,7 @@ from escapes.place import ROWS, Place, children
 
 from pipeline.cli import run as run_command
 from pipeline.errors import ExitCode, LakeError, QueryError
-from pipeline.query import memory_bytes, run
+from pipeline.query import memory_bytes, stream
 
 
 @pytest.fixture(scope="module")
@@ -122,20 +120,9 @@ def test_select(place: Place, query: str, rows: int) -> None:
 
 
 def test_parameters(place: Place) -> None:
-    """Parameters bind by name and by place, with the values that Python has."""
-    when = datetime(2024, 5, 1, 12, tzinfo=UTC)
-    values = {"a": 1, "b": "x'; drop view events", "c": when, "d": None, "e": [1, 2]}
-    row = place.run("select $a a, $b b, $c::timestamptz c, $d d, $e e", params=values).to_pylist()
-    assert row == [values]
-    placed = place.run("select ?::bigint a, ?::decimal(4, 2) b", params=[7, Decimal("1.25")])
-    assert placed.to_pylist() == [{"a": 7, "b": Decimal("1.25")}]
-
-
-def test_numpy_parameter(place: Place) -> None:
-    """A scalar of numpy binds like the plain value it stands for."""
-    numpy = pytest.importorskip("numpy")
-    got = place.run("select count(*) n from events where step < $n", params={"n": numpy.int64(4)})
-    assert got["n"].to_pylist() == [4]
+    """Parameters bind by name, as texts that are no part of the query."""
+    values = {"a": "1", "b": "x'; drop view events"}
+    assert place.run("select $a a, $b b", params=values).to_pylist() == [values]
 
 
 def test_stream_is_lazy(place: Place, childless: None) -> None:
@@ -144,12 +131,6 @@ def test_stream_is_lazy(place: Place, childless: None) -> None:
         assert answer.schema.names == ["x"]
         first = next(iter(answer))
     assert first.column(0)[0].as_py() == 0
-
-
-def test_limit(place: Place, childless: None) -> None:
-    """A limit cuts the answer to exactly so many rows, and none still tells the columns."""
-    assert place.run("from range(1000000000000)", limit=40_000).num_rows == 40_000
-    assert place.run("from events", limit=0).schema.names[0] == "step"
 
 
 def test_no_rows(place: Place) -> None:
@@ -195,25 +176,23 @@ def test_message(place: Place, query: str, parts: list[str]) -> None:
 
 
 def test_bad_parameter(place: Place) -> None:
-    """A parameter that is no value is told, and so is one too many."""
-    with pytest.raises(QueryError, match="parameter cannot be passed on"):
-        place.run("select $x", params={"x": threading.Lock()})
+    """A parameter too many is told."""
     with pytest.raises(QueryError, match="Parameter"):
-        place.run("select 1", params={"x": 1})
+        place.run("select 1", params={"x": "1"})
 
 
 def test_missing_segment(place: Place) -> None:
     """A live file that is gone is the lake's fault, not the query's."""
     gone = str(place.lake / "gone.parquet")
     with pytest.raises(LakeError, match=r"gone\.parquet"):
-        run(f"create view events as from read_parquet('{gone}')", [gone], "from events")
+        stream(f"create view events as from read_parquet('{gone}')", [gone], "from events")
 
 
 def test_unlisted_file(place: Place) -> None:
     """Not even the script reads a file that is not named as live."""
     secret = str(place.outside / "secret.parquet")
     with pytest.raises(LakeError):
-        run(f"create view events as from read_parquet('{secret}')", place.files, "from events")
+        stream(f"create view events as from read_parquet('{secret}')", place.files, "from events")
 
 
 @pytest.mark.parametrize(

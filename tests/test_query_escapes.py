@@ -101,8 +101,12 @@ def test_exhaustion(place: Place, childless: None, query: str) -> None:
     watcher.start()
     started = time.monotonic()
     try:
-        with pytest.raises(QueryError, match=r"memory|timeout|too deeply|not allowed"):
-            place.run(place.fill(query), memory="300MB", timeout=1)
+        with (
+            pytest.raises(QueryError, match=r"memory|timeout|too deeply|not allowed"),
+            place.stream(place.fill(query), memory="300MB", timeout=1) as answer,
+        ):
+            for _ in answer:
+                pass
     finally:
         done.set()
         watcher.join()
@@ -118,10 +122,10 @@ def test_interrupt_ends_the_child(place: Place) -> None:
     program = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from pipeline.query import run
+from pipeline.query import stream
 print("started", flush=True)
 try:
-    run("", [], "select count(*) from range(1000000000000) t(x) where hash(x) = 1")
+    stream("", [], "select count(*) from range(1000000000000) t(x) where hash(x) = 1")
 except KeyboardInterrupt:
     import subprocess
     print(subprocess.run(["ps", "-wweo", "ppid=,args="], capture_output=True, text=True).stdout)
@@ -145,8 +149,8 @@ def test_death_of_the_parent_ends_the_child(place: Place) -> None:
     program = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from pipeline.query import run
-run("", [], "select count(*) from range(1000000000000) t(x) where hash(x) = 1", timeout=None)
+from pipeline.query import stream
+stream("", [], "select count(*) from range(1000000000000) t(x) where hash(x) = 1")
 """
     parent = subprocess.Popen([sys.executable, "-c", program])
     child = eventually(lambda: children(parent.pid))

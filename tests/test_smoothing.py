@@ -18,7 +18,7 @@ from strategies import examples
 from pipeline import open_lake, views
 from pipeline.contract import TABLES
 from pipeline.errors import QueryError
-from pipeline.query import run
+from pipeline.query import stream
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 
@@ -96,10 +96,11 @@ def test_macro_is_called_in_ad_hoc_sql(tmp_path: Path) -> None:
         lake.ingest([SAMPLES / "openai-supervised.jsonl"])
         script, files = lake.snapshot(["loss_curves_smoothed"])
     query = "select max(abs(smoothed - value)) from loss_curves_smoothed(smoothing := {})"
-    none, some = (run(script, files, query.format(s)).column(0)[0].as_py() for s in (0, 0.9))
+    answers = [next(iter(stream(script, files, query.format(s)))) for s in (0, 0.9)]
+    none, some = (answer.column(0)[0].as_py() for answer in answers)
     assert none < 1e-9 < 0.01 < some
     with pytest.raises(QueryError, match="table function glob is not allowed"):
-        run(script, files, "from glob('*')")
+        stream(script, files, "from glob('*')")
     for table in (files[0], "lake_events", "duckdb_settings"):  # views use it, nobody else may
         with pytest.raises(QueryError, match="table function smoothed_of is not allowed"):
-            run(script, files, f"from smoothed_of('{table}', 0.5)")
+            stream(script, files, f"from smoothed_of('{table}', 0.5)")

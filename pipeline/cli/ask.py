@@ -26,7 +26,7 @@ from pipeline.errors import QueryError, UsageError, nearest
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
-_OF_LIMITS = re.compile(r"(sql: )?(over |out of memory|the answer|no limits|--)")
+_OF_LIMITS = re.compile(r"(sql: )?(over |out of memory|no limits|--)")
 """How errors begin that are no condition's."""
 _ASKS_MORE = re.compile(
     r"\b(?:select|from|with|table|values|(?:un)?pivot\w*|desc\w*|show|summarize)\b", re.IGNORECASE
@@ -271,7 +271,7 @@ def ask(
     with (
         lake.spill() if spills else nullcontext() as spill,
         stream(
-            script, files, query, params=params or None, memory=memory, timeout=timeout, spill=spill
+            script, files, query, params=params, memory=memory, timeout=timeout, spill=spill
         ) as answer,
     ):
         return write_rows(answer, format, output)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.query import Stream, _lists, run, stream
+from pipeline.query import Stream, _lists, stream
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CANARY = "canary-7f1c"
@@ -67,7 +67,8 @@ class Place:
 
     def run(self, query: str, **options: object) -> pa.Table:
         """The whole answer."""
-        return run(self.script, self.files, query, **options)  # type: ignore[arg-type]
+        with self.stream(query, **options) as answer:
+            return pa.Table.from_batches(answer, answer.schema)
 
     def stream(self, query: str, **options: object) -> Stream:
         """The answer as it comes."""
@@ -136,7 +137,7 @@ def eventually(happens: Callable[[], Any]) -> Any:
 
 def child_code(body: str, place: Place) -> str:
     """What code prints that runs with the names of `query_child` and a `request` of `place`."""
-    request = (place.script, tuple(place.files), "", None, None, 2**30, 60.0, _lists())
+    request = (place.script, tuple(place.files), "", None, 2**30, 60.0, _lists())
     program = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
