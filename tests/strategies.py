@@ -7,7 +7,6 @@ import json
 import math
 import os
 import random
-import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,10 +16,7 @@ import strategies_companions
 from hypothesis import settings
 from hypothesis import strategies as st
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 ABSENT = object()
 EFFORT = int(os.environ.get("TUNELOG_EFFORT", "1"))

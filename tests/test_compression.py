@@ -5,18 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import random
-import sys
 import zlib
 from pathlib import Path
 
 import pytest
 
 from pipeline.forms.compression import Damaged, at_once, opened
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 _CONTENT = b"".join(b"line %d of some content\n" % (n * n) for n in range(120))
 _CHECKED = {zstd.CompressionParameter.checksum_flag: 1}

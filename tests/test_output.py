@@ -31,7 +31,7 @@ from pipeline.cli.table import Column, fit, render, width_of, write_table
 from pipeline.errors import ExitCode, UsageError
 from pipeline.figures import duration, significant
 from pipeline.inert import inert, inert_json
-from pipeline.synth.writers import zstd
+from pipeline.zstd import zstd
 
 ROOT = Path(__file__).parents[1]
 

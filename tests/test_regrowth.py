@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,7 @@ from pipeline.errors import LakeError
 from pipeline.lake import growth
 from pipeline.lake.lake import Lake
 from pipeline.lake.segments import rejects_without
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 WHOLE = job_events(A, 9)
 WHOLE[5]["data"] = {"step": 5, "train_loss": 0.5}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -25,11 +24,7 @@ from pipeline.synth.draws import Draws
 from pipeline.synth.samples import write_samples
 from pipeline.synth.stream import FAILURES
 from pipeline.synth.writers import exchange, pages, polls, write_array, write_lines
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "data" / "samples"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,11 +14,7 @@ from pathlib import Path
 from pipeline.archive import manifest
 from pipeline.archive.chains import Histories, Line
 from pipeline.archive.layout import is_body, is_named, locked, named, unnamed
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 _WAITING = 256  # bodies on their way to the disk
 _SYNCS = 16  # files synced side by side: the file system commits them together

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,11 +15,7 @@ from pipeline.archive.chains import LISTS, Histories, Line, Walk, bring_back
 from pipeline.archive.keeping import other_file, other_job
 from pipeline.archive.layout import is_body, stranger, unnamed
 from pipeline.errors import UsageError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 AGAIN = "run `tunelog archive` again"
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol, cast
 
 from pipeline.synth.job import JOB_ID_FIELD, Event, Job
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 Compression = Literal["none", "gz", "zst"]
 

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,7 @@ from server import KEY, NOW, Api, an_event, serving
 from pipeline.archive.redaction import Redactor
 from pipeline.cli import run
 from pipeline.errors import ExitCode
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 
 @pytest.fixture

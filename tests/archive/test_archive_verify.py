@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,7 @@ from server import NOW, Api, an_event, serving
 from pipeline.archive.manifest import NAME, encode
 from pipeline.archive.verify import verify
 from pipeline.errors import UsageError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 
 @pytest.fixture

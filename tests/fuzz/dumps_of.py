@@ -6,7 +6,6 @@ import codecs
 import gzip
 import json
 import re
-import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,10 +18,7 @@ from mutations import bytes_changed, mutated
 from seeds import Seeds
 from verdicts import EVENTS, WHITE, Verdict, events_in, judged, meant, parsed
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 MARK = b"\xef\xbb\xbf"
 _ID = re.compile(rb'("id"\s*:\s*")(ftevent-[0-9A-Za-z]+)"')

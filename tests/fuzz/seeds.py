@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 ROOT = Path(__file__).parents[2]
 PLACES = (ROOT / "data" / "samples", ROOT.parent / "shared" / "corpus")

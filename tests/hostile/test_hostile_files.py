@@ -25,11 +25,7 @@ from pipeline import open_lake
 from pipeline.lake import reading, version
 from pipeline.lake.lake import Lake
 from pipeline.sources import discover, shown
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from pipeline.zstd import zstd
 
 PACK = {"gz": lambda data: gzip.compress(data, mtime=0), "zst": zstd.compress}
 
@@ -334,6 +330,7 @@ def test_expansion(lake: Lake, tmp_path: Path, kind: str) -> None:
 PEAK = """
 import re, sys
 from pipeline.cli import run
+from pipeline.zstd import zstd
 try:
     sys.exit(run(sys.argv[1:]))
 finally:
