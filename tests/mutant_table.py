@@ -1357,7 +1357,7 @@ MUTANTS = (
            "    with open_lake(lake_dir) as lake, progress_bar() as progress:\n",
            CRASH + "killed_at_random"),
     Mutant("power", "segments are not synced", "pipeline/lake/segments.py",
-           "        os.fsync(file.fileno())\n    target", "        pass\n    target",
+           "    sync(staged.path)\n    target", "    target",
            CRASH + "power_cuts"),
     Mutant("power", "the ledger is not synced", "pipeline/lake/ledger.py",
            "pragma synchronous = full", "pragma synchronous = off", CRASH + "power_cuts"),

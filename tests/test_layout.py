@@ -19,6 +19,7 @@ LAYERS = (
     {
         "contract",
         "credentials",
+        "durable",
         "errors",
         "figures",
         "idle",

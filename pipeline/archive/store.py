@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline.archive import manifest
 from pipeline.archive.chains import Histories, Line
 from pipeline.archive.layout import is_body, is_named, locked, named, unnamed
+from pipeline.durable import sync
 from pipeline.zstd import zstd
 
 _WAITING = 256  # bodies on their way to the disk
@@ -225,47 +226,26 @@ class Store:
                     self._queue.task_done()
 
     def _commit(self, batch: list[_Kept], pool: ThreadPoolExecutor) -> None:
-        files = [item for item in batch if item.path is not None]
-        folders = {item.path.parent for item in files if item.path}
+        files = [(item.path, item.packed) for item in batch if item.path is not None]
+        folders = {path.parent for path, _ in files}
         new = [folder for folder in folders if not folder.exists()]
         for folder in new:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        list(pool.map(_write, files))
-        list(pool.map(_sync_folder, folders | {folder.parent for folder in new}))
+        list(pool.map(lambda file: _write(*file), files))
+        list(pool.map(sync, folders | {folder.parent for folder in new}))
         raw, link = manifest.encode([item.line for item in batch], self._link)
         path = self.folder / manifest.NAME
         fresh = not path.exists()
-        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-        try:
-            _write_all(handle, raw)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _write(path, raw, "ab")
         if fresh:
-            _sync_folder(self.folder)
+            sync(self.folder)
         self._link = link
-        self._durable += [item.path for item in files if item.path]
+        self._durable += [path for path, _ in files]
 
 
-def _write(item: _Kept) -> None:
-    assert item.path is not None
-    handle = os.open(item.path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    try:
-        _write_all(handle, item.packed)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _write(path: Path, data: bytes, mode: str = "wb") -> None:
+    """Write to a file that is its owner's alone; durable when it returns, but for its name."""
+    with open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.contract import DATA_TABLES, LEDGER_TABLES, TABLES
+from pipeline.durable import sync
 from pipeline.errors import LakeError
 from pipeline.lake.damage import damage
 from pipeline.lake.ledger import now
-from pipeline.lake.segments import Staged, publish, sync
+from pipeline.lake.segments import Staged, publish
 from pipeline.lake.store import Store
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline.contract import TABLES
+from pipeline.durable import sync
 
 _CODED = ["job_id", "level", "type", "object", "dialect", "stream_id", "source_id", "extra",
           "reason", "detail"]  # fmt: skip
@@ -230,8 +230,7 @@ def publish(staged: Staged, folder: Path) -> str:
     A file that has the name already stays: a reader that runs may open that one, not its equal.
     """
     name = f"{hash_of(staged.path)}.parquet"
-    with staged.path.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(staged.path)
     target = folder / name
     staged.path.chmod(staged.path.stat().st_mode & 0o444 | 0o400)  # who may read, the umask says
     if target.exists() and target.stat().st_size == staged.path.stat().st_size:
@@ -245,12 +244,3 @@ def hash_of(path: Path) -> str:
     """The hash of a file's content, by which segments are named."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Make durable what is in a file, or the names in a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

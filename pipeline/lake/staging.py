@@ -12,9 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.durable import sync
 from pipeline.lake.batches import Shared
 from pipeline.lake.odd import OddRecords
-from pipeline.lake.segments import Staged, sync
+from pipeline.lake.segments import Staged
 from pipeline.normalise import ALL_KEYS, RECORDS, engine, keys_in, stage
 from pipeline.sqlfiles import sql_text
 

@@ -18,10 +18,10 @@ from xxhash import xxh3_64_hexdigest
 
 from pipeline import views
 from pipeline.contract import DATA_TABLES, LAKE_FOLDERS, TABLES
+from pipeline.durable import sync
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.holder import lives
 from pipeline.lake.ledger import Ledger, is_lost, now
-from pipeline.lake.segments import sync
 from pipeline.lake.upgrade import upgrade
 from pipeline.view_files import NO_ROWS, SPOKEN
 
