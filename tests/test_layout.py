@@ -27,6 +27,7 @@ LAYERS = (
         "interrupts",
         "sizes",
         "sqlfiles",
+        "telling",
         "zstd",
     },
     {"extras", "measured", "query_errors", "settings", "shapes", "thinning", "view_files"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,26 +14,10 @@ from pipeline.archive.chains import LISTS, Histories, Line, Walk, bring_back
 from pipeline.archive.keeping import other_file, other_job
 from pipeline.archive.layout import is_body, stranger, unnamed
 from pipeline.errors import UsageError
+from pipeline.telling import Finding, Progress
 from pipeline.zstd import zstd
 
 AGAIN = "run `tunelog archive` again"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that is wrong.
-
-    Attributes:
-        rule: what should hold.
-        place: file, line or job.
-        problem: how it does not.
-        advice: what to do.
-    """
-
-    rule: str
-    place: str
-    problem: str
-    advice: str
 
 
 @dataclass(slots=True)
@@ -54,7 +37,7 @@ class Proof:
         hosts: servers that told of its jobs.
     """
 
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Finding] = field(default_factory=list)
     jobs: int = 0
     open: int = 0
     events: int = 0
@@ -66,7 +49,7 @@ class Proof:
     hosts: set[str] = field(default_factory=set)
 
 
-def verify(folder: Path, told: Callable[[int, int | None], None] | None = None) -> Proof:
+def verify(folder: Path, told: Progress | None = None) -> Proof:
     """Prove an archive complete, or say what is missing. Changes nothing.
 
     Args:
@@ -84,7 +67,7 @@ def verify(folder: Path, told: Callable[[int, int | None], None] | None = None) 
 
 
 class _Verifier:
-    def __init__(self, folder: Path, told: Callable[[int, int | None], None]) -> None:
+    def __init__(self, folder: Path, told: Progress) -> None:
         self._folder, self._told = folder, told
         self._found = Proof()
         self._histories = Histories()
@@ -108,7 +91,7 @@ class _Verifier:
         return self._found
 
     def _fault(self, rule: str, place: str, problem: str, advice: str = AGAIN) -> None:
-        self._found.faults.append(Fault(rule, place, problem, advice))
+        self._found.faults.append(Finding(rule, place, problem, advice))
 
     # -- the manifest and the bytes ---------------------------------------------------------------
 

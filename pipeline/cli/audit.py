@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +23,7 @@ from pipeline.figures import count
 
 if TYPE_CHECKING:
     from pipeline.lake.verify import Verification
+    from pipeline.telling import Finding
 
 
 @click.command()
@@ -52,7 +53,7 @@ def verify(lake_dir: str, format: str, output: str | None) -> ExitCode:
     return ExitCode.DATA if found.findings else ExitCode.OK
 
 
-def write_findings(found: Sequence[Any], format: str, output: str | None) -> None:
+def write_findings(found: Sequence[Finding], format: str, output: str | None) -> None:
     """Write what is wrong, a row each; a table of nothing is left out."""
     import pyarrow as pa
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.lake.reports import IngestReport, SourceReport
-
-Progress = Callable[[int, int | None], None]
+    from pipeline.telling import Progress
 
 LISTED = 40
 """Sources the summary lists one by one; of more, only the noteworthy."""
@@ -152,10 +151,11 @@ def progress_bar(what: str = "ingest") -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeElapsedColumn
+    from rich.progress import BarColumn, DownloadColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
 
     columns = (what, BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -18,6 +18,7 @@ from pipeline.sizes import byte_count
 
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
+    from pipeline.telling import Waiting
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -177,7 +178,7 @@ def at_lake(directory: str) -> str:
     return "" if directory == usual else f" --lake {quote(directory)}"
 
 
-def waiting_note(directory: str) -> Callable[[str], None]:
+def waiting_note(directory: str) -> Waiting:
     """What tells the person that another process holds the lake."""
     return lambda holder: note(f"{directory}: {holder} writes this lake: waiting for it")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from pipeline.lake.ingest import Progress
     from pipeline.lake.verify import Verification
+    from pipeline.telling import Progress, Waiting
 
 _GIVES_ROWS = {"SELECT": True, "EXPLAIN": True, "MULTI": True}  # a pivot counts as several
 _QUOTED = re.compile(r"""(["'])(?:(?!\1).|\1\1)*\1""", re.DOTALL)
@@ -266,7 +266,7 @@ class Asking(Drawn):
         return lines(self.connect(["events"]), job_id, self.spill())
 
     def verify(
-        self, *, progress: Progress | None = None, waiting: Callable[[str], None] | None = None
+        self, *, progress: Progress | None = None, waiting: Waiting | None = None
     ) -> Verification:
         """Look whether all that the lake holds is there, whole, and by its rules.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,10 @@ from pipeline.lake.intake import Taken
 from pipeline.lake.naming import check_job_id
 from pipeline.lake.store import Store
 from pipeline.sources import shown
+from pipeline.telling import Waiting
 
 
-def assign(
-    store: Store, source: str, job: str, *, force: bool, waiting: Callable[[str], None] | None
-) -> int:
+def assign(store: Store, source: str, job: str, *, force: bool, waiting: Waiting | None) -> int:
     """Give the events of a source's streams to a job; see `Lake.assign`."""
     check_job_id(job)
     source_id = _source_id(store, source)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from pipeline.lake.damage import damage
 from pipeline.lake.segments import Staged, rows_of, stage
 from pipeline.lake.store import Store
 from pipeline.sqlfiles import sql_text
+from pipeline.telling import Waiting
 
 _SORTED = {"events": "lake/compacted", "companions": "lake/compacted_companions"}
 MOST_SEGMENTS = 64
@@ -24,7 +24,7 @@ MOST_TINY = 16
 _TINY_BYTES, _TINY_ROWS = 1 << 20, 10_000
 
 
-def compact_if_worth(store: Store, waiting: Callable[[str], None] | None) -> int:
+def compact_if_worth(store: Store, waiting: Waiting | None) -> int:
     """Merge small segments where a table has too many; how many were merged."""
     if not any(_small(segments, MOST_TINY) for segments in _by_size(store).values()):
         return 0
@@ -36,7 +36,7 @@ def compact(
     *,
     everything: bool = False,
     keep_hours: float = 24,
-    waiting: Callable[[str], None] | None = None,
+    waiting: Waiting | None = None,
 ) -> int:
     """Merge segments; readers go on with the old files for a day.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from pipeline.lake.store import Store
 from pipeline.lake.version import Refused
 from pipeline.lake.withdraw import without_sources
 from pipeline.sources import Source
+from pipeline.telling import Progress, Waiting
 
 RESULT_FILE = re.compile(r"(?<![A-Za-z0-9])file-[A-Za-z0-9]{6,64}(?![A-Za-z0-9])")
 """The id of a result file, as it stands in the names of files."""
@@ -44,7 +45,6 @@ _NAME_IT = (
     "put the job id, or the file id that its job object names, into its name or its folder's, "
     "or add --job-id"
 )
-Progress = Callable[[int, int | None], None]
 
 
 def ingest(
@@ -56,7 +56,7 @@ def ingest(
     max_record_bytes: int,
     max_expansion: int,
     progress: Progress | None,
-    waiting: Callable[[str], None] | None,
+    waiting: Waiting | None,
 ) -> IngestReport:
     """Read sources into a lake; see `Lake.ingest`."""
     version = store.ledger.version()
@@ -227,7 +227,7 @@ def _commit(
     found: list[Reading],
     taken: Taken,
     version: int,
-    waiting: Callable[[str], None] | None,
+    waiting: Waiting | None,
 ) -> dict[int, SourceReport]:
     """Settle what was staged with what the lake holds, and commit it.
 

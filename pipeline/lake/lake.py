@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -15,9 +15,9 @@ from pipeline.lake.faults import told_of
 from pipeline.lake.store import place_of
 
 if TYPE_CHECKING:
-    from pipeline.lake.ingest import Progress
     from pipeline.lake.replay import ReplayReport
     from pipeline.lake.reports import IngestReport
+    from pipeline.telling import Progress, Waiting
 
 
 def open_lake(path: str | Path | None = None, *, create: bool = True) -> Lake:
@@ -52,7 +52,7 @@ class Lake(Asking):
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
         max_expansion: int = DEFAULT_MAX_EXPANSION,
         progress: Progress | None = None,
-        waiting: Callable[[str], None] | None = None,
+        waiting: Waiting | None = None,
     ) -> IngestReport:
         """Read event dumps into the lake, all in one commit.
 
@@ -109,7 +109,7 @@ class Lake(Asking):
         job: str,
         *,
         force: bool = False,
-        waiting: Callable[[str], None] | None = None,
+        waiting: Waiting | None = None,
     ) -> int:
         """Give the unattributed events of a source to a job; how many events moved.
 
@@ -134,7 +134,7 @@ class Lake(Asking):
         self,
         *,
         max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
-        waiting: Callable[[str], None] | None = None,
+        waiting: Waiting | None = None,
     ) -> ReplayReport:
         """Read the rejects again with this version; those that pass become events, once.
 
@@ -155,9 +155,7 @@ class Lake(Asking):
         self._forget()
         return report
 
-    def compact(
-        self, *, keep_hours: float = 24, waiting: Callable[[str], None] | None = None
-    ) -> int:
+    def compact(self, *, keep_hours: float = 24, waiting: Waiting | None = None) -> int:
         """Merge all segments into few, sorted by job and time; how many were merged.
 
         Args:

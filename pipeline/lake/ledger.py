@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from pipeline.lake.lockless import Mark, mark, read_only
 from pipeline.lake.questions import Questions
 from pipeline.lake.segments import Staged
 from pipeline.sqlfiles import sql_text
+from pipeline.telling import Waiting
 
 _COUNTS = ("records", "events", "companions", "duplicates", "rejects")
 _WAIT_SECONDS = 3600
@@ -139,9 +140,7 @@ class Ledger(Questions):
         self._db.close()
 
     @contextmanager
-    def writing(
-        self, waiting: Callable[[str], None] | None = None, *, task: str = "ingest"
-    ) -> Iterator[None]:
+    def writing(self, waiting: Waiting | None = None, *, task: str = "ingest") -> Iterator[None]:
         """Hold the write lock; commit at the end, or change nothing if an error passes.
 
         Args:

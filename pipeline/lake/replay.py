@@ -21,6 +21,7 @@ from pipeline.lake.intake import Taken
 from pipeline.lake.oversize import Originals, hashed
 from pipeline.lake.segments import SegmentWriter, last_event_at, rejects_without, rows_of
 from pipeline.lake.store import Store
+from pipeline.telling import Waiting
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,7 @@ class _Passed:
         return Taken(events=named, pending=pending, companions=beside, ties=self.ties, mixed=mixed)
 
 
-def replay(
-    store: Store, *, max_record_bytes: int, waiting: Callable[[str], None] | None
-) -> ReplayReport:
+def replay(store: Store, *, max_record_bytes: int, waiting: Waiting | None) -> ReplayReport:
     """Read all rejects again; see `Lake.replay_rejects`."""
     with (
         store.workspace() as folder,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,10 @@ from pipeline.lake.rules import rules
 from pipeline.lake.segments import hash_of
 from pipeline.lake.store import Store, place_of
 from pipeline.sqlfiles import sql_text
+from pipeline.telling import Finding, Progress, Waiting
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-Progress = Callable[[int, int | None], None]
 
 LISTED = 20
 """Rows that are listed of one rule; of more, only their number is told."""
@@ -33,23 +32,6 @@ _FROM_BACKUP = "restore it from a copy, or make the lake anew from its dumps"
 _ANEW = "make the lake anew from its dumps, and report this as a bug"
 _COMPACT = "`tunelog compact` writes it anew"
 _TOLD_JOBS = pa.schema([("name", pa.string()), ("job_id", pa.string()), ("row_count", pa.int64())])
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong with a lake.
-
-    Attributes:
-        rule: what is broken.
-        place: the file, or the row, where.
-        problem: what is wrong, with the values.
-        advice: what to do.
-    """
-
-    rule: str
-    place: str
-    problem: str
-    advice: str
 
 
 @dataclass
@@ -76,7 +58,7 @@ def verify(
     store: Store,
     *,
     progress: Progress | None = None,
-    waiting: Callable[[str], None] | None = None,
+    waiting: Waiting | None = None,
 ) -> Verification:
     """Look at all of a lake; see `Lake.verify`."""
     verifier = _Verifier(store, progress, waiting)
@@ -94,9 +76,7 @@ def verify(
 class _Verifier:
     """One look at a lake: at the state of one moment, and at files that may be too new for it."""
 
-    def __init__(
-        self, store: Store, progress: Progress | None, waiting: Callable[[str], None] | None
-    ) -> None:
+    def __init__(self, store: Store, progress: Progress | None, waiting: Waiting | None) -> None:
         self._store, self._progress, self._waiting = store, progress, waiting
         self.outcome = Verification()
 

@@ -16,7 +16,8 @@ from pipeline.archive import manifest, pages
 from pipeline.archive.account import Account, connect
 from pipeline.archive.run import Report, Run
 from pipeline.archive.store import Store
-from pipeline.archive.verify import Fault, verify
+from pipeline.archive.verify import verify
+from pipeline.telling import Finding
 
 VERSION = "2025-04-01-preview"
 A, B, C = (f"ftjob-{letter * 24}" for letter in "ABC")
@@ -109,7 +110,7 @@ def assert_equal(out: Path, api: server.Api) -> None:
     assert faults(out) == []
 
 
-def faults(out: Path) -> list[Fault]:
+def faults(out: Path) -> list[Finding]:
     """What the verification finds."""
     return verify(out).faults
 
