@@ -45,7 +45,7 @@ def assign(store: Store, source: str, job: str, *, force: bool, waiting: Waiting
         moved = 0
         if nameless or named:
             commit = Commit(store, folder, f"assign {source_id} {job}")
-            moved = _move(store, folder, commit, source_id, nameless, named, job)
+            moved = _move(commit, source_id, nameless, named, job)
             commit.finish()
     store.write_script()
     return moved
@@ -67,18 +67,12 @@ def _source_id(store: Store, named: str) -> str:
 
 
 def _move(
-    store: Store,
-    folder: Path,
-    commit: Commit,
-    source: str,
-    nameless: set[str],
-    named: Mapping[str, str],
-    job: str,
+    commit: Commit, source: str, nameless: set[str], named: Mapping[str, str], job: str
 ) -> int:
     """Give nameless jobs, and streams of a source that others have, to a job; how many events."""
-    change = Change(store, folder, commit)
+    change = Change(commit)
     fresh: list[Any] = []
-    with settle.engine(folder) as con:
+    with settle.engine(commit.folder) as con:
         if nameless:  # each is one stream, maybe seen in several files: all of it moves
             change.rename(con, dict.fromkeys(sorted(nameless), job), "assigned", fresh)
         moved = sum(staged.rows for staged in fresh)

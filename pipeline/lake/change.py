@@ -13,15 +13,14 @@ from pipeline.lake import companions, naming, parting, settle, variants
 from pipeline.lake.commit import Commit
 from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged, rows_in
-from pipeline.lake.store import Store
 
 
 class Change:
     """Staged events on their way into the lake: named, deduplicated, published."""
 
-    def __init__(self, store: Store, folder: Path, commit: Commit) -> None:
+    def __init__(self, commit: Commit) -> None:
         """Work inside a commit."""
-        self._store, self._folder, self._commit = store, folder, commit
+        self._commit, self._store, self._folder = commit, commit.store, commit.folder
         self._renamed: list[Staged] = []
 
     def bring(self, taken: Taken) -> tuple[settle.Settled, naming.Names]:
@@ -41,16 +40,14 @@ class Change:
                 settled, fresh = self._settle(con, fresh, held, jobs, taken.replaced)
         for staged in fresh:
             self._commit.add(staged)
-        left = variants.bring(
-            self._store, self._folder, self._commit, settled.variants, taken.replaced
-        )
+        left = variants.bring(self._commit, settled.variants, taken.replaced)
         settled.gone = {
             source
             for source in taken.replaced.keys() - left
             if not self._has_events(source, settled)
         }
         settled.companions, settled.again = companions.bring(
-            self._store, self._folder, self._commit, taken.companions, settled.gone
+            self._commit, taken.companions, settled.gone
         )
         return settled, names
 
@@ -88,7 +85,7 @@ class Change:
     def rename(self, con: Any, jobs: Mapping[str, str], told_by: str, fresh: list[Staged]) -> None:
         """Take the rows of jobs out of the lake and stage them under another name."""
         self._take_out(con, list(jobs), "job_id", jobs, fresh)
-        variants.rename(self._store, con, self._folder, self._commit, jobs)
+        variants.rename(con, self._commit, jobs)
         self._take_companions(con, jobs, None)
         self._store.ledger.rename_jobs(jobs, told_by)
 
@@ -117,9 +114,7 @@ class Change:
             "create or replace temp view leaving as"
             " select job_id, event_id from renaming semi join names on stream_id = old"
         )
-        staged, freed, more = parting.part(
-            self._store, con, self._folder, self._commit, source, streams, new
-        )
+        staged, freed, more = parting.part(con, self._commit, source, streams, new)
         fresh.extend([staged] if staged else [])
         self._store.ledger.recount({s: {"events": n, "duplicates": -n} for s, n in freed.items()})
         self._take_companions(con, jobs, source)
@@ -146,7 +141,7 @@ class Change:
                 self._commit.exchange([file], left)
 
     def _take_companions(self, con: Any, jobs: Mapping[str, str], source: str | None) -> None:
-        lost = companions.rename(self._store, con, self._folder, self._commit, jobs, source)
+        lost = companions.rename(con, self._commit, jobs, source)
         self._store.ledger.recount(
             {s: {"companions": -n, "duplicates": n} for s, n in lost.items()}
         )
@@ -178,16 +173,14 @@ class Change:
         settle.find_moved(con, replaced)
         freed: Counter[str] = Counter()
         if replaced:
-            staged, freed = parting.free(self._store, con, self._folder, self._commit)
+            staged, freed = parting.free(con, self._commit)
             if staged:
                 fresh = [*fresh, staged]
                 self._renamed.append(staged)
         settle.over(con, "renamed", [s.path for s in self._renamed])
         settled = settle.settle(con)
         settled.held.subtract(freed)
-        settled.variants, settled.variants_of = variants.stage(
-            con, self._folder, self._commit.moment
-        )
+        settled.variants, settled.variants_of = variants.stage(con, self._commit)
         where = "select distinct is_held from losers"
         lost = {is_held for (is_held,) in con.execute(where).fetchall()}
         if False in lost:

@@ -25,9 +25,8 @@ class Commit:
     """Files that become live or cease to be, together; used inside `ledger.writing`."""
 
     def __init__(self, store: Store, folder: Path, command: str) -> None:
-        """Open a commit."""
-        self._store, self._folder = store, folder
-        self.ledger = store.ledger
+        """Open a commit of a command, with a folder for files that are staged for it."""
+        self.store, self.folder, self.ledger = store, folder, store.ledger
         self.id = self.ledger.begin_commit(command)
         self.moment = now()
         self.last_event_at: datetime | None = None
@@ -38,7 +37,7 @@ class Commit:
         """Make a staged file durable and live."""
         if staged is None:
             return
-        folder = self._store.folder(staged.kind)
+        folder = self.store.folder(staged.kind)
         size = staged.path.stat().st_size
         name = publish(staged, folder)
         self._touched.add(folder)
@@ -69,7 +68,7 @@ class Commit:
         self.ledger.end_commit(self.id, self.last_event_at)
         for table in LEDGER_TABLES:
             anew = whole or table in self.ledger.rewritten
-            old = self._store.live(table) if anew else []
+            old = self.store.live(table) if anew else []
             self.exchange(old, self._snapshot(table, None if anew else self.id))
         for folder in self._touched:
             sync(folder)
@@ -78,7 +77,7 @@ class Commit:
         rows = self.ledger.snapshot(table, commit_id)
         if not rows:
             return None
-        path = self._folder / f"{table}-{self.id}.parquet"
+        path = self.folder / f"{table}-{self.id}.parquet"
         content = from_ledger(rows, TABLES[table])
         with path.open("wb", buffering=1 << 20) as file:
             pq.write_table(content, file, compression="zstd", store_schema=False)

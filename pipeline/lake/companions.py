@@ -69,14 +69,10 @@ def companion_row(
     }  # fmt: skip
 
 
-def bring(
-    store: Store, folder: Path, commit: Commit, fresh: Sequence[Staged], gone: set[str]
-) -> tuple[Counts, Counts]:
+def bring(commit: Commit, fresh: Sequence[Staged], gone: set[str]) -> tuple[Counts, Counts]:
     """Make staged companions live that the lake does not hold yet.
 
     Args:
-        store: the lake.
-        folder: for staged files.
         commit: under way.
         fresh: staged companions.
         gone: sources that leave the lake, with what they told.
@@ -86,13 +82,13 @@ def bring(
     """
     repeats: Counts = Counter()
     again: Counts = Counter()
-    leaving = _take_out(store, folder, commit, gone)
+    leaving = _take_out(commit, gone)
     if not fresh:
         return repeats, again
-    with settle.engine(folder) as con:
+    with settle.engine(commit.folder) as con:
         settle.over(con, "fresh", [staged.path for staged in fresh], "companions")
-        settle.over(con, "held", store.live("companions"), "companions")
-        staged = settle.rewrite(con, folder, "companions", sql_text("lake/new_companions"))
+        settle.over(con, "held", commit.store.live("companions"), "companions")
+        staged = settle.rewrite(con, commit.folder, "companions", sql_text("lake/new_companions"))
         settle.over(con, "kept", [staged.path] if staged else [], "companions")
         for source, kind, count in con.execute(sql_text("lake/companion_losses")).fetchall():
             repeats[source, kind] = count
@@ -103,32 +99,27 @@ def bring(
     return repeats, again
 
 
-def _take_out(store: Store, folder: Path, commit: Commit, gone: set[str]) -> pa.Table:
+def _take_out(commit: Commit, gone: set[str]) -> pa.Table:
     """Take the rows of sources out of the lake; what they are."""
     out = [COMPANIONS.empty_table()]
-    for file in store.live("companions") if gone else ():
+    for file in commit.store.live("companions") if gone else ():
         table = pq.read_table(file)
         leaves = np.array([source in gone for source in table["source_id"].to_pylist()], bool)
         if leaves.any():
             out.append(table.filter(pa.array(leaves)).cast(COMPANIONS))
             stays = table.filter(pa.array(~leaves)).to_batches()
-            commit.exchange([file], stage(folder, "companions", stays))
+            commit.exchange([file], stage(commit.folder, "companions", stays))
     return pa.concat_tables(out)
 
 
 def rename(
-    store: Store,
-    con: Any,
-    folder: Path,
-    commit: Commit,
-    jobs: Mapping[str, str],
-    source: str | None = None,
+    con: Any, commit: Commit, jobs: Mapping[str, str], source: str | None = None
 ) -> Counter[str]:
     """Let the rows of result files follow the events of their jobs; repeats by source.
 
     Those of one source only, if it is named. Objects name their job themselves and stay with it.
     """
-    files = store.live("companions")
+    files = commit.store.live("companions")
     settle.over(con, "fresh", files, "companions")
     sources = pa.array([source] * len(jobs), pa.string())
     con.register(
@@ -136,7 +127,8 @@ def rename(
     )
     lost: Counter[str] = Counter()
     if con.execute(sql_text("lake/has_results")).fetchall():
-        staged = settle.rewrite(con, folder, "companions", sql_text("lake/renamed_companions"))
+        query = sql_text("lake/renamed_companions")
+        staged = settle.rewrite(con, commit.folder, "companions", query)
         settle.over(con, "kept", [staged.path] if staged else [], "companions")
         for source, _, count in con.execute(sql_text("lake/companion_losses")).fetchall():
             lost[source] += count

@@ -254,9 +254,7 @@ def take_places(store: Store, readings: Sequence[Reading], gone: set[str]) -> No
             reading.status, reading.replaces = "new", None
 
 
-def drop_rejects(
-    store: Store, folder: Path, commit: Commit, readings: list[Reading], gone: set[str]
-) -> None:
+def drop_rejects(commit: Commit, readings: list[Reading], gone: set[str]) -> None:
     """Take out the rejects of once cut-off lines that were read again, and of sources gone."""
     again = {(r.source_id, r.reread) for r in readings if r.reread is not None}
     if not again and not gone:
@@ -264,11 +262,13 @@ def drop_rejects(
     import pyarrow.dataset as ds
 
     concerned = ds.field("source_id").isin([*gone, *(source for source, _ in again)])
-    for file in store.live("rejects"):
+    for file in commit.store.live("rejects"):
         if not ds.dataset(file).count_rows(filter=concerned):
             continue  # as most
         staged = rejects_without(
-            folder, [file], lambda source, *place: source in gone or (source, place[0]) in again
+            commit.folder,
+            [file],
+            lambda source, *place: source in gone or (source, place[0]) in again,
         )
         if staged is None or staged.rows < rows_in(file):
             commit.exchange([file], staged)

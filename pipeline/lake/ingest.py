@@ -254,10 +254,10 @@ def _commit(
         taken.mixed = {n for r in readings for n, s in r.streams.items() if s.mixed and not s.job}
         taken.replaced = {r.replaces["source_id"]: r.source_id for r in readings if r.replaces}
         commit.last_event_at = last_event_at(s.path for s in (*taken.events, *taken.pending))
-        change = Change(store, folder, commit)
+        change = Change(commit)
         settled, names = change.bring(taken)
         held = held_streams(store, readings)
-        drop_rejects(store, folder, commit, readings, settled.gone)
+        drop_rejects(commit, readings, settled.gone)
         take_places(store, readings, settled.gone)
         for staged in taken.rejects:
             commit.add(staged)

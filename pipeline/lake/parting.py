@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,55 +14,42 @@ from pipeline.lake import settle
 from pipeline.lake.commit import Commit
 from pipeline.lake.identity import event_row
 from pipeline.lake.segments import Staged, stage_rows
-from pipeline.lake.store import Store
 from pipeline.sqlfiles import sql_text
 
 _KEY = ("job_id", "event_id", "content_hash")
 
 
-def free(
-    store: Store, con: Any, folder: Path, commit: Commit
-) -> tuple[Staged | None, Counter[str]]:
+def free(con: Any, commit: Commit) -> tuple[Staged | None, Counter[str]]:
     """Let what lost to events that go to another job as their file grew be events once more.
 
     What the file's earlier self told, and lost, comes again with the whole.
 
     Args:
-        store: the lake.
         con: an engine with `fresh`, `replaced` and `moved` (events that go).
-        folder: for staged files.
         commit: makes the change.
 
     Returns:
         The events, which may lose once more, and how many each source told.
     """
-    files = store.live("variants")
+    files = commit.store.live("variants")
     if not files:
         return None, Counter()
     settle.over(con, "variants", files, "variants")
     con.execute(sql_text("lake/variants_again"))
-    _take_out(store, con, folder, commit, "variants_again")
+    _take_out(con, commit, "variants_again")
     con.execute("create or replace temp view leaving as select job_id, event_id from moved")
-    return part(store, con, folder, commit, "", {}, "")[:2]
+    return part(con, commit, "", {}, "")[:2]
 
 
 def part(
-    store: Store,
-    con: Any,
-    folder: Path,
-    commit: Commit,
-    source: str,
-    streams: Mapping[str, str],
-    job: str,
+    con: Any, commit: Commit, source: str, streams: Mapping[str, str], job: str
 ) -> tuple[Staged | None, Counter[str], int]:
     """Let what streams of a source told, and what lost to it, be events of their own jobs.
 
     Two jobs may have equal ids: under one job by mistake, one content of each lost.
 
     Args:
-        store: the lake.
         con: an engine with `leaving`: the events that go.
-        folder: for staged files.
         commit: makes the change.
         source: whose streams go.
         streams: they, each with its old job.
@@ -73,13 +59,13 @@ def part(
         The events, which may lose once more; how many each source told; and how many more than
         the rows of `streams` go.
     """
-    files = store.live("variants")
+    files = commit.store.live("variants")
     if not files:
         return None, Counter(), 0
     settle.over(con, "variants", files, "variants")
     asked = {"source": source, "jobs": sorted(set(streams.values()))}
     found = con.sql(sql_text("lake/parted_variants"), params=asked).to_arrow_table().to_pylist()
-    told = cache(store.ledger.streams)
+    told = cache(commit.ledger.streams)
     rows: list[dict[str, Any]] = []
     more: set[str] = set()
     keys: list[tuple[str, ...]] = []
@@ -103,16 +89,16 @@ def part(
     if keys:
         columns = dict(zip(_KEY, map(list, zip(*keys, strict=True)), strict=True))
         con.register("parted", pa.table(columns))
-        _take_out(store, con, folder, commit, "parted")
-    return stage_rows(folder, "events", rows), freed, len(more)
+        _take_out(con, commit, "parted")
+    return stage_rows(commit.folder, "events", rows), freed, len(more)
 
 
-def _take_out(store: Store, con: Any, folder: Path, commit: Commit, table: str) -> None:
+def _take_out(con: Any, commit: Commit, table: str) -> None:
     """Take the contents that a table names out of the lake's variants."""
     if con.execute(f"from {table} limit 1").fetchall():
         query = f"from variants anti join {table} using ({', '.join(_KEY)})"
-        files = store.live("variants")
-        commit.exchange(files, settle.rewrite(con, folder, "variants", query, files))
+        files = commit.store.live("variants")
+        commit.exchange(files, settle.rewrite(con, commit.folder, "variants", query, files))
 
 
 def _stream_of(variant: Mapping[str, Any], streams: Any) -> Any:

@@ -125,8 +125,9 @@ def _commit(store: Store, folder: Path, passed: _Passed) -> None:
     store.ledger.rewritten |= {"streams"} if passed.streams else set()  # of an earlier source
     taken = passed.taken()
     commit.last_event_at = last_event_at(s.path for s in (*taken.events, *taken.pending))
-    settled, names = Change(store, folder, commit).bring(taken)
-    Change(store, folder, commit).recount(settled, set())
+    change = Change(commit)
+    settled, names = change.bring(taken)
+    change.recount(settled, set())
     store.ledger.rename_jobs(names.streams, "shared")
     commit.finish()
 

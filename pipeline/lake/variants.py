@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -16,31 +16,28 @@ from pipeline.lake import settle
 from pipeline.lake.commit import Commit
 from pipeline.lake.identity import rebuilt
 from pipeline.lake.segments import SegmentWriter, Staged, rows_in
-from pipeline.lake.store import Store
 from pipeline.sqlfiles import sql_text
 
 _TOLD = "from told semi join new_variants using (job_id, event_id, content_hash)"
 _STAYING = "from one_file anti join new_variants using (job_id, event_id, content_hash)"
 
 
-def stage(
-    con: duckdb.DuckDBPyConnection, folder: Path, moment: Any
-) -> tuple[Staged | None, Counter[str]]:
+def stage(con: duckdb.DuckDBPyConnection, commit: Commit) -> tuple[Staged | None, Counter[str]]:
     """Stage the contents that lost, by the tables `ranked` and `disputed`.
 
     Returns:
         Them, each once and in its least text; and how many each source told.
     """
-    writer = SegmentWriter(folder, "variants")
+    writer = SegmentWriter(commit.folder, "variants")
     counts: Counter[str] = Counter()
     for lost in settle.pages(con, settle.LOST):
-        rows = list(_once(lost, moment))
+        rows = list(_once(lost, commit.moment))
         writer.write(pa.Table.from_pylist(rows, schema=TABLES["variants"]))
         counts.update(row["source_id"] for row in rows)
     return writer.finish(), counts
 
 
-def _once(lost: Iterable[dict[str, Any]], moment: Any) -> Iterator[dict[str, Any]]:
+def _once(lost: Iterable[dict[str, Any]], moment: datetime) -> Iterator[dict[str, Any]]:
     """Each content once, in its least text."""
     seen: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in lost:
@@ -53,14 +50,10 @@ def _once(lost: Iterable[dict[str, Any]], moment: Any) -> Iterator[dict[str, Any
     yield from seen.values()
 
 
-def bring(
-    store: Store, folder: Path, commit: Commit, told: Staged | None, replaced: Mapping[str, str]
-) -> set[str]:
+def bring(commit: Commit, told: Staged | None, replaced: Mapping[str, str]) -> set[str]:
     """Make staged variants live, but for those that the lake has: the least text stays.
 
     Args:
-        store: the lake.
-        folder: for staged files.
         commit: what they are part of.
         told: the variants that were staged.
         replaced: sources to be replaced, and the one that begins with each.
@@ -68,10 +61,11 @@ def bring(
     Returns:
         Of the sources to be replaced those that have variants still.
     """
-    files = store.live("variants")
+    files = commit.store.live("variants")
     if not files or not (told or replaced):
         commit.add(told)
         return set()
+    folder = commit.folder
     with settle.engine(folder) as con:
         settle.over(con, "told", [told.path] if told else [], "variants")
         settle.over(con, "held_variants", files, "variants")
@@ -90,12 +84,12 @@ def bring(
     return {source for (source,) in left}
 
 
-def rename(store: Store, con: Any, folder: Path, commit: Commit, jobs: Mapping[str, str]) -> None:
+def rename(con: Any, commit: Commit, jobs: Mapping[str, str]) -> None:
     """Let the variants of jobs follow their events, each content once."""
-    files = store.live("variants")
+    files = commit.store.live("variants")
     held = {job for f in files for job in pq.read_table(f, columns=["job_id"])[0].to_pylist()}
     if not held & set(jobs):
         return
     con.read_parquet([str(file) for file in files]).create_view("variants", replace=True)
     query = sql_text("lake/renamed_variants")
-    commit.exchange(files, settle.rewrite(con, folder, "variants", query, files))
+    commit.exchange(files, settle.rewrite(con, commit.folder, "variants", query, files))
