@@ -293,10 +293,10 @@ def test_a_full_disk_costs_nothing_that_was_kept(
 
     write, left = store._write, iter(range(12))
 
-    def full(item: Any) -> None:
+    def full(*item: Any) -> None:
         if next(left, None) is None:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(item)
+        write(*item)
 
     with serving(small()) as api:
         monkeypatch.setattr(store, "_write", full)

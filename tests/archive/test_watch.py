@@ -257,9 +257,9 @@ def test_files_are_there_when_they_are_told(
     """What a round without a job to follow kept is written before it is to be ingested."""
     write = store_module._write
 
-    def slow(item: Any) -> None:
+    def slow(*item: Any) -> None:
         time.sleep(0.1)
-        write(item)
+        write(*item)
 
     monkeypatch.setattr(store_module, "_write", slow)
     with serving(api := small()), account(api) as found, Store(tmp_path / "a") as store:
