@@ -26,6 +26,9 @@ from pipeline.errors import QueryError, UsageError, nearest
 if TYPE_CHECKING:
     from pipeline.lake.lake import Lake
 
+MEMORY, TIMEOUT = "2GB", 300.0
+"""What a query may use where nothing else is asked for, and how long it may take [s]."""
+
 _OF_LIMITS = re.compile(r"(sql: )?(over |out of memory|no limits|--)")
 """How errors begin that are no condition's."""
 _ASKS_MORE = re.compile(
@@ -38,13 +41,13 @@ _JOB = re.compile(r"'(ft[A-Za-z0-9_-]+)'")
 def limits(command: click.decorators.FC) -> click.decorators.FC:
     """Add ``--memory`` and ``--timeout``, which hold for the query."""
     memory = click.option(
-        "--memory", metavar="SIZE", default="2GB", show_default=True, help="Most it may use."
+        "--memory", metavar="SIZE", default=MEMORY, show_default=True, help="Most it may use."
     )
     timeout = click.option(
         "--timeout",
         metavar="SECONDS",
         type=Finite(min=0, max=1e9, min_open=True),
-        default=300.0,
+        default=TIMEOUT,
         show_default=True,
         help="Longest it may take.",
     )

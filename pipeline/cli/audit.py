@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.ask import ask, view_query
+from pipeline.cli.ask import MEMORY, TIMEOUT, ask, view_query
 from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import (
     lake_option,
@@ -99,4 +99,4 @@ def history(limit: int | None, lake_dir: str, format: str, output: str | None) -
         query = (
             f"select * from (from history order by commit_id desc limit {limit}) order by commit_id"
         )
-    ask(open_existing(lake_dir), query, params, "2GB", 300.0, format, output)
+    ask(open_existing(lake_dir), query, params, MEMORY, TIMEOUT, format, output)

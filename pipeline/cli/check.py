@@ -9,6 +9,7 @@ import click
 
 from pipeline import settings
 from pipeline.cli.options import (
+    config_option,
     jobs_option,
     lake_option,
     open_existing,
@@ -40,11 +41,7 @@ if TYPE_CHECKING:
     " repeated."
     "  [default: fail_on of the settings, else error,nan,divergence]",
 )
-@click.option(
-    "--config",
-    metavar="FILE",
-    help="Settings to go by.  [default: tunelog.toml in the current folder, if it is there]",
-)
+@config_option
 @click.option("--all", "whole", is_flag=True, help="Print every verdict, not only what tripped.")
 @lake_option
 @output_options()

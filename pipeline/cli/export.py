@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
-from click.core import ParameterSource
 
 from pipeline.cli.ask import ask, focus_of, limits, view_query
 from pipeline.cli.options import (
+    is_given,
     jobs_option,
     lake_option,
     open_existing,
@@ -49,11 +49,6 @@ def export(
       tunelog export loss_curves -o curves.parquet
       tunelog export jobs --format csv
     """
-    context = click.get_current_context()
-    for name in ("memory", "timeout"):
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and view is None and format == "jsonl":
-            raise UsageError(f"--{name} is for views: leave it out, or name a view")
     if view is not None or format != "jsonl":
         from pipeline.views import known_view
 
@@ -64,6 +59,9 @@ def export(
         focus = focus_of(view, params)
         ask(lake, query, params, memory, timeout, format, output, jobs=focus, spills=True)
         return
+    for name in ("memory", "timeout"):
+        if is_given(name):
+            raise UsageError(f"--{name} is for views: leave it out, or name a view")
     lake = open_existing(lake_dir)
     wanted: list[str | None] = [*sorted(whole_jobs(lake, jobs))] or [None]
     with destination(output) as out:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import click
-from click.core import ParameterSource
 
-from pipeline.cli.ask import ask, view_query
+from pipeline.cli.ask import MEMORY, TIMEOUT, ask, view_query
 from pipeline.cli.options import (
     Finite,
+    is_given,
     lake_option,
     open_existing,
     output_options,
@@ -56,8 +56,7 @@ def rejects(
       tunelog rejects --replay
       tunelog rejects --replay --max-record-bytes 256MiB
     """
-    given = ctx.get_parameter_source("max_record_bytes") == ParameterSource.COMMANDLINE
-    if given and not replay:
+    if is_given("max_record_bytes") and not replay:
         raise click.UsageError("--max-record-bytes without --replay: add it", ctx)
     if replay and (reason is not None or limit is not None):
         raise click.UsageError("--replay tries all rejects: leave --reason and --limit out", ctx)
@@ -77,7 +76,7 @@ def rejects(
         raise UsageError(f"--reason {reason}: no such reason{hint}")
     where = f"reason = '{reason}'" if reason else None
     query, params = view_query("rejects", where=where, limit=limit)
-    ask(open_existing(lake_dir), query, params, "2GB", 300.0, format, output, spills=True)
+    ask(open_existing(lake_dir), query, params, MEMORY, TIMEOUT, format, output, spills=True)
 
 
 @click.command()

@@ -10,6 +10,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from pipeline.cli.output import FORMATS, SPREADSHEET, chosen_format
 from pipeline.cli.terminal import note
@@ -106,6 +107,18 @@ def jobs_option(command: F) -> F:
     """Add ``--job ID``, as `jobs`."""
     text = "Only this job: its id, or a beginning that no other id has; may be repeated."
     return click.option("--job", "jobs", metavar="ID", multiple=True, help=text)(command)
+
+
+def config_option(command: F) -> F:
+    """Add ``--config FILE``."""
+    text = "Settings to go by.  [default: tunelog.toml in the current folder, if it is there]"
+    return click.option("--config", metavar="FILE", help=text)(command)
+
+
+def is_given(option: str) -> bool:
+    """Whether the command line names an option, by its parameter, be it with its default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is ParameterSource.COMMANDLINE
 
 
 class Size(click.ParamType[int]):

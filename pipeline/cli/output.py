@@ -279,31 +279,37 @@ def _parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[bytes
 def _csv(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
     from pipeline.cli.cells import exact
 
-    show: Callable[[str], str] = inert if out.isatty() else str
-    out.write(show(",".join(_quoted(field.name) for field in schema)) + "\n")
-    for batch in batches:
-        columns = ([_quoted(t) for t in exact(column)] for column in batch.columns)
-        lines = map(",".join, zip(*columns, strict=True))
-        out.writelines(f"{show(line)}\n" for line in lines)
+    def cells(column: pa.Array) -> list[str]:
+        return ["" if text is None else _quoted(text) for text in exact(column)]
+
+    _write_csv([_quoted(field.name) for field in schema], batches, cells, out)
 
 
 def _spreadsheet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
     from pipeline.cli.spreadsheet import safe_cell, safe_cells
 
+    def cells(column: pa.Array) -> list[str]:
+        return [cell or "" for cell in safe_cells(column)]
+
+    _write_csv([safe_cell(field.name) for field in schema], batches, cells, out)
+
+
+def _write_csv(
+    head: Sequence[str],
+    batches: Iterator[pa.RecordBatch],
+    cells: Callable[[pa.Array], list[str]],
+    out: TextIO,
+) -> None:
+    """Write rows of cells; NULL is nothing at all, the empty text a pair of quotes."""
     show: Callable[[str], str] = inert if out.isatty() else str
-    out.write(show(",".join(safe_cell(field.name) for field in schema)) + "\n")
+    out.write(show(",".join(head)) + "\n")
     for batch in batches:
-        columns = ([cell or "" for cell in safe_cells(column)] for column in batch.columns)
-        out.writelines(f"{show(','.join(row))}\n" for row in zip(*columns, strict=True))
+        lines = map(",".join, zip(*map(cells, batch.columns), strict=True))
+        out.writelines(f"{show(line)}\n" for line in lines)
 
 
-def _quoted(text: str | None) -> str:
-    # NULL is nothing at all, the empty text is a pair of quotes.
-    if text is None:
-        return ""
-    if not _NEEDS_QUOTES.search(text):
-        return text
-    return '"' + text.replace('"', '""') + '"'
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
 
 
 def _markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:

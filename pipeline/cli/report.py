@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import jobs_option, lake_option, open_existing, whole_jobs
+from pipeline.cli.options import (
+    config_option,
+    jobs_option,
+    lake_option,
+    open_existing,
+    whole_jobs,
+)
 from pipeline.cli.output import check_output, destination
 from pipeline.cli.terminal import note
 from pipeline.errors import UsageError
@@ -47,11 +53,7 @@ def _tell_format(ctx: click.Context, param: click.Parameter, value: str | None) 
     "--format", type=click.Choice(["html", "markdown"]), callback=_tell_format,
     help="What to write.  [default: html]",
 )  # fmt: skip
-@click.option(
-    "--config",
-    metavar="FILE",
-    help="Settings to go by.  [default: tunelog.toml in the current folder, if it is there]",
-)
+@config_option
 def report(
     jobs: tuple[str, ...], lake_dir: str, output: str | None, format: str, config: str | None
 ) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import click
-from click.core import ParameterSource
 
-from pipeline.cli.options import lake_option, open_existing, output_options
+from pipeline.cli.options import is_given, lake_option, open_existing, output_options
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
 
@@ -68,8 +67,7 @@ def timeline(
       tunelog timeline ftjob-abc123 --kind error --kind warning --format json
       tunelog timeline ftjob-abc123 --format markdown -o timeline.md
     """
-    given = ctx.get_parameter_source("window") == ParameterSource.COMMANDLINE
-    if given and around is None:
+    if is_given("window") and around is None:
         raise click.UsageError("--window without --around: add --around STEP", ctx)
     import pyarrow as pa
     import pyarrow.compute as pc
