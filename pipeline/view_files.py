@@ -33,7 +33,15 @@ _VIEW = re.compile(r"^(create or replace view \w+) as$", re.M)
 
 @dataclass(frozen=True)
 class ViewFile:
-    """A view as its file tells it: `fields` are those of its header, by name."""
+    """A view as its file tells it.
+
+    Attributes:
+        name: name in SQL.
+        layer: ``staging`` (made to be read by other views) or ``marts`` (made to be asked).
+        question: the question it answers.
+        fields: those of its header, by name.
+        sql: the whole file.
+    """
 
     name: str
     layer: str
@@ -74,7 +82,7 @@ class ViewFile:
         }
         return statements("query/no_rows").format(**parts)
 
-    @property
+    @cached_property
     def comments(self) -> dict[str, str]:
         """Column -> what it means."""
         return {name: text.replace("''", "'") for name, text in _COMMENT.findall(self.sql)}
@@ -86,13 +94,29 @@ class ViewFile:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Views and tables that it is made from."""
+        """Views and ``lake_...`` tables that it is made from."""
         return _names(self.fields["Reads"])
 
     @property
     def order(self) -> tuple[str, ...]:
-        """Columns to sort its rows by."""
+        """Columns to sort its rows by for reading; they tell the rows apart as well."""
         return _names(self.fields.get("Order", "") or self.fields["Grain"])
+
+    @property
+    def parameters(self) -> str:
+        """What it takes when it is called as a table function of its name, with the defaults by
+        which the view itself is made; empty where it takes none."""
+        return self.fields.get("Parameters", "")
+
+    @property
+    def caveat(self) -> str:
+        """What to know before trusting it."""
+        return self.fields["Caveat"]
+
+    @property
+    def source(self) -> str:
+        """Where its formula or its facts come from; empty where it has none."""
+        return self.fields.get("Source", "")
 
 
 def header(text: str) -> tuple[str, dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 
@@ -17,8 +16,6 @@ Made from the files under `sql/views` and `sql/checks` by
 
 `tunelog views NAME` prints the same for one view, `tunelog show NAME` its rows.
 """
-
-_UNIT = re.compile(r"\s*\[([^\]]+)\]$")
 
 
 def page() -> str:
@@ -60,9 +57,8 @@ def _section(view: View) -> Iterator[str]:
     yield "| column | type | unit | meaning |"
     yield "| --- | --- | --- | --- |"
     for column in view.columns:
-        unit = _UNIT.search(column.comment)
-        meaning = _UNIT.sub("", column.comment).replace("|", "\\|").replace("<", "&lt;")
-        yield f"| `{column.name}` | {column.type} | {unit[1] if unit else ''} | {meaning} |"
+        meaning = column.meaning.replace("|", "\\|").replace("<", "&lt;")
+        yield f"| `{column.name}` | {column.type} | {column.unit or ''} | {meaning} |"
 
 
 def _note(view: View) -> str:

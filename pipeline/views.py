@@ -32,6 +32,8 @@ _USAGE = """\
 -- once to name them anew.
 """
 
+_UNIT = re.compile(r"\s*\[([^\]]+)\]$")
+
 _COLUMNS = "select table_name, column_name, data_type from duckdb_columns() order by column_index"
 
 _LISTED = re.compile(rf"view {PREFIX}(\w+) as\nselect \* from read_parquet\(\[\n(.*?)\n\]", re.S)
@@ -68,34 +70,22 @@ class Column:
     type: str
     comment: str
 
+    @property
+    def unit(self) -> str | None:
+        """Its unit, None where it has none."""
+        found = _UNIT.search(self.comment)
+        return found[1] if found else None
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a view answers.
+    @property
+    def meaning(self) -> str:
+        """What it means, without the unit."""
+        return _UNIT.sub("", self.comment)
 
-    Attributes:
-        name: name in SQL.
-        layer: ``staging`` (made to be read by other views) or ``marts`` (made to be asked).
-        question: the question it answers.
-        grain: columns that tell its rows apart.
-        order: columns to sort its rows by for reading; they tell the rows apart as well.
-        reads: views and ``lake_...`` tables it is made from.
-        parameters: what it takes when it is called as a table function of its name, with the
-            defaults by which the view itself is made; empty where it takes none.
-        caveat: what to know before trusting it.
-        source: where its formula or its facts come from; empty where it has none.
-        columns: its columns, in order.
-    """
 
-    name: str
-    layer: str
-    question: str
-    grain: tuple[str, ...]
-    order: tuple[str, ...]
-    reads: tuple[str, ...]
-    parameters: str
-    caveat: str
-    source: str
+@dataclass(frozen=True)
+class View(ViewFile):
+    """A view with its columns, in order, whose types only an engine knows."""
+
     columns: tuple[Column, ...]
 
 
@@ -306,20 +296,10 @@ def _described(name: str | None) -> tuple[View, ...]:
     columns: dict[str, list[tuple[str, str]]] = {}
     for view, column, kind in described:
         columns.setdefault(view, []).append((column, kind))
-    return tuple(_view(file, columns[file.name]) for file in files)
-
-
-def _view(file: ViewFile, columns: Sequence[tuple[str, str]]) -> View:
-    comments = file.comments
-    return View(
-        name=file.name,
-        layer=file.layer,
-        question=file.question,
-        grain=file.grain,
-        order=file.order,
-        reads=file.reads,
-        parameters=file.fields.get("Parameters", ""),
-        caveat=file.fields["Caveat"],
-        source=file.fields.get("Source", ""),
-        columns=tuple(Column(name, kind, comments.get(name, "")) for name, kind in columns),
-    )
+    return tuple(
+        View(
+            file.name, file.layer, file.question, file.fields, file.sql,
+            tuple(Column(*told, file.comments.get(told[0], "")) for told in columns[file.name]),
+        )
+        for file in files
+    )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.views import View
-
-_UNIT = re.compile(r"\s*\[([^\]]+)\]\s*$")
 
 
 @click.command()
@@ -75,18 +72,12 @@ def column_table(view: View) -> pa.Table:
     """A view's columns as rows: name, type, unit, meaning."""
     import pyarrow as pa
 
-    rows = []
-    for column in view.columns:
-        unit = _UNIT.search(column.comment)
-        rows.append(
-            {
-                "column": column.name,
-                "type": column.type,
-                "unit": unit[1] if unit else None,
-                "meaning": _UNIT.sub("", column.comment),
-            }
-        )
-    return pa.Table.from_pylist(rows)
+    return pa.Table.from_pylist(
+        [
+            {"column": c.name, "type": c.type, "unit": c.unit, "meaning": c.meaning}
+            for c in view.columns
+        ]
+    )
 
 
 def listing(width: int) -> Iterator[str]:
