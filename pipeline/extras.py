@@ -1,4 +1,4 @@
-"""Packages that only some commands need, imported when they are."""
+"""Packages of the extra `report`, which only some commands need: imported when they are."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 from pipeline.errors import LakeError
 
 
-def extra(module: str, group: str, wanted_by: str) -> Any:
+def extra(module: str, wanted_by: str) -> Any:
     """The module of an optional package.
 
     Args:
         module: its name.
-        group: the extra of tunelog that installs it.
         wanted_by: the command or function that needs it, for the error.
 
     Raises:
@@ -24,5 +23,5 @@ def extra(module: str, group: str, wanted_by: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != module:  # it is there, and what it needs is not: that is another story
             raise
-        text = f"{wanted_by}: {module} is not installed: pip install 'tunelog[{group}]'"
+        text = f"{wanted_by}: {module} is not installed: pip install 'tunelog[report]'"
         raise LakeError(text) from error

@@ -34,14 +34,12 @@ class Progress:
         listed: jobs listed so far.
         done: jobs that are up to date.
         events: new events.
-        requests: answered requests.
         whole: all jobs are listed.
     """
 
     listed: int = 0
     done: int = 0
     events: int = 0
-    requests: int = 0
     whole: bool = False
 
 
@@ -156,7 +154,7 @@ class Run:
                 yield f"{told}: {bring_back(job, vanished=history.is_vanished)}"
 
     def _fetch(self, job: JobFacts) -> Outcome:
-        outcome = self._fetcher.fetch(job, lambda events: self._count(events=events, requests=1))
+        outcome = self._fetcher.fetch(job, lambda events: self._count(events=events))
         self._count(done=1)
         return outcome
 
@@ -165,12 +163,11 @@ class Run:
         lists = job.settled and all(history.closed(what) for what in LISTS)
         return lists and all(history.holds(file) for file in job.files)
 
-    def _count(self, *, done: int = 0, events: int = 0, requests: int = 0) -> None:
+    def _count(self, *, done: int = 0, events: int = 0) -> None:
         with self._mutex:
             progress = self.report.progress
             progress.done += done
             progress.events += events
-            progress.requests += requests
         self._told(progress)
 
     # -- which jobs -----------------------------------------------------------------------------

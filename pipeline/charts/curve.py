@@ -11,6 +11,7 @@ from pipeline.charts import style
 from pipeline.charts.plots import Look, plots
 from pipeline.charts.read import Curves, best_words, curves, whole_job_id
 from pipeline.errors import UsageError
+from pipeline.extras import extra
 from pipeline.figures import count
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def curve_chart(
     height: int,
 ) -> alt.VConcatChart:
     """One job's curves, over a connection that has the views; all else as of `Drawn.curve`."""
-    alt = style.altair("lake.curve")
+    alt = extra("altair", "lake.curve")
     found = curves(
         con, [whole_job_id(con, job)], metrics=metrics, smoothing=smoothing, attempts=attempts
     )
@@ -68,7 +69,7 @@ def compare_chart(
     height: int,
 ) -> alt.VConcatChart:
     """Several jobs' curves, over a connection that has the views; else as of `Drawn.compare`."""
-    alt = style.altair("lake.compare")
+    alt = extra("altair", "lake.compare")
     if by not in ("step", "share"):
         raise UsageError(f"by={by!r}: give 'step' or 'share'")
     if not jobs or not all(isinstance(job, str) for job in jobs):

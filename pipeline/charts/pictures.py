@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.charts import style
 from pipeline.extras import extra
 
 SPEC = "application/vnd.vegalite.v6+json"
@@ -27,8 +26,8 @@ def keep_pictures(scale: float = 1.0) -> None:
     Raises:
         LakeError: Altair or vl-convert is not installed.
     """
-    alt = style.altair("keep_pictures")
-    convert = extra("vl_convert", "report", "keep_pictures")
+    alt = extra("altair", "keep_pictures")
+    convert = extra("vl_convert", "keep_pictures")
 
     def drawn(spec: dict[str, Any], **_: Any) -> dict[str, Any]:
         return {SPEC: spec, "image/png": smaller(convert.vegalite_to_png(spec, scale=scale))}

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.extras import extra
 from pipeline.inert import inert as spelled
 
 if TYPE_CHECKING:
@@ -50,15 +49,6 @@ _MARKUP = re.compile(r"<(?=[/!?A-Za-z])")
 
 MOST_ROWS = 4_500
 """Rows of data in a chart; Altair refuses more than 5,000."""
-
-
-def altair(wanted_by: str) -> Any:
-    """Altair.
-
-    Raises:
-        LakeError: it is not installed.
-    """
-    return extra("altair", "report", wanted_by)
 
 
 def cycled(values: Sequence[Any], count: int) -> list[Any]:

@@ -9,6 +9,7 @@ import polars as pl
 from pipeline.charts import style
 from pipeline.charts.read import LOSSES, REWARDS, whole_job_id
 from pipeline.errors import UsageError
+from pipeline.extras import extra
 from pipeline.thinning import thinned
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ MOST_MESSAGES = 2_000
 LONGEST = 300
 """Characters of a message in a tooltip."""
 
+_TIME_AS_TEXT = pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+"""As Vega reads it."""
+
 _TIMELINE = "from timeline where job_id = $1 order by place"
 
 
@@ -38,7 +42,7 @@ def timeline_chart(
     height: int,
 ) -> alt.VConcatChart:
     """One job's life, over a connection that has the views; all else as of `Drawn.timeline`."""
-    alt = style.altair("lake.timeline")
+    alt = extra("altair", "lake.timeline")
     job_id = whole_job_id(con, job)
     rows = con.sql(_TIMELINE, params=[job_id]).pl()
     if around is not None:
@@ -93,7 +97,7 @@ def _numbers(alt: Any, rows: pl.DataFrame, data: style.Data, x: Any, points: int
         )
         for kind, values in channels
     )
-    base = alt.Chart(data.add(few.with_columns(_as_text("created_at")))).encode(
+    base = alt.Chart(data.add(few.with_columns(_TIME_AS_TEXT))).encode(
         x, alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)), color=colour
     )
     tooltip = ["metric:N", "step:Q", alt.Tooltip("value:Q", format=".6g"), _time(alt)]
@@ -118,7 +122,7 @@ def _messages(alt: Any, rows: pl.DataFrame, data: style.Data, x: Any) -> Any:
         domain=list(KINDS), range=["#d55e00", "#e69f00", "#cc79a7", "#333", "#0072b2"]
     )
     return (
-        alt.Chart(data.add(said.with_columns(_as_text("created_at"))))
+        alt.Chart(data.add(said.with_columns(_TIME_AS_TEXT)))
         .mark_point(filled=True, size=90, opacity=0.9)
         .encode(
             x,
@@ -129,11 +133,6 @@ def _messages(alt: Any, rows: pl.DataFrame, data: style.Data, x: Any) -> Any:
         )
         .properties(height=alt.Step(26))
     )
-
-
-def _as_text(column: str) -> pl.Expr:
-    """A time as Vega reads it."""
-    return pl.col(column).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _time(alt: Any) -> Any:

@@ -106,7 +106,7 @@ def archive(
     made = [Path(folder) for folder in (out, lake_dir) if folder]
     check_output(output, "--output", format, made)
     if page:
-        check_report(page, "--report", made)
+        check_report(page, made)
     from pipeline.archive.account import Failure
     from pipeline.archive.run import Run
     from pipeline.archive.store import Store

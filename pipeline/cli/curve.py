@@ -120,7 +120,7 @@ def curve(
         smoothing=smooth,
         log=log,
         colour=_coloured(sys.stdout),
-        ascii=ascii or not _encodes(sys.stdout, _GLYPHS),
+        ascii=ascii or not _has_glyphs(sys.stdout),
         # nothing scrolls where there is no terminal: many curves leave the plot its room
         least=LEAST if height or sys.stdout.isatty() else LEAST_PIPED,
     )
@@ -144,9 +144,10 @@ def _coloured(out: TextIO) -> bool:
     return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
 
 
-def _encodes(out: TextIO, glyphs: str) -> bool:
+def _has_glyphs(out: TextIO) -> bool:
+    """Whether a stream's encoding has all that a picture is drawn with."""
     try:
-        glyphs.encode(out.encoding or "utf-8")
+        _GLYPHS.encode(out.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

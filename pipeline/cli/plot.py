@@ -86,7 +86,7 @@ def draw(plot: Plot, width: int, height: int, *, colour: bool, ascii: bool) -> l
     Raises:
         LakeError: plotext is not installed.
     """
-    plotext = extra("plotext", "report", "tunelog curve")
+    plotext = extra("plotext", "tunelog curve")
     plotext.terminal.limit(False, False)
     figure = plotext.figure
     figure.clear.all()

@@ -102,12 +102,11 @@ def write_report(
         note(f"{name}: {length}" + (": open it in a browser" * (format == "html")))
 
 
-def check_report(page: str, option: str, made: Iterable[Path] = ()) -> None:
+def check_report(page: str, made: Iterable[Path] = ()) -> None:
     """Refuse a report that could not be written, before the work that it is to tell of.
 
     Args:
-        page: its file.
-        option: what names it.
+        page: its file, as `--report` names it.
         made: folders that the work makes.
 
     Raises:
@@ -116,13 +115,13 @@ def check_report(page: str, option: str, made: Iterable[Path] = ()) -> None:
     from pipeline import settings
 
     format = format_of(page)
-    _refuse_terminal(page, format, option)
-    check_output(page, option, made=made)
+    _refuse_terminal(page, format, "--report")
+    check_output(page, "--report", made=made)
     settings.load(None)
     if format == "html":
         from pipeline.report.page import check_extra
 
-        check_extra(f"{option} {page}")
+        check_extra(f"--report {page}")
 
 
 def _refuse_terminal(name: str, format: str, option: str) -> None:

@@ -8,7 +8,7 @@ points and for a few amounts, because smoothing what is left of a thinned curve 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +22,9 @@ STOPS = (0.6, 0.9, 0.97)
 
 NUMBERS = 700_000
 """Numbers that the curves of a report may take together, some 6 bytes each."""
+
+SPARK = 32
+"""Points of a curve in the list of jobs."""
 
 _LIMITS = (2000, 1000, 500, 250, 120, 60)
 
@@ -144,19 +147,13 @@ def earlier(points: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def spark(values: Iterable[Any], points: int = 32) -> list[int]:
-    """A curve as a small picture shows it: at most so many heights from 0 to 99."""
+def spark(values: Iterable[Any]) -> list[int]:
+    """A curve as a small picture shows it: at most `SPARK` heights from 0 to 99."""
     finite = [v for v in values if isinstance(v, float | int)]
-    chosen = list(_spread(finite, points))
+    chosen = finite
+    if len(finite) > SPARK:
+        chosen = [finite[i * (len(finite) - 1) // (SPARK - 1)] for i in range(SPARK)]
     if len(chosen) < 2:
         return []
     low, high = min(chosen), max(chosen)
     return [round(99 * (v - low) / (high - low)) if high > low else 50 for v in chosen]
-
-
-def _spread(values: list[float], points: int) -> Iterator[float]:
-    if len(values) <= points:
-        yield from values
-        return
-    for i in range(points):
-        yield values[i * (len(values) - 1) // (points - 1)]

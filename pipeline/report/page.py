@@ -35,7 +35,7 @@ def check_extra(wanted_by: str) -> None:
         LakeError: the extra `report` is not installed.
     """
     for module in ("altair", "vl_convert"):
-        extra(module, "report", wanted_by)
+        extra(module, wanted_by)
 
 
 def page(told: Facts) -> Iterator[str]:

@@ -23,7 +23,7 @@ def script() -> str:
     Raises:
         LakeError: the extra `report` is not installed.
     """
-    vl_convert = extra("vl_convert", "report", "tunelog report")
+    vl_convert = extra("vl_convert", "tunelog report")
     kept = _cache() / f"vega-{vl_convert.__version__}.js"
     with suppress(OSError, UnicodeDecodeError):
         return kept.read_text(encoding="utf-8")

@@ -125,9 +125,9 @@ def test_a_file_may_lie_in_a_folder_that_is_made(api: Api) -> None:
     """In the archive's; in the lake's, beside its parts."""
     assert run(["archive", "--out", "a", "--output", "a/jobs.csv"]) == ExitCode.OK
     assert Path("a/jobs.csv").stat().st_size
-    check_report("l/r.html", "--report", [Path("l")])
+    check_report("l/r.html", [Path("l")])
     with pytest.raises(UsageError, match="no folder l"):
-        check_report("l/r.html", "--report", [Path("a")])
+        check_report("l/r.html", [Path("a")])
 
 
 LIKE = "is no address: write it as https://"
