@@ -16,7 +16,9 @@ from pipeline.contract import (
     CHECKPOINT_OBJECT,
     COMPANION_FIELDS,
     EVENT_OBJECTS,
+    INT64,
     JOB_OBJECT,
+    LAST_TIME,
     OUTCOME_OBJECT,
     RESULT_NAMES,
     RESULT_OBJECT,
@@ -26,9 +28,7 @@ from pipeline.shapes import body, foreign, holds_events, is_job, storable
 _WORD = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _OUTCOME = re.compile(r"fine_tuning\.job\.(?:succeeded|failed|cancelled)")
 _MARKS = (JOB_OBJECT, RESULT_OBJECT)
-_INT64 = 2**63
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
-_LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 _NAMING = ("object", "id", "fine_tuning_job_id", "job_id", "type", "data")
 """Fields that say what an object is, and nothing about the job it is of."""
 
@@ -220,7 +220,7 @@ def _number(value: Any) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, int):
-        return value if abs(value) < _INT64 else float(value) if abs(value) < 10**300 else None
+        return value if abs(value) < INT64 else float(value) if abs(value) < 10**300 else None
     if math.isfinite(value) and value == int(value) and abs(value) < 2**53:
         return int(value)
     return value
@@ -233,7 +233,7 @@ def _whole(value: Any) -> int | None:
 
 def _time(value: Any) -> int | None:
     number = _whole(value)
-    return number if number is not None and 0 <= number <= _LAST_TIME else None
+    return number if number is not None and 0 <= number <= LAST_TIME else None
 
 
 def _setting(value: Any) -> int | float | str | None:

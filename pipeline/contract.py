@@ -52,6 +52,12 @@ LEGACY_EVENT_OBJECT = "fine-tune-event"
 EVENT_OBJECTS = ("fine_tuning.job.event", LEGACY_EVENT_OBJECT)
 """What events call themselves."""
 
+LAST_TIME = 253_402_300_799
+"""The last moment of the year 9999 [s since 1970]."""
+
+INT64 = 2**63
+"""What no whole number of a column reaches."""
+
 _TIME = pa.timestamp("us", tz="UTC")
 
 EVENTS = pa.schema(

@@ -15,7 +15,7 @@ import xxhash
 
 from pipeline.companions import Companions as Companions
 from pipeline.companions import found_in, result_row
-from pipeline.contract import COUNTERS, EVENT_FIELDS, LEGACY_EVENT_OBJECT, METRICS
+from pipeline.contract import COUNTERS, EVENT_FIELDS, INT64, LAST_TIME, LEGACY_EVENT_OBJECT, METRICS
 from pipeline.credentials import beginning
 from pipeline.leaves import leaves, number_in, segment
 from pipeline.shapes import (
@@ -28,11 +28,11 @@ from pipeline.shapes import (
     is_cut,
     is_event,
     is_job,
+    loads,
     scan_any,
     storable,
     too_deep,
 )
-from pipeline.shapes import loads as loads
 
 JOB_ID = re.compile(
     r"(?<![A-Za-z0-9])(?:ftjob-[A-Za-z0-9]{6,64}|ft-[A-Za-z0-9]{24}|(?<!\.)ft-[0-9a-f]{32})"
@@ -48,8 +48,6 @@ CONTENT_ID = "hash-"
 
 _MEMBER = re.compile(r'\s*,?\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*')
 _AZURE_ID = re.compile(r"ftevent-[0-9a-f]{32}")
-_LAST_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
-_INT64 = 2**63
 _WANTED = {"id": "a string", "created_at": "whole seconds", "level": "a string",
            "message": "a string"}  # fmt: skip
 
@@ -184,7 +182,7 @@ def _event(value: dict[str, Any], text: str) -> Event | Reject:
         how = next(iter(created_at), "") if isinstance(created_at, dict) else ""
         to_do = ": mongoexport --jsonFormat=relaxed" if how.startswith("$number") else ""
         return Reject("wrong_type", f"created_at is {_kind(created_at)}, not whole seconds{to_do}")
-    if not (0 <= created_at <= _LAST_TIME):
+    if not (0 <= created_at <= LAST_TIME):
         return Reject("bad_time", f"created_at is {created_at}: no Unix time in seconds")
     if created_at != int(created_at):
         return Reject("wrong_type", f"created_at is {created_at}, not whole seconds")
@@ -265,7 +263,7 @@ def _read_metrics(event: Event, data: dict[str, Any]) -> None:
                 leaves(value, segment(name), event.other_metrics)
         elif name in COUNTERS:
             found = number_in(value)
-            if found is not None and found % 1 == 0 and abs(found) < _INT64:
+            if found is not None and found % 1 == 0 and abs(found) < INT64:
                 event.counters[name] = int(value) if isinstance(value, int) else int(found)
             elif value is not None:
                 event.misfits.append(name)

@@ -22,6 +22,11 @@ def odd_name(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
+def or_name(value: float) -> float | str:
+    """A float, or its name where JSON does not have it."""
+    return value if math.isfinite(value) else odd_name(value)
+
+
 def count(number: int, noun: str) -> str:
     """How many there are of something: ``1 source``, ``2,000 sources``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -21,41 +21,35 @@ def thinned(
     frame: pl.DataFrame,
     points: int,
     *,
-    values: str | Sequence[str] = "value",
+    values: str = "value",
     keep: Iterable[int] | pl.Expr = (),
-    step: str = "step",
     within: Sequence[str] = (),
 ) -> pl.DataFrame:
     """The rows of curves that are worth drawing, unchanged and in the order they had.
 
-    A row stays if `kept` keeps it in one of the value columns, or if `keep` does. So at most
-    2 * `points` rows stay for each value column of each curve, finite and non-finite, beside those
-    of `keep`.
+    A row stays if `kept` or `keep` keeps it. So at most 2 * `points` rows stay of each curve,
+    finite and non-finite, beside those of `keep`.
 
     Args:
-        frame: a row per step, or per step and group, ordered by step within each group; a value
-            that is NULL is no point.
+        frame: a row per step, ordered by that within each curve; a value that is NULL is no point.
         points: most finite values, and most non-finite ones, that stay of one curve; at least 4.
-        values: the value columns: one of a long frame, several of a wide one.
-        keep: what stays whatever its values, as best steps and checkpoints do: steps, or a
+        values: the column of values.
+        keep: what stays whatever its value, as best steps and checkpoints do: steps, or a
             condition on the rows.
-        step: the column of steps.
-        within: columns that name a curve in a long frame, as job_id and metric do.
+        within: columns that name a curve where there are several, as job_id and metric do.
     """
     import polars as pl
 
-    columns = [values] if isinstance(values, str) else list(values)
     if within:
         rows = frame.with_row_index(_ROW)
         curves = rows.partition_by(within, maintain_order=True)
-        parts = [thinned(curve, points, values=columns, keep=keep, step=step) for curve in curves]
+        parts = [thinned(curve, points, values=values, keep=keep) for curve in curves]
         return pl.concat([rows.clear(), *parts]).sort(_ROW).drop(_ROW)
-    wanted = keep if isinstance(keep, pl.Expr) else pl.col(step).is_in(list(keep))
+    wanted = keep if isinstance(keep, pl.Expr) else pl.col("step").is_in(list(keep))
     stays = frame.select(wanted.fill_null(False)).to_series().to_numpy().copy()
-    for column in columns:
-        present = np.flatnonzero(frame[column].is_not_null().to_numpy())
-        numbers = frame[column].drop_nulls().cast(pl.Float64).to_numpy()
-        stays[present[kept(numbers, points)]] = True
+    present = np.flatnonzero(frame[values].is_not_null().to_numpy())
+    numbers = frame[values].drop_nulls().cast(pl.Float64).to_numpy()
+    stays[present[kept(numbers, points)]] = True
     return frame.filter(pl.Series(stays, dtype=pl.Boolean))
 
 

@@ -630,7 +630,7 @@ MUTANTS = (
            "if isinstance(created_at, bool) or not isinstance(created_at, int | float):",
            "if not isinstance(created_at, int | float):", PLACES),
     Mutant("bad_time", "times before 1970 pass", EXACT,
-           "if not (0 <= created_at <= _LAST_TIME):", "if not (created_at <= _LAST_TIME):", PLACES),
+           "if not (0 <= created_at <= LAST_TIME):", "if not (created_at <= LAST_TIME):", PLACES),
     Mutant("lone_surrogate", "half a pair passes", EXACT,
            "        if not storable(content):\n", "        if False:\n", PLACES),
     Mutant("job_conflict", "contrary evidence is merged", "pipeline/lake/batches.py",

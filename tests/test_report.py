@@ -23,7 +23,7 @@ from pipeline.cli.markdown import code
 from pipeline.cli.report import format_of
 from pipeline.cli.report_markdown import lines
 from pipeline.errors import LakeError, UsageError
-from pipeline.figures import significant
+from pipeline.figures import or_name, significant
 from pipeline.lake.lake import Lake
 from pipeline.report import curves, details, words
 from pipeline.report.gather import Facts, facts, reads
@@ -205,8 +205,8 @@ def test_steps_are_packed_without_loss(steps: list[int]) -> None:
 
 def test_odd_values_of_tables_are_named_as_the_page_reads_them() -> None:
     """JavaScript's Number takes them for what they are."""
-    values = map(details.finite, (1.5, float("inf"), float("-inf"), float("nan")))
-    assert list(values) == [1.5, "Infinity", "-Infinity", "nan"]
+    values = map(or_name, (1.5, float("inf"), float("-inf"), float("nan")))
+    assert list(values) == [1.5, "Infinity", "-Infinity", "NaN"]
 
 
 def test_numbers_that_json_lacks_are_named() -> None:

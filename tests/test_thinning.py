@@ -44,35 +44,24 @@ def extremes(values: dict[int, float]) -> set[int]:
 
 
 @settings(max_examples=150)
-@given(train=curves(), valid=curves(), points=st.integers(4, 60), data=st.data())
+@given(curve=curves(), points=st.integers(4, 60), data=st.data())
 def test_what_an_eye_looks_for_stays(
-    train: list[float | None], valid: list[float | None], points: int, data: st.DataObject
+    curve: list[float | None], points: int, data: st.DataObject
 ) -> None:
-    """Of every curve its ends, extremes and odd values stay, and every step that is asked for;
+    """Of a curve its ends, extremes and odd values stay, and every step that is asked for;
     the rest is bounded, unchanged and in order."""
-    length = max(len(train), len(valid))
-    frame = pl.DataFrame(
-        {
-            "step": [3 * n for n in range(length)],
-            "train": train + [None] * (length - len(train)),
-            "valid": valid + [None] * (length - len(valid)),
-        },
-        schema={"step": pl.Int64, "train": pl.Float64, "valid": pl.Float64},
-    )
-    keep = (
-        data.draw(st.sets(st.sampled_from(frame["step"].to_list()), max_size=5)) if length else ()
-    )
-    few = thinned(frame, points, values=["train", "valid"], keep=keep)
+    steps = [3 * n for n in range(len(curve))]
+    schema = {"step": pl.Int64, "value": pl.Float64}
+    frame = pl.DataFrame({"step": steps, "value": curve}, schema=schema)
+    keep = data.draw(st.sets(st.sampled_from(steps), max_size=5)) if steps else set()
+    few = thinned(frame, points, keep=keep)
     left = set(few["step"])
-    assert set(keep) <= left
-    most = len(keep)
-    for name in ("train", "valid"):
-        values = dict(frame.select("step", name).drop_nulls().iter_rows())
-        odd = {step for step, value in values.items() if not math.isfinite(value)}
-        assert extremes(values) <= left
-        assert len(odd) > points or odd <= left
-        most += points + min(points, len(odd))
-    assert few.height <= most
+    assert keep <= left
+    values = dict(frame.drop_nulls().iter_rows())
+    odd = {step for step, value in values.items() if not math.isfinite(value)}
+    assert extremes(values) <= left
+    assert len(odd) > points or odd <= left
+    assert few.height <= len(keep) + points + min(points, len(odd))
     assert few["step"].is_sorted()
     assert few.equals(frame.join(few.select("step"), on="step", how="semi"), null_equal=True)
 
@@ -126,11 +115,11 @@ def test_a_short_curve_stays_whole_and_too_few_points_are_refused() -> None:
 
 
 def test_long_curves_are_quick() -> None:
-    """100,000 steps of two metrics take well under a quarter of a second of the processor."""
+    """100,000 steps take well under a quarter of a second of the processor."""
     steps = np.arange(100_000)
     noise = np.random.default_rng(1).normal(size=100_000)
-    frame = pl.DataFrame({"step": steps, "train": noise, "valid": noise[::-1]})
+    frame = pl.DataFrame({"step": steps, "value": noise})
     begin = time.process_time()
-    few = thinned(frame, 1000, values=["train", "valid"], keep=range(0, 100_000, 10_000))
+    few = thinned(frame, 1000, keep=range(0, 100_000, 10_000))
     assert time.process_time() - begin < 0.25
-    assert few.height <= 2010
+    assert few.height <= 1010

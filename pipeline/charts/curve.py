@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.charts import style
 from pipeline.charts.plots import Look, plots
-from pipeline.charts.read import Curves, best_words, curves, whole_job_id
+from pipeline.charts.read import Curves, best_words, curves, state_words, whole_job_id
 from pipeline.errors import UsageError
 from pipeline.extras import extra
 from pipeline.figures import count
@@ -39,10 +39,7 @@ def curve_chart(
     row = found.jobs.row(0, named=True)
     if found.points.is_empty():
         raise UsageError(f"{row['job_id']}: {row['status']}, and {_nothing(metrics)}")
-    told = [row["status"]]
-    if row["last_step"] is not None:
-        of = f" of {row['total_steps']:,}" if row["total_steps"] is not None else ""
-        told.append(f"step {row['last_step']:,}{of}")
+    told = state_words(row)
     for best in found.marks.filter(kind="best").iter_rows(named=True):
         told.append(f"best {best_words(best)}")
     told += _unseen(found, log=log)

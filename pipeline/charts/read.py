@@ -140,6 +140,14 @@ def whole_job_id(con: duckdb.DuckDBPyConnection, job: str) -> str:
     return job if job in found else str(found[0])
 
 
+def state_words(job: Mapping[str, Any]) -> list[str]:
+    """What a row of `Curves.jobs` says of how far the job came."""
+    if job["last_step"] is None:
+        return [job["status"]]
+    of = f" of {job['total_steps']:,}" if job["total_steps"] is not None else ""
+    return [job["status"], f"step {job['last_step']:,}{of}"]
+
+
 def best_words(mark: Mapping[str, Any]) -> str:
     """What a row of `Curves.marks` says of a best step."""
     how = " (running median)" if mark["is_smoothed"] else ""

@@ -56,8 +56,8 @@ def timeline_chart(
     scale = alt.Scale(type="utc", padding=12)
     x = alt.X("created_at:T", title="time [UTC]", scale=scale, axis=axis)
     plots = []
-    if any(rows[metric].null_count() < rows.height for metric in LOSSES + REWARDS):
-        numbers = _numbers(alt, rows, data, x, points)
+    if metrics := [m for m in LOSSES + REWARDS if rows[m].null_count() < rows.height]:
+        numbers = _numbers(alt, rows, metrics, data, x, points)
         plots.append(numbers.properties(width=width, height=height))
     plots.append(_messages(alt, rows, data, x).properties(width=width))
     first = rows["created_at"].dt.strftime("%Y-%m-%d %H:%M:%S").min()
@@ -80,9 +80,10 @@ def _clock(times: pl.Series) -> str:
     return "%H:%M" if span >= 600 else "%H:%M:%S"
 
 
-def _numbers(alt: Any, rows: pl.DataFrame, data: style.Data, x: Any, points: int) -> Any:
+def _numbers(
+    alt: Any, rows: pl.DataFrame, columns: list[str], data: style.Data, x: Any, points: int
+) -> Any:
     """The losses or rewards, each with its colour, dash and shape."""
-    columns = [m for m in LOSSES + REWARDS if rows[m].null_count() < rows.height]
     index = ["place", "created_at", "step", "attempt"]
     long = rows.unpivot(on=columns, index=index, variable_name="metric").drop_nulls("value")
     few = thinned(long, style.points_each(len(columns), points), within=["metric"])

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from pipeline.errors import UsageError
-from pipeline.figures import duration, odd_name, significant
+from pipeline.figures import duration, odd_name, or_name, significant
 from pipeline.inert import inert, inert_json
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
@@ -203,7 +203,7 @@ def _json(value: Any, kind: pa.DataType) -> str:
     if pt.is_nested(kind) and isinstance(value, list):
         return f"[{', '.join(_json(v, kind.value_type) for v in value)}]"
     if isinstance(value, float):
-        return _ENCODER.encode(value if math.isfinite(value) else odd_name(value))
+        return _ENCODER.encode(or_name(value))
     text = exact(pa.array([value], kind))[0]
     return str(text) if pt.is_decimal(kind) else _ENCODER.encode(text)
 

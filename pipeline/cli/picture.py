@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from rich.cells import cell_len, set_cell_size
 
-from pipeline.charts.read import best_words, quantity
+from pipeline.charts.read import best_words, quantity, state_words
 from pipeline.cli.plot import COLOURS, Plot, Series, draw
 from pipeline.figures import odd_name, significant
 from pipeline.inert import inert
@@ -124,11 +124,7 @@ def _fit(line: str, width: int, ascii: bool) -> str:
 def _head(found: Curves, smoothing: float, log: bool, dot: str) -> Iterator[str]:
     how = [f"smoothed {smoothing:g}"] * bool(smoothing) + ["log scale"] * log
     for job in found.jobs.iter_rows(named=True):
-        parts = [inert(job["job_id"]), job["status"]]
-        if job["last_step"] is not None:
-            of = f" of {job['total_steps']:,}" if job["total_steps"] is not None else ""
-            parts.append(f"step {job['last_step']:,}{of}")
-        yield dot.join(parts + how)
+        yield dot.join([inert(job["job_id"]), *state_words(job), *how])
 
 
 def _panels(found: Curves) -> Iterator[list[_Curve]]:

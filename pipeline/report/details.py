@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.figures import or_name
 from pipeline.measured import measured_by
 from pipeline.report.curves import curves, earlier, numbers, spark
 from pipeline.report.gather import NAME_LENGTH, Facts
@@ -154,7 +155,7 @@ def details(
         told["kept"] = [v["rule"] for v in verdicts.get(job, []) if v["verdict"] == "ok"]
         told["unjudged"] = unjudged(verdicts.get(job, []))
         told["spans"] = spanned[job]
-        told["spikes"] = [[s["peak_step"], finite(s["peak_loss"])] for s in spikes.get(job, [])]
+        told["spikes"] = [[s["peak_step"], or_name(s["peak_loss"])] for s in spikes.get(job, [])]
         told["blocked"] = [check["model_id"] for check in blocked.get(job, [])]
         told["messages"] = _columns(messages.get((job,)))
         told |= {view: list(map(_told, table.get(job, []))) for view, table in tables.items()}
@@ -192,7 +193,7 @@ def _finals(facts: Facts) -> dict[str, list[dict[str, Any]]]:
     found = {row["job_id"]: _told(row) | {"is_final": True} for row in last.to_dicts()}
     for row in values.iter_rows(named=True):
         if row["metric"] in _TABLES["checkpoints"]:
-            found[row["job_id"]][row["metric"]] = finite(row["value"])
+            found[row["job_id"]][row["metric"]] = or_name(row["value"])
     return {job: [row] for job, row in found.items()}
 
 
@@ -206,12 +207,7 @@ def _by_job(frame: pl.DataFrame) -> dict[str, list[Row]]:
 def _told(row: Row) -> dict[str, Any]:
     """A row without its job and without what is not there; floats that JSON does not have named."""
     plain = {k: v for k, v in row.items() if k != "job_id" and v is not None}
-    return {k: finite(v) if isinstance(v, float) else v for k, v in plain.items()}
-
-
-def finite(value: float) -> float | str:
-    """A float as JSON has it, or its name as JavaScript's Number reads it."""
-    return value if abs(value) < float("inf") else str(value).replace("inf", "Infinity")
+    return {k: or_name(v) if isinstance(v, float) else v for k, v in plain.items()}
 
 
 def _columns(messages: pl.DataFrame | None) -> dict[str, Any]:
