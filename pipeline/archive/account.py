@@ -110,11 +110,15 @@ class Asked(Protocol):
 
 
 class Account:
-    """Asks an account's endpoints, no more than so many at once; safe to share by threads."""
+    """Asks an account's endpoints; safe to share by threads.
 
-    def __init__(self, client: OpenAI, redactor: Redactor) -> None:
+    Attributes:
+        concurrency: requests at once; others wait.
+    """
+
+    def __init__(self, client: OpenAI, redactor: Redactor, concurrency: int) -> None:
         """Use a client whose responses pass `_look`, and that has so many connections."""
-        self._client, self.redactor = client, redactor
+        self._client, self.redactor, self.concurrency = client, redactor, concurrency
         self._root = str(client.base_url).rstrip("/")
         self._real: dict[str, str] = {}
         """Ids as the server knows them, by what is kept of them, where that differs; escaped."""
@@ -278,7 +282,7 @@ def connect(
         if azure and not (api_version or os.environ.get(version)):
             raise UsageError(f"{version}: is not set: export it, or give --api-version") from None
         raise UsageError(f"tunelog archive: {redactor.text(str(error))}") from None
-    return Account(client, redactor)
+    return Account(client, redactor, concurrency)
 
 
 def _note(request: httpx2.Request) -> None:

@@ -79,7 +79,6 @@ class Run:
         store: Store,
         account: Account,
         *,
-        concurrency: int = 8,
         told: Callable[[Progress], None] = lambda progress: None,
         again: bool = False,
     ) -> None:
@@ -88,14 +87,12 @@ class Run:
         Args:
             store: the archive.
             account: whom to ask.
-            concurrency: requests at once that the account allows.
             told: called as it goes on, from any thread.
             again: ask once more for what was gone from the server.
         """
         if again:
             store.histories.doubt()
-        self._store, self._concurrency = store, concurrency
-        self._account = Bounded(account)
+        self._store, self._account, self._concurrency = store, Bounded(account), account.concurrency
         self._told = told
         self._stopping = threading.Event()
         self._fetcher = Fetcher(self._account, store, self._stopping.is_set)

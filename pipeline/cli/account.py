@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def account_options(command: F) -> F:
-    """Add the options that say whom to ask, and how patiently."""
+    """Add the options that say whom to ask, and how patiently: those of `connected`."""
     for option in (
         click.option(
             "--timeout", type=Finite(min=0.1, max=86_400), default=60.0, show_default=True,
@@ -49,14 +49,12 @@ def account_options(command: F) -> F:
     return command
 
 
-def connected(
-    azure_endpoint: str | None,
-    api_version: str | None,
-    concurrency: int,
-    retries: int,
-    timeout: float,
-) -> Account:
+def connected(*, azure_endpoint: str | None, **how: Any) -> Account:
     """The account that options and environment name; closed with the command.
+
+    Args:
+        azure_endpoint: as the option.
+        how: the other options of `account_options`.
 
     Raises:
         UsageError: a setting is missing, or two name an account each.
@@ -74,13 +72,7 @@ def connected(
                     " AZURE_OPENAI_ENDPOINT"
                 )
             azure_endpoint = None
-    account = connect(
-        azure_endpoint=azure_endpoint,
-        api_version=api_version,
-        concurrency=concurrency,
-        retries=retries,
-        timeout=timeout,
-    )
+    account = connect(azure_endpoint=azure_endpoint, **how)
     click.get_current_context().call_on_close(account.close)
     return account
 

@@ -60,19 +60,16 @@ class Moment(click.ParamType[float]):
 @click.pass_context
 def archive(
     ctx: click.Context,
+    /,
     out: str | None,
     jobs: tuple[str, ...],
     since: float | None,
     again: bool,
     lake_dir: str | None,
     page: str | None,
-    azure_endpoint: str | None,
-    api_version: str | None,
-    concurrency: int,
-    retries: int,
-    timeout: float,
     format: str,
     output: str | None,
+    **whom: Any,
 ) -> ExitCode | None:
     """Fetch all fine-tuning jobs of an account, with events, checkpoints and result files.
 
@@ -111,7 +108,7 @@ def archive(
     from pipeline.archive.run import Run
     from pipeline.archive.store import Store
 
-    account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
+    account = connected(**whom)
     if lake_dir:
         from pipeline import open_lake
 
@@ -120,7 +117,7 @@ def archive(
     with guarded(account), Store(Path(out)) as store, ExitStack() as also:
         feeder = lake_dir and also.enter_context(Feeder(lake_dir, store.durable))
         with _progress() as told:
-            run = Run(store, account, concurrency=concurrency, told=told, again=again)
+            run = Run(store, account, told=told, again=again)
             try:
                 report = run.archive(jobs, since)
             except Failure as failure:

@@ -74,11 +74,7 @@ def watch(
     out: str | None,
     format: str,
     lake_dir: str,
-    azure_endpoint: str | None,
-    api_version: str | None,
-    concurrency: int,
-    retries: int,
-    timeout: float,
+    **whom: Any,
 ) -> ExitCode:
     """Follow running jobs into the lake: print new events, and verdicts (`check`) that change.
 
@@ -104,7 +100,7 @@ def watch(
     from pipeline.lake.store import place_of
 
     asked = settings.load()  # once: to be mended before the first look, and stable from then on
-    account = connected(azure_endpoint, api_version, concurrency, retries, timeout)
+    account = connected(**whom)
     named = Path(lake_dir) if Path(lake_dir).name.strip(".") else place_of(lake_dir)
     folder = Path(out or f"{named}.archive")  # beside the lake, also where it is `.`
     with open_lake(lake_dir) as lake:

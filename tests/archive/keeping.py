@@ -64,7 +64,7 @@ def run(
 ) -> Report:
     """One run of the archive."""
     with account(api, **how) as found, Store(out) as store:
-        made = Run(store, found, concurrency=how.get("concurrency", 8), again=again)
+        made = Run(store, found, again=again)
         return made.archive(jobs, since)
 
 
