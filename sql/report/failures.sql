@@ -9,14 +9,7 @@ select
     count(*) as jobs,
     max(failed_at) as last_at,
     array_agg(job_id order by failed_at desc, job_id)[:20] as job_ids,
-    arg_max(
-        case
-            when length(message) > getvariable('report_message_length')
-                then message[:getvariable('report_message_length')] || '…'
-            else message
-        end,
-        (failed_at, job_id)
-    ) as message,
+    arg_max(told_of(message), (failed_at, job_id)) as message,
     count(*) over () as of_all
 from failure_reasons
 group by template, error_code, phase

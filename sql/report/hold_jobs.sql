@@ -1,4 +1,13 @@
--- Holds how the jobs stand in a connection: half of the questions of a report read it.
+-- Holds how the jobs stand in a connection: half of the questions of a report read it. And says how
+-- much of a message they tell.
+create or replace temp macro told_of(message) as
+    case
+        when length(message) > getvariable('report_message_length')
+            then message[:getvariable('report_message_length')] || '…'
+        else message
+    end
+;
+
 create or replace temp table held_states as
 from stg_job_states
 ;

@@ -25,11 +25,7 @@ select
     kinds.last_seen,
     kinds.bursts as burst_count,
     bursts.bursts,
-    case
-        when length(kinds.example) > getvariable('report_message_length')
-            then kinds.example[:getvariable('report_message_length')] || '…'
-        else kinds.example
-    end as example,
+    told_of(kinds.example) as example,
     count(*) over () as of_all
 from error_timeline as kinds
 inner join bursts on kinds.severity = bursts.severity and kinds.template = bursts.template

@@ -11,11 +11,7 @@ with told as (
         created_at,
         step as at_step,
         level,
-        case
-            when length(message) > getvariable('report_message_length')
-                then message[:getvariable('report_message_length')] || '…'
-            else message
-        end as message,
+        told_of(message) as message,
         case kind when 'error' then 2 when 'warning' then 1 else 0 end as severity,
         row_number() over in_time as from_begin,
         row_number() over back_in_time as from_end,

@@ -32,17 +32,9 @@ numbered as (
 results as (
     select
         *,
-        json_extract(data, printf('$.results[%d]', result - 1)) as entry
+        case when result > 0 then json_extract(data, printf('$.results[%d]', result - 1)) end
+            as entry
     from numbered
-    where result > 0
-
-    union all
-
-    select
-        *,
-        null::json as entry
-    from numbered
-    where result = 0
 )
 
 select
