@@ -5,6 +5,7 @@ And where tests run: side by side, with a core for each process, in memory if th
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -43,6 +44,17 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
 
 SEVERAL_CORES = {"test_compaction", "test_crash", "test_ingest", "test_lake", "test_laws"}
 """Here threads and processes have to come by each other."""
+
+
+@pytest.fixture
+def childless() -> Iterator[None]:
+    """No process that answers queries is left when the test ends."""
+    from escapes.place import children
+
+    before = children()
+    yield
+    gc.collect()
+    assert children() <= before
 
 
 @pytest.fixture(autouse=True, scope="module")

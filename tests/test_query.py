@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from escapes.place import ROWS, Place, children
+from escapes.place import ROWS, Place
 
 from pipeline.cli import run as run_command
 from pipeline.errors import ExitCode, LakeError, QueryError
@@ -22,15 +20,6 @@ from pipeline.query import memory_bytes, stream
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A place that the tests of this module share."""
     return Place(tmp_path_factory.mktemp("place"))
-
-
-@pytest.fixture
-def childless() -> Iterator[None]:
-    """No child is left when the test ends."""
-    before = children()
-    yield
-    gc.collect()
-    assert children() <= before
 
 
 # What it answers

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -38,15 +36,6 @@ SHORT = 1 if EFFORT > 1 else 3
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A place that the tests of this module share."""
     return Place(tmp_path_factory.mktemp("place"))
-
-
-@pytest.fixture
-def childless() -> Iterator[None]:
-    """No child is left when the test ends."""
-    before = children()
-    yield
-    gc.collect()
-    assert children() <= before
 
 
 # What it refuses

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.contract import TABLES
-from pipeline.lake.segments import row_groups, rows_of
+from pipeline.lake.segments import groups_of, row_groups, rows_of
 from pipeline.sqlfiles import sql_text
 
 _LONG_ROW = 1_000
@@ -29,8 +28,7 @@ _ORDERS = 1 << 16
 
 def is_long(files: Iterable[Path]) -> bool:
     """Whether files hold more than the engine may be able to sort."""
-    footers = map(pq.read_metadata, files)
-    groups = [f.row_group(number) for f in footers for number in range(f.num_row_groups)]
+    groups = list(groups_of(files))
     return sum(group.total_byte_size for group in groups) > _MANY_BYTES and any(
         group.total_byte_size > _LONG_ROW * group.num_rows for group in groups
     )

@@ -184,9 +184,13 @@ def _at_once(group: pq.RowGroupMetaData) -> int:
 
 def longest_at_once(files: Iterable[Path]) -> int:
     """How many rows of segments are some megabytes, wherever they lie."""
-    footers = map(pq.read_metadata, files)
-    groups = (f.row_group(number) for f in footers for number in range(f.num_row_groups))
-    return min(map(_at_once, groups), default=_ROWS)
+    return min(map(_at_once, groups_of(files)), default=_ROWS)
+
+
+def groups_of(files: Iterable[Path]) -> Iterator[pq.RowGroupMetaData]:
+    """The row groups of segments, as their footers tell them."""
+    for footer in map(pq.read_metadata, files):
+        yield from map(footer.row_group, range(footer.num_row_groups))
 
 
 def rejects_without(

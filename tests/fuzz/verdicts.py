@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +20,6 @@ EVENTS = ("fine_tuning.job.event", "fine-tune-event")
 LEGACY = EVENTS[1]
 JOB_FIELDS = ("job_id", "fine_tuning_job_id", "fine_tune_id")
 LAST_SECOND = 253_402_300_799
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass
