@@ -132,21 +132,6 @@ def test_outcome(made: Job) -> None:
         assert "cancel" in said[-1]
 
 
-@given(any_job())
-def test_best_and_final(made: Job) -> None:
-    """Best and final values are those a plain walk over the payloads finds."""
-    for metric, least in (("train_loss", True), ("valid_loss", True), ("train_mean_reward", False)):
-        last_told = {e["data"]["step"]: e["data"].get(metric) for e in metrics(made)}
-        given_at = {step: value for step, value in last_told.items() if value is not None}
-        if not given_at:
-            assert made.best(metric) is made.final(metric) is None
-            continue
-        value = min(given_at.values()) if least else max(given_at.values())
-        step = min(step for step in given_at if given_at[step] == value)
-        assert made.best(metric) == (step, value)
-        assert made.final(metric) == (max(given_at), given_at[max(given_at)])
-
-
 @given(st.integers(0, 2**40), st.integers(30, 150), st.integers(0, 2))
 def test_azure_time_stamps(seed: int, events: int, restarts: int) -> None:
     """Azure's metrics are stamped step after step from one base per attempt, and steps are tens."""

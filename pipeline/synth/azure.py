@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.synth.curves import epoch_ends, losses, walk
 from pipeline.synth.draws import Draws
-from pipeline.synth.job import Checkpoint, Event, Job, Outcome, Plan, Restart, Stage
+from pipeline.synth.job import Checkpoint, Event, Job, Plan, Restart
 
 MODELS = {"gpt-4o-mini-2024-07-18": 0.6, "gpt-4.1-mini-2025-04-14": 0.3, "gpt-35-turbo-0613": 0.1}
 EPOCH_OF_TICKS = 62_135_596_800
@@ -73,21 +73,21 @@ def build(plan: Plan, draws: Draws) -> Job:
         clock += int(wait)
         tell(f"ftevent-{draws.uuid()}", message, level, None, "message")
 
-    def end(stage: Stage, outcome: Outcome = plan.outcome, **truth: Any) -> Job:
+    def end(**truth: Any) -> Job:
         return Job(
-            f"ftjob-{job_key}", "azure", plan.method, outcome, stage,
+            f"ftjob-{job_key}", "azure", plan.method, plan.outcome,
             events=events, failure=plan.failure, **{"total_steps": 0, **truth},
         )  # fmt: skip
 
     say("Job enqueued. Waiting for jobs ahead to complete.")
     if plan.outcome == "running" and plan.events < 4:
-        return end("queued")
+        return end()
     for file in files:
         say(f"Preprocessing running for file {file}.", waits.span(5, 90))
     if plan.failure == "bad_format":
         say("Preprocessing failed for file training file.", waits.span(5, 240), "error")
         say("Job failed.", 1, "error")
-        return end("validating")
+        return end()
     for file in files:
         say(f"Preprocessing completed for file {file}.", waits.span(5, 240))
     say("Job started.", waits.span(1, 5))
@@ -133,12 +133,12 @@ def build(plan: Plan, draws: Draws) -> Job:
     }
     if plan.outcome == "cancelled":
         say("Job canceled.", draws.span(20, 300))
-        return end("training", **truth)
+        return end(**truth)
     if plan.failure:
         say("Job failed.", draws.span(20, 300), "error")
-        return end("training", **truth)
+        return end(**truth)
     if plan.outcome == "running":
-        return end("training", **truth)
+        return end(**truth)
 
     say("Job succeeded.", draws.span(600, 2200))
     if draws.chance(0.3):
@@ -152,7 +152,7 @@ def build(plan: Plan, draws: Draws) -> Job:
     say(f"Training {billed}")
     tuned = f"{model}.ft-{job_key}"
     checkpoints = tuple(Checkpoint(step, f"{tuned}:ckpt-step-{step}") for step in ends[:-1])
-    return end("done", **truth, checkpoints=checkpoints, model_id=tuned)
+    return end(**truth, checkpoints=checkpoints, model_id=tuned)
 
 
 def _dotnet(value: float) -> str:

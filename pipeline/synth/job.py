@@ -9,7 +9,6 @@ Event = dict[str, Any]
 Dialect = Literal["openai", "azure"]
 Method = Literal["supervised", "preference", "reinforcement"]
 Outcome = Literal["succeeded", "failed", "cancelled", "running"]
-Stage = Literal["validating", "queued", "training", "finalising", "done"]
 Failure = Literal["few_examples", "bad_format", "unsafe_file", "internal", "unsafe_model"]
 
 JOB_ID_FIELD = "fine_tuning_job_id"
@@ -65,7 +64,6 @@ class Job:
         dialect: whose API wrote the events.
         method: supervised, preference or reinforcement.
         outcome: how it ended, or running.
-        stage: the stage in which the stream ends.
         total_steps: steps planned [step]; 0 where training never began.
         events: oldest first, in the field order of the dialect.
         restarts: where training fell back, in order of time.
@@ -79,7 +77,6 @@ class Job:
     dialect: Dialect
     method: Method
     outcome: Outcome
-    stage: Stage
     total_steps: int
     events: list[Event] = field(repr=False)
     restarts: tuple[Restart, ...] = ()
@@ -93,24 +90,3 @@ class Job:
         """The payload of each step, that of the last attempt where a step was given again."""
         latest = {e["data"]["step"]: e["data"] for e in self.events if e["type"] == "metrics"}
         return dict(sorted(latest.items()))
-
-    def best(self, metric: str) -> tuple[int, float] | None:
-        """Find the best value of a metric on the curve.
-
-        Args:
-            metric: a flat metric; more is better of rewards and accuracies, less of all others.
-
-        Returns:
-            The first step that reaches it and the value, or None where no step gives the metric.
-        """
-        sign = -1 if "reward" in metric or "accuracy" in metric else 1
-        given = [(sign * data[metric], step) for step, data in self.curve.items() if metric in data]
-        if not given:
-            return None
-        value, step = min(given)
-        return step, sign * value
-
-    def final(self, metric: str) -> tuple[int, float] | None:
-        """Find the last step of the curve that gives a metric, and its value there."""
-        given = [(step, data[metric]) for step, data in self.curve.items() if metric in data]
-        return given[-1] if given else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.synth.curves import epoch_ends, losses, walk
 from pipeline.synth.draws import Draws
-from pipeline.synth.job import Checkpoint, Event, Job, Outcome, Plan, Restart, Stage
+from pipeline.synth.job import Checkpoint, Event, Job, Plan, Restart
 from pipeline.synth.reinforcement import Step, rewards
 
 MODELS = {
@@ -85,18 +85,18 @@ def build(plan: Plan, draws: Draws) -> Job:
     stream.say(f"Created fine-tuning job: {job_id}")
     stream.say("Validating training file: " + " and validation file: ".join(files))
 
-    def end(stage: Stage, outcome: Outcome = plan.outcome, **truth: Any) -> Job:
+    def end(**truth: Any) -> Job:
         return Job(
-            job_id, "openai", plan.method, outcome, stage,
+            job_id, "openai", plan.method, plan.outcome,
             events=stream.events, failure=plan.failure, **{"total_steps": 0, **truth},
         )  # fmt: skip
 
     if plan.failure in CHECK_FAILURES:
         _refuse_file(stream, plan.failure)
-        return end("validating")
+        return end()
     stream.say("Files validated, moving job to queued state", draws.span(4, 300))
     if plan.outcome == "running" and plan.events < 4:
-        return end("queued")
+        return end()
     stream.say("Fine-tuning job started", draws.span(1, 600))
 
     whole = plan.outcome == "succeeded" or plan.failure == "unsafe_model"
@@ -115,14 +115,14 @@ def build(plan: Plan, draws: Draws) -> Job:
     if plan.outcome == "cancelled":
         message = CANCELLED if draws.chance(0.8) else CANCELLING
         stream.say(message, draws.span(1, 60), "warn")
-        return end("training", **truth)
+        return end(**truth)
     if plan.failure == "internal":
         data = {"error_code": "internal_error", "error_param": None}
         message = "The job failed due to an internal error."
         stream.say(message, draws.span(30, 3600), "error", data=data)
-        return end("training", **truth)
+        return end(**truth)
     if plan.outcome == "running":
-        return end("training", **truth)
+        return end(**truth)
     return end(**truth, **_finish(stream, plan, model, ends[:-1]))
 
 
@@ -236,9 +236,9 @@ def _finish(stream: _Stream, plan: Plan, model: str, checkpoints: list[int]) -> 
         data = {"error_code": "unsafe_model", "error_param": None}
         message = "The job failed because the fine-tuned model did not pass our usage policies"
         stream.say(message, 2, "error", data=data)
-        return {"stage": "finalising", "checkpoints": tuple(models)}
+        return {"checkpoints": tuple(models)}
     if not names_ids:
         message = "Usage policy evaluations completed, model is now enabled for sampling"
         stream.say(message)
     stream.say("The job has successfully completed", draws.span(1, 9))
-    return {"stage": "done", "checkpoints": tuple(models), "model_id": model_id}
+    return {"checkpoints": tuple(models), "model_id": model_id}
