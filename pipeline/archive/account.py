@@ -93,11 +93,9 @@ class Failure(Exception):
     @property
     def unanswered(self) -> bool:
         """The server could not be reached, or was not able to answer."""
-        return (
-            self.status is None
-            or (self.status >= 500 and not self.absent)
-            or (self.status in (408, 429))
-        )
+        if self.status is None:
+            return True
+        return self.status in (408, 429) or (self.status >= 500 and not self.absent)
 
 
 class Asked(Protocol):
@@ -260,18 +258,15 @@ def connect(
         raise UsageError(
             f"{proxies()}: {redactor.text(str(error)).rstrip('.')}: mend or unset it"
         ) from None
+    how: Any = {"max_retries": retries, "timeout": patience, "http_client": http}
     try:
         client: OpenAI
-        if azure_endpoint is not None:
-            client = openai.AzureOpenAI(
-                azure_endpoint=azure_endpoint,
-                api_version=api_version,
-                max_retries=retries,
-                timeout=patience,
-                http_client=http,
-            )
+        if azure_endpoint is None:
+            client = openai.OpenAI(**how)
         else:
-            client = openai.OpenAI(max_retries=retries, timeout=patience, http_client=http)
+            client = openai.AzureOpenAI(
+                azure_endpoint=azure_endpoint, api_version=api_version, **how
+            )
     except Exception as error:  # bad settings raise many kinds, and their texts may hold the key
         azure = azure_endpoint is not None
         keys = [name for name in SECRET_VARIABLES if name.startswith("AZURE") == azure]
