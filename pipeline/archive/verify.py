@@ -49,12 +49,12 @@ class Proof:
     hosts: set[str] = field(default_factory=set)
 
 
-def verify(folder: Path, told: Progress | None = None) -> Proof:
+def verify(folder: Path, progress: Progress | None = None) -> Proof:
     """Prove an archive complete, or say what is missing. Changes nothing.
 
     Args:
         folder: the archive.
-        told: called with the bytes read and to read.
+        progress: told the bytes read and to read.
 
     Raises:
         UsageError: there is no archive.
@@ -63,12 +63,12 @@ def verify(folder: Path, told: Progress | None = None) -> Proof:
         raise UsageError(
             f"{folder}: no archive here: make one with `tunelog archive --out {folder}`"
         )
-    return _Verifier(folder, told or (lambda done, total: None)).proof()
+    return _Verifier(folder, progress or (lambda done, total: None)).proof()
 
 
 class _Verifier:
-    def __init__(self, folder: Path, told: Progress) -> None:
-        self._folder, self._told = folder, told
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self._folder, self._progress = folder, progress
         self._found = Proof()
         self._histories = Histories()
         self._lines: dict[str, list[Line]] = {}
@@ -136,7 +136,7 @@ class _Verifier:
                     self._check_line(name, line, body)
             self._found.files += 1
             done += lines[0]["stored"]
-            self._told(done, total)
+            self._progress(done, total)
         for file in unnamed(self._folder, dict.fromkeys(self._lines, 0)):
             place = file.relative_to(self._folder).as_posix()
             if is_body(place):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Set
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,21 +68,12 @@ class OddRecords:
         self.late = 0
         self.error: BaseException | None = None
 
-    def read(
-        self,
-        raw: bytes,
-        source: int,
-        stream: int,
-        position: int,
-        offset: int,
-        ordinal: int,
-        last: bool,
-    ) -> bool:
-        """Read one record; a `normalise.OddReader`."""
+    def read(self, *record: Any) -> bool:
+        """Read one `Record`, told field by field; a `normalise.OddReader`."""
         try:
             with self._lock:
                 if self.error is None:
-                    self._judge(Record(raw, source, stream, position, offset, ordinal, last))
+                    self._judge(Record(*record))
         except BaseException as error:  # raised through the engine it would keep both alive
             self.error = error
         return False
