@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,18 @@ class Event:
     counters: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     other_metrics: dict[str, float] = field(default_factory=dict)
+
+    def tell_apart(self, equal: Counter[tuple[Any, ...]], *among: Any) -> None:
+        """Number an event that has no id of its own, where equal ones came before.
+
+        Args:
+            equal: how many did so far.
+            among: the stream, say, in which they are equal.
+        """
+        if self.dialect == "legacy" and self.event_id.startswith(CONTENT_ID):
+            key = (*among, self.event_id)
+            equal[key] += 1
+            self.event_id += f"-{equal[key]}" if equal[key] > 1 else ""
 
 
 @dataclass(frozen=True)

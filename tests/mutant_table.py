@@ -829,10 +829,8 @@ MUTANTS = (
     Mutant("lossless", "masked rejects pass as they are kept", "pipeline/lake/odd.py",
            "None if kept == raw else hashed(raw)", "None", CORNERS),
     Mutant("identity", "equal events of two jobs are counted together", "pipeline/lake/odd.py",
-           "self._equal[stream, event.job, event.event_id] += 1\n            number = self._equal["
-           "stream, event.job, event.event_id]",
-           "self._equal[stream, None, event.event_id] += 1\n            number = self._equal["
-           "stream, None, event.event_id]", CORNERS),
+           "event.tell_apart(self._equal, stream, event.job)",
+           "event.tell_apart(self._equal, stream)", CORNERS),
     Mutant("identity", "what is too deep is compared all the same", SHAPES,
            "and too_deep(value) else", "and False else", CORNERS),
     Mutant("detectors", "an evaluation is no sign of life", MARTS + "stalls.sql",

@@ -64,7 +64,7 @@ def inside(
     streams = [_assigned(stream, given.get("assigned")) for stream in scout.streams()]
     if any(stream.conflict for stream in streams):
         return None
-    found, equal, number = Found(), Counter[tuple[str, str]](), 0
+    found, equal, number = Found(), Counter[tuple[Any, ...]](), 0
     found.counts["records"] += len(block) - 1
     shared: Counter[int] = Counter()
     for index, offset in enumerate(block.offsets.tolist()):
@@ -81,10 +81,7 @@ def inside(
                 return None
             if job != own:
                 name = f"{name}@{job}"
-            if verdict.dialect == "legacy" and verdict.event_id.startswith(exact.CONTENT_ID):
-                equal[name, verdict.event_id] += 1
-                count = equal[name, verdict.event_id]
-                verdict.event_id += f"-{count}" if count > 1 else ""
+            verdict.tell_apart(equal, name)
             ordinal = -index if stream.newest_first else index
             found.events.append(event_row(verdict, job, name, *place, ordinal))
             told_by = stream.told_by if job == own else "beside"

@@ -61,7 +61,7 @@ class OddRecords:
         self._writers = {kind: SegmentWriter(shared.folder, "events") for kind in (False, True)}
         self._rejected = SegmentWriter(shared.folder, "rejects")
         self._inner: list[Part] = []
-        self._equal: Counter[tuple[int, str | None, str]] = Counter()
+        self._equal: Counter[tuple[Any, ...]] = Counter()
         self._moment = now()
         self.tally: Counter[tuple[int, str, str]] = Counter()
         self.companions = CompanionRows(shared.folder)
@@ -183,11 +183,7 @@ class OddRecords:
         if code == CONFLICT:
             detail = streams.conflicts[stream]
             return self._reject(record, exact.Reject("job_conflict", detail))
-        if event.dialect == "legacy" and event.event_id.startswith(exact.CONTENT_ID):
-            # Equal events of one stream and job are told apart by their number.
-            self._equal[stream, event.job, event.event_id] += 1
-            number = self._equal[stream, event.job, event.event_id]
-            event.event_id += f"-{number}" if number > 1 else ""
+        event.tell_apart(self._equal, stream, event.job)
         pending = code == PENDING
         row = event_row(
             event, streams.ids[stream] if pending else streams.jobs[code], stream_id,
@@ -229,8 +225,8 @@ class OddRecords:
         for index in range(min(since - block.position, len(block))):
             raw = block.raw(index)
             event = exact.read(raw) if LEGACY_EVENT_OBJECT.encode() in raw else None
-            if isinstance(event, exact.Event) and event.event_id.startswith(exact.CONTENT_ID):
-                self._equal[int(numbers[index]), event.job, event.event_id] += 1
+            if isinstance(event, exact.Event):
+                event.tell_apart(self._equal, int(numbers[index]), event.job)
 
     def _expanded(self, record: Record) -> Part:
         """The events inside one record: a page on a line, say."""
