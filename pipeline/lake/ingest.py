@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,50 +62,18 @@ def ingest(
     version = store.ledger.version()
 
     def read(folder: Path, *, on_sight: bool) -> tuple[list[Reading], Taken]:
-        intake, meter = Intake(folder, max_record_bytes), _Meter(sources, progress)
-        intakes = [intake]
-        readings: list[Reading] = []
-        seen: set[tuple[str, str]] = set()
-        try:
-            withdrawn: set[str] = set()
-            homeless: list[Reading] = []
-            for source in sources:
-                reading = Reading(source, told=job_id, force=force, max_expansion=max_expansion)
-                readings.append(reading)
-                _open(store, reading, folder, seen, version)
-                if reading.source_id in withdrawn:
-                    reading.refuse(Refused("is equal to a file that changed: ingest it again"))
-                if reading.status in ("new", "grown"):
-                    _scout(store, reading, max_record_bytes, on_sight=on_sight)
-                if reading.status in ("new", "grown") and reading.is_homeless:
-                    homeless.append(reading)
-                elif reading.status in ("new", "grown"):
-                    try:
-                        intake.take(reading, meter.advance)
-                        seen.add(reading.key)
-                    except Refused as why:
-                        reading.refuse(why)
-                        withdrawn.add(reading.source_id)
-                meter.done(reading.size)
-            taken = intake.finish()
-            if homeless:
-                housing = Intake(folder, max_record_bytes)
-                intakes.append(housing)
-                named = intake.result_files()
-                withdrawn |= _house(store, folder, homeless, named, housing, seen, max_record_bytes)
-                taken.add(housing.finish())
-            return readings, without_sources(folder, taken, withdrawn) if withdrawn else taken
-        except BaseException:
-            for begun in intakes:
-                begun.abandon()
-            raise
+        how: Any = {"told": job_id, "force": force, "max_expansion": max_expansion}
+        readings = [Reading(source, **how) for source in sources]
+        meter = _Meter(sources, progress)
+        taking = _Taking(store, folder, version, max_record_bytes, on_sight=on_sight)
+        return readings, taking.take(readings, meter)
 
     with store.workspace() as folder:
         try:
             readings, taken = read(folder, on_sight=True)
         except Misjudged:
             readings, taken = read(folder, on_sight=False)
-        is_new = any(r.status in ("new", "grown") for r in readings)
+        is_new = any(reading.is_new for reading in readings)
         reports = _commit(store, folder, readings, taken, version, waiting) if is_new else {}
     store.write_script()
     told = [r.source_id for r in readings if id(r) in reports]
@@ -138,87 +106,120 @@ class _Meter:
             self._progress(self._done, self._total)
 
 
-def _open(
-    store: Store, reading: Reading, folder: Path, seen: set[tuple[str, str]], version: int
-) -> None:
-    """Tell whether a source is new, known, or a known file that grew."""
-    if reading.source.problem:
-        reading.status, reading.problem = "refused", reading.source.problem
-        return
-    try:
-        reading.fingerprint(folder)
-    except OSError as error:
-        reading.refuse(Refused(f"{error.strerror or error}: make it readable"))
-        return
-    known = store.ledger.known(*reading.key) if version else None
-    if known or reading.key in seen:
-        reading.status = "known"
-        reading.kept_none = known is not None and not known["rejects"]
-    elif version:  # in an empty lake, nothing grows
-        recognise_growth(store, reading)
+class _Taking:
+    """One pass over sources: what is new of them is read and staged."""
 
+    def __init__(
+        self, store: Store, folder: Path, version: int, max_record_bytes: int, *, on_sight: bool
+    ) -> None:
+        """Stage below a folder, for a lake of some version.
 
-def _scout(store: Store, reading: Reading, max_record_bytes: int, *, on_sight: bool) -> None:
-    """Tell what a source is and whose, unless its jobs can be told as it is read."""
-    reading.recognise()
-    told = on_sight and reading.is_large and reading.status == "new"
-    if told or reading.status in ("refused", "empty"):
-        return
-    if not reading.is_homeless:
-        reading.scout(max_record_bytes, trusting=on_sight)
-    if reading.grown_from and not still_grown(store, reading):
-        reading.start_afresh()
-    keep_assigned(store, reading)
+        `on_sight`: the jobs of large files are told as they are read.
+        """
+        self._store, self._folder, self._version = store, folder, version
+        self._max, self._on_sight = max_record_bytes, on_sight
+        self._intakes: list[Intake] = []
+        self._seen: set[tuple[str, str]] = set()
+        """Keys of what was taken in."""
+        self._withdrawn: set[str] = set()
+        """Sources that were staged, and turned out to be no whole files."""
 
-
-def _house(
-    store: Store,
-    folder: Path,
-    homeless: list[Reading],
-    named: Mapping[str, set[str]],
-    intake: Intake,
-    seen: set[tuple[str, str]],
-    max_record_bytes: int,
-) -> set[str]:
-    """Take in result files whose jobs only job objects can tell: these have been read now.
-
-    Args:
-        store: the lake, whose job objects tell too.
-        folder: for staged files.
-        homeless: result files.
-        named: result file -> jobs, as the objects read with them tell.
-        intake: takes them in.
-        seen: keys of sources that are taken in already.
-        max_record_bytes: as of `Intake`.
-
-    Returns:
-        Sources that were staged and turned out to be no whole files.
-    """
-    held = result_files(store, folder)
-    withdrawn: set[str] = set()
-    for reading in homeless:
-        parts = Path(reading.stored_path).parts[-2:]
-        names = next((set(n) for p in reversed(parts) if (n := RESULT_FILE.findall(p))), set())
-        jobs = {job for name in names for job in {*named.get(name, ()), *held.get(name, ())}}
-        if len(jobs) != 1:
-            many = f"{len(jobs)} jobs have it" if jobs else "nothing tells its job"
-            reading.refuse(Refused(f"is a result file, and {many}: {_NAME_IT}"))
-            continue
-        reading.belongs_to(jobs.pop())
-        if reading.key in seen or store.ledger.known(*reading.key):
-            reading.status = "known"
-            continue
-        recognise_growth(store, reading)
+    def take(self, readings: Sequence[Reading], meter: _Meter) -> Taken:
+        """Read the sources; what was staged."""
         try:
-            reading.scout(max_record_bytes)
-            keep_assigned(store, reading)
-            if reading.status in ("new", "grown"):
-                intake.take(reading, lambda _: None)
-                seen.add(reading.key)
+            intake, homeless = self._intake(), list[Reading]()
+            for reading in readings:
+                self._open(reading)
+                if reading.source_id in self._withdrawn:
+                    reading.refuse(Refused("is equal to a file that changed: ingest it again"))
+                if reading.is_new:
+                    self._scout(reading)
+                if reading.is_new and reading.is_homeless:
+                    homeless.append(reading)
+                elif reading.is_new:
+                    self._take_in(reading, intake, meter.advance)
+                meter.done(reading.size)
+            taken = intake.finish()
+            if homeless:
+                housing = self._intake()
+                self._house(homeless, intake.result_files(), housing)
+                taken.add(housing.finish())
+        except BaseException:
+            for begun in self._intakes:
+                begun.abandon()
+            raise
+        withdrawn = self._withdrawn
+        return without_sources(self._folder, taken, withdrawn) if withdrawn else taken
+
+    def _intake(self) -> Intake:
+        self._intakes.append(Intake(self._folder, self._max))
+        return self._intakes[-1]
+
+    def _open(self, reading: Reading) -> None:
+        """Tell whether a source is new, known, or a known file that grew."""
+        if reading.source.problem:
+            reading.status, reading.problem = "refused", reading.source.problem
+            return
+        try:
+            reading.fingerprint(self._folder)
+        except OSError as error:
+            reading.refuse(Refused(f"{error.strerror or error}: make it readable"))
+            return
+        known = self._store.ledger.known(*reading.key) if self._version else None
+        if known or reading.key in self._seen:
+            reading.status = "known"
+            reading.kept_none = known is not None and not known["rejects"]
+        elif self._version:  # in an empty lake, nothing grows
+            recognise_growth(self._store, reading)
+
+    def _scout(self, reading: Reading) -> None:
+        """Tell what a source is and whose, unless its jobs can be told as it is read."""
+        reading.recognise()
+        told = self._on_sight and reading.is_large and reading.status == "new"
+        if told or not reading.is_new:
+            return
+        if not reading.is_homeless:
+            reading.scout(self._max, trusting=self._on_sight)
+        if reading.grown_from and not still_grown(self._store, reading):
+            reading.start_afresh()
+        keep_assigned(self._store, reading)
+
+    def _take_in(self, reading: Reading, intake: Intake, advance: Callable[[int], None]) -> None:
+        try:
+            intake.take(reading, advance)
+            self._seen.add(reading.key)
         except Refused as why:
             reading.refuse(why)
-            withdrawn.add(reading.source_id)
-    return withdrawn
+            self._withdrawn.add(reading.source_id)
+
+    def _house(
+        self, homeless: list[Reading], named: Mapping[str, set[str]], intake: Intake
+    ) -> None:
+        """Take in result files whose jobs only job objects can tell: these have been read now.
+
+        Args:
+            homeless: result files.
+            named: result file -> jobs, as the objects read with them tell; the lake's do, too.
+            intake: takes them in.
+        """
+        held = result_files(self._store, self._folder)
+        for reading in homeless:
+            parts = Path(reading.stored_path).parts[-2:]
+            names = next((set(n) for p in reversed(parts) if (n := RESULT_FILE.findall(p))), set())
+            jobs = {job for name in names for job in {*named.get(name, ()), *held.get(name, ())}}
+            if len(jobs) != 1:
+                many = f"{len(jobs)} jobs have it" if jobs else "nothing tells its job"
+                reading.refuse(Refused(f"is a result file, and {many}: {_NAME_IT}"))
+                continue
+            reading.belongs_to(jobs.pop())
+            if reading.key in self._seen or self._store.ledger.known(*reading.key):
+                reading.status = "known"
+                continue
+            recognise_growth(self._store, reading)
+            reading.scout(self._max)
+            keep_assigned(self._store, reading)
+            if reading.is_new:
+                self._take_in(reading, intake, lambda _: None)
 
 
 def _commit(
@@ -239,7 +240,7 @@ def _commit(
         version: of the lake before anything was read.
         waiting: called when another process holds the lock.
     """
-    readings = [r for r in found if r.status in ("new", "grown")]
+    readings = [reading for reading in found if reading.is_new]
     with store.ledger.writing(waiting):
         others = store.ledger.version() != version
         commit = Commit(store, folder, "ingest")

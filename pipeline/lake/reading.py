@@ -160,6 +160,11 @@ class Reading:
         self.status, self.problem = "refused", f"{self.stored_path}: {why}"
 
     @property
+    def is_new(self) -> bool:
+        """It is to be taken in: whole, or what a known file has more."""
+        return self.status in ("new", "grown")
+
+    @property
     def is_homeless(self) -> bool:
         """It is a result file of which neither its name nor the user tells the job."""
         return self.form == "results" and not self.hint
@@ -186,17 +191,17 @@ class Reading:
             self.refuse(why)
 
     def _look(self, max_record_bytes: int, *, trusting: bool = False) -> None:
-        scout = self._scout(trusting=trusting)
-        blocks: list[Block] = []
-        kept = 0
+        scout, blocks, size = self._scout(trusting=trusting), list[Block](), 0
+        keeps = self._content is not None
         for block in self._read(max_record_bytes):
             scout.see(block)
-            kept += len(block.data)
-            if self._content is not None and kept <= _KEPT_BYTES:
+            size += len(block.data)
+            keeps = keeps and size <= _KEPT_BYTES
+            if keeps:
                 blocks.append(block)
             else:
                 blocks.clear()
-        if self._content is not None and kept <= _KEPT_BYTES:
+        if keeps:
             self._blocks, self._content = blocks, None
         self.trusted = scout.trusted
         self._found(scout)
@@ -239,15 +244,9 @@ class Reading:
             yield block, found
         self._blocks = None
 
-    def _scout(self, *, sparing: bool = False, trusting: bool = False) -> Scout:
-        return Scout(
-            lines=self.form != "documents",
-            hint=self.source.job_hint,
-            told=self.told,
-            beside=self.beside,
-            sparing=sparing,
-            trusting=trusting,
-        )
+    def _scout(self, **how: Any) -> Scout:
+        lines, hint = self.form != "documents", self.source.job_hint
+        return Scout(lines=lines, hint=hint, told=self.told, beside=self.beside, **how)
 
     def _found(self, scout: Scout) -> list[Stream]:
         self.found = scout.streams()
