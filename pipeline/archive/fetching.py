@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.archive import pages
 from pipeline.archive.account import Answer, Asked, Failure
-from pipeline.archive.chains import LISTS, History, Walk
+from pipeline.archive.chains import LISTS, Walk
 from pipeline.archive.keeping import keep, now, other_file, other_job, page_line, place_of
 from pipeline.archive.layout import safe
 from pipeline.archive.pages import JobFacts
@@ -68,7 +68,7 @@ def hollow(url: str, cursor: str | None) -> str:
 
 
 class Fetcher:
-    """Fetches what a job's history lacks; one thread a job."""
+    """Fetches what jobs' histories lack; one thread a job."""
 
     def __init__(
         self,
@@ -86,11 +86,10 @@ class Fetcher:
             stop: asked before each request; True ends the job where it is.
             remember: keep the ids of a job's items in memory, for jobs fetched again and again.
         """
-        self._account, self._store, self._stop = account, store, stop
-        self._remembered: dict[tuple[str, str], tuple[set[str], dict[str, float]]] = {}
-        self._remember = remember
-        self._told_gone: set[tuple[str, str]] = set()
-        self._news: set[tuple[str, str]] = set()
+        self.account, self.store, self.stop, self.remember = account, store, stop, remember
+        self.remembered: dict[tuple[str, str], tuple[set[str], dict[str, float]]] = {}
+        self.told_gone: set[tuple[str, str]] = set()
+        self.news: set[tuple[str, str]] = set()
         """Lists not fetched since the server last said something new of their job."""
 
     def fetch(
@@ -108,87 +107,90 @@ class Fetcher:
             quiet: leave no trace of an answer that is the last one again, since nothing is new of
                 the job.
         """
-        outcome = Outcome(job)
-        history = self._store.histories.job(job.id)
+        return _Visit(self, job, told).made(quiet=quiet)
+
+    def vanished(self, outcome: Outcome, failure: Failure) -> None:
+        """Note that the server has a job no more: what is there of it is all there will be."""
+        outcome.gone.append("job")
+        history = self.store.histories.job(outcome.job.id)
+        history.vanished = history.listed + 1
+        line = {"kind": "vanished", "job": outcome.job.id, "time": now()}
+        self.store.keep({**line, "status": failure.status, "request_id": failure.request_id})
+
+
+class _Visit:
+    """One job's turn: what its history lacks is asked for."""
+
+    def __init__(self, fetcher: Fetcher, job: JobFacts, told: Callable[[int], None]) -> None:
+        self._all, self._job, self._told = fetcher, job, told
+        self._history = fetcher.store.histories.job(job.id)
+        self._outcome = Outcome(job)
+
+    def made(self, *, quiet: bool) -> Outcome:
+        job, history, news = self._job, self._history, self._all.news
         for what in LISTS:
             if not quiet:
-                self._news.add((job.id, what))
+                news.add((job.id, what))
             try:
                 if not history.closed(what):
-                    same = (job.id, what) not in self._news
-                    self._list(job, history, what, outcome, told, same)
-                self._news.discard((job.id, what))
+                    self._list(what, quiet=(job.id, what) not in news)
+                news.discard((job.id, what))
             except Failure as failure:
-                if failure.missing and self._vanished(job, outcome):
+                if failure.missing and self._vanished():
                     break
-                outcome.problems.append(f"{what}: {failure.told}")
+                self._outcome.problems.append(f"{what}: {failure.told}")
         for file in job.files:
             try:
                 if not history.holds(file):
-                    self._file(job, history, file, outcome)
+                    self._file(file)
             except Failure as failure:
                 if failure.absent:
-                    self._gone(job, history, file, failure, outcome)
+                    self._gone(file, failure)
                 else:
-                    outcome.problems.append(f"result file: {failure.told}")
-        return outcome
+                    self._outcome.problems.append(f"result file: {failure.told}")
+        return self._outcome
 
     # -- lists ----------------------------------------------------------------------------------
 
-    def _list(
-        self,
-        job: JobFacts,
-        history: History,
-        what: str,
-        outcome: Outcome,
-        told: Callable[[int], None],
-        quiet: bool,
-    ) -> None:
-        known = self._known(job.id, history, what)
+    def _list(self, what: str, *, quiet: bool) -> None:
+        job, history = self._job, self._history
+        known = self._known(what)
         walk = history.unfinished(what)
         if walk is not None and walk.final == job.settled:
             try:
-                self._walk(job, history, what, walk, known, outcome, told)
+                self._walk(what, walk, known)
             except Failure as failure:
                 if not failure.forgotten:
                     raise
             if history.closed(what):
                 return
-            known = self._known(job.id, history, what)
-        if not self._stop():
+            known = self._known(what)
+        if not self._all.stop():
             sound = history.sound(what)
             again = sound[-1].paths[0] if quiet and sound and not job.settled else None
-            walk = Walk(self._store.next_walk(), job.settled, 0)
-            self._walk(job, history, what, walk, known, outcome, told, again)
+            self._walk(what, Walk(self._all.store.next_walk(), job.settled, 0), known, again)
 
-    def _known(self, job: str, history: History, what: str) -> dict[str, float]:
+    def _known(self, what: str) -> dict[str, float]:
         """Time of each item that sound walks hold, by its id; damaged pages break their walk."""
-        paths, known = self._remembered.get((job, what)) or (set(), {})
-        for walk in history.sound(what):
+        remembered, key = self._all.remembered, (self._job.id, what)
+        paths, known = remembered.get(key) or (set(), {})
+        for walk in self._history.sound(what):
             try:
                 for path in walk.paths:
                     if path not in paths:
-                        page = pages.page(pages.parsed(self._store.read(path)))
+                        page = pages.page(pages.parsed(self._all.store.read(path)))
                         known.update((item["id"], pages.moment(item) or 0) for item in page.items)
                         paths.add(path)
             except (ValueError, OSError):
                 walk.broken = True
-                self._remembered.pop((job, what), None)
-                return self._known(job, history, what)
-        if self._remember:
-            self._remembered[job, what] = paths, known
+                remembered.pop(key, None)
+                return self._known(what)
+        if self._all.remember:
+            remembered[key] = paths, known
         return known
 
     def _walk(
-        self,
-        job: JobFacts,
-        history: History,
-        what: str,
-        walk: Walk,
-        known: dict[str, float],
-        outcome: Outcome,
-        told: Callable[[int], None],
-        again: str | None = None,
+        self, what: str, walk: Walk, known: dict[str, float], again: str | None = None
     ) -> None:
         """Go on with a walk until there is no more, or nothing that is not known.
 
@@ -196,19 +198,20 @@ class Fetcher:
         what is known where it stands on a known item that is older, by `OVERLAP_SECONDS`, than the
         youngest known. A final walk joins nothing. A first page that is the file `again` ends it.
         """
+        job, history, outcome = self._job, self._history, self._outcome
         url = f"/fine_tuning/jobs/{safe(job.id)}/{what}"
         bar = max(known.values(), default=0) - OVERLAP_SECONDS
         used = {walk.cursor}
         seen = set(known)
         resumed = bool(walk.paths)
-        while not walk.ended and not self._stop():
+        while not walk.ended and not self._all.stop():
             try:
-                answer = listed(self._account, url, walk.cursor, job.id)
+                answer = listed(self._all.account, url, walk.cursor, job.id)
             except Failure as failure:
                 if walk.cursor is not None or not failure.absent:
                     raise
                 if what == "checkpoints" or job.settled:
-                    self._gone(job, history, what, failure, outcome)
+                    self._gone(what, failure)
                 if history.walks[what] or not history.lacks(what):
                     raise
                 return
@@ -222,7 +225,7 @@ class Fetcher:
             reached = min(page.times, default=bar) < bar
             joined = page.has_more and not walk.final and page.last in known and reached
             place = place_of(job, what, page)
-            if again and self._store.is_at(again, answer.body, place, ".json"):
+            if again and self._all.store.is_at(again, answer.body, place, ".json"):
                 return
             again = None
             line = page_line(what, walk, page, joined=joined)
@@ -235,7 +238,7 @@ class Fetcher:
             seen.update(new)
             if what == "events":
                 outcome.events += len(new)
-                told(len(new))
+                self._told(len(new))
             else:
                 outcome.checkpoints += len(new)
         if walk.complete and walk not in history.sound(what):
@@ -243,28 +246,29 @@ class Fetcher:
 
     # -- files ----------------------------------------------------------------------------------
 
-    def _file(self, job: JobFacts, history: History, file: str, outcome: Outcome) -> None:
-        had = history.files.setdefault(file, {})
+    def _file(self, file: str) -> None:
+        job = self._job
+        had = self._history.files.setdefault(file, {})
         path = f"/files/{safe(file)}"
         line = {"job": job.id, "file": file}
         about = self._about(had)
         for last in (False, True):
-            if self._stop():
+            if self._all.stop():
                 return
             if about is None:
                 answer = self._object(path, file)
                 about = answer.value or {}
                 place = f"{safe(job.id)}/about-{safe(file)}"
                 had["file"] = self._keep(answer, {"kind": "file", **line}, place, ".json")["path"]
-            if "content" in had or self._stop():
+            if "content" in had or self._all.stop():
                 return
-            answer = self._account.get(f"{path}/content")
+            answer = self._all.account.get(f"{path}/content")
             told = pages.told_size(about)
             if told is None or answer.removed or told in pages.sizes(answer.body):
                 place = f"{safe(job.id)}/result-{safe(file)}"
                 kept = self._keep(answer, {"kind": "content", **line}, place, ".csv")
                 had["content"] = kept["path"]
-                outcome.files += 1
+                self._outcome.files += 1
                 return
             if last:
                 length = len(answer.body)
@@ -273,9 +277,9 @@ class Fetcher:
 
     def _object(self, path: str, file: str) -> Answer:
         """A file object; asked for twice where it is that of another file."""
-        answer = self._account.get(path)
+        answer = self._all.account.get(path)
         if other_file(answer.value or {}, file):
-            answer = self._account.get(path)
+            answer = self._all.account.get(path)
             if other := other_file(answer.value or {}, file):
                 raise Failure(f"{path}: the answer is about another file, {other}")
         return answer
@@ -283,38 +287,29 @@ class Fetcher:
     def _about(self, had: dict[str, str]) -> dict[str, Any] | None:
         """The file object that an earlier run kept."""
         try:
-            return pages.parsed(self._store.read(had["file"]))
+            return pages.parsed(self._all.store.read(had["file"]))
         except (KeyError, ValueError, OSError):
             return None
 
-    def _gone(
-        self, job: JobFacts, history: History, what: str, failure: Failure, outcome: Outcome
-    ) -> None:
-        outcome.gone.append(what)
-        if (job.id, what) in self._told_gone or (what in history.gone and not job.settled):
+    def _gone(self, what: str, failure: Failure) -> None:
+        job, history, told = self._job, self._history, self._all.told_gone
+        self._outcome.gone.append(what)
+        if (job.id, what) in told or (what in history.gone and not job.settled):
             return
-        self._told_gone.add((job.id, what))
+        told.add((job.id, what))
         history.gone[what] += 1
         line = {"kind": "gone", "job": job.id, "what": what, "time": now()}
-        self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
+        self._all.store.keep({**line, "status": failure.status, "request_id": failure.request_id})
 
-    def _vanished(self, job: JobFacts, outcome: Outcome) -> bool:
+    def _vanished(self) -> bool:
         """Whether the server has the job itself no more; it had when it listed it."""
         try:
-            self._account.get(f"/fine_tuning/jobs/{safe(job.id)}")
+            self._all.account.get(f"/fine_tuning/jobs/{safe(self._job.id)}")
         except Failure as failure:
             if failure.missing:
-                self.vanished(outcome, failure)
+                self._all.vanished(self._outcome, failure)
             return failure.missing
         return False
 
-    def vanished(self, outcome: Outcome, failure: Failure) -> None:
-        """Note that the server has a job no more: what is there of it is all there will be."""
-        outcome.gone.append("job")
-        history = self._store.histories.job(outcome.job.id)
-        history.vanished = history.listed + 1
-        line = {"kind": "vanished", "job": outcome.job.id, "time": now()}
-        self._store.keep({**line, "status": failure.status, "request_id": failure.request_id})
-
     def _keep(self, answer: Answer, line: dict[str, Any], place: str, suffix: str) -> Any:
-        return keep(self._store, answer, line, place, suffix)
+        return keep(self._all.store, answer, line, place, suffix)
