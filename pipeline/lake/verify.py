@@ -180,6 +180,10 @@ class _Verifier:
 
     def script(self) -> Iterator[Finding]:
         """`open.sql` names the live files and no others."""
+        for problem in self._problems_of_script():
+            yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
+
+    def _problems_of_script(self) -> Iterator[str]:
         with self._store.ledger.reading():
             version, files = self._store.ledger.version(), self._store.files()
         if not version:
@@ -196,20 +200,16 @@ class _Verifier:
         if moved_from and place_of(Path(moved_from)) == self._store.path:
             named = wanted_of  # through a link to where it lies
         elif moved_from:
-            problem = f"names the files where the lake lay once, in {moved_from}"
-            yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
+            yield f"names the files where the lake lay once, in {moved_from}"
             return
         for table, wanted in wanted_of.items():
             found = named.get(table, set())
             for literal in sorted(wanted - found):
-                problem = f"does not name {literal}, which is live in {table}"
-                yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
+                yield f"does not name {literal}, which is live in {table}"
             for literal in sorted(found - wanted):
-                problem = f"names {literal}, which is not live in {table}"
-                yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
+                yield f"names {literal}, which is not live in {table}"
         if named and not self._store.script_is_as_written():
-            problem = "its content was changed since it was written"
-            yield Finding("open_sql_is_current", "open.sql", problem, _COMPACT)
+            yield "its content was changed since it was written"
 
     def strays(self) -> Iterator[Finding]:
         """No file lies among the segments that is none."""
