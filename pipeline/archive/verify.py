@@ -154,13 +154,13 @@ class _Verifier:
             self._fault("bytes_are_as_fetched", name, "the file is gone")
             return None
         except (zstd.ZstdError, EOFError) as error:
-            self._fault("bytes_are_as_fetched", name, f"it is damaged: {error}", self._advice(name))
-            return None
-        if len(body) != line["bytes"] or hashlib.sha256(body).hexdigest() != line["sha256"]:
+            problem = f"it is damaged: {error}"
+        else:
+            if len(body) == line["bytes"] and hashlib.sha256(body).hexdigest() == line["sha256"]:
+                return body
             problem = "its content is not what the manifest's hash says"
-            self._fault("bytes_are_as_fetched", name, problem, self._advice(name))
-            return None
-        return body
+        self._fault("bytes_are_as_fetched", name, problem, self._advice(name))
+        return None
 
     def _advice(self, name: str) -> str:
         return f"put back a good copy, or remove {name} and {AGAIN}"
@@ -183,21 +183,12 @@ class _Verifier:
         try:
             page = pages.page(pages.parsed(body))
         except pages.Malformed as error:
-            self._fault("pages_are_as_told", name, str(error), self._advice(name))
-            self._pages[name] = None
-            return
-        if line["kind"] in LISTS and (other := other_job(page.items, line["job"])):
-            problem = f"it is of another job, {other}"
-            self._fault("pages_are_as_told", name, problem, self._advice(name))
-            self._pages[name] = None
-            return
-        self._pages[name] = (page.ids, page.has_more)
-        first = page.ids[0] if page.ids else None
-        said = (line["count"], line["first"], line["last"], line["has_more"])
-        if said != (len(page.ids), first, page.last, page.has_more):
-            self._fault(
-                "pages_are_as_told", name, "the manifest says otherwise", self._advice(name)
-            )
+            untold: str | None = str(error)
+        else:
+            self._pages[name] = (page.ids, page.has_more)
+            untold = _untold(page, line)
+        if untold:
+            self._fault("pages_are_as_told", name, untold, self._advice(name))
             self._pages[name] = None
 
     # -- completeness -----------------------------------------------------------------------------
@@ -297,6 +288,17 @@ class _Verifier:
                 sound.append(walk)
                 ids.update(name for page in found if page for name in page[0])
         return sound, ids
+
+
+def _untold(page: pages.Page, line: Line) -> str | None:
+    """How a page is another one than a line of the manifest says; None where it is that."""
+    if line["kind"] in LISTS and (other := other_job(page.items, line["job"])):
+        return f"it is of another job, {other}"
+    first = page.ids[0] if page.ids else None
+    said = (line["count"], line["first"], line["last"], line["has_more"])
+    if said != (len(page.ids), first, page.last, page.has_more):
+        return "the manifest says otherwise"
+    return None
 
 
 def _host(line: Line) -> str:
