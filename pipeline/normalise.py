@@ -18,7 +18,7 @@ from pipeline.contract import COUNTERS, METRICS
 from pipeline.forms.block import Block
 from pipeline.idle import Idle, started
 from pipeline.marks import all_bytes, column, marks
-from pipeline.sqlfiles import sql_text
+from pipeline.sqlfiles import literal, sql_text
 
 CODED = ("job_id", "stream_id", "source_id")
 """Columns of few values in a batch, which come as dictionaries."""
@@ -151,10 +151,9 @@ def stage(
 ) -> int:
     """Write the regular events among records to a Parquet file as they come; how many."""
     con.register("records", batches)
-    target = str(path).replace("'", "''")
     query = sql_text("normalise/stage").replace("{regular}", regular(keys))
     try:
-        (count,) = con.execute(query.replace("{target}", target)).fetchall()[0]
+        (count,) = con.execute(query.replace("{target}", literal(path))).fetchall()[0]
     finally:
         con.unregister("records")
     return int(count)

@@ -24,3 +24,8 @@ def sql_text(name: str) -> str:
 def statements(name: str) -> str:
     """The text of one SQL file without its header, in which marks stand for what is filled in."""
     return re.sub(r"\A(?:--.*\n)*", "", sql_text(name))
+
+
+def literal(text: object) -> str:
+    """A text, or what has one, as a literal of SQL."""
+    return "'" + str(text).replace("'", "''") + "'"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.errors import LakeError, UsageError, nearest
-from pipeline.sqlfiles import statements
+from pipeline.sqlfiles import literal, statements
 from pipeline.view_files import DEFERRED, NO_ROWS, PREFIX, SPOKEN, ViewFile, view_files
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def focus(jobs: Collection[str]) -> str:
     for job in jobs:
         if re.search(r"[\ud800-\udfff]", job):
             raise UsageError(f"{job!r}: no job of that name: see `tunelog show jobs`")
-    text, listed = statements("query/focus"), ", ".join(map(_text, sorted(set(jobs))))
+    text, listed = statements("query/focus"), ", ".join(map(literal, sorted(set(jobs))))
     return "\n".join(text.format(table=t, jobs=listed) for t in (*DATA_TABLES, SPOKEN))
 
 
@@ -215,11 +215,7 @@ def literals(paths: Iterable[str]) -> set[str]:
 
 def _literal(path: str) -> str:
     """A path as a SQL literal that names this file only, whatever characters are in it."""
-    return _text(re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", path))
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return literal(re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", path))
 
 
 def create(

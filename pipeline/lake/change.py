@@ -13,6 +13,7 @@ from pipeline.lake import companions, naming, parting, settle, variants
 from pipeline.lake.commit import Commit
 from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged, rows_in
+from pipeline.sqlfiles import literal
 
 
 class Change:
@@ -215,7 +216,7 @@ def _keep_jobs(con: Any, view: str, source: str, jobs: Sequence[str]) -> None:
     said with `in` is joined behind the scan, which then decodes every column of other jobs' rows.
     """
     if len(jobs) <= 200:
-        listed = ", ".join("'" + job.replace("'", "''") + "'" for job in jobs) or "null"
+        listed = ", ".join(map(literal, jobs)) or "null"
         con.execute(
             f"create or replace temp view {view} as from {source}"
             f" where job_id in ({listed}) and list_position([{listed}], job_id) > 0"

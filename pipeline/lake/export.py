@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.contract import JOB_OBJECT, RESULT_OBJECT
 from pipeline.lake.identity import rebuilt
-from pipeline.sqlfiles import sql_text
+from pipeline.sqlfiles import literal, sql_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -38,8 +38,7 @@ def lines(
     """
     with spill as folder, con, con.cursor() as other:
         if folder:
-            place = str(folder).replace("'", "''")
-            con.execute(f"set memory_limit = '1GB'; set temp_directory = '{place}'")
+            con.execute(f"set memory_limit = '1GB'; set temp_directory = {literal(folder)}")
         beside = _rows(con, "lake/export_companions", job_id)
         events = _rows(other, "lake/export", job_id)
         told = ((row["job_id"], 0, row) for row in beside)

@@ -20,7 +20,7 @@ from pipeline.idle import Idle, started
 from pipeline.interrupts import hearing
 from pipeline.lake.identity import content_hash, rank, rebuilt
 from pipeline.lake.segments import Staged, longest_at_once, stage
-from pipeline.sqlfiles import sql_text
+from pipeline.sqlfiles import literal, sql_text
 
 MEMORY_LIMIT = "1GB"
 FEW_THREADS = "set threads = least(4, current_setting('threads'))"
@@ -44,8 +44,8 @@ def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty engine with a memory limit, which spills below a folder of the lake."""
     used = _ENGINES.take()
     with hearing(used.cursor()) as con:
-        spill = str(folder).replace("'", "''")
-        con.execute(f"set temp_directory = '{spill}'; attach ':memory:' as work; use work")
+        spill = literal(folder)
+        con.execute(f"set temp_directory = {spill}; attach ':memory:' as work; use work")
         yield con
         con.execute("use memory; detach work")
     if not any(folder.glob("duckdb_temp*")):  # one that spilled cannot spill elsewhere

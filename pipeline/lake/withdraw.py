@@ -9,11 +9,12 @@ from duckdb import DuckDBPyConnection
 from pipeline.lake import settle
 from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged
+from pipeline.sqlfiles import literal
 
 
 def without_sources(folder: Path, taken: Taken, dropped: set[str]) -> Taken:
     """What was staged, less some sources."""
-    listed = ", ".join(f"'{source}'" for source in sorted(dropped))
+    listed = ", ".join(map(literal, sorted(dropped)))
 
     def kept(con: DuckDBPyConnection, files: list[Staged]) -> list[Staged]:
         left = []

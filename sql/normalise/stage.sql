@@ -7,7 +7,7 @@
 --           more than a dictionary of so many saves.
 copy (
 {regular}
-) to '{target}' (
+) to {target} (
     format parquet,
     parquet_version v2,
     compression zstd,
