@@ -14,10 +14,14 @@ T = TypeVar("T")
 
 
 def started(**config: str | bool) -> DuckDBPyConnection:
-    """A new engine, which draws no bar: that goes to stdout, among what a program prints."""
+    """A new engine, which asks the network for nothing, and draws no bar.
+
+    A bar goes to stdout, among what a program prints.
+    """
     import duckdb
 
-    con = duckdb.connect(config=dict(config))
+    own = dict.fromkeys(("autoinstall_known_extensions", "autoload_known_extensions"), False)
+    con = duckdb.connect(config={**own, **config})
     # asked first: a notebook that cannot draw one refuses to set this
     if con.sql("select 1 where current_setting('enable_progress_bar')").fetchall():
         con.execute("set enable_progress_bar = false")

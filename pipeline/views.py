@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.errors import LakeError, UsageError, nearest
+from pipeline.idle import started
 from pipeline.sqlfiles import literal, statements
 from pipeline.view_files import DEFERRED, NO_ROWS, PREFIX, SPOKEN, ViewFile, view_files
 
@@ -279,11 +280,9 @@ def catalogue() -> tuple[View, ...]:
 @cache
 def _described(name: str | None) -> tuple[View, ...]:
     """All views, or one and those it reads: only an engine that made them knows their columns."""
-    import duckdb
-
     wanted = closure(None if name is None else [name])
     files = [file for file in view_files() if file.name in wanted]
-    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
+    with started() as con:
         for table, schema in TABLES.items():
             con.register(PREFIX + table, schema.empty_table())
         con.execute(_table(SPOKEN, f"select * from {PREFIX}events", ""))

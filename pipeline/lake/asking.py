@@ -288,4 +288,4 @@ class Asking(Drawn):
 
 
 def _engine() -> duckdb.DuckDBPyConnection:
-    return hearing(started(autoinstall_known_extensions=False, autoload_known_extensions=False))
+    return hearing(started())

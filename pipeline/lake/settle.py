@@ -53,12 +53,7 @@ def engine(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _started() -> duckdb.DuckDBPyConnection:
-    con = started(
-        memory_limit=MEMORY_LIMIT,
-        preserve_insertion_order=True,
-        autoinstall_known_extensions=False,
-        autoload_known_extensions=False,
-    )
+    con = started(memory_limit=MEMORY_LIMIT, preserve_insertion_order=True)
     con.execute(FEW_THREADS)
     return con
 

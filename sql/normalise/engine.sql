@@ -12,5 +12,3 @@ set disabled_optimizers = 'filter_pushdown';
 set preserve_insertion_order = false;
 set memory_limit = '1GB';
 set threads = least(4, current_setting('threads'));
-set autoinstall_known_extensions = false;
-set autoload_known_extensions = false;
