@@ -158,8 +158,8 @@ class Intake:
             strict=True,
         ):
             target.extend([staged] if staged else [])
-        for (source, kind, name), count in self._odd.tally.items():
-            self._shared.readings[source].count(kind, name, count)
+        for reading in self._shared.readings:
+            reading.records += reading.inner
         staged = stage_rows(self._shared.folder, "rejects", self._damaged)
         taken.rejects.extend([staged] if staged else [])
         return taken

@@ -48,7 +48,6 @@ class OddRecords:
     """Takes odd records from several threads; writes staged files of what they are.
 
     Attributes:
-        tally: (source, kind of count, name) -> how often.
         companions: what lies beside events.
         late: events with known metrics that the engine was not asked for.
         error: what stopped the reading.
@@ -63,7 +62,6 @@ class OddRecords:
         self._inner: list[Part] = []
         self._equal: Counter[tuple[Any, ...]] = Counter()
         self._moment = now()
-        self.tally: Counter[tuple[int, str, str]] = Counter()
         self.companions = CompanionRows(shared.folder)
         self.late = 0
         self.error: BaseException | None = None
@@ -104,7 +102,7 @@ class OddRecords:
         """Count blank lines, by the numbers of their sources."""
         with self._lock:
             for source, count in zip(*np.unique_counts(sources), strict=True):
-                self.tally[int(source), "blank", ""] += int(count)
+                self._shared.readings[source].blank += int(count)
 
     def _results(self, batch: Batch) -> Set[int]:
         """Keep the rows of a result file whose contents are at hand, and whose job is known.
@@ -116,15 +114,15 @@ class OddRecords:
         streams, stream = self._shared.streams, int(batch.stream[0])
         if not told or streams.codes[stream] < 0 or (batch.stream != stream).any():
             return set()
-        source, job = int(batch.source[0]), streams.jobs[streams.codes[stream]]
+        reading = self._shared.readings[int(batch.source[0])]
+        job = streams.jobs[streams.codes[stream]]
         plain = list(told)
         places = zip(
             batch.position[plain].tolist(), batch.block.offsets[plain].tolist(), strict=True
         )
-        source_id = self._shared.readings[source].source_id
-        self.companions.add_results(told.values(), job, source_id, places)
-        self.tally[source, "companions", "result"] += len(plain)
-        self.tally[source, "about", job] += len(plain)
+        self.companions.add_results(told.values(), job, reading.source_id, places)
+        reading.companions["result"] += len(plain)
+        reading.about.add(job)
         return told.keys()
 
     def inner(self) -> list[Part]:
@@ -143,18 +141,18 @@ class OddRecords:
         )
 
     def _judge(self, record: Record) -> None:
-        source = record.source
-        over = self._shared.oversize.get((source, record.position))
+        reading = self._shared.readings[record.source]
+        over = self._shared.oversize.get((record.source, record.position))
         if over is not None:
             detail = f"{over.length} bytes: see `tunelog rejects --replay --max-record-bytes`"
             return self._reject(record, exact.Reject("too_large", detail))
-        if not self._shared.readings[source].job_objects and job_line(record.raw, 0):
+        if not reading.job_objects and job_line(record.raw, 0):
             raise Misjudged
         verdict = exact.read(record.raw, last=record.last)
         if isinstance(verdict, exact.Event):
             return self._event(record, verdict)
         if isinstance(verdict, exact.Reject):
-            if self._shared.readings[source].form == "results":
+            if reading.form == "results":
                 verdict = exact.Reject("bad_row", _BAD_ROW)
             return self._reject(record, verdict)
         if isinstance(verdict, exact.Companions):
@@ -162,9 +160,9 @@ class OddRecords:
         if isinstance(verdict, exact.Container):
             self._inner.append(self._expanded(record))
         elif isinstance(verdict, exact.Ignored):
-            self.tally[source, "ignored", verdict.kind] += 1
+            reading.ignored[verdict.kind] += 1
         else:
-            self.tally[source, "blank", ""] += 1
+            reading.blank += 1
         return None
 
     def _event(self, record: Record, event: exact.Event) -> None:
@@ -179,7 +177,7 @@ class OddRecords:
             code = streams.code(event.job)
             if event.job != told:
                 stream_id = f"{stream_id}@{event.job}"
-                self.tally[record.source, "jobs", stream_id] += 1
+                reading.apart.add(stream_id)
         if code == CONFLICT:
             detail = streams.conflicts[stream]
             return self._reject(record, exact.Reject("job_conflict", detail))
@@ -200,16 +198,16 @@ class OddRecords:
         if any(isinstance(c, Companion) and not (c.job or own) for c in verdict.found):
             detail = "a row of a result file without job_id, in a stream whose job is unknown"
             return self._reject(record, exact.Reject("missing_field", detail))
-        source_id = self._shared.readings[record.source].source_id
-        self.tally[record.source, "records", ""] += len(verdict.found) - 1
+        reading = self._shared.readings[record.source]
+        reading.inner += len(verdict.found) - 1
         for item in verdict.found:
             if isinstance(item, Companion):
                 job = item.job or own or ""
-                self.companions.add(item, job, source_id, record.position, record.offset)
-                self.tally[record.source, "companions", item.kind] += 1
-                self.tally[record.source, "about", job] += 1
+                self.companions.add(item, job, reading.source_id, record.position, record.offset)
+                reading.companions[item.kind] += 1
+                reading.about.add(job)
             else:
-                self.tally[record.source, "ignored", item.kind] += 1
+                reading.ignored[item.kind] += 1
         return None
 
     def recall(self, block: Block, numbers: Ints, since: int) -> None:
@@ -241,15 +239,15 @@ class OddRecords:
         reading.check(found)
         lying = [stream._replace(first=line, last=line) for stream in found]
         numbers = self._shared.streams.add(reading, lying, line=line)
-        self.tally[record.source, "records", ""] += len(inner) - 1
+        reading.inner += len(inner) - 1
         # Records of one string share its offset: their order in it keeps them apart.
         repeats = np.arange(len(inner)) - np.searchsorted(inner.offsets, inner.offsets)
         inner.offsets = inner.offsets + repeats
         return Part(inner, record.source, [s.first for s in found], numbers, line=line)
 
     def _reject(self, record: Record, reject: exact.Reject) -> None:
-        streams = self._shared.streams
-        self.tally[record.source, "rejects", reject.reason] += 1
+        streams, reading = self._shared.streams, self._shared.readings[record.source]
+        reading.rejects[reject.reason] += 1
         over = self._shared.oversize.get((record.source, record.position))
         raw = record.raw.rstrip(b"\n")
         if over:
@@ -257,7 +255,7 @@ class OddRecords:
         kept = masked(raw)
         code = streams.codes[record.stream]
         row = {
-            "source_id": self._shared.readings[record.source].source_id,
+            "source_id": reading.source_id,
             "position": record.position,
             "byte_offset": record.offset,
             "byte_length": over.length if over else len(raw),

@@ -77,6 +77,8 @@ class Reading:
     reread: int | None = None
     """Position of a line that was cut off when the file was shorter."""
     records: int = 0
+    inner: int = 0
+    """Records found inside others, less these."""
     blank: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
     companions: Counter[str] = field(default_factory=Counter)
@@ -112,20 +114,6 @@ class Reading:
     def key(self) -> tuple[str, str]:
         """What makes it known: its content, and the job that it is read under."""
         return self.content_hash, self.hint
-
-    def count(self, kind: str, name: str, number: int) -> None:
-        """Add what a worker counted."""
-        if kind == "records":
-            self.records += number
-        elif kind == "blank":
-            self.blank += number
-        elif kind == "jobs":
-            self.apart.add(name)
-        elif kind == "about":
-            self.about.add(name)
-        else:
-            counters = {"ignored": self.ignored, "companions": self.companions}
-            counters.get(kind, self.rejects)[name] += number
 
     def fingerprint(self, spool: Path) -> None:
         """Hash the content; stdin is copied below `spool` first."""
