@@ -13,7 +13,7 @@ import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import xxhash
 
@@ -55,31 +55,44 @@ def recognise_growth(store: Store, reading: Reading) -> None:
         return
     if known is None:
         return
-    old, lines, open_line, ended, joined = known
+    old, lines = known.source, known.lines
     reading.status = "grown"
     plain = (old["form"], old["compression"]) == ("lines", "none") and reading.form != "results"
     # Where a whole record went on, what it was is not what it is; of several on a line, lines do
     # not tell how many records there were.
-    if not plain or joined or not (ended or _is_reject(store, old["source_id"], lines)):
+    reads_on = plain and not known.is_joined
+    if not (reads_on and (known.ends_there or _is_reject(store, old["source_id"], lines))):
         reading.replaces = dict(old)
         return
     reading.grown_from = dict(old)
-    reading.reread = None if ended else lines
+    reading.reread = None if known.ends_there else lines
     reading.source_id = old["source_id"]
     # Lines, not records: a page on a line is as many records as it has events.
-    reading.first = lines + (ended and open_line)
+    reading.first = lines + (known.ends_there and known.is_open)
 
 
-def _longest_known(
-    file: io.FileIO, earlier: Sequence[sqlite3.Row]
-) -> tuple[sqlite3.Row, int, bool, bool, bool] | None:
-    """The longest source that a file begins with, and how its last line stands there.
+class _Known(NamedTuple):
+    """A source that a file begins with.
+
+    Attributes:
+        source: its row.
+        lines: line breaks in it.
+        is_joined: a line of it may hold several objects.
+        is_open: its last line lacked a line break.
+        ends_there: what follows ends that line, if it was open.
+    """
+
+    source: sqlite3.Row
+    lines: int
+    is_joined: bool
+    is_open: bool
+    ends_there: bool = True
+
+
+def _longest_known(file: io.FileIO, earlier: Sequence[sqlite3.Row]) -> _Known | None:
+    """The longest source that a file begins with.
 
     Files of several folders may be called alike, and one may have been replaced by another.
-
-    Returns:
-        It, its lines, whether its last line was open, whether that line ends there, and whether
-        a line of it may hold several objects.
     """
     digest, lines, piece, known, joined = xxhash.xxh3_128(), 0, b"", None, False
     for old in sorted(earlier, key=lambda old: old["byte_count"]):
@@ -91,13 +104,12 @@ def _longest_known(
             digest.update(piece)
             lines += piece.count(b"\n")
         if digest.hexdigest() == old["content_hash"]:
-            known = old, lines, not piece.endswith(b"\n"), joined
-    if known is None:
-        return None
-    file.seek(known[0]["byte_count"])
+            known = _Known(old, lines, joined, not piece.endswith(b"\n"))
+    if known is None or not known.is_open:
+        return known
+    file.seek(known.source["byte_count"])
     follows = file.read(2)
-    ended = not known[2] or follows[:1] == b"\n" or follows in (b"\r\n", b"\r")
-    return *known[:3], ended, known[3]
+    return known._replace(ends_there=follows[:1] == b"\n" or follows in (b"\r\n", b"\r"))
 
 
 def _spellings(path: str) -> set[str]:
