@@ -18,7 +18,7 @@ from pipeline.contract import COUNTERS, METRICS
 from pipeline.forms.block import Block
 from pipeline.idle import Idle, started
 from pipeline.marks import all_bytes, column, marks
-from pipeline.sqlfiles import literal, sql_text
+from pipeline.sqlfiles import filled, literal, sql_text
 
 CODED = ("job_id", "stream_id", "source_id")
 """Columns of few values in a batch, which come as dictionaries."""
@@ -151,9 +151,9 @@ def stage(
 ) -> int:
     """Write the regular events among records to a Parquet file as they come; how many."""
     con.register("records", batches)
-    query = sql_text("normalise/stage").replace("{regular}", regular(keys))
+    query = filled("normalise/stage", regular=regular(keys), target=literal(path))
     try:
-        (count,) = con.execute(query.replace("{target}", literal(path))).fetchall()[0]
+        (count,) = con.execute(query).fetchall()[0]
     finally:
         con.unregister("records")
     return int(count)
@@ -166,17 +166,14 @@ def regular(keys: Keys) -> str:
     def each(form: str, joint: str, names: Sequence[str] = keys) -> str:
         return joint.join(form.format(name) for name in names)
 
-    lists = {
-        "keys": each('"{0}": "DOUBLE"', ", "),
-        "metrics": ", ".join(
+    return filled(
+        "normalise/regular",
+        keys=each('"{0}": "DOUBLE"', ", "),
+        metrics=", ".join(
             f"d.{n} as {n}" if n in keys else f"null::double as {n}" for n in METRICS
         ),
-        "given": each("(d.{0} is not null)::integer", " + "),
-        "sum": each("coalesce(d.{0}, 0)", " + "),
-        "truths": each("d.{0} in (0, 1)", " or "),
-        "known": each("{0}", "|", ALL_KEYS),
-    }
-    text = sql_text("normalise/regular")
-    for name, words in lists.items():
-        text = text.replace("{" + name + "}", words)
-    return text
+        given=each("(d.{0} is not null)::integer", " + "),
+        sum=each("coalesce(d.{0}, 0)", " + "),
+        truths=each("d.{0} in (0, 1)", " or "),
+        known=each("{0}", "|", ALL_KEYS),
+    )

@@ -21,6 +21,14 @@ def sql_text(name: str) -> str:
     return (sql_root() / f"{name}.sql").read_text(encoding="utf-8")
 
 
+def filled(name: str, **marks: str) -> str:
+    """The text of one SQL file with what its marks stand for, such as ``{table}``."""
+    text = sql_text(name)
+    for mark, words in marks.items():
+        text = text.replace(f"{{{mark}}}", words)
+    return text
+
+
 def statements(name: str) -> str:
     """The text of one SQL file without its header, in which marks stand for what is filled in."""
     return re.sub(r"\A(?:--.*\n)*", "", sql_text(name))

@@ -20,7 +20,7 @@ from pipeline.idle import Idle, started
 from pipeline.interrupts import hearing
 from pipeline.lake.identity import content_hash, rank, rebuilt
 from pipeline.lake.segments import Staged, longest_at_once, stage
-from pipeline.sqlfiles import literal, sql_text
+from pipeline.sqlfiles import filled, literal, sql_text
 
 MEMORY_LIMIT = "1GB"
 FEW_THREADS = "set threads = least(4, current_setting('threads'))"
@@ -86,7 +86,7 @@ def renamed(
     The table `names` (old, new) stays for who asks on.
     """
     con.register("names", pa.table({"old": list(names), "new": list(names.values())}))
-    query = sql_text("lake/renamed").replace("{view}", view).replace("{key}", key)
+    query = filled("lake/renamed", view=view, key=key)
     return rewrite(con, folder, "events", query, files)
 
 
@@ -248,5 +248,5 @@ def without_losers(
 ) -> Staged | None:
     """Stage the rows of one file that stay."""
     con.read_parquet(str(file)).create_view("one_file", replace=True)
-    query = sql_text("lake/without_losers").replace("{is_held}", str(held).lower())
+    query = filled("lake/without_losers", is_held=str(held))
     return rewrite(con, folder, "events", query, [file])

@@ -19,7 +19,7 @@ from pipeline.lake.commit import from_ledger
 from pipeline.lake.rules import rules
 from pipeline.lake.segments import hash_of
 from pipeline.lake.store import Store, place_of
-from pipeline.sqlfiles import sql_text
+from pipeline.sqlfiles import filled, sql_text
 from pipeline.telling import Finding, Progress, Waiting
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class _Verifier:
 
     def _snapshots(self, con: DuckDBPyConnection) -> Iterator[Finding]:
         for table in LEDGER_TABLES:
-            query = sql_text("verify/snapshot").replace("{table}", table)
+            query = filled("verify/snapshot", table=table)
             rule = f"The {table} that views show are those of the ledger."
             yield from _listed(con, "snapshots_are_the_ledger", query, rule, _COMPACT)
 
