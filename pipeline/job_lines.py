@@ -85,7 +85,7 @@ class JobLines:
         return replace(mark, jobs=self._listed)
 
     def _pass_over(self, block: Block, index: int) -> None:
-        while index < len(block) and (_is_blank(block, index) or _is_checkpoint(block, index)):
+        while index < len(block) and _says_nothing(block.raw(index)):
             index += 1
         self._quiet = block.position + index
         self.silent_until[self._marks[-1].position] = self._quiet
@@ -102,10 +102,6 @@ class JobLines:
         return [m if m.exported else replace(m, jobs=()) for m in self._marks]
 
 
-def _is_blank(block: Block, index: int) -> bool:
-    return not block.raw(index).strip()
-
-
-def _is_checkpoint(block: Block, index: int) -> bool:
-    raw = block.raw(index)
-    return _QUOTED_CHECKPOINT in raw and b'"message"' not in raw
+def _says_nothing(raw: bytes) -> bool:
+    """Whether a line is blank, or a checkpoint object."""
+    return not raw.strip() or (_QUOTED_CHECKPOINT in raw and b'"message"' not in raw)

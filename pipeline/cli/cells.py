@@ -6,7 +6,6 @@ Every function takes one column of a record batch and returns one text per row.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from pipeline.errors import UsageError
-from pipeline.figures import duration, odd_name, or_name, significant
+from pipeline.figures import duration, or_name, significant
 from pipeline.inert import inert, inert_json
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
@@ -65,7 +64,7 @@ def _exact(array: pa.Array) -> list[str | None]:
     if pt.is_boolean(kind):
         return [None if v is None else "true" if v else "false" for v in array.to_pylist()]
     if pt.is_floating(kind):
-        return [None if v is None else _float_text(v) for v in array.to_pylist()]
+        return [None if v is None else str(or_name(v)) for v in array.to_pylist()]
     if pt.is_timestamp(kind):
         return list(_iso_times(array).to_pylist())
     if pt.is_integer(kind):
@@ -136,10 +135,6 @@ def _is_string(kind: pa.DataType) -> bool:
 def _is_binary(kind: pa.DataType) -> bool:
     checks = (pt.is_binary, pt.is_large_binary, pt.is_binary_view, pt.is_fixed_size_binary)
     return any(check(kind) for check in checks)
-
-
-def _float_text(value: float) -> str:
-    return repr(value) if math.isfinite(value) else odd_name(value)
 
 
 def _iso_times(array: pa.Array) -> pa.Array:

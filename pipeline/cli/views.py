@@ -102,10 +102,8 @@ def description(view: View, width: int) -> Iterator[str]:
     yield ""
     yield from _aligned([(label, text) for label, text in facts.items() if text], width)
     yield ""
-    kinds = {
-        c.type: c.type.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") for c in view.columns
-    }
-    rows = [(c.name, kinds[c.type], c.comment) for c in view.columns]
+    long, short = "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"
+    rows = [(c.name, c.type.replace(long, short), c.comment) for c in view.columns]
     yield from _aligned(rows, width)
 
 

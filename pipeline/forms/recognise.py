@@ -266,7 +266,8 @@ def _pages(text: str, lines: list[str], whole: bool) -> bool:
 
 def _followed(lines: list[str]) -> int:
     """How many lines are an object and a comma, as an array has them."""
-    return sum(_is_object(line.rstrip(_SPACE)[:-1]) for line in lines if _comma_ends(line))
+    ends = (line.rstrip(_SPACE) for line in lines)
+    return sum(_is_object(line[:-1]) for line in ends if line.endswith(","))
 
 
 def _begins_later(text: str, whole: bool) -> bool:
@@ -320,7 +321,3 @@ def _string_of_events(text: str, whole: bool) -> bool:
 def _is_object(line: str) -> bool:
     line = line.strip(_SPACE)
     return line[:1] == "{" and _container(line) is not None
-
-
-def _comma_ends(line: str) -> bool:
-    return line.rstrip(_SPACE).endswith(",")
