@@ -10,12 +10,12 @@ import polars as pl
 from pipeline.charts import style
 from pipeline.charts.plots import Look, plots
 from pipeline.charts.read import Curves, best_words, curves, state_words, whole_job_id
+from pipeline.charts.style import alt
 from pipeline.errors import UsageError
-from pipeline.extras import extra
 from pipeline.figures import count
 
 if TYPE_CHECKING:
-    import altair as alt
+    import altair
     import duckdb
 
 
@@ -30,9 +30,8 @@ def curve_chart(
     points: int,
     width: int,
     height: int,
-) -> alt.VConcatChart:
+) -> altair.VConcatChart:
     """One job's curves, over a connection that has the views; all else as of `Drawn.curve`."""
-    alt = extra("altair", "lake.curve")
     found = curves(
         con, [whole_job_id(con, job)], metrics=metrics, smoothing=smoothing, attempts=attempts
     )
@@ -49,8 +48,8 @@ def curve_chart(
     marks = style.inert_rows(found.marks).with_columns(curve=None, x="step")
     look = Look("step", width, height, points, log=log, smoothed=smoothing > 0)
     title = alt.TitleParams(style.inert(row["job_id"]), subtitle=style.inert(" · ".join(told)))
-    data = style.Data(alt)
-    return style.stacked(alt, plots(alt, points_drawn, marks, data, look), data, title)
+    data = style.Data()
+    return style.stacked(plots(points_drawn, marks, data, look), data, title)
 
 
 def compare_chart(
@@ -64,9 +63,8 @@ def compare_chart(
     points: int,
     width: int,
     height: int,
-) -> alt.VConcatChart:
+) -> altair.VConcatChart:
     """Several jobs' curves, over a connection that has the views; else as of `Drawn.compare`."""
-    alt = extra("altair", "lake.compare")
     if by not in ("step", "share"):
         raise UsageError(f"by={by!r}: give 'step' or 'share'")
     if not jobs or not all(isinstance(job, str) for job in jobs):
@@ -95,8 +93,8 @@ def compare_chart(
     title = alt.TitleParams(
         f"{count(len(drawn), 'job')} by {words}", subtitle=[style.inert(line) for line in told]
     )
-    data = style.Data(alt)
-    return style.stacked(alt, plots(alt, points_drawn, marks, data, look), data, title)
+    data = style.Data()
+    return style.stacked(plots(points_drawn, marks, data, look), data, title)
 
 
 def _nothing(metrics: Sequence[str]) -> str:

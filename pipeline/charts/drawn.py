@@ -7,6 +7,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.charts.read import VIEWS
+from pipeline.extras import extra
 
 if TYPE_CHECKING:
     import altair as alt
@@ -57,6 +58,7 @@ class Drawn:
             LakeError: Altair is not installed.
             UsageError: no such job or metric, or nothing of it to draw.
         """
+        extra("altair", "lake.curve")
         from pipeline.charts.curve import curve_chart
 
         with self._turn:
@@ -93,6 +95,7 @@ class Drawn:
             LakeError: Altair is not installed.
             UsageError: no such job or metric, or nothing of them to draw.
         """
+        extra("altair", "lake.compare")
         from pipeline.charts.curve import compare_chart
 
         with self._turn:
@@ -125,6 +128,7 @@ class Drawn:
             LakeError: Altair is not installed.
             UsageError: no such job, or nothing was logged there.
         """
+        extra("altair", "lake.timeline")
         from pipeline.charts.timeline import timeline_chart
 
         with self._turn:

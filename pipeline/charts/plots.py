@@ -10,6 +10,7 @@ import polars as pl
 
 from pipeline.charts import style
 from pipeline.charts.read import SERIES, quantity
+from pipeline.charts.style import alt
 from pipeline.errors import UsageError
 from pipeline.thinning import thinned
 
@@ -41,13 +42,10 @@ class Look:
     smoothed: bool
 
 
-def plots(
-    alt: Any, points: pl.DataFrame, marks: pl.DataFrame, data: style.Data, look: Look
-) -> list[Any]:
+def plots(points: pl.DataFrame, marks: pl.DataFrame, data: style.Data, look: Look) -> list[Any]:
     """A plot for each quantity, all with the same steps.
 
     Args:
-        alt: Altair.
         points: those of `Curves`, with `curve` (what has a colour), `look` (what has a dash and a
             shape) and `x`.
         marks: those of `Curves`, with `curve` (whose colour it has, NULL for none) and `x`.
@@ -73,7 +71,7 @@ def plots(
         series=pl.format("{} {} {}", "job_id", "metric", pl.col("attempt").fill_null(0)),
     )
     groups = few.partition_by("quantity", maintain_order=True)
-    return [_plot(alt, group, marks, data, look, f"zoom_{n}") for n, group in enumerate(groups)]
+    return [_plot(group, marks, data, look, f"zoom_{n}") for n, group in enumerate(groups)]
 
 
 def _fits(column: str, look: Look) -> pl.Expr:
@@ -83,7 +81,7 @@ def _fits(column: str, look: Look) -> pl.Expr:
 
 
 def _plot(
-    alt: Any, points: pl.DataFrame, marks: pl.DataFrame, data: style.Data, look: Look, zoom: str
+    points: pl.DataFrame, marks: pl.DataFrame, data: style.Data, look: Look, zoom: str
 ) -> Any:
     what = points["quantity"][0]
     title = what + (" [token]" if what == "tokens" else "")
@@ -97,9 +95,9 @@ def _plot(
     curves, looks = (list(dict.fromkeys(points[column])) for column in ("curve", "look"))
     # One field, one legend: what differs by metric only has its colour, dash and shape in one.
     field = "curve" if curves == looks else "look"
-    colour = _channel(alt, alt.Color, "curve", curves, style.COLOURS, look.width)
-    dash = _channel(alt, alt.StrokeDash, field, looks, style.DASHES, look.width)
-    shape = _channel(alt, alt.Shape, field, looks, style.SHAPES, look.width)
+    colour = _channel(alt.Color, "curve", curves, style.COLOURS, look.width)
+    dash = _channel(alt.StrokeDash, field, looks, style.DASHES, look.width)
+    shape = _channel(alt.Shape, field, looks, style.SHAPES, look.width)
     tooltip = ["job_id:N", "metric:N", "step:Q", alt.Tooltip("value:Q", format=".6g")]
     tooltip += [alt.Tooltip("shown:Q", title="smoothed", format=".6g")] * look.smoothed
     columns = ("job_id", "metric", "step", "x", "value", "shown", "curve", "look", "series")
@@ -119,14 +117,14 @@ def _plot(
         layers.append(raw.encode(alt.Y("value:Q", title=title, scale=scale)))
     zoomed = alt.selection_interval(bind="scales", name=zoom)
     both = [alt.layer(*layers).add_params(zoomed)]
-    tint = _channel(alt, alt.Color, "curve", curves, style.COLOURS, 0)
-    both += _marks(alt, points, marks, data, x, y, tint, look)
+    tint = _channel(alt.Color, "curve", curves, style.COLOURS, 0)
+    both += _marks(points, marks, data, x, y, tint, look)
     chart = alt.layer(*both).resolve_scale(**style.APART)
     return chart.properties(width=look.width, height=look.height)
 
 
 def _channel(
-    alt: Any, kind: Any, field: str, domain: Sequence[str], values: Sequence[Any], width: int
+    kind: Any, field: str, domain: Sequence[str], values: Sequence[Any], width: int
 ) -> Any:
     spread = alt.Scale(domain=list(domain), range=style.cycled(values, len(domain)))
     room = 6 * max(map(len, domain)) + 40
@@ -135,7 +133,6 @@ def _channel(
 
 
 def _marks(
-    alt: Any,
     points: pl.DataFrame,
     marks: pl.DataFrame,
     data: style.Data,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pipeline.inert import inert as spelled
 
 if TYPE_CHECKING:
     import polars as pl
+
+alt: Any = import_module("altair")
+"""Altair: who asks for a chart (`drawn.py`) sees to it that it is there."""
 
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#a6761d",
@@ -89,19 +93,18 @@ class Data:
     Altair copies what a chart holds each time charts are put together; names cost nothing.
     """
 
-    def __init__(self, alt: Any) -> None:
+    def __init__(self) -> None:
         """No rows yet."""
-        self._alt = alt
         self.sets: dict[str, list[dict[str, Any]]] = {}
 
     def add(self, rows: pl.DataFrame) -> Any:
         """Keep rows; what a chart names them by."""
         name = f"rows_{len(self.sets)}"
         self.sets[name] = rows.to_dicts()
-        return self._alt.NamedData(name)
+        return alt.NamedData(name)
 
 
-def stacked(alt: Any, plots: Sequence[Any], data: Data, title: Any) -> Any:
+def stacked(plots: Sequence[Any], data: Data, title: Any) -> Any:
     """Plots one below the other, on one x axis, with the look that all charts have."""
     resolve = alt.Resolve(scale={"x": "shared", **APART})
     chart = alt.VConcatChart(vconcat=list(plots), title=title, resolve=resolve, config=CONFIG)

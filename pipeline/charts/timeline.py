@@ -8,12 +8,12 @@ import polars as pl
 
 from pipeline.charts import style
 from pipeline.charts.read import LOSSES, REWARDS, whole_job_id
+from pipeline.charts.style import alt
 from pipeline.errors import UsageError
-from pipeline.extras import extra
 from pipeline.thinning import thinned
 
 if TYPE_CHECKING:
-    import altair as alt
+    import altair
     import duckdb
 
 KINDS = ("error", "warning", "moderation", "checkpoint", "message")
@@ -28,6 +28,9 @@ LONGEST = 300
 _TIME_AS_TEXT = pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
 """As Vega reads it."""
 
+_TIME = alt.Tooltip("created_at:T", title="time", format="%Y-%m-%d %H:%M:%S")
+"""A line of tooltips."""
+
 _TIMELINE = "from timeline where job_id = $1 order by place"
 
 
@@ -40,9 +43,8 @@ def timeline_chart(
     points: int,
     width: int,
     height: int,
-) -> alt.VConcatChart:
+) -> altair.VConcatChart:
     """One job's life, over a connection that has the views; all else as of `Drawn.timeline`."""
-    alt = extra("altair", "lake.timeline")
     job_id = whole_job_id(con, job)
     rows = con.sql(_TIMELINE, params=[job_id]).pl()
     if around is not None:
@@ -51,22 +53,22 @@ def timeline_chart(
         where = "" if around is None else f" within {window:,} of step {around:,}"
         raise UsageError(f"{job_id}: nothing was logged{where}: `tunelog show jobs` lists jobs")
     rows = style.inert_rows(rows).with_columns(pl.col("message").str.slice(0, LONGEST))
-    data = style.Data(alt)
+    data = style.Data()
     axis = alt.Axis(format=_clock(rows["created_at"]))
     scale = alt.Scale(type="utc", padding=12)
     x = alt.X("created_at:T", title="time [UTC]", scale=scale, axis=axis)
     plots = []
     if metrics := [m for m in LOSSES + REWARDS if rows[m].null_count() < rows.height]:
-        numbers = _numbers(alt, rows, metrics, data, x, points)
+        numbers = _numbers(rows, metrics, data, x, points)
         plots.append(numbers.properties(width=width, height=height))
-    plots.append(_messages(alt, rows, data, x).properties(width=width))
+    plots.append(_messages(rows, data, x).properties(width=width))
     first = rows["created_at"].dt.strftime("%Y-%m-%d %H:%M:%S").min()
     told = f"{rows.height:,} events from " + str(first) + " UTC on"
     if around is not None:
         told += f", within {window:,} of step {around:,}"
     if rows["synthetic_time"].any():
         told += ", times of steps counted up, not measured"
-    return style.stacked(alt, plots, data, alt.TitleParams(style.inert(job_id), subtitle=told))
+    return style.stacked(plots, data, alt.TitleParams(style.inert(job_id), subtitle=told))
 
 
 def _clock(times: pl.Series) -> str:
@@ -80,9 +82,7 @@ def _clock(times: pl.Series) -> str:
     return "%H:%M" if span >= 600 else "%H:%M:%S"
 
 
-def _numbers(
-    alt: Any, rows: pl.DataFrame, columns: list[str], data: style.Data, x: Any, points: int
-) -> Any:
+def _numbers(rows: pl.DataFrame, columns: list[str], data: style.Data, x: Any, points: int) -> Any:
     """The losses or rewards, each with its colour, dash and shape."""
     index = ["place", "created_at", "step", "attempt"]
     long = rows.unpivot(on=columns, index=index, variable_name="metric").drop_nulls("value")
@@ -101,14 +101,14 @@ def _numbers(
     base = alt.Chart(data.add(few.with_columns(_TIME_AS_TEXT))).encode(
         x, alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)), color=colour
     )
-    tooltip = ["metric:N", "step:Q", alt.Tooltip("value:Q", format=".6g"), _time(alt)]
+    tooltip = ["metric:N", "step:Q", alt.Tooltip("value:Q", format=".6g"), _TIME]
     dots = base.mark_point(filled=True, size=24, opacity=1).encode(shape=shape, tooltip=tooltip)
     zoom = alt.selection_interval(bind="scales", encodings=["x"], name="zoom")
     lines = base.mark_line(strokeWidth=1.6).encode(strokeDash=dash, detail="attempt:N")
     return alt.layer(lines, dots).add_params(zoom)
 
 
-def _messages(alt: Any, rows: pl.DataFrame, data: style.Data, x: Any) -> Any:
+def _messages(rows: pl.DataFrame, data: style.Data, x: Any) -> Any:
     """What was logged beside the numbers, a row for each kind, with its own shape."""
     said = rows.filter(pl.col("kind") != "metrics").select(
         "place", "created_at", "step", "kind", "level", "message"
@@ -130,12 +130,7 @@ def _messages(alt: Any, rows: pl.DataFrame, data: style.Data, x: Any) -> Any:
             alt.Y("kind:N", title=None, scale=alt.Scale(domain=kinds), axis=alt.Axis(grid=True)),
             shape=alt.Shape("kind:N", legend=None, scale=scale),
             color=alt.Color("kind:N", legend=None, scale=colours),
-            tooltip=["kind:N", "message:N", "level:N", "step:Q", _time(alt)],
+            tooltip=["kind:N", "message:N", "level:N", "step:Q", _TIME],
         )
         .properties(height=alt.Step(26))
     )
-
-
-def _time(alt: Any) -> Any:
-    """A tooltip's line with the time."""
-    return alt.Tooltip("created_at:T", title="time", format="%Y-%m-%d %H:%M:%S")
