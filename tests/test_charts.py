@@ -214,6 +214,17 @@ def test_no_line_of_the_timeline_joins_two_attempts(lake: Lake) -> None:
     assert drawn.count('aria-roledescription="line mark"') == attempts.item() == 3
 
 
+def test_an_axis_of_equal_values_has_their_digits(tmp_path: Path) -> None:
+    """A loss of 0.5 at every step stands at 0.5: its one tick was called 1."""
+    svg = pytest.importorskip("vl_convert").vegalite_to_svg
+    said = [event(n, data={"step": n, "train_loss": 0.5}) for n in (1, 2)]
+    (tmp_path / "equal.jsonl").write_text(lines(*said))
+    with open_lake(tmp_path / "lake") as equal:
+        equal.ingest([tmp_path / "equal.jsonl"], job_id="equal")
+        for chart in (equal.curve("equal", smoothing=0.5), equal.timeline("equal")):
+            assert ">0.5</text>" in svg(chart.to_dict())
+
+
 def test_charts_can_be_drawn(lake: Lake) -> None:
     """Vega draws a chart with all there is in one: a picture comes of it."""
     pytest.importorskip("vl_convert")

@@ -85,13 +85,12 @@ def _plot(
 ) -> Any:
     what = points["quantity"][0]
     title = what + (" [token]" if what == "tokens" else "")
-    scale = (
-        alt.Scale(type="log", nice=False, padding=6)
-        if look.log
-        else alt.Scale(zero=False, padding=6)
-    )
+    if look.log:
+        scale, axis = alt.Scale(type="log", nice=False, padding=6), alt.Undefined
+    else:
+        scale, axis = alt.Scale(zero=False, padding=6), alt.Axis(format=style.NUMBERS)
     x = alt.X("x:Q", title=look.x_title, scale=alt.Scale(nice=False, padding=8))
-    y = alt.Y("shown:Q", title=title, scale=scale)
+    y = alt.Y("shown:Q", title=title, scale=scale, axis=axis)
     curves, looks = (list(dict.fromkeys(points[column])) for column in ("curve", "look"))
     # One field, one legend: what differs by metric only has its colour, dash and shape in one.
     field = "curve" if curves == looks else "look"
@@ -114,7 +113,7 @@ def _plot(
     ]
     if look.smoothed:
         raw = lines.mark_line(strokeWidth=1, opacity=0.3)
-        layers.append(raw.encode(alt.Y("value:Q", title=title, scale=scale)))
+        layers.append(raw.encode(alt.Y("value:Q", title=title, scale=scale, axis=axis)))
     zoomed = alt.selection_interval(bind="scales", name=zoom)
     both = [alt.layer(*layers).add_params(zoomed)]
     tint = _channel(alt.Color, "curve", curves, style.COLOURS, 0)

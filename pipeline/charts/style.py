@@ -49,6 +49,9 @@ CONFIG: dict[str, Any] = {
 }
 """Quiet axes, titles on the left, legends below."""
 
+NUMBERS = ",.9~g"
+"""How axes write values: of one tick, as equal values have, Vega would round the digits away."""
+
 _MARKUP = re.compile(r"<(?=[/!?A-Za-z])")
 
 MOST_ROWS = 4_500

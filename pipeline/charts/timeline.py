@@ -98,9 +98,10 @@ def _numbers(rows: pl.DataFrame, columns: list[str], data: style.Data, x: Any, p
         )
         for kind, values in channels
     )
-    base = alt.Chart(data.add(few.with_columns(_TIME_AS_TEXT))).encode(
-        x, alt.Y("value:Q", title=title, scale=alt.Scale(zero=False)), color=colour
-    )
+    axis = alt.Axis(format=style.NUMBERS)
+    y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=False), axis=axis)
+    rows = data.add(few.with_columns(_TIME_AS_TEXT))
+    base = alt.Chart(rows).encode(x, y, color=colour)
     tooltip = ["metric:N", "step:Q", alt.Tooltip("value:Q", format=".6g"), _TIME]
     dots = base.mark_point(filled=True, size=24, opacity=1).encode(shape=shape, tooltip=tooltip)
     zoom = alt.selection_interval(bind="scales", encodings=["x"], name="zoom")
