@@ -22,7 +22,7 @@ let shownRows = PAGE;
 function overviewPage() {
   const bodyRows = el("tbody", {});
   const told = el("p", { class: "told", role: "status" });
-  const more = el("button", { type: "button", class: "more", onclick: () => list(shownRows + PAGE) });
+  const more = el("button", { type: "button", class: "more", onclick: showMore });
   const heads = COLUMNS.map((column) => sortHead(column, () => list(PAGE)));
   const pick = el("select", { id: "sort", onchange: (event) => sortBy(event.target.value) },
     COLUMNS.filter((c) => !c.fixed).map((c) => el("option", { value: c.key }, c.head)));
@@ -50,6 +50,13 @@ function overviewPage() {
       if (!COLUMNS[i].fixed)
         head.setAttribute("aria-sort", !sorted ? "none" : order.down ? "descending" : "ascending");
     });
+  }
+
+  function showMore() {
+    list(shownRows + PAGE);
+    const first = bodyRows.rows[shownRows - PAGE]; // the button may be gone, and the focus with it
+    first.tabIndex = -1;
+    first.focus();
   }
 
   function sortHead(column) {
