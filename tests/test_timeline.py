@@ -58,6 +58,29 @@ def test_around_a_step_stands_what_was_logged_there(
     assert (error["step"], error["message"]) == (20, EVIL)
 
 
+def test_around_the_begin_of_an_attempt_stands_what_led_to_it(tmp_path: Path) -> None:
+    """Where a job fell back from 30 to 21, the failure between them is near 21 as well as 30."""
+    said = {0: "started", 30: "a worker was lost", 60: "done"}
+    steps = [*range(1, 31), *range(21, 61)]
+    rows = [event(n, created_at=1_700_000_000 + 2 * n, data={"step": step, "train_loss": 1.0})
+            for n, step in enumerate(steps, 1)]  # fmt: skip
+    rows += [event(99 + n, created_at=1_700_000_001 + 2 * at, message=said[step], data={})
+             for n, (at, step) in enumerate([(0, 0), (30, 30), (70, 60)])]  # fmt: skip
+    (tmp_path / "restart.jsonl").write_text(lines(*rows))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "restart.jsonl"], job_id="again")
+        near = {
+            around: {
+                row["message"]
+                for row in rows_of(lake.timeline("again", around=around, window=2))
+                if row.get("message") in said.values()
+            }
+            for around in (1, 10, 21, 25, 30, 60)
+        }
+    assert near == {1: {said[0]}, 10: set(), 21: {said[30]}, 25: set(), 30: {said[30]},
+                    60: {said[60]}}  # fmt: skip
+
+
 def test_a_table_has_the_columns_that_say_something(
     lake: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,7 +118,8 @@ class Drawn:
 
         Args:
             job: the job.
-            around: only what was logged near this step.
+            around: only what was logged near this step, and said before an attempt that begins
+                there.
             window: how far from it [step].
             points: as in `curve`.
             width: of the plots [pixel].

@@ -10,6 +10,7 @@ from pipeline.charts import style
 from pipeline.charts.read import LOSSES, REWARDS, whole_job_id
 from pipeline.charts.style import alt
 from pipeline.errors import UsageError
+from pipeline.sqlfiles import sql_text
 from pipeline.thinning import thinned
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def timeline_chart(
 ) -> altair.VConcatChart:
     """One job's life, over a connection that has the views; all else as of `Drawn.timeline`."""
     job_id = whole_job_id(con, job)
-    rows = con.sql(_TIMELINE, params=[job_id]).pl()
-    if around is not None:
-        rows = rows.filter(pl.col("step").is_between(around - window, around + window))
+    near = [] if around is None else [around - window, around + window]
+    asked = sql_text("charts/timeline_near") if near else _TIMELINE
+    rows = con.sql(asked, params=[job_id, *near]).pl()
     if rows.is_empty():
         where = "" if around is None else f" within {window:,} of step {around:,}"
         raise UsageError(f"{job_id}: nothing was logged{where}: `tunelog show jobs` lists jobs")

@@ -7,6 +7,7 @@ import click
 from pipeline.cli.options import is_given, lake_option, open_existing, output_options
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import note
+from pipeline.sqlfiles import sql_text
 
 KINDS = ("error", "warning", "moderation", "checkpoint", "metrics", "message")
 
@@ -14,7 +15,6 @@ _FAR = 2**62 - 1
 """Steps that far apart can still be added up."""
 
 _ALL = "from timeline where job_id = $1 order by place"
-_NEAR = "from timeline where job_id = $1 and step between $2 and $3 order by place"
 _STEPS = "select step from timeline where job_id = $1 and list_contains($2, kind)"
 
 
@@ -57,8 +57,9 @@ def timeline(
     """Print what happened in a job, messages and metrics on one axis of time.
 
     JOB is an id, or a beginning that no other id has. A message stands at the step that the job had
-    reached, so that --around finds what was logged near a spike. Tables have the columns that say
-    something; all other formats every column of the view timeline.
+    reached, so that --around finds what was logged near a spike; what was said before an attempt
+    that begins near the step is there, too. Tables have the columns that say something; all other
+    formats every column of the view timeline.
 
     \b
     Examples:
@@ -78,7 +79,8 @@ def timeline(
     job_id = lake.whole_job_id(job)
     with lake.connect(["timeline"]) as con:
         near = [] if around is None else [around - window, around + window]
-        rows = con.sql(_NEAR if near else _ALL, params=[job_id, *near]).to_arrow_table()
+        asked = sql_text("charts/timeline_near") if near else _ALL
+        rows = con.sql(asked, params=[job_id, *near]).to_arrow_table()
         if kinds:
             rows = rows.filter(pc.is_in(rows["kind"], pa.array(kinds)))
         if around is not None and not len(rows):
