@@ -419,6 +419,21 @@ def test_attempts_marks_and_phases_are_shown(open_page: Open, samples: Path) -> 
     assert shown.locator("h2", has_text="Attempts").count() == 1
 
 
+def test_many_restarts_leave_the_curve_its_place(open_page: Open, tmp_path: Path) -> None:
+    """Of a job that starts over again and again few restarts stand before its curve."""
+    steps = [step for n in range(0, 90, 3) for step in range(n, n + 6)]
+    told = [event(n, data={"step": s, "train_loss": 1.0}) for n, s in enumerate(steps, 1)]
+    (tmp_path / "again.jsonl").write_text(lines(*told))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "again.jsonl"], job_id=JOB)
+        with lake.connect(reads()) as con:
+            shown = open_page(written(facts(con), tmp_path / "again.html"), job=JOB)
+    said = shown.locator(".verdicts").inner_text()
+    assert said.count("started over at step") == 5
+    assert "24 more restarts: see the attempts below." in said
+    assert shown.locator("[aria-label=Attempts] tbody tr").count() == 30
+
+
 @pytest.mark.parametrize(
     ("job", "says"),
     [

@@ -72,14 +72,20 @@ function rankWords(place) {
   return place?.rank && place.jobs > 1 ? `${count(place.rank)} of ${count(place.jobs)} by ${MEASURES[place.metric]}` : "";
 }
 
+const RESTARTS = 5; // told before the curve; the attempts have all
+
 /** Advice and findings, the gravest first. */
 function verdicts(job) {
   const { found, advice, kept, unjudged } = job.details;
   const names = (rules) => rules.map((rule) => RULES[rule]).join(", ");
+  const restarts = found.filter(({ rule }) => rule === "restart");
+  const unlisted = new Set(restarts.slice(RESTARTS));
+  const listed = found.filter((one) => !unlisted.has(one));
   return el("section", { class: "verdicts", "aria-label": "Verdicts" },
     advice ? el("p", { class: "advice" }, advice.words, advice.model_id ? [el("br"), el("code", {}, said(advice.model_id))] : null) : null,
-    el("ul", {}, found.map((one) => el("li", {},
+    el("ul", {}, listed.map((one) => el("li", {},
       el("span", { class: `word ${WEIGHTS[one.weight]}` }, sign(WEIGHTS[one.weight]), RULES[one.rule] ?? one.rule), " ", said(one.words)))),
+    unlisted.size ? el("p", { class: "kept" }, `${counted(unlisted.size, "more restart")}: see the attempts below.`) : null,
     kept.length ? el("p", { class: "kept" }, sign("succeeded"), ` None of: ${names(kept)}.`) : null,
     unjudged.length
       ? el("p", { class: "kept" }, sign("cancelled"),
