@@ -624,6 +624,20 @@ def test_markdown_names_the_best_job_of_a_kind(told: Facts) -> None:
     assert "Use the last checkpoint, of step 32: full validation reward 0.6550" in best[1]
 
 
+def test_markdown_of_one_job_says_which_checkpoint_to_use(tmp_path: Path) -> None:
+    """That the last is the one to use is worth a line of a report on that job alone, and once."""
+    runs = [(f"ftjob-Run{n}", [
+        *(an_event(k, data={"step": k, "valid_loss": 1 / k - n / 9}) for k in (1, 2, 3)),
+        said(4, f"New fine-tuned model created: ft:m:o::r{n}"),
+    ]) for n in (1, 2)]  # fmt: skip
+    with ingested(tmp_path, *runs) as lake:
+        for chosen in (None, ["ftjob-Run1"], ["ftjob-Run2"]):
+            with lake.connect(reads()) as con:
+                text = "\n".join(lines(facts(con, chosen)))
+            assert text.count("Use the last checkpoint, of step 3: validation loss ") == 1
+            assert ("### Which checkpoint to use" in text) == (chosen is not None)
+
+
 def test_markdown_judges_jobs_as_the_page_does(told: Facts) -> None:
     """Best and last value, and by what they go, are those of the page's list of jobs."""
     jobs = details.overview(told, {})["jobs"]

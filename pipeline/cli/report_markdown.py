@@ -46,8 +46,13 @@ def lines(facts: Facts) -> Iterator[str]:
     found = all_findings(facts)
     yield from _findings(found, failed)
     advised = all_advice(facts)
-    yield from _best(facts.frames["leaderboard"].to_dicts(), bests, advised)
-    yield from _advice(advised)
+    # that the last is to be used is worth a line where there is but one job to speak of
+    listed = {
+        job: one for job, one in advised.items() if one.gains or one.is_blocked or len(jobs) == 1
+    }
+    unlisted = {job: one for job, one in advised.items() if job not in listed}
+    yield from _best(facts.frames["leaderboard"].to_dicts(), bests, unlisted)
+    yield from _advice(listed)
     if len(found) < len(jobs):
         yield from ("", f"Only the {len(found):,} newest jobs are judged.")
     known = {failure["template"] for failure in failures}
@@ -88,7 +93,7 @@ def _best(
     bests: Mapping[str, Mapping[str, Any]],
     advised: Mapping[str, Advice],
 ) -> Iterator[str]:
-    """The first of each kind of job, with the checkpoint to use where `_advice` does not say it."""
+    """The first of each kind of job, with the checkpoint to use where that is not listed."""
     first = [row for row in ranked if row["rank"] == 1 and row["jobs"] > 1]
     if first:
         yield from ("", "### Best", "")
@@ -99,13 +104,9 @@ def _best(
         of = f"best of {row['jobs']:,} {row['method']} jobs by {by}, {value}"
         state = "" if row["status"] == "succeeded" else f" It is {safe(row['status'])}."
         one = advised.get(row["job_id"])
-        use = f" {_use(one)}" if one and one.step is not None and not _is_listed(one) else ""
+        use = f" {_use(one)}" if one and one.step is not None else ""
         yield f"- {quoted(row['job_id'])}: {of}.{state}{use}"
     yield from _more(len(first) - KINDS, "that are no worse")
-
-
-def _is_listed(one: Advice) -> bool:
-    return one.gains or one.is_blocked
 
 
 def _use(one: Advice) -> str:
@@ -113,13 +114,12 @@ def _use(one: Advice) -> str:
 
 
 def _advice(advised: Mapping[str, Advice]) -> Iterator[str]:
-    telling = [(job, one) for job, one in advised.items() if _is_listed(one)]
-    if telling:
+    if advised:
         yield from ("", "### Which checkpoint to use", "")
-    for job, one in telling[:ADVICE]:
+    for job, one in list(advised.items())[:ADVICE]:
         yield f"- {quoted(job)}: {_use(one)}"
     yield from _more(
-        len(telling) - ADVICE, "jobs with a better checkpoint than the last, or a blocked one"
+        len(advised) - ADVICE, "jobs with a better checkpoint than the last, or a blocked one"
     )
 
 
