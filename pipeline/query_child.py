@@ -35,8 +35,8 @@ Lists = dict[str, frozenset[str]]
 """What a query may use, in lower case: tables, functions, table_functions, nodes, expressions; and
 `marts`, the views that a mistyped name may mean: only those that a query names are made for it."""
 
-_FOREIGN = re.compile(r"\b(?:UHUGEINT|BIT|BIGNUM|VARIANT)\b")
-"""Types that Arrow has none for: they would come out as other numbers, or as their bytes."""
+_FOREIGN = re.compile(r"\b(?:UHUGEINT|BIT|BIGNUM|VARIANT|TIME WITH TIME ZONE)\b")
+"""Types that Arrow has none for: they would come out as other values, or as their bytes."""
 _MACRO = re.compile(r"(?i)\bmacro (?!lake_no_jobs\b)")
 _OPTIONS = re.compile(rb"(?i)(?:analyze\b)?\s*(?:\(\s*(?:analyze|format)\b(?:[\w\s,]|'\w*')*\))?")
 """What may stand between EXPLAIN and the query: no comment or text that hides a bracket."""
@@ -269,7 +269,7 @@ def answer(request: Request, out: Any) -> None:
         connection.execute(query, request.params)
         raise
     for name, kind in zip(rows.columns, rows.types, strict=True):
-        if found := _FOREIGN.search(re.sub(r"'[^']*'", "", str(kind))):
+        if found := _FOREIGN.search(re.sub(r"""'[^']*'|"[^"]*\"""", "", str(kind))):
             mend = f"cast it, as in {name}::varchar"
             raise Refused(f"{name}: no format holds {found[0]}: {mend}", None)
     reader = rows.to_arrow_reader(BATCH_ROWS)

@@ -38,13 +38,21 @@ def test_types(place: Place) -> None:
 @pytest.mark.parametrize(
     "value",
     ["340282366920938463463374607431768211455::uhugeint", "101::bit", "[1::bignum]",
-     "{'a': '1'::variant}"],
+     "{'a': '1'::variant}", "[timetz '01:02:03+02']"],
 )  # fmt: skip
 def test_what_no_format_holds_is_told(place: Place, value: str) -> None:
     """A value that would come out as another one is refused, until it is cast."""
-    with pytest.raises(QueryError, match=r"^sql: x: no format holds [A-Z]+: cast it, as in x::var"):
+    with pytest.raises(
+        QueryError, match=r"^sql: x: no format holds [A-Z ]+: cast it, as in x::var"
+    ):
         place.run(f"select {value} as x")
     assert place.run(f"select ({value})::varchar as x").num_rows == 1
+
+
+@pytest.mark.parametrize("value", ["{'BIT': 1}", "{'a \"BIT\"': 1}", "'BIT'::enum('BIT')"])
+def test_names_are_no_types(place: Place, value: str) -> None:
+    """A field or a value that is called like a type of which no format has one is printed."""
+    assert place.run(f"select {value} as x").num_rows == 1
 
 
 def test_zone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

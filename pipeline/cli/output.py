@@ -272,7 +272,7 @@ def _parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[bytes
         with pq.ParquetWriter(out, schema, compression="zstd") as writer:
             for batch in batches:
                 writer.write_batch(batch)
-    except pa.ArrowNotImplementedError as error:
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:  # by the type, more or less
         raise UsageError(f"sql: {error}: cast the column to varchar") from None
 
 
