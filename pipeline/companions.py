@@ -19,6 +19,7 @@ from pipeline.contract import (
     INT64,
     JOB_OBJECT,
     LAST_TIME,
+    MOST_STEPS,
     OUTCOME_OBJECT,
     RESULT_NAMES,
     RESULT_OBJECT,
@@ -161,7 +162,7 @@ def _outcome(value: dict[str, Any]) -> Companion | None:
 
 
 def _result(value: dict[str, Any]) -> Companion | None:
-    step = _whole(value.get("step"))
+    step = _step(value.get("step"))
     if step is None:
         return None
     named = {k: v for k, v in value.items() if k not in ("object", "job_id", "step")}
@@ -231,6 +232,11 @@ def _whole(value: Any) -> int | None:
     return number if isinstance(number, int) else None
 
 
+def _step(value: Any) -> int | None:
+    number = _whole(value)
+    return number if number is not None and abs(number) < MOST_STEPS else None
+
+
 def _time(value: Any) -> int | None:
     number = _whole(value)
     return number if number is not None and 0 <= number <= LAST_TIME else None
@@ -255,6 +261,7 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
     "text": _text,
     "word": _word,
     "whole": _whole,
+    "step": _step,
     "time": _time,
     "setting": _setting,
     "texts": _texts,

@@ -45,6 +45,9 @@ METRICS: dict[str, str] = {
 COUNTERS = ("step", "total_steps")
 """Integers of the payload that place a metrics event on the curve."""
 
+MOST_STEPS = 2**53
+"""Steps are less, either way: views take differences of them, doubles tell them apart [step]."""
+
 EVENT_FIELDS = ("object", "id", "created_at", "level", "message", "type", "data")
 """Top-level fields of `FineTuningJobEvent` (OpenAI's specification)."""
 
@@ -207,7 +210,7 @@ COMPANION_FIELDS: dict[str, dict[str, Any]] = {
         "id": "text",
         "fine_tuning_job_id": "text",
         "created_at": "time",
-        "step_number": "whole",
+        "step_number": "step",
         "fine_tuned_model_checkpoint": "text",
         "metrics": "numbers",
     },
@@ -220,8 +223,8 @@ COMPANION_FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 """Fields of companions that are kept: name -> fields of the object there, or what may stand there
-(setting: a number or auto; numbers: an object of them). Everything else in such an object is never
-copied: keys of trackers lie there."""
+(step: a whole number that may be one; setting: a number or auto; numbers: an object of them).
+Everything else in such an object is never copied: keys of trackers lie there."""
 
 RESULT_NAMES: dict[str, str] = {
     "train_accuracy": "train_mean_token_accuracy",

@@ -16,7 +16,14 @@ import xxhash
 
 from pipeline.companions import Companions as Companions
 from pipeline.companions import found_in, result_row
-from pipeline.contract import COUNTERS, EVENT_FIELDS, INT64, LAST_TIME, LEGACY_EVENT_OBJECT, METRICS
+from pipeline.contract import (
+    COUNTERS,
+    EVENT_FIELDS,
+    LAST_TIME,
+    LEGACY_EVENT_OBJECT,
+    METRICS,
+    MOST_STEPS,
+)
 from pipeline.credentials import beginning
 from pipeline.leaves import leaves, number_in, segment
 from pipeline.shapes import (
@@ -276,7 +283,7 @@ def _read_metrics(event: Event, data: dict[str, Any]) -> None:
                 leaves(value, segment(name), event.other_metrics)
         elif name in COUNTERS:
             found = number_in(value)
-            if found is not None and found % 1 == 0 and abs(found) < INT64:
+            if found is not None and found % 1 == 0 and abs(found) < MOST_STEPS:
                 event.counters[name] = int(value) if isinstance(value, int) else int(found)
             elif value is not None:
                 event.misfits.append(name)

@@ -124,8 +124,8 @@ class Event:
         if self.step is not None:
             return self.step
         if self.lifecycle in ("step", "checkpoint"):
-            for pattern in (r"^Step ([0-9]+)", r"at step ([0-9]+)"):
-                if found := re.search(pattern, self.message):
+            for pattern in (r"^Step ([0-9]{1,15})\b", r"at step ([0-9]{1,15})\b"):
+                if found := re.search(pattern, self.message, re.ASCII):
                     return int(found[1])
         return -1
 
@@ -172,7 +172,7 @@ def event(raw: dict[str, Any], job_id: str, ordinal: int) -> Event:
             number = spelled(value)
             if number is not None and key in KNOWN:
                 row.metrics[key] = number
-            elif number is not None and abs(number) < 2**63 and number == int(number):
+            elif number is not None and abs(number) < 2**53 and number == int(number):
                 setattr(row, key, value if isinstance(value, int) else int(number))
             elif value is not None:
                 row.misfits.append(key)

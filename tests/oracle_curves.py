@@ -35,7 +35,7 @@ def by_job(events: Iterable[Event]) -> dict[str, list[Event]]:
 
 def told(event: Event) -> tuple[int, int | None, dict[str, float]] | None:
     """Step, planned steps and numbers of a message whose event has no payload."""
-    found = re.match(r"Step ([0-9]+)(?:/([0-9]+))?", event.message)
+    found = re.match(r"Step ([0-9]{1,15})\b(?:/([0-9]{1,15})\b)?", event.message, re.ASCII)
     if not found or event.step is not None or (isinstance(event.data, dict) and event.data):
         return None
     numbers: dict[str, float] = {}

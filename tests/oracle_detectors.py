@@ -341,7 +341,7 @@ def verdict(metric: str, points: Points) -> Row:
 
 def told_steps(event: Event) -> int | None:
     """The steps that a job plans, as an event tells them in its payload, else in its message."""
-    said = re.match(r"Step [0-9]+/([0-9]+)", event.message)
+    said = re.match(r"Step [0-9]+/([0-9]{1,15})\b", event.message, re.ASCII)
     return int(said[1]) if said and event.total_steps is None else event.total_steps
 
 

@@ -169,7 +169,7 @@ ranked as (
         {
             'is_worse': not coalesce(loss <= least + 1e-9 * abs(least), false),
             'is_nameless': model_id is null,
-            'distance': abs(step::hugeint - best_step),
+            'distance': abs(step - best_step),
             'step': step,
             'model_id': model_id,
             'value': latest.value,
@@ -219,7 +219,7 @@ select
     best.model_id as model_id,
     best.value as value,
     best.value_step as value_step,
-    try_cast(best.distance as bigint) as step_distance,
+    best.distance as step_distance,
     latest.step as last_step,
     latest.choice.model_id as last_model_id,
     latest.choice.value as last_value,

@@ -65,10 +65,8 @@ percents as (
     inner join lengths on points.job_id = lengths.job_id
     inner join generate_series(1, 100) as percent
         on
-            -- a step may be as large as its type: its product is not
-            points.step::hugeint * 100 <= percent.generate_series::hugeint * lengths.steps
-            and (percent.generate_series::hugeint - 1) * lengths.steps
-            < lengths.last_step::hugeint * 100
+            points.step * 100 <= percent.generate_series * lengths.steps
+            and (percent.generate_series - 1) * lengths.steps < lengths.last_step * 100
     group by points.side, points.metric, percent.generate_series
 ),
 

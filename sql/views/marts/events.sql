@@ -50,7 +50,7 @@ comment on column events.data is
 comment on column events.extra is
     'unknown top-level fields as JSON text, NULL where there are none [text]';
 comment on column events.misfits is
-    'known metrics whose value in data is no number; NULL where there are none [list of text]';
+    'known metrics and steps whose value in data is none; NULL where there are none [list of text]';
 comment on column events.object is 'the event''s own object field; NULL where absent [text]';
 comment on column events.dialect is 'openai, azure, legacy [text]';
 comment on column events.stream_id is

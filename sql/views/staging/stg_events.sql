@@ -108,7 +108,9 @@ select
         step,
         case
             when lifecycle in ('step', 'checkpoint')
-                then try_cast(regexp_extract(message, '(?:^Step |at step )([0-9]+)', 1) as bigint)
+                then try_cast(
+                    regexp_extract(message, '(?:^Step |at step )([0-9]{1,15})\b', 1) as bigint
+                )
         end,
         -1
     ) as order_step,

@@ -41,7 +41,7 @@ jobs as (
             'is_synthetic': synthetic_time,
             'total_steps': coalesce(
                 total_steps,
-                try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]+)', 1) as bigint)
+                try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]{1,15})\b', 1) as bigint)
             ),
             'is_evaluation': is_evaluation
         })) as told
