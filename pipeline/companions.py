@@ -243,7 +243,8 @@ def _time(value: Any) -> int | None:
 
 
 def _setting(value: Any) -> int | float | str | None:
-    return "auto" if value == "auto" else _number(value)
+    number = _number(value)
+    return "auto" if value == "auto" else number if math.isfinite(number or 0) else None
 
 
 def _texts(value: Any) -> list[str] | None:

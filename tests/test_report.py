@@ -209,6 +209,28 @@ def test_odd_values_of_tables_are_named_as_the_page_reads_them() -> None:
     assert list(values) == [1.5, "Infinity", "-Infinity", "NaN"]
 
 
+def test_a_job_of_numbers_at_the_ends_has_its_page(tmp_path: Path) -> None:
+    """Losses as far apart as doubles are, and settings that are none, cost nobody the report."""
+    most = sys.float_info.max
+    losses = ((most, 0.5, -most), (1e307, 2e307, 1e308), (0.0, 5e-324, 0.0))
+    jobs = [
+        (f"ftjob-{n:024}", [an_event(3 * n + i, data={"step": i, "train_loss": loss})
+                            for i, loss in enumerate(some)])
+        for n, some in enumerate(losses)
+    ]  # fmt: skip
+    settings = {"n_epochs": math.inf, "batch_size": math.nan, "learning_rate_multiplier": 2.0}
+    about = {"object": "fine_tuning.job", "id": jobs[0][0], "hyperparameters": settings}
+    (tmp_path / "job.json").write_text(json.dumps(about))
+    with ingested(tmp_path, *jobs) as lake:
+        lake.ingest(tmp_path / "job.json")
+        (row,) = lake.sql("select n_epochs, batch_size, learning_rate_multiplier from jobs "
+                          "where learning_rate_multiplier is not null").rows()  # fmt: skip
+        assert row == (None, None, 2.0)
+        with lake.connect(reads()) as con:
+            assert "".join(page(facts(con)))
+    assert [curves.spark(some) for some in losses] == [[99, 50, 0], [0, 11, 99], [0, 99, 0]]
+
+
 def test_numbers_that_json_lacks_are_named() -> None:
     """NaN and infinities go by their names, other numbers by five significant digits."""
     some = pl.Series([math.nan, math.inf, -math.inf, None, 2.0, 1.23456789, 1.5e-7])

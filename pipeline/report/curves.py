@@ -155,5 +155,7 @@ def spark(values: Iterable[Any]) -> list[int]:
         chosen = [finite[i * (len(finite) - 1) // (SPARK - 1)] for i in range(SPARK)]
     if len(chosen) < 2:
         return []
-    low, high = min(chosen), max(chosen)
-    return [round(99 * (v - low) / (high - low)) if high > low else 50 for v in chosen]
+    most = max(map(abs, chosen)) or 1
+    shares = [v / most for v in chosen]  # of the largest numbers no difference can be told
+    low, high = min(shares), max(shares)
+    return [round(99 * (v - low) / (high - low)) if high > low else 50 for v in shares]
