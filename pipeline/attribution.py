@@ -107,8 +107,11 @@ class Scout:
         glance = Glance(block)
         ends = {0, glance.size - 1}
         for mark in block.marks:
-            at = int(block.bounds[mark.position - block.position])
+            index = mark.position - block.position
+            at = int(block.bounds[index])
             ends.update((at, max(at - 1, 0)))
+            if mark.run and mark.jobs:
+                ends.add(self._job_lines.pass_over(block, index + 1, mark.position))
         ends.update(self._dialects.see(glance, block))
         found = list(creations(glance, azure=not self._dialects.is_openai))
         for creation, around in found:
@@ -288,7 +291,7 @@ class Scout:
     def _named(self, mark: Mark, first: int, last: int, down: bool, created: str | None) -> Stream:
         beside = mark.jobs
         created = created if is_job(created) else None
-        if mark.run and created:  # a job object between lines may stand below its events
+        if created and (mark.run or mark.apart):  # a job object may stand below its events
             beside = ()
         if len(beside) > 1:  # several names: the creation message decides, or nothing does
             beside = ()

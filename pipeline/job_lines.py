@@ -10,7 +10,7 @@ from pipeline.forms.block import Block, Mark
 from pipeline.shapes import is_job, object_in
 
 QUOTED_JOB_OBJECT = f'"{JOB_OBJECT}"'.encode()
-_QUOTED_CHECKPOINT = f'"{CHECKPOINT_OBJECT}"'.encode()
+_CHECKPOINT = CHECKPOINT_OBJECT.encode()
 MIXED_PREFIX = f"{UNATTRIBUTED_PREFIX}mixed-"
 """Of names for events that may be of several jobs: what one of them shares tells of no other."""
 
@@ -60,18 +60,17 @@ class JobLines:
             A byte of the records on both sides of each, wherever the block ends.
         """
         beside: set[int] = set()
-        last = len(block.data) - 1
         if self._quiet == block.position:
-            self._pass_over(block, 0)
-        if text.rfind(QUOTED_JOB_OBJECT, 0, last + 1) < 0:  # backwards it is soonest told
+            beside.add(self.pass_over(block, 0, self._marks[-1].position))
+        if text.rfind(QUOTED_JOB_OBJECT, 0, len(block.data)) < 0:  # backwards it is soonest told
             return beside
         at = text.find(QUOTED_JOB_OBJECT, 0, len(block.data))
         while at >= 0:
             index, begin, end = block.record_at(at)
             if mark := job_line(text[begin:end], block.position + index):
                 self._marks.append(self._among(mark))
-                self._pass_over(block, index + 1)
-                beside.update((max(begin - 1, 0), min(end, last)))
+                below = self.pass_over(block, index + 1, mark.position)
+                beside.update((max(begin - 1, 0), below))
             at = text.find(QUOTED_JOB_OBJECT, end, len(block.data))
         return beside
 
@@ -84,11 +83,16 @@ class JobLines:
         self._listed = tuple(dict.fromkeys((*before, *mark.jobs)))[:2]
         return replace(mark, jobs=self._listed)
 
-    def _pass_over(self, block: Block, index: int) -> None:
+    def pass_over(self, block: Block, index: int, job: int) -> int:
+        """Look, from a record on, for the first that says more behind a job object's position.
+
+        Returns:
+            A byte of it, or of the last of the block.
+        """
         while index < len(block) and _says_nothing(block.raw(index)):
             index += 1
-        self._quiet = block.position + index
-        self.silent_until[self._marks[-1].position] = self._quiet
+        self._quiet = self.silent_until[job] = block.position + index
+        return min(int(block.bounds[index]), len(block.data) - 1)
 
     def told(self, end: int) -> Sequence[Mark]:
         """All marks of the source, which ends at a position.
@@ -104,4 +108,4 @@ class JobLines:
 
 def _says_nothing(raw: bytes) -> bool:
     """Whether a line is blank, or a checkpoint object."""
-    return not raw.strip() or (_QUOTED_CHECKPOINT in raw and b'"message"' not in raw)
+    return not raw.strip() or (_CHECKPOINT in raw and b"message" not in raw)

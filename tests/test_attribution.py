@@ -226,6 +226,61 @@ def test_job_objects_below_their_events(
             assert jobs(lake)[A] == ids(OTHERS)
 
 
+WAYS = [
+    ("line", None, lambda row: row),
+    ("indented", 1, lambda row: row),
+    ("entry", None, lambda row: {"at": "2024", "what": row}),
+    ("string", None, lambda row: {"log": json.dumps(row)}),
+]
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["as events", "bare"])
+@pytest.mark.parametrize(("indent", "way"), [w[1:] for w in WAYS], ids=[w[0] for w in WAYS])
+def test_job_objects_in_a_log(tmp_path: Path, indent: int | None, way: Any, bare: bool) -> None:
+    """However a log writes events and jobs: a job's object tells of what is below it, up to the
+    next one, and of nothing above it; creation messages count before."""
+
+    def written(*rows: Any) -> str:
+        how = [row if bare and row in (JOB_OBJECT, OTHER_OBJECT) else way(row) for row in rows]
+        return "".join(json.dumps(row, indent=indent) + "\n" for row in how)
+
+    named, last = job_events(C, start=START + 90), job_events(B, start=START + 200)
+    parts = [*named, JOB_OBJECT, *NAMELESS, OTHER_OBJECT, *OTHERS]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", written(*parts))])
+        assert jobs(lake) == {A: ids(NAMELESS), B: ids(OTHERS), C: ids(named)}
+        assert not lake.sql("from rejects").rows()
+    with open_lake(tmp_path / "above") as lake:
+        lake.ingest([put(tmp_path / "y.jsonl", written(*NAMELESS, OTHER_OBJECT, *OTHERS))])
+        found = jobs(lake)
+        assert found.pop(B) == ids(OTHERS) and [*found.values()] == [ids(NAMELESS)]
+    with open_lake(tmp_path / "end") as lake:
+        lake.ingest([put(tmp_path / "z.jsonl", written(*NAMELESS, *last, OTHER_OBJECT))])
+        found = jobs(lake)
+        assert found.pop(B) == ids(last) and [*found.values()] == [ids(NAMELESS)]
+
+
+@pytest.mark.parametrize(("indent", "way"), [w[1:] for w in WAYS], ids=[w[0] for w in WAYS])
+def test_a_job_object_tells_no_direction(tmp_path: Path, indent: int | None, way: Any) -> None:
+    """Newest first is what stands so below a job's object, which is older than all of it."""
+    objects = [{**row, "created_at": START - 50} for row in (JOB_OBJECT, CHECKPOINT, OTHER_OBJECT)]
+    rows = [*objects[:2], *NAMELESS[::-1], objects[2], *OTHERS]
+    text = "".join(json.dumps(way(row), indent=indent) + "\n" for row in rows)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", text)])
+        question = "select job_id, newest_first from lake_streams order by all"
+        assert asked(lake).execute(question).fetchall() == [(A, True), (B, False)]
+
+
+def test_a_job_object_in_another_document_takes_no_page(tmp_path: Path) -> None:
+    """A page that names its job is that job's, though the file has an object of another one."""
+    pages = [JOB_OBJECT, page(NAMELESS), page(job_events(B, start=START + 50))]
+    text = "\n".join(json.dumps(part, indent=1) for part in pages)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.json", text)])
+        assert jobs(lake) == {A: ids(NAMELESS), B: ids(job_events(B, start=START + 50))}
+
+
 CONTRARY = {
     "creation": ("x.jsonl", lines(job_events(A))),
     "url": ("x.json", EXCHANGE),

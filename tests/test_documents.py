@@ -319,13 +319,19 @@ def test_keys_apart() -> None:
 
 
 def test_documents_tell_each_other() -> None:
-    """Checkpoints as a document of their own name the job of the pages around, if it is one."""
+    """Checkpoints as a document of their own name the job of the pages around, if it is one.
+
+    A job's object names what stands below it, and what is above where nothing is below.
+    """
     checkpoints = {"object": "list", "data": [a_checkpoint(A)], "has_more": False}
     records = records_in(a_page(1), checkpoints)
     assert records.streams[0] == (0, (A,), False)
     assert records.kinds == ["Event", "list of fine_tuning.job.checkpoint"]
     assert records_in(a_page(1), a_job(A), a_page(2), a_job(B)).streams[0] == (0, (), False)
-    assert records_in(a_job(A), an_event(1), an_event(2)).streams == [(0, (), True)]
+    assert records_in(a_page(1), a_job(A)).streams[0] == (0, (A,), False)
+    mixed = records_in(a_page(1), a_job(A), a_page(2)).streams
+    assert [mixed[0], mixed[-1]] == [(0, (), False), (2, (A,), False)]
+    assert records_in(a_job(A), an_event(1), an_event(2)).streams == [(0, (A,), True)]
 
 
 def test_offsets_in_bodies() -> None:

@@ -221,10 +221,10 @@ def test_documents_that_all_break_take_no_square_of_time(opening: str) -> None:
 def test_parts_of_a_broken_document_name_nobody() -> None:
     """What follows a broken document may be a part of it: it tells no page whose it is."""
     job = json.dumps({"object": "fine_tuning.job", "id": A, "status": "failed"})
-    for text in (f"E\n[1, 2\n{job}\nE", f"[E]\nno JSON\n{job}\n[E]"):
+    for text, named in (f"E\n[1, 2\n{job}\nE", []), (f"[E]\nno JSON\n{job}\n$ curl\n[E]", [4]):
         records = records_of(text.replace("E", json.dumps(an_event())))
         assert records.kinds.count("Event") == 2
-        assert all(A not in jobs for _, jobs, _ in records.streams)
+        assert [at for at, jobs, _ in records.streams if at and A in jobs][-1:] == named
 
 
 def test_what_is_too_long_between_documents() -> None:

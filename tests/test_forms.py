@@ -55,7 +55,7 @@ from pipeline.forms.recognise import Unrecognised, recognise
             json.dumps(a_page(1, 2)).replace("0.5", "nan") + "\n" + json.dumps(a_page(3)),
             "documents",
         ),
-        (json.dumps(a_job(A)) + "\n" + json.dumps(a_page(3)) + "\n", "lines"),
+        (json.dumps(a_job(A)) + "\n" + json.dumps(a_page(3)) + "\n", "documents"),
     ],
 )
 def test_recognise(head: str, form: str) -> None:

@@ -36,6 +36,7 @@ class Mark:
         position: of the document's first record.
         jobs: job ids found beside the events (URL, job or checkpoint object), in order.
         run: the records stand one after another without a frame, as lines do.
+        apart: the jobs are those of other documents, maybe below: what records say counts before.
         exported: a line of an export that says whose all records below it are; no job: nobody's.
         mixed: such a line says that they may be of several jobs.
         more: the document is a page that says that older events exist.
@@ -44,6 +45,7 @@ class Mark:
     position: int
     jobs: tuple[str, ...] = ()
     run: bool = False
+    apart: bool = False
     exported: bool = False
     mixed: bool = False
     more: bool = False

@@ -7,8 +7,11 @@ from typing import Any
 
 from pipeline.contract import CHECKPOINT_OBJECT, JOB_OBJECT
 from pipeline.exact import JOB_FIELDS, JOB_ID
+from pipeline.shapes import body
 
 _JOB_OBJECTS = (JOB_OBJECT, "fine-tune")
+_OBJECTS = (*_JOB_OBJECTS, CHECKPOINT_OBJECT)
+_MENTIONED, _BY_CHECKPOINT, _BY_OBJECT = range(3)
 
 
 class Scope:
@@ -21,27 +24,28 @@ class Scope:
         """Open a scope inside another."""
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent else 0
-        self.found: dict[str, bool] = {}
-        """Job id -> whether a job or checkpoint object told it."""
-        self._told: tuple[str, ...] | None = None
+        self.found: dict[str, int] = {}
+        """Job id -> whether it was but mentioned, or a checkpoint's or its own object told it."""
+        self.jobs: tuple[str, ...] = ()
+        """What it tells the events inside, once that is settled."""
+        self._teller: Scope | None = None
 
     def learn(self, value: Any) -> None:
         """Take in a part without events."""
         self.merge(job_ids(value))
 
-    def merge(self, found: Iterable[tuple[str, bool]]) -> None:
+    def merge(self, found: Iterable[tuple[str, int]]) -> None:
         """Take in what a part without events has found."""
-        for job, by_object in found:
-            self.found[job] = self.found.get(job, False) or by_object
+        for job, how in found:
+            self.found[job] = max(self.found.get(job, how), how)
 
-    def told(self) -> tuple[str, ...]:
-        """Job ids that the events directly inside are told by; settled when first asked."""
-        if self._told is None:
-            own = self.own()
-            if not own and self.parent is not None:
-                own = self.parent.told()
-            self._told = tuple(_utf8(job) for job in own)
-        return self._told
+    @property
+    def teller(self) -> Scope:
+        """The scope that tells whose the events directly inside are; settled when first asked."""
+        if self._teller is None:
+            self.jobs = tuple(_utf8(job) for job in self.own())
+            self._teller = self if self.jobs or self.parent is None else self.parent.teller
+        return self._teller
 
     def own(self) -> tuple[str, ...]:
         """What this scope tells itself."""
@@ -85,7 +89,7 @@ class ObjectScope(Scope):
     def pass_on(self) -> None:
         """Tell the scope around it what this object, which holds no events, names."""
         assert self.parent is not None
-        if self._fields.get("object") in (*_JOB_OBJECTS, CHECKPOINT_OBJECT):
+        if self._fields.get("object") in _OBJECTS:
             self.parent.learn(dict(self._fields))
         else:
             self.parent.merge(self.found.items())
@@ -134,54 +138,89 @@ class ArrayScope(Scope):
 
     def own(self) -> tuple[str, ...]:
         """A neighbour that merely mentions a job says nothing."""
-        told = tuple(job for job, by_object in self.found.items() if by_object)
+        told = tuple(job for job, how in self.found.items() if how)
         return told or (tuple(self._cells) if self.is_row else ())
 
 
 class RootScope(Scope):
-    """A source: its documents tell each other only what is beyond doubt."""
+    """The documents of a source, from objects of jobs on to the next ones behind events.
+
+    As between lines, they speak of what stands below them; where they end what begins with pages,
+    of these, if they are of one job. So do checkpoints, wherever they stand.
+    """
+
+    def __init__(self, before: RootScope | None = None) -> None:
+        """Open the scope of a source, or of what follows `before` in it."""
+        super().__init__()
+        self._heads: dict[str, None] = {}
+        self._has_events = False
+        self._first: RootScope = before._first if before else self
+        self._last: RootScope = self
+        self._first._last = self
+        self._named: dict[str, int] = before._named if before else {}
+
+    def behind(self, *, had_events: bool) -> RootScope:
+        """The scope of what follows a document."""
+        self._has_events = self._has_events or had_events
+        told, self.found = self.found, {}
+        self._named |= {j: max(how, self._named.get(j, how)) for j, how in told.items() if how}
+        heads = [job for job, how in told.items() if how == _BY_OBJECT]
+        scope = RootScope(self) if heads and self._has_events else self
+        scope._heads.update(dict.fromkeys(heads[: 2 - len(scope._heads)]))  # several are nobody
+        return scope
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The jobs whose objects it begins with, if these may not as well end what is above."""
+        objects = [job for job, how in self._named.items() if how == _BY_OBJECT]
+        return () if self._is_ended and len(objects) > 1 else tuple(map(_utf8, self._heads))
 
     def own(self) -> tuple[str, ...]:
-        """The one job that job and checkpoint objects of the source are about."""
-        jobs = tuple(job for job, by_object in self.found.items() if by_object)
-        return jobs if len(jobs) == 1 else ()
+        """The same, or the one job that speaks of all pages."""
+        if self._is_ended or not self._first._last._heads:
+            return tuple(self._named) if len(self._named) == 1 else ()
+        return self.heads
+
+    @property
+    def _is_ended(self) -> bool:
+        """Whether the source begins with something else, and nothing follows its last objects."""
+        last = self._first._last
+        return bool(last._heads) and not last._has_events and not self._first._heads
 
 
 class BrokenScope(RootScope):
     """What follows a broken document, maybe parts of it: they tell each other nothing."""
 
-    def __init__(self, before: Scope | None) -> None:
-        """Open the scope behind a break; `before`: text stood there, and bare events go on."""
-        super().__init__()
-        self._before = before.stream if before else self
-
-    @property
-    def stream(self) -> Scope:
-        """Text between the entries of a log parts none."""
-        return self._before
+    def behind(self, *, had_events: bool) -> RootScope:
+        """So do all that follow."""
+        return self
 
     def own(self) -> tuple[str, ...]:
         """Whose parts they are is not known."""
         return ()
 
 
-def job_ids(value: Any) -> Iterator[tuple[str, bool]]:
-    """Job ids that a JSON value names, and whether a job or checkpoint object names them."""
+def job_ids(value: Any) -> Iterator[tuple[str, int]]:
+    """Job ids that a JSON value names, and how: see `Scope.found`."""
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, str):
+            inner = body(item, _OBJECTS)
+            if inner is not None:
+                stack.append(inner)
+                continue
             for job in JOB_ID.findall(item):
-                yield job, False
+                yield job, _MENTIONED
         elif isinstance(item, list):
             stack.extend(reversed(item))
         elif isinstance(item, dict):
             kind = item.get("object")
             field = "id" if kind in _JOB_OBJECTS else "fine_tuning_job_id"
-            if kind in _JOB_OBJECTS or kind == CHECKPOINT_OBJECT:
+            if kind in _OBJECTS:
                 job = item.get(field)
                 if isinstance(job, str) and job:
-                    yield job, True
+                    yield job, _BY_OBJECT if kind in _JOB_OBJECTS else _BY_CHECKPOINT
             else:
                 stack.extend(reversed([part for pair in item.items() for part in pair]))
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline import exact
-from pipeline.contract import EVENT_OBJECTS, JOB_OBJECT
+from pipeline.contract import EVENT_OBJECTS
 from pipeline.forms.results import is_results
 from pipeline.shapes import holds_events, is_cut, is_event, loads, scan
 
@@ -98,7 +98,6 @@ _LIST_FIRST = re.compile(rf'\{{(?:{_NAME}(?:"[^"\\]*"|[^\s"{{\[,]+)\s*,)*{_NAME}
 
 
 _NAMED = re.compile("|".join(map(re.escape, EVENT_OBJECTS)))
-_JOB_LINE = f'"{JOB_OBJECT}"'
 
 
 class Unrecognised(Exception):
@@ -240,10 +239,9 @@ def _begins_document(text: str, whole: bool) -> bool:
 def _is_wrapped(text: str) -> bool:
     """Whether the first event on a line lies inside of something else, as in a log's entries.
 
-    Such lines are a run of events only where they are read as documents; but what job objects
-    between them say is for lines.
+    Such lines are a run of events only where they are read as documents.
     """
-    at = -1 if _JOB_LINE in text else 0
+    at = 0
     for _ in range(_LINES_LOOKED_AT):
         named = _NAMED.search(text, at) if at >= 0 else None
         if named is None:

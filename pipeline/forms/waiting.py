@@ -38,7 +38,7 @@ class Waiting:
         self.bodies: dict[int, bytes] = {}
         self.scopes: list[tuple[int, Scope]] = []
         self._limit, self._block_bytes = limit, block_bytes
-        self._stream: tuple[Scope, tuple[str, ...]] | None = None
+        self._stream: tuple[Scope, tuple[str, ...], bool] | None = None
 
     @property
     def next(self) -> int:
@@ -71,6 +71,21 @@ class Waiting:
         self.starts.frombytes(starts.tobytes())
         self.ends.frombytes(ends.tobytes())
         self.events += len(starts)
+
+    def behind(self, root: RootScope, first: int, events: int) -> RootScope:
+        """The scope of what follows a document; if another begins with it, it stands there, too.
+
+        Args:
+            root: the scope of the document.
+            first: position of its first record.
+            events: how many events were found before it.
+        """
+        scope = root.behind(had_events=self.events > events)
+        if scope is not root and first >= self.position:
+            while self.scopes and self.scopes[-1][0] >= first:
+                self.scopes.pop()
+            self.scopes.append((first, scope))
+        return scope
 
     def keep(self, first: int, kept: Iterable[int] = ()) -> None:
         """Forget the records from a position on, but for some, as far as they wait."""
@@ -149,12 +164,13 @@ class Waiting:
 
     def _marks(self) -> Iterator[Mark]:
         for position, scope in self.scopes:
-            bare = isinstance(scope, RootScope)
-            jobs = () if bare else scope.told()
-            if self._stream != (scope.stream, jobs):
-                self._stream = (scope.stream, jobs)
-                run = not jobs and isinstance(scope.stream, RootScope)
-                yield Mark(position, jobs, run=run, more=scope.is_continued)
+            teller, stream = scope.teller, scope.stream
+            jobs, apart, run = teller.jobs, isinstance(teller, RootScope), False
+            if apart and isinstance(stream, RootScope):
+                jobs, run = stream.heads, True
+            if self._stream != (stream, jobs, run):
+                self._stream = stream, jobs, run
+                yield Mark(position, jobs, run, apart, more=scope.is_continued)
 
 
 def _in_place(text: bytes, starts: Ints, ends: Ints) -> Block | None:

@@ -67,15 +67,15 @@ class Walker:
                     waiting.keep(first)
                 begun, cut, reached = waiting.next > first, broken.cut, window.reached
                 at = yield from self._break(start, opening, begun, cut, root, openings)
-                bare, root = False, BrokenScope(None if opening in '{["' else root)
+                bare, root = False, BrokenScope() if opening in '{["' else root
                 patience -= (reached > at) + max(reached - at, 0) // _REREAD_BYTES
                 openings = openings if patience > 0 else b""
             else:
                 bare = waiting.events - events == waiting.next - first == 1
+                root = waiting.behind(root, first, events)
                 at = window.space(at)  # what was cut out of an array has commas in between
                 at += window.char(at) == ","
-            large = at - begin > self._limit
-            if large and at - window.base > self._block_bytes:
+            if at - begin > self._limit and at - window.base > self._block_bytes:
                 yield from self._flush(at)
         yield from self._flush(at)
 
