@@ -312,6 +312,15 @@ def test_wrapped_events() -> None:
     assert [(at, jobs) for at, jobs, _ in records.streams] == [(0, (A,)), (2, (B,)), (4, (A,))]
 
 
+def test_a_key_twice() -> None:
+    """Around events both are read; in an event the last counts."""
+    one, two = (json.dumps(an_event(n)) for n in (1, 2))
+    records = records_of(f'{{"data": [{one}], "at": 1, "data": [{two}]}}')
+    assert records.raws == [one.encode(), two.encode()]
+    (event,) = records_of(f'{{"data": [{one[:-1]}, "level": "warn"}}]}}').verdicts
+    assert isinstance(event, exact.Event) and event.level == "warn"
+
+
 def test_keys_apart() -> None:
     """Lists under the names of jobs are streams of these jobs."""
     records = records_in({A: [an_event(1), an_event(2)], B: [an_event(3)], "at": 5, C: []})

@@ -75,8 +75,24 @@ def broken(text: str, error: json.JSONDecodeError) -> set[str]:
 def parsed(text: str) -> Any:
     """A text as JSON, as Python's json understands it, whole numbers of any length included."""
     return json.loads(
-        text, parse_int=lambda digits: int(digits) if len(digits) < 4_000 else float(digits)
+        text,
+        parse_int=lambda digits: int(digits) if len(digits) < 4_000 else float(digits),
+        object_pairs_hook=_object,
     )
+
+
+class Repeating(dict[str, Any]):
+    """An object with a key twice: the last counts, but events in the others are not lost."""
+
+    parts: list[Any]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        value = Repeating(pairs)
+        value.parts = [part for _, part in pairs]
+    return value
 
 
 def of_value(value: Any) -> Verdict:
@@ -143,7 +159,8 @@ def events_in(value: Any, *, loose: bool = True) -> Iterator[Verdict]:
             return
         loose = loose and not another(value)
     if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
+        parts = value.values() if isinstance(value, dict) else value
+        for inner in getattr(value, "parts", parts):
             yield from events_in(inner, loose=loose)
     elif isinstance(value, str) and any(kind in value for kind in EVENTS):
         text = value.strip(WHITE).removeprefix("\ufeff").strip(WHITE)
