@@ -282,6 +282,8 @@ def test_what_begins_as_a_line_with_its_time() -> None:
         lambda event: [{"field": "@message", "value": json.dumps(event)}, {"field": "@ptr"}],
         lambda event: [7, {"payload": {"event": event}}],
         lambda event: [[json.dumps(event)], "x"],
+        lambda event: [7, event],
+        lambda event: [event, None, {"of": "a row"}],
     ],
 )
 @pytest.mark.parametrize("block_bytes", [1, 4 << 20])
@@ -300,8 +302,11 @@ def test_rows_of_a_table(row: Callable[[Any], Any], block_bytes: int) -> None:
     assert records_in(pages).kinds == ["Event", "Event", "not_an_object", "Event"]
     assert [at for at, *_ in records_in(pages).streams] == [0, 3]
     cells = [A, "", {"label": B}, f"Created fine-tuning job: {C}"]
-    table = [[cell, json.dumps(an_event(n))] for n, cell in enumerate(cells)]
-    assert [jobs for _, jobs, _ in records_in(table).streams] == [(A,), (), (B,), ()]
+    for written in json.dumps, dict:
+        table = [[cell, written(an_event(n)), 5] for n, cell in enumerate(cells)]
+        assert [jobs for _, jobs, _ in records_in(table).streams] == [(A,), (), (B,), ()]
+    pages = [[an_event(1), an_event(2), "x"], [{"id": "x"}, an_event(0)]]
+    assert records_in(pages).kinds == [*["Event"] * 2, "not_an_object", "unknown_object", "Event"]
 
 
 def test_wrapped_events() -> None:
@@ -316,7 +321,7 @@ def test_a_key_twice() -> None:
     """Around events both are read; in an event the last counts."""
     one, two = (json.dumps(an_event(n)) for n in (1, 2))
     records = records_of(f'{{"data": [{one}], "at": 1, "data": [{two}]}}')
-    assert records.raws == [one.encode(), two.encode()]
+    assert records.values == [an_event(1), an_event(2)]
     (event,) = records_of(f'{{"data": [{one[:-1]}, "level": "warn"}}]}}').verdicts
     assert isinstance(event, exact.Event) and event.level == "warn"
 

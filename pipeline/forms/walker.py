@@ -169,8 +169,7 @@ class Walker:
                 self._waiting.events += 1
                 return True
             if shapes.holds_events(value):
-                _, found = yield from self._object(at, scope)
-                return found
+                return (yield from self._object(at, scope))[1]
         elif isinstance(value, str) and shapes.holds_events(value):
             self._body(at, end, scope)
             return True
@@ -194,7 +193,7 @@ class Walker:
         window, waiting, scope = self._window, self._waiting, ArrayScope(parent)
         begin, first, events = at, waiting.next, waiting.events
         labelled, nested, hot, patience = array("q"), False, True, self._limit
-        cells, position, known = list[tuple[range, int]](), first, events
+        cells, position, known, framed = list[tuple[range, int]](), first, events, False
         at = window.space(at + 1)
         try:
             closed = window.char(at) == "]"
@@ -214,9 +213,10 @@ class Walker:
                         labelled.append(position)
                         at, found = end, False
                     hot = waiting.next - position == waiting.events - known == 1
-                    bare = hot and opening == "{" and waiting.taken == at
-                    if found and not bare and len(cells) < 2:  # more tell no more
+                    if found and len(cells) < 2:  # more tell no more
                         cells.append((range(position, waiting.next), waiting.events - known))
+                    bare = hot and opening == "{" and waiting.taken == at
+                    framed = framed or opening not in "[{" or (found and not bare)  # no page
                     nested, known = nested or opening in "[{", waiting.events
                     if self._labelled and not found:
                         labelled.append(position)
@@ -231,7 +231,7 @@ class Walker:
                 waiting.keep(first)
             raise
         finally:
-            if scope.is_inner and [count for _, count in cells] == [waiting.events - events]:
+            if framed and scope.is_inner and [n for _, n in cells] == [waiting.events - events]:
                 scope.is_row = True
                 waiting.keep(first, sorted({*labelled, *cells[0][0]}))
         at, self._labelled = at + 1, False
