@@ -141,32 +141,21 @@ def recognise(head: bytes, whole: bool) -> str:
     if _NOTEBOOK.match(text):
         raise Unrecognised(f"a Jupyter notebook, {_LATER}")
     lines = text.split("\n", _LINES_LOOKED_AT)
-    container = _container(lines[0], first) if text[0] in "{[" else None
+    bracketed = text[0] in "{["
+    container = _container(lines[0], first) if bracketed else None
     if container is None and not any(_is_object(line) for line in lines):
-        _refuse_controls(head, bracketed=text[0] in "{[")  # a log that lost blocks has objects
-    if text[0] in "{[":
-        if container:
-            return "documents"
-        if container is not None:
-            later = text[0] == "[" or _pages(text, lines, whole) or _is_wrapped(text)
-            return "documents" if later else "lines"
-        if len(lines) == 1 and not whole:
-            return "documents" if text[0] == "[" or _LIST_FIRST.match(text) else "lines"
+        _refuse_controls(head, bracketed=bracketed)  # a log that lost blocks has objects
     complete = lines if whole and len(lines) <= _LINES_LOOKED_AT else lines[:-1]
-    alone = sum(_is_object(line) for line in complete[1:])
-    followed = _followed(complete)
-    if text[0] in "{[":
-        if _begins_document(text, whole) or _pages(text, complete, whole) or _is_wrapped(text):
-            return "documents"
-        if alone > followed:
-            return "lines"
-        _refuse_text(text, bracketed=True)
-        return "documents"
+    if container is not None:
+        inside = container or text[0] == "[" or _pages(text, lines, whole) or _is_wrapped(text)
+        return "documents" if inside else "lines"
+    if bracketed:
+        return _bracketed(text, complete, whole)
     if _string_of_events(text, whole):
         return "documents"
     if _pages(text, complete, whole) or _is_wrapped(text):
         return "documents"  # behind headers of a response, a prompt, a progress bar
-    if alone:
+    if any(_is_object(line) for line in complete[1:]):
         return "lines"
     if is_results(head):
         return "results"
@@ -176,6 +165,18 @@ def recognise(head: bytes, whole: bool) -> str:
     if whole and _value(text) is None and text.strip(_SPACE) != "null":
         raise Unrecognised("a text without JSON")
     raise Unrecognised("a JSON value without events")
+
+
+def _bracketed(text: str, complete: list[str], whole: bool) -> str:
+    """The form of a text that begins with a bracket, though its first line is no JSON value."""
+    if not complete and not whole:
+        return "documents" if text[0] == "[" or _LIST_FIRST.match(text) else "lines"
+    if _begins_document(text, whole) or _pages(text, complete, whole) or _is_wrapped(text):
+        return "documents"
+    if sum(_is_object(line) for line in complete[1:]) > _followed(complete):
+        return "lines"
+    _refuse_text(text, bracketed=True)
+    return "documents"
 
 
 def _is_page(line: str) -> bool:
