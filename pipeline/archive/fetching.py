@@ -127,6 +127,7 @@ class _Visit:
         self._outcome = Outcome(job)
 
     def made(self, *, quiet: bool) -> Outcome:
+        """Ask for all of it; what that brought."""
         job, history, news = self._job, self._history, self._all.news
         for what in LISTS:
             if not quiet:
