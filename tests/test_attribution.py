@@ -348,17 +348,23 @@ def test_validating_beside_created(tmp_path: Path, newest_first: bool) -> None:
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_files_joined_without_a_break(tmp_path: Path, newest_first: bool) -> None:
+@pytest.mark.parametrize("between", ["", "\ufeff", " "], ids=["nothing", "mark", "space"])
+@pytest.mark.parametrize("large", [False, True])
+def test_files_joined_without_a_break(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool, between: str, large: bool
+) -> None:
     """Of files joined to one, whose last lines lack their break, each job keeps its events.
 
     What is appended later is read on.
     """
+    if large:
+        all_are_large(monkeypatch, 8 << 20)
     told = {job: job_events(job, start=START + 100 * n) for n, job in enumerate((A, B, C))}
     texts = [lines(e[::-1] if newest_first else e)[:-1] for e in told.values()]
     texts = texts[::-1] if newest_first else texts
     with open_lake(tmp_path / "lake") as lake:
         for again, end in enumerate(("", "\n" + texts[0] + "\n")):
-            lake.ingest([put(tmp_path / "all.jsonl", "".join(texts) + end)])
+            lake.ingest([put(tmp_path / "all.jsonl", between.join(texts) + end)])
             assert jobs(lake) == {job: ids(events) for job, events in told.items()}
             counts = lake.sql("select records, events, duplicates from lake_sources").rows()
             assert counts == [(15 + 5 * again, 15, 5 * again)]

@@ -205,8 +205,8 @@ def test_lines(parts: list[bytes], ended: bool, block_bytes: int, limit: int) ->
 def test_objects_on_the_line_of_another() -> None:
     """An object right behind another is a record of its own, as files without a last break join."""
     whole = ['{"a": "}{\\"b"}', '{"a": {}}', '{"\u00e9": 1}', '{"n": ' + "9" * 5_000 + "}"]
-    apart = ['{"a": 1}{ "b": 2}', '{"a": "}{"}', '[{"a": 1}{"b": 2}]', '{"a": 1} {"b": 2}', "x{}"]
-    text = "\n".join([*apart, " " + "".join(whole) + '{"cut', *apart, "".join(whole)]).encode()
+    apart = ['{"a": 1}{ "b": 2}', '{"a": "}{"}', '[{"a": 1}{"b": 2}]', '{"a": 1}  {"b": 2}', "x{}"]
+    text = "\n".join([*apart, " " + "".join(whole) + '{"cut', *apart, " ".join(whole)]).encode()
     for block_bytes in (1, 8, 1 << 20):
         found = Records(line_blocks(io.BytesIO(text), 1 << 20, offset=3, block_bytes=block_bytes))
         raws = [raw.decode().strip() for raw in found.raws]

@@ -20,7 +20,7 @@ import xxhash
 from pipeline.attribution import Stream
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import LakeError
-from pipeline.forms.lines import JOINT
+from pipeline.forms.lines import JOINT, JOINT_BYTES
 from pipeline.lake.commit import Commit
 from pipeline.lake.ledger import with_kinds
 from pipeline.lake.reading import Reading
@@ -99,7 +99,7 @@ def _longest_known(file: io.FileIO, earlier: Sequence[sqlite3.Row]) -> _Known | 
         while left := old["byte_count"] - file.tell():
             if not (more := file.read(min(left, _PIECE))):
                 break
-            joined = joined or bool(JOINT.search(piece[-2:] + more))
+            joined = joined or bool(JOINT.search(piece[1 - JOINT_BYTES :] + more))
             piece = more
             digest.update(piece)
             lines += piece.count(b"\n")
