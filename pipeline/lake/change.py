@@ -179,8 +179,11 @@ class Change:
                 fresh = [*fresh, staged]
                 self._renamed.append(staged)
         settle.over(con, "renamed", [s.path for s in self._renamed])
-        settled = settle.settle(con)
+        contested = settle.is_contested(con)
+        settled = settle.settle(con) if contested else settle.Settled()
         settled.held.subtract(freed)
+        if not contested:
+            return settled, fresh
         settled.variants, settled.variants_of = variants.stage(con, self._commit)
         where = "select distinct is_held from losers"
         lost = {is_held for (is_held,) in con.execute(where).fetchall()}

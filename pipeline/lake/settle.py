@@ -180,13 +180,24 @@ def find_moved(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> N
     con.execute(sql_text("lake/moved") + ("" if replaced else "limit 0"))  # spares a reading
 
 
+def is_contested(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether any row may lose its identity to another, or has moved; table `repeated`.
+
+    Args:
+        con: with the views `fresh`, `renamed` and `held`, after `find_moved`.
+    """
+    con.execute(sql_text("lake/repeated"))
+    lost = con.execute("select exists (from repeated) or exists (from moved)").fetchall()
+    return lost == [(True,)]
+
+
 def settle(con: duckdb.DuckDBPyConnection) -> Settled:
     """Find the rows that lose their identity to another, and those that moved; table `losers`.
 
     Of copies that are equal in the letter, those of sources to be replaced go first.
 
     Args:
-        con: with the views `fresh`, `renamed` and `held`, after `find_moved`.
+        con: after `is_contested`.
     """
     con.execute(sql_text("lake/contested"))
     con.execute(sql_text("lake/disputed"), {"page_bytes": _PAGE_BYTES})
