@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 
 from pipeline.contract import TABLES
@@ -54,7 +54,7 @@ class ViewFile:
         """The view without comments, planned when it is first asked."""
         return _VIEW.sub(rf"\1{DEFERRED} as", self.sql.partition("\ncomment on ")[0])
 
-    @cached_property
+    @property
     def portable(self) -> str:
         """The view with names of windows that no other has: DuckDB before 2.0 takes a name once in
         a script."""
@@ -92,7 +92,7 @@ class ViewFile:
         """Columns that tell its rows apart."""
         return _names(self.fields["Grain"])
 
-    @property
+    @cached_property
     def reads(self) -> tuple[str, ...]:
         """Views and ``lake_...`` tables that it is made from."""
         return _names(self.fields["Reads"])
@@ -163,6 +163,24 @@ def view_files() -> tuple[ViewFile, ...]:
             f"{sql_root()}: views read each other, {error.args[1]}: reinstall tunelog"
         ) from error
     return tuple(files[name] for name in order if name in files)
+
+
+@lru_cache(64)  # most lakes have the same tables without rows
+def view_texts(wanted: frozenset[str], bare: frozenset[str], quick: bool) -> str:
+    """What makes the views of a script, and those that are optional, where nobody wants them, too.
+
+    Args:
+        wanted: names of views.
+        bare: tables without rows: optional views of these alone are made empty.
+        quick: as in `views.script`.
+    """
+    parts = []
+    for file in view_files():
+        if file.is_optional and bare.issuperset(file.reads):
+            parts.append(file.empty(DEFERRED if quick else ""))
+        elif file.is_optional or file.name in wanted:
+            parts.append(file.quick if quick else file.portable)
+    return "\n".join(parts)
 
 
 def _known(name: str, read: str, files: Mapping[str, ViewFile]) -> str:

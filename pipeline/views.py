@@ -17,7 +17,15 @@ from pipeline.contract import DATA_TABLES, TABLES
 from pipeline.errors import LakeError, UsageError, nearest
 from pipeline.idle import started
 from pipeline.sqlfiles import literal, statements
-from pipeline.view_files import DEFERRED, NO_ROWS, PREFIX, SPOKEN, ViewFile, view_files
+from pipeline.view_files import (
+    DEFERRED,
+    NO_ROWS,
+    PREFIX,
+    SPOKEN,
+    ViewFile,
+    view_files,
+    view_texts,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -134,12 +142,7 @@ def script(
         parts.append(focus(jobs))
     parts.append(_NO_JOBS)
     bare = {PREFIX + table for table in (*TABLES, SPOKEN) if _has_no_rows(table, files)}
-    for file in view_files():
-        if file.is_optional and bare.issuperset(file.reads):
-            parts.append(file.empty(deferred))
-        elif file.is_optional or file.name in wanted:
-            parts.append(file.quick if quick else file.portable)
-    return "\n".join(parts)
+    return "\n".join([*parts, view_texts(frozenset(wanted), frozenset(bare), quick)])
 
 
 def focus(jobs: Collection[str]) -> str:

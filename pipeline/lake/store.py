@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,6 +73,14 @@ def is_made(place: Path) -> bool:
     return (place / "ledger.db").exists() or is_lost(place)
 
 
+@cache
+def _no_rows(kind: str) -> bytes:
+    """The Parquet file of a table without rows."""
+    content = pa.BufferOutputStream()
+    pq.write_table(TABLES[kind].empty_table(), content)
+    return content.getvalue().to_pybytes()
+
+
 class Store:
     """Files and ledger of one lake."""
 
@@ -119,15 +128,13 @@ class Store:
 
     def make_empties(self, *, anew: bool = False) -> None:
         """Make the files that stand for tables without rows, where they are not or all anew."""
-        for kind, schema in TABLES.items():
+        for kind in TABLES:
             (self.path / kind).mkdir(exist_ok=True, mode=0o700) if kind in DATA_TABLES else None
             empty = self.empty(kind)
             if anew or not empty.exists():
-                content = pa.BufferOutputStream()
-                pq.write_table(schema.empty_table(), content)
-                self._put(empty, content.getvalue())
+                self._put(empty, _no_rows(kind))
 
-    def _put(self, path: Path, content: bytes | pa.Buffer) -> None:
+    def _put(self, path: Path, content: bytes) -> None:
         """Put a whole file in its place, durable before it has its name."""
         part = self.path / "tmp" / f"{path.stem}-{uuid.uuid4().hex}{path.suffix}"
         with part.open("wb") as file:
