@@ -164,7 +164,7 @@ class Asking(Drawn):
         """
         order = ", ".join(views.orders()[views.known_view(name)])
         with self._turn:
-            return self._connection({name}).view(name).order(order).pl()
+            return self._connection({name}).sql(f"from {name} order by {order}").pl()
 
     def refresh(self) -> None:
         """Let `sql` and `view` see what was committed since."""
@@ -177,16 +177,16 @@ class Asking(Drawn):
         For one thread at a time, so for who has the turn.
         """
         self._refuse_closed()
-        if self._con is None:  # the views read what stands under the names of the tables
-            con, files = _engine(), self._live()
-            views.create(con, files, only=[])
-            self._con, self._files, self._made = con, files, set()
+        con, files, made = self._con, self._files, self._made
+        if con is None:
+            con, files, made = _engine(), self._live(), set()
         elif self._is_past():
             raise LakeError(f"{self._path}: was compacted since it was read: call refresh()")
-        if not (wanted := views.closure(wanted)) <= self._made:
-            views.create(self._con, self._files, only=wanted, known=self._made)
-            self._made |= wanted
-        return self._con
+        wanted = views.closure(wanted)
+        if con is not self._con or not wanted <= made:
+            views.create(con, files, only=wanted, known=made)
+        self._con, self._files, self._made = con, files, made | wanted
+        return con
 
     def _is_past(self) -> bool:
         """Whether files of the snapshot were replaced so long ago that they are gone."""
