@@ -678,15 +678,17 @@ def test_examples_run(name: str, tunelog: Run, tmp_path: Path) -> None:
     two = name in ("curve", "show")
     dump(tmp_path / "events.jsonl", events(JOB), *[events(OTHER)] * two)
     (tmp_path / "question.sql").write_text("from jobs")
-    for lake in ("lake", "team-lake"):
-        tunelog("ingest", "dumps/" if name == "assign" else "events.jsonl", "--lake", lake)
+    for folder in ("lake", "team-lake"):
+        with open_lake(tmp_path / folder) as lake:
+            lake.ingest([tmp_path / ("dumps" if name == "assign" else "events.jsonl")])
     text = cleandoc(commands()[name].help or "")
     lines = re.findall(r"^  (?=\S)(.*tunelog .+)$", text, re.MULTILINE)
     assert lines
     shim = f'tunelog() {{ "{sys.executable}" -m pipeline.cli "$@"; }}'
     for line in lines:
-        if not set("|<>*") & set(line):
-            tunelog(*shlex.split(line)[1:])
+        words = shlex.split(line)
+        if not {"|", "<", ">"} & set(words) and "\\" not in line:
+            tunelog(*words[1:])
             continue
         done = subprocess.run(
             ["bash", "-c", f"set -eo pipefail\n{shim}\n{line}"],

@@ -36,7 +36,7 @@ def test_golden(case: Path, tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest(inputs)
         query = f"select {listed} from {view.name} order by {order}"
-        found = rows(lake.connect(only=[view.name]), query)
+        found = rows(asked(lake), query)
     assert [[text(row[name]) for name in columns] for row in found] == [
         [number(cell) for cell in row] for row in wanted
     ]

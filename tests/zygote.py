@@ -189,7 +189,9 @@ def _serve() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     import pipeline
+    from pipeline.view_files import view_files
 
+    view_files()  # are read by most commands, and the same for all
     ready = {"ready": str(Path(pipeline.__file__).parents[1])}
     print(json.dumps(ready), flush=True)  # noqa: T201
     for line in sys.stdin:
