@@ -38,6 +38,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         losses = [loss for _, loss in points]
         usual = [median(losses[max(0, n - 15) : n]) if n else None for n in range(len(losses))]
         start = usual[20] if len(losses) > 20 else usual[-1]
+        begin = median(losses[:6])
         off = [(y - m) / abs(m) for y, m in zip(losses, usual, strict=True) if m]
         noise = None
         if off:
@@ -58,7 +59,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
         for n in range(6, len(losses)):
             if losses[n] - usual[n] > rise(usual[n], start, reach, level):
                 heights[n] = losses[n] - usual[n]
-            if losses[n] > above(usual[n], start, reach, level):
+            if losses[n] > above(usual[n], start, begin, reach, level):
                 if groups and n - groups[-1][-1] <= 5:
                     groups[-1].append(n)
                 else:
@@ -83,7 +84,7 @@ def loss_spikes(events: list[Event]) -> list[Row]:
                     "peak_step": points[peak][0],
                     "peak_loss": losses[peak],
                     "usual_loss": usual[first],
-                    "threshold": above(usual[first], start, reach, level),
+                    "threshold": above(usual[first], start, begin, reach, level),
                     "deviations": (losses[peak] - usual[first]) / spread if spread else None,
                     "points": len(group),
                     "is_recovered": last + 1 < len(losses) and losses[last + 1] <= half,
@@ -101,11 +102,15 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[below] + (place - below) * rest
 
 
-def above(usual: float | None, start: float | None, reach: float, level: float) -> float:
+def above(
+    usual: float | None, start: float | None, first: float, reach: float, level: float
+) -> float:
     """The loss above which a point is a spike."""
     assert usual is not None and start is not None
     leap = usual + rise(usual, start, reach, level)
-    return max(leap, start) if abs(usual) < 0.05 * abs(start) else leap
+    if abs(usual) < 0.05 * abs(start):
+        leap = max(leap, start)
+    return max(leap, first) if abs(usual) < min(0.05 * abs(first), 0.02) else leap
 
 
 def rise(usual: float | None, start: float | None, reach: float, level: float) -> float:

@@ -62,6 +62,7 @@ jobs as (
             arg_min(points.usual, points.n) filter (where points.n > limits.warm_up),
             arg_max(points.usual, points.n)
         ) as start_loss,
+        median(points.train_loss) filter (where points.n <= limits.least_before) as first_loss,
         abs(median(points.train_loss)) as level,
         count(*) as losses,
         quantile_cont((points.train_loss - points.usual) / abs(points.usual), [0.5, 0.8, 0.9])
@@ -94,6 +95,7 @@ told as (
     select
         job_id,
         start_loss,
+        first_loss,
         level,
         losses,
         noise,
@@ -140,7 +142,9 @@ leaps as (
         ) as least_height,
         greatest(
             usual + least_height,
-            case when abs(usual) < learnt * abs(start_loss) then start_loss end
+            case when abs(usual) < learnt * abs(start_loss) then start_loss end,
+            -- where few points are many steps, the start may have been learnt by heart already
+            case when abs(usual) < least(learnt * abs(first_loss), least_loss) then first_loss end
         ) as threshold,
         case when train_loss > threshold then n end as outlier
     from raised
