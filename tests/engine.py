@@ -23,9 +23,15 @@ def _connection() -> duckdb.DuckDBPyConnection:
 
 def asked(lake: Lake) -> duckdb.DuckDBPyConnection:
     """The views over a lake, until the next one is asked: nobody closes or changes them."""
-    con = _connection()
-    views.create(con, lake._store.files(), only=[])
+    con, files = _connection(), lake._store.files()
+    if files != _shown:
+        views.create(con, files, only=[])
+        _shown.update(files)
     return con
+
+
+_shown: dict[str, list[str]] = {}
+"""The files that the views stand over: most lakes are asked several times as they are."""
 
 
 def fetched(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:

@@ -80,7 +80,7 @@ ASKED = {
 
 def answers(lake: Lake) -> dict[str, list[Any]]:
     """All that a lake holds, but for when it was read."""
-    return {name: asked(lake).sql(query).fetchall() for name, query in ASKED.items()}
+    return {name: asked(lake).execute(query).fetchall() for name, query in ASKED.items()}
 
 
 @pytest.mark.parametrize("form", FORMS)
