@@ -9,7 +9,12 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from pipeline.contract import EVENT_OBJECTS, UNATTRIBUTED_PREFIX
+from pipeline.contract import (
+    CHECKPOINT_OBJECT,
+    EVENT_OBJECTS,
+    JOB_OBJECT,
+    UNATTRIBUTED_PREFIX,
+)
 from pipeline.credentials import beginning
 
 MAX_NESTING = 100
@@ -27,6 +32,7 @@ _WRAPPINGS = {
     frozenset(("MESSAGE", "__CURSOR")): "journalctl -o cat",
 }
 """Fields of what Docker and journald make of each line, and how to have it back."""
+_OF_JOBS = (JOB_OBJECT, CHECKPOINT_OBJECT)
 _PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _NOTHING: tuple[Any, ...] = (None, {})
 """Values that say as much as an absent one."""
@@ -57,15 +63,21 @@ def storable(text: str) -> bool:
 def is_event(value: dict[str, Any]) -> bool:
     """Whether an object means to be an event, right or wrong in its fields.
 
-    A logger's entry around one does not, though it has a level and a message: its message is
-    JSON, or it lacks what every event has.
+    A logger's entry around one, or around the object of a job or a checkpoint, does not, though it
+    has a level and a message: its message is JSON, or it lacks what every event has.
     """
     if not _seems_event(value):
         return False
     if isinstance(value.get("object"), str):
         return True
+    return not _is_entry(value, (*EVENT_OBJECTS, *_OF_JOBS))
+
+
+def _is_entry(value: dict[str, Any], kinds: Collection[str]) -> bool:
+    """Whether what seems to be an event is a logger's entry around what is of some kinds."""
     whole = "id" in value and "created_at" in value
-    return not holds_events(value["message"] if whole else list(value.values()), loose=False)
+    parts = value["message"] if whole else list(value.values())
+    return holds_events(parts, loose=False, kinds=kinds)
 
 
 def _seems_event(value: dict[str, Any]) -> bool:
@@ -79,25 +91,29 @@ def tells_event(kind: Any, *, has_message: bool, is_placed: bool) -> bool:
     return kind in EVENT_OBJECTS or (not isinstance(kind, str) and has_message and is_placed)
 
 
-def holds_events(value: Any, *, loose: bool = True) -> bool:
+def holds_events(value: Any, *, loose: bool = True, kinds: Collection[str] = EVENT_OBJECTS) -> bool:
     """Whether events are somewhere inside a JSON value, in strings of JSON too.
 
-    Not `loose`, only what calls itself an event is one.
+    Not `loose`, only what calls itself an event, by one of some `kinds`, is one.
     """
     stack = [(value, loose)]
     while stack:
         item, loose = stack.pop()
         if isinstance(item, dict):
-            # What only seems to be one holds some, so either way; to ask which takes long.
-            if item.get("object") in EVENT_OBJECTS or (loose and _seems_event(item)):
+            if item.get("object") in kinds:
                 return True
+            if loose and _seems_event(item):
+                # What only seems to be one holds some, so either way, unless all it holds is jobs.
+                if not _is_entry(item, _OF_JOBS) or _is_entry(item, EVENT_OBJECTS):
+                    return True
+                continue
             # Inside what plainly is another thing only what calls itself an event is one.
             loose = loose and foreign(item) is None
             stack.extend((inner, loose) for inner in item.values())
         elif isinstance(item, list):
             stack.extend((inner, loose) for inner in item)
         elif isinstance(item, str):
-            stack.append((body(item, EVENT_OBJECTS), loose))
+            stack.append((body(item, kinds), loose))
     return False
 
 

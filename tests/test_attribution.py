@@ -391,6 +391,21 @@ def test_a_log_that_begins_with_something_else(tmp_path: Path, entry: Any, other
         assert jobs(lake) == {A: ids(job_events(A))}
 
 
+@pytest.mark.parametrize("held", [dict, json.dumps], ids=["object", "string"])
+def test_what_a_logger_says_of_events_and_jobs(tmp_path: Path, held: Any) -> None:
+    """Its message may be the event's own, and of a job's object it makes an entry as of an event:
+    neither takes an event out of its job."""
+    both = [job_events(A), job_events(B, start=START + 100)]
+    said = [[{"message": row["message"], "event": held(row)} for row in rows] for rows in both]
+    about = {"level": "info", "message": "polled", "job": held({**JOB_OBJECT, "id": C})}
+    nameless = job_events(C, start=START + 200, created=False)
+    told = [{"level": "info", "message": "new", "event": held(row)} for row in nameless]
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines([*said[0], *said[1], about, *told]))])
+        assert jobs(lake) == {A: ids(both[0]), B: ids(both[1]), C: ids(nameless)}
+        assert lake.sql("select companions, rejects from lake_sources").rows() == [(1, 0)]
+
+
 def test_a_table_that_grows(tmp_path: Path) -> None:
     """Of a table that was half-written nothing stays beside it, wherever a row broke off."""
     told = [job_events(A)[::-1], job_events(B, start=START + 100, created=False)[::-1]]

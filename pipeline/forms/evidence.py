@@ -12,6 +12,8 @@ from pipeline.shapes import body
 _JOB_OBJECTS = (JOB_OBJECT, "fine-tune")
 _OBJECTS = (*_JOB_OBJECTS, CHECKPOINT_OBJECT)
 _MENTIONED, _BY_CHECKPOINT, _BY_OBJECT = range(3)
+_CREATED = "Created fine-tun"
+"""What a logger says of an event once more tells of its run, as the event does, not of it alone."""
 
 
 class Scope:
@@ -209,9 +211,8 @@ def job_ids(value: Any) -> Iterator[tuple[str, int]]:
             inner = body(item, _OBJECTS)
             if inner is not None:
                 stack.append(inner)
-                continue
-            for job in JOB_ID.findall(item):
-                yield job, _MENTIONED
+            elif not item.startswith(_CREATED):
+                yield from ((job, _MENTIONED) for job in JOB_ID.findall(item))
         elif isinstance(item, list):
             stack.extend(reversed(item))
         elif isinstance(item, dict):

@@ -117,7 +117,8 @@ def of_value(value: Any) -> Verdict:
 def meant(value: dict[str, Any], *, loose: bool = True) -> bool:
     """Whether an object means to be an event: by its name, or by its fields if it has no name.
 
-    What lacks fields around an event, or has one in its message, is the entry of a log.
+    What lacks fields around an event, or has one in its message, is the entry of a log; so it is
+    around the object of a job or a checkpoint.
     """
     kind = value.get("object")
     if isinstance(kind, str):
@@ -126,7 +127,20 @@ def meant(value: dict[str, Any], *, loose: bool = True) -> bool:
         return False
     whole = {"id", "created_at"} <= value.keys()
     parts = value["message"] if whole else list(value.values())
-    return not any(True for _ in events_in(parts, loose=False))
+    return not any(True for _ in events_in(parts, loose=False)) and not holds_jobs(parts)
+
+
+def holds_jobs(value: Any) -> bool:
+    """Whether the object of a job or a checkpoint is in a JSON value, in a string of JSON too."""
+    if isinstance(value, str) and f'"{beside.JOB}' in value:
+        try:
+            return holds_jobs(parsed(value.strip(WHITE)))
+        except (ValueError, RecursionError):
+            return False
+    if isinstance(value, dict):
+        named = value.get("object") in (beside.JOB, beside.CHECKPOINT)
+        return named or holds_jobs(list(value.values()))
+    return isinstance(value, list) and any(holds_jobs(inner) for inner in value)
 
 
 def another(value: dict[str, Any]) -> bool:
