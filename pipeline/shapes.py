@@ -104,7 +104,7 @@ def holds_events(value: Any, *, loose: bool = True, kinds: Collection[str] = EVE
                 return True
             if loose and _seems_event(item):
                 # What only seems to be one holds some, so either way, unless all it holds is jobs.
-                if not _is_entry(item, _OF_JOBS) or _is_entry(item, EVENT_OBJECTS):
+                if _is_entry(item, EVENT_OBJECTS) or not _is_entry(item, _OF_JOBS):
                     return True
                 continue
             # Inside what plainly is another thing only what calls itself an event is one.
