@@ -150,11 +150,10 @@ def earlier(points: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
 def spark(values: Iterable[Any]) -> list[int]:
     """A curve as a small picture shows it: at most `SPARK` heights from 0 to 99."""
     finite = [v for v in values if isinstance(v, float | int)]
-    chosen = finite
-    if len(finite) > SPARK:
-        chosen = [finite[i * (len(finite) - 1) // (SPARK - 1)] for i in range(SPARK)]
-    if len(chosen) < 2:
+    if len(finite) < 2:
         return []
+    few = min(len(finite), SPARK)
+    chosen = [finite[i * (len(finite) - 1) // (few - 1)] for i in range(few)]
     most = max(map(abs, chosen)) or 1
     shares = [v / most for v in chosen]  # of the largest numbers no difference can be told
     low, high = min(shares), max(shares)
