@@ -17,7 +17,8 @@ with spoken as (
             when step is null
                 then try_cast(regexp_extract(message, '^Step ([0-9]{1,15})\b', 1) as bigint)
         end as told_step,
-        try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]{1,15})\b', 1) as bigint) as told_steps,
+        try_cast(regexp_extract(message, '^Step [0-9]+/([0-9]{1,15})\b', 1) as bigint)
+            as told_steps,
         '[:,] *([a-z ]+)=([-+]?(?:[0-9]+(?:[.][0-9]+)?(?:[eE][-+]?[0-9]+)?|[nN]a[nN]|[iI]nf))'
             as pair,
         regexp_extract_all(message, pair, 1) as names,
