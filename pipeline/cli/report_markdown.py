@@ -102,10 +102,10 @@ def _best(
         value = f"{significant(row['best_value'])} at step {row['best_step']:,}"
         by = f"{METRICS[row['metric']]}{smoothed}"
         of = f"best of {row['jobs']:,} {row['method']} jobs by {by}, {value}"
-        state = "" if row["status"] == "succeeded" else f" It is {safe(row['status'])}."
+        state = "" if row["status"] == "succeeded" else f" ({safe(row['status'])})"
         one = advised.get(row["job_id"])
         use = f" {_use(one)}" if one and one.step is not None else ""
-        yield f"- {quoted(row['job_id'])}: {of}.{state}{use}"
+        yield f"- {quoted(row['job_id'])}{state}: {of}.{use}"
     yield from _more(len(first) - KINDS, "that are no worse")
 
 
