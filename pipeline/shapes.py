@@ -202,8 +202,10 @@ def described(value: dict[str, Any]) -> str:
     for names, how in _WRAPPINGS.items():
         if names <= value.keys():
             return f"an entry of a log without a whole event: unwrap what runs over several ({how})"
-    keys = ", ".join(list(value)[:8])
-    return f"an object with {keys or 'no keys'}: neither an event nor a known other thing"[:300]
+    text, what = json.dumps(value), "neither an event nor a known other thing"
+    if any(kind in text for kind in EVENT_OBJECTS):
+        what = "what it says of events is in the midst of other text, or broken: cut it out as JSON"
+    return f"an object with {', '.join(list(value)[:8])[:150] or 'no keys'}: {what}"
 
 
 def too_deep(value: Any) -> bool:

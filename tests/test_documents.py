@@ -209,7 +209,8 @@ def test_lines_of_a_log_with_their_times(indent: int | None) -> None:
     [
         ({"log": '  "object": "list",\n', "stream": "stdout", "time": "2024"}, "jq -j .log"),
         ({"__CURSOR": "s=1", "MESSAGE": [123, 10], "_PID": "1"}, "journalctl -o cat"),
-        ({"log": "x", "time": "2024"}, "an object with log, time"),
+        ({"log": "x", "time": "2024"}, "an object with log, time: neither"),
+        ({"events": [{"message": f"INFO {json.dumps(an_event())}"}]}, "cut it out as JSON"),
     ],
 )
 def test_a_part_of_a_wrapped_page_is_told(entry: dict[str, Any], how: str) -> None:
