@@ -382,9 +382,11 @@ def test_files_joined_without_a_break(
     ],
 )
 def test_a_log_that_begins_with_something_else(tmp_path: Path, entry: Any, other: str) -> None:
-    """Entries of a log around events are one job, whatever stands above them and between."""
+    """Entries of a log around events are one job, whatever stands above them and between, one that
+    is cut off as well."""
     entries = [json.dumps(entry(event)) for event in job_events(A)]
-    path, grown = tmp_path / "x.jsonl", [*[other] * 150, *entries[:3], other, *entries[3:]]
+    cut = entries[0][: len(other) + 9]  # by a crash
+    path, grown = tmp_path / "x.jsonl", [*[other] * 150, *entries[:3], other, cut, *entries[3:]]
     with open_lake(tmp_path / "lake") as lake:
         for count in (100, 152, len(grown)):
             lake.ingest([put(path, "\n".join(grown[:count]) + "\n")])

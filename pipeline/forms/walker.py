@@ -52,8 +52,7 @@ class Walker:
         """All blocks of the source."""
         window, waiting, root = self._window, self._waiting, RootScope()
         begin = at = window.base
-        bare = False
-        patience = _REREADS
+        bare, patience = False, _REREADS
         openings = b'{["' if window.char(self._beginning(at)) == '"' else b"{["
         while opening := window.char(at := self._beginning(at)):
             first, events, start = waiting.next, waiting.events, at
@@ -65,9 +64,10 @@ class Walker:
                     continue
                 if waiting.events == events:
                     waiting.keep(first)
-                begun, cut, reached = waiting.next > first, broken.cut, window.reached
-                at = yield from self._break(start, opening, begun, cut, root, openings)
-                bare, root = False, BrokenScope() if opening in '{["' else root
+                begun, reached = waiting.next > first, window.reached
+                parts = opening in '["' or (opening == "{" and not window.broke_on_line(start))
+                at = yield from self._break(start, opening, begun, broken.cut, root, openings)
+                bare, root = False, BrokenScope() if parts else root
                 patience -= (reached > at) + max(reached - at, 0) // _REREAD_BYTES
                 openings = openings if patience > 0 else b""
             else:

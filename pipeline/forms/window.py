@@ -227,6 +227,10 @@ class Window:
         """
         return self._take(at, _Brackets())
 
+    def broke_on_line(self, at: int) -> bool:
+        """Whether what stands at a place broke on the line on which it begins."""
+        return at >= self.base and b"\n" not in self.cut(at, self.reached).rstrip()
+
     def begins_line(self, at: int, openings: bytes) -> bool:
         """Whether one of some characters stands at a place, and a line break before it."""
         before, found = self.cut(at - 1, at), self.cut(at, at + 1)
