@@ -15,7 +15,13 @@
 --   Jobs without checkpoint or validation have no row. Whether the provider still keeps the
 --   checkpoint is not in the events.
 create or replace view checkpoint_advice as
-with verdicts as (
+with
+-- so that nothing above it is planned for what lies below it, twice for each window before 2.0
+bests as materialized (
+    from stg_bests
+),
+
+verdicts as (
     select
         job_id,
         model_id,
@@ -151,7 +157,7 @@ valued as (
             list_max(list_filter(bests.judgements, lambda judged: judged.step <= checked.step))
         ) as latest
     from checked
-    inner join stg_bests as bests on checked.job_id = bests.job_id
+    inner join bests on checked.job_id = bests.job_id
     window of_job as (partition by checked.job_id)
 ),
 

@@ -279,7 +279,23 @@ qualify
 ;
 
 create or replace view overfitting as
-from overfitting_of('loss_curves')
+with
+-- few steps are evaluated, and nothing above is planned for what lies below
+evaluated as materialized (
+    select
+        job_id,
+        step,
+        full_valid_loss,
+        valid_loss,
+        full_valid_mean_reward,
+        valid_mean_reward
+    from loss_curves
+    where
+        coalesce(full_valid_loss, valid_loss, full_valid_mean_reward, valid_mean_reward)
+        is not null
+)
+
+from overfitting_of('evaluated')
 ;
 
 comment on view overfitting is

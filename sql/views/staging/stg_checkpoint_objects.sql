@@ -32,7 +32,8 @@ with objects as (
         }') as told,
         json_extract(content, '$.metrics') as metrics
     from lake_companions
-    where kind = 'checkpoint'
+    -- two columns, as in stg_metrics
+    where if(job_id is null, null, kind) = 'checkpoint'
 )
 
 select
