@@ -1809,7 +1809,7 @@ MUTANTS = (
            "tests/test_curve.py::test_a_few_evaluations_stay_as_they_are"),
     Mutant("output", "figures behind a reason take its room", "pipeline/cli/table.py",
            "yields = yields or victim > telling or columns[victim].dispensable > 1", "pass",
-           "tests/test_output.py::test_a_reason_has_room"),
+           "tests/test_tables.py::test_a_reason_has_room"),
     Mutant("pictures", "a log axis takes what is not positive", "pipeline/charts/plots.py",
            "return finite & (pl.col(column) > 0) if look.log else finite", "return finite",
            "tests/test_charts.py::test_a_log_axis_has_no_place_for_what_is_not_positive"),
