@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import base64
 import gzip
-import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from dumps import (
-    LARGE,
     A,
     B,
     C,
-    Records,
     a_checkpoint,
     a_job,
     a_page,
@@ -25,15 +21,8 @@ from dumps import (
     records_in,
     records_of,
 )  # fmt: skip
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from pipeline import exact, shapes
-from pipeline.forms.documents import expanded
-from pipeline.forms.lines import line_blocks
-from pipeline.forms.recognise import recognise
-
-CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+from pipeline import exact
 
 
 def test_page() -> None:
@@ -188,128 +177,6 @@ def test_a_page_that_is_cut_off_in_a_string_is_kept_beside_others() -> None:
     assert json.loads(records.raws[1]) == pages["b.json"]
 
 
-@pytest.mark.parametrize("indent", [None, 4])
-def test_lines_of_a_log_with_their_times(indent: int | None) -> None:
-    """The lines that Loki gives with their times are one stream, though each pair is an array."""
-    lines = [json.dumps(an_event(3)), json.dumps(a_page(2, 1), indent=2), json.dumps(an_event(0))]
-    values = [[f"{1_700_000_000 + n}000000000", line] for n, line in enumerate(["wait", *lines])]
-    values[-1].append({"trace": "1"})  # type: ignore[arg-type]
-    document = {"data": {"result": [{"stream": {"job": A}, "values": values}]}}
-    for block_bytes in (1, 4 << 20):
-        records = records_of(json.dumps(document, indent=indent), block_bytes=block_bytes)
-        assert records.kinds == ["not_an_object", *["Event"] * 4]
-        assert records.values[1:] == [an_event(n) for n in (3, 2, 1, 0)]
-        assert [at for at, *_ in records.streams] == [0, 2, 4]
-    document["data"]["result"][0]["values"] = [[values[0][0], lines[0]], [values[0][0], lines[2]]]
-    assert records_in(document).streams == [(0, (A,), False)]
-
-
-@pytest.mark.parametrize(
-    ("entry", "how"),
-    [
-        ({"log": '  "object": "list",\n', "stream": "stdout", "time": "2024"}, "jq -j .log"),
-        ({"__CURSOR": "s=1", "MESSAGE": [123, 10], "_PID": "1"}, "journalctl -o cat"),
-        ({"log": "x", "time": "2024"}, "an object with log, time: neither"),
-        ({"events": [{"message": f"INFO {json.dumps(an_event())}"}]}, "cut it out as JSON"),
-    ],
-)
-def test_a_part_of_a_wrapped_page_is_told(entry: dict[str, Any], how: str) -> None:
-    """A line of an indented page, each wrapped by what keeps logs, says how to have the page."""
-    told = exact.read(json.dumps(entry).encode())
-    assert isinstance(told, exact.Reject) and how in told.detail
-
-
-@pytest.mark.parametrize("indent", [None, 1])
-@pytest.mark.parametrize(
-    "entry",
-    [
-        lambda event: {"level": "info", "message": json.dumps(event)},
-        lambda event: {"level": "info", "message": "polled", "event": event},
-        lambda event: {"created_at": "2024", "message": "polled", "page": {"events": [event]}},
-        lambda event: {"level": 30, "message": "polled", "events": [event]},
-        lambda event: {"id": 7, "created_at": "2024", "level": "", "message": json.dumps([event])},
-        lambda event: {"id": 7, "created_at": 1, "level": "", "message": " " + json.dumps(event)},
-    ],
-)
-def test_an_entry_of_a_logger(entry: Callable[[Any], Any], indent: int | None) -> None:
-    """What a logger made of an event is none, though it has a message and a level."""
-    wrapped = [entry(an_event(n)) for n in range(3)]
-    assert all(isinstance(exact.read(json.dumps(w).encode()), exact.Container) for w in wrapped)
-    for document in wrapped, {"level": "error", "message": "", "log": wrapped}:
-        records = records_of(json.dumps(document, indent=indent))
-        assert records.values == [an_event(n) for n in range(3)]
-    around = {"id": "x", "created_at": 5, "level": "info", "message": "m", "data": an_event(0)}
-    assert records_in([around]).values == [around]
-
-
-def test_entries_of_loggers_in_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is looked through as often as it holds others, not as often as that squared."""
-    looks = 0
-
-    def counted(text: str, names: Any) -> Any:
-        nonlocal looks
-        looks += 1
-        return body(text, names)
-
-    body = shapes.body
-    monkeypatch.setattr(shapes, "body", counted)
-    counts = []
-    for depth in (20, 40):
-        entry: Any = {"page": [an_event()], "other": ["x"] * 1000}
-        for _ in range(depth):
-            entry = {"level": "info", "message": "polled", "body": entry}
-        looks = 0
-        assert records_in(entry).kinds == ["Event"]
-        counts.append(looks)
-    assert counts[1] < 3 * counts[0]
-
-
-def test_what_begins_as_a_line_with_its_time() -> None:
-    """Labels behind a line of Loki's are none of it, but events are: both were read without end."""
-    time, events = "1700000000000000000", [an_event(0), an_event(1)]
-    for array in [time, *map(json.dumps, events)], [time, "wait", *events]:
-        records = records_in([array])
-        assert [v for v in records.values if isinstance(v, dict)] == events
-        assert records.kinds.count("Event") == 2
-    plain = [time, "wait", {"trace": "1"}]
-    records = records_in({"values": [plain, [time, json.dumps(events[0]), {"trace": "2"}]]})
-    assert records.kinds == [*["not_an_object"] * 2, "unknown_object", "Event"]
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        lambda event: ["2024", json.dumps(event), None, 5, {}],
-        lambda event: [{"field": "@message", "value": json.dumps(event)}, {"field": "@ptr"}],
-        lambda event: [7, {"payload": {"event": event}}],
-        lambda event: [[json.dumps(event)], "x"],
-        lambda event: [7, event],
-        lambda event: [event, None, {"of": "a row"}],
-    ],
-)
-@pytest.mark.parametrize("block_bytes", [1, 4 << 20])
-def test_rows_of_a_table(row: Callable[[Any], Any], block_bytes: int) -> None:
-    """Rows that hold an event in a cell are one stream; their other cells are no records."""
-    rows = [row(an_event(n)) for n in (2, 1, 0)]
-    for document in rows, {"columns": ["a", "b"], "rows": rows}, {"tables": [{"rows": rows}]}:
-        records = records_of(json.dumps(document), block_bytes=block_bytes)
-        assert records.values == [an_event(n) for n in (2, 1, 0)]
-        assert records.streams == [(0, (), False)]
-    rows[1].append(a_checkpoint(A) | {"created_at": 5})
-    records = records_of(json.dumps(rows), block_bytes=block_bytes)
-    assert records.kinds == ["Event", "Event", "checkpoint", "Event"]
-    assert [jobs for _, jobs, _ in records.streams] == [(), (A,), ()]
-    pages = [[an_event(1), json.dumps(an_event(2)), "x"], [an_event(0)]]
-    assert records_in(pages).kinds == ["Event", "Event", "not_an_object", "Event"]
-    assert [at for at, *_ in records_in(pages).streams] == [0, 3]
-    cells = [A, "", {"label": B}, f"Created fine-tuning job: {C}"]
-    for written in json.dumps, dict:
-        table = [[cell, written(an_event(n)), 5] for n, cell in enumerate(cells)]
-        assert [jobs for _, jobs, _ in records_in(table).streams] == [(A,), (), (B,), ()]
-    pages = [[an_event(1), an_event(2), "x"], [{"id": "x"}, an_event(0)]]
-    assert records_in(pages).kinds == [*["Event"] * 2, "not_an_object", "unknown_object", "Event"]
-
-
 def test_wrapped_events() -> None:
     """Wrapped events in a row are one stream as long as they tell one job."""
     wrapped = [{"job_id": job, "event": an_event(n)} for n, job in enumerate([A, A, B, B, A])]
@@ -416,126 +283,3 @@ def test_numbers() -> None:
         records = records_of(text, block_bytes=block_bytes)
         assert records.kinds == ["Event", "Event"]
         assert b"9" * 9_000 in records.raws[1] and b"NaN" in records.raws[0]
-
-
-_JOBS = st.sampled_from([A, B, C])
-Expected = list[tuple[int, tuple[str, ...]]]
-
-
-@st.composite
-def _anything(draw: st.DrawFn, told: tuple[str, ...], depth: int) -> tuple[Any, Expected]:
-    """A JSON value with events inside, and these in order with the jobs they are told by."""
-    numbers = draw(st.lists(st.integers(0, 99), min_size=1, max_size=3))
-    shapes = ["array", "page", "event"]
-    if depth:
-        shapes += ["job", "field", "key", "exchange", "pages", "beside"]
-    shape = draw(st.sampled_from(shapes))
-    if shape == "event":
-        return {"event": an_event(numbers[0])}, [(numbers[0], told)]
-    if shape in ("array", "page"):
-        events = [an_event(number) for number in numbers]
-        value: Any = events if shape == "array" else {"has_more": True, "data": events, "n": 1}
-        return value, [(number, told) for number in numbers]
-    if shape == "pages":
-        parts = draw(st.lists(_anything(told, depth - 1), min_size=1, max_size=3))
-        value = [part for part, _ in parts]
-        return value, [item for _, expected in parts for item in expected]
-    job = draw(_JOBS)
-    inner, expected = draw(_anything((job,), depth - 1))
-    if shape == "key":
-        return {job: inner}, expected
-    if shape == "exchange":
-        body = json.dumps(inner, indent=draw(st.sampled_from([None, 2])))
-        pairs = [("url", f"https://api/{job}/events"), ("response", {"body": body})]
-    elif shape == "job":
-        pairs = [("job", a_job(job)), ("answer", inner)]
-    elif shape == "field":
-        pairs = [("job_id", job), ("answer", inner)]
-    else:
-        pairs = [("checkpoints", [a_checkpoint(job)]), ("answer", inner)]
-    return dict(pairs if draw(st.booleans()) else pairs[::-1]), expected
-
-
-@given(
-    st.lists(_anything((), 3), min_size=1, max_size=3),
-    st.sampled_from([None, 1]),
-    st.booleans(),
-    st.integers(1, 500),
-)
-@settings(max_examples=150, deadline=None)
-def test_any_document(
-    parts: list[tuple[Any, Expected]], indent: int | None, ascii_only: bool, block_bytes: int
-) -> None:
-    """From any nesting of pages, arrays, wrappers and exchanges come the events, in order, each
-    with the job told nearest to it."""
-    texts = [json.dumps(value, indent=indent, ensure_ascii=ascii_only) for value, _ in parts]
-    records = records_of("\n".join(texts), block_bytes=block_bytes)
-    found: Expected = []
-    for index, kind in enumerate(records.kinds):
-        assert kind in ("Event", "job", "fine_tuning.job.checkpoint")
-        if kind == "Event":
-            jobs = [names for at, names, _ in records.streams if at <= index][-1]
-            found.append((json.loads(records.raws[index])["data"]["step"], jobs))
-    assert found == [item for _, expected in parts for item in expected]
-
-
-@given(_anything((), 3))
-@settings(max_examples=60, deadline=None)
-def test_expanded(part: tuple[Any, Expected]) -> None:
-    """A container on a line expands to the records it has as a document, and to no container."""
-    value, expected = part
-    line = json.dumps(value)
-    (block,) = line_blocks(io.BytesIO(b"\n" + line.encode() + b"\n"), LARGE)
-    assert isinstance(exact.read(block.raw(1)), exact.Container)
-    inner = Records(iter([expanded(block.raw(1), int(block.offsets[1]))]))
-    whole = records_of("\n" + line)
-    assert (inner.raws, inner.offsets, inner.streams) == (whole.raws, whole.offsets, whole.streams)
-    assert inner.kinds.count("Event") == len(expected)
-    assert "Container" not in inner.kinds
-
-
-_KEYS = st.sampled_from(
-    ["object", "message", "created_at", "level", "data", "events", "messages", "request",
-     "response", "body", "id", "job_id", A]
-)  # fmt: skip
-_SCALARS = st.sampled_from(
-    ["fine_tuning.job.event", "fine-tune-event", "list", "fine_tuning.job", A, B, 1, None, True,
-     json.dumps(an_event(1)), json.dumps([a_page(1)]), '\ufeff {"object": "fine-tune-event"}',
-     '["fine_tuning.job.event', "größer fine_tuning.job.event"]
-)  # fmt: skip
-_VALUES = st.recursive(
-    _SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@given(_VALUES, st.booleans())
-@settings(max_examples=400, deadline=None)
-def test_containers_are_expanded_once(value: Any, ascii_only: bool) -> None:
-    """Whatever is judged a container has records inside, and none of them is one again."""
-    line = json.dumps(value, ensure_ascii=ascii_only).encode()
-    (block,) = line_blocks(io.BytesIO(line), LARGE)
-    records = records_of(line)
-    assert "Container" not in records.kinds
-    if isinstance(exact.read(line), exact.Container):
-        assert Records(iter([expanded(block.raw(0), int(block.offsets[0]))])).kinds == records.kinds
-    else:
-        assert len(records.kinds) == 1
-
-
-def _corpus() -> list[tuple[str, int]]:
-    rows = (CORPUS / "EXPECTED.tsv").read_text().splitlines()[1:] if CORPUS.is_dir() else []
-    cells = [row.split("\t") for row in rows]
-    return [(cell[0], int(cell[2])) for cell in cells if cell[1] == "json"]
-
-
-@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of real dumps is not here")
-@pytest.mark.parametrize(("name", "events"), _corpus())
-def test_real_dumps(name: str, events: int) -> None:
-    """Real JSON dumps give the events they hold and nothing to be rejected."""
-    raw = (CORPUS / name).read_bytes()
-    assert recognise(raw[: 1 << 20], True) == "documents"
-    records = records_of(raw)
-    assert records.kinds.count("Event") == events
-    assert not any(isinstance(verdict, exact.Reject) for verdict in records.verdicts)
