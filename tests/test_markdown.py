@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from test_cli import dump, events
+from small_jobs import dump, events
 
 from pipeline import open_lake
 from pipeline.cli import run

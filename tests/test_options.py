@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from test_cli import JOB, OTHER, dump, events
+from small_jobs import JOB, OTHER, dump, events
 
 from pipeline import open_lake
 from pipeline.cli import COMMANDS, cli, run

@@ -1,11 +1,9 @@
-"""`tunelog verify`: silent on a sound lake, and naming each way in which one can be damaged."""
+"""Every kind of damage to a lake is told by its rule, its place, and what to do."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import xxhash
-from test_cli import Run, dump, events, tunelog
-from test_lake import JOB, event, lines
+from small_jobs import OTHER
+from test_ingest import JOB, event, lines
+from verified import verified
 
 from pipeline import open_lake, views
-from pipeline.errors import ExitCode, LakeError
+from pipeline.errors import LakeError
 from pipeline.lake import verify as verification
 from pipeline.lake.ledger import Ledger
-from pipeline.lake.store import Store, place_of
 from pipeline.lake.verify import Verification
-
-__all__ = ["tunelog"]
-OTHER = "ftjob-xyz789" + "a1B2c3" * 3
 
 
 def rules(found: Verification) -> set[str]:
@@ -58,12 +53,6 @@ def path(pristine: Path) -> Path:
     shutil.rmtree(pristine / "lake")
     shutil.copytree(pristine / "copy", pristine / "lake")
     return pristine / "lake"
-
-
-def verified(path: Path) -> Verification:
-    """What is found in a lake."""
-    with open_lake(path, create=False) as lake:
-        return lake.verify()
 
 
 def live(path: Path, kind: str) -> Path:
@@ -329,20 +318,6 @@ def test_a_lake_that_was_moved(path: Path) -> None:
         shutil.copytree(moved, path)
 
 
-def test_a_lake_by_any_name(tunelog: Run, tmp_path: Path) -> None:
-    """By a way around, or through a link, a lake is the same and sound, and open.sql names it."""
-    dump(tmp_path / "a.jsonl", events(JOB))
-    (tmp_path / "it's sub").mkdir()
-    (tmp_path / "link").symlink_to("lake")
-    tunelog("ingest", "a.jsonl", "--lake", "it's sub/../lake")
-    script = (tmp_path / "lake" / "open.sql").read_text()
-    assert "/../" not in script and f"'{tmp_path}/lake/events/" in script
-    assert "sound" in tunelog("verify", "--lake", "link").stderr
-    (tmp_path / "[1]").mkdir()
-    (tmp_path / "odd").symlink_to("[1]")  # whose own name the engine takes for a pattern
-    assert place_of(tmp_path / "odd" / "lake") == tmp_path / "odd" / "lake"
-
-
 def test_a_lake_made_through_a_link(path: Path) -> None:
     """An open.sql that names the files through a link, as older versions wrote, is sound."""
     link = path.with_name("it's a link")
@@ -361,100 +336,6 @@ def test_a_lake_made_through_a_link(path: Path) -> None:
     assert finding.problem == f"names the files where the lake lay once, in {link}"
 
 
-def test_sound_after_every_command(tmp_path: Path) -> None:
-    """A lake is sound when it is new, and after every command that changes it."""
-    file, nameless = tmp_path / "grows.jsonl", tmp_path / "nameless.json"
-    file.write_text(lines(event(1), event(2)) + '{"cut')
-    nameless.write_text(json.dumps([event(50), event(51, data=[])]))
-    with open_lake(tmp_path / "lake") as lake:
-
-        def sound(done: object) -> None:
-            assert lake.verify() == Verification(
-                segments=len(lake._store.ledger.live_segments()), events=len(lake.view("events"))
-            ), done
-
-        lake.make()
-        sound("new")
-        sound(lake.ingest([file], job_id=JOB))
-        sound(lake.ingest([file], job_id=JOB))
-        file.write_text(lines(event(1), event(2)) + '{"cut": "no more"}\n' + lines(event(3)))
-        sound(lake.ingest([file], job_id=JOB))
-        sound(lake.ingest([nameless]))
-        sound(lake.assign(str(nameless), OTHER))
-        sound(lake.ingest([file], job_id=OTHER))
-        sound(lake.replay_rejects())
-        sound(lake.compact())
-        sound(lake.compact())
-
-
-def test_sound_while_others_write(tmp_path: Path) -> None:
-    """A lake that is being written and compacted is sound whenever one looks."""
-    work = iter(range(1000))
-    done = threading.Event()
-
-    def write() -> None:
-        with open_lake(tmp_path / "lake") as lake:
-            for n in work:
-                file = tmp_path / f"{n}.jsonl"
-                file.write_text(lines(event(n)))
-                lake.ingest([file], job_id=JOB)
-                if n % 5 == 4:
-                    lake.compact()
-                if done.is_set():
-                    return
-
-    with open_lake(tmp_path / "lake") as lake:
-        lake.make()
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        with open_lake(tmp_path / "lake") as lake:
-            looks = [lake.verify() for _ in range(8)]
-    finally:
-        done.set()
-        thread.join()
-    assert [look.findings for look in looks] == [[]] * 8
-    assert looks[-1].events > looks[0].events
-
-
-def test_a_crash_before_open_sql_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a crash came between a commit and open.sql, opening the lake brings it up to date."""
-    file = tmp_path / "a.jsonl"
-    for n in (1, 2):
-        file.write_text(lines(*(event(k) for k in range(1, n + 1))))
-        with monkeypatch.context() as patch:
-            patch.setattr(Store, "write_script", lambda self: None)
-            with open_lake(tmp_path / "lake") as lake:
-                lake.ingest([file], job_id=JOB)
-                assert lake._store.script_version() != n
-        assert verified(tmp_path / "lake").findings == []
-    script = tmp_path / "lake" / "open.sql"
-    script.write_text(script.read_text()[:5000])
-    assert verified(tmp_path / "lake").findings == []
-
-
-def test_the_last_writer_of_open_sql_is_the_latest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A writer that is overtaken between its commit and open.sql leaves the later commit's."""
-    files = [tmp_path / f"{n}.jsonl" for n in (1, 2)]
-    for n, file in enumerate(files):
-        file.write_text(lines(event(n)))
-    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as rival:
-        named = lake._store.files
-
-        def late() -> Any:
-            found = named()
-            monkeypatch.setattr(lake._store, "files", named)
-            rival.ingest([files[1]], job_id=JOB)
-            return found
-
-        monkeypatch.setattr(lake._store, "files", late)
-        lake.ingest([files[0]], job_id=JOB)
-        assert lake.verify().findings == []
-        assert lake._store.script_version() == 2
-
-
 def test_a_ledger_that_cannot_be_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ledger that the disk does not give is an error of the environment, not a finding."""
 
@@ -464,53 +345,3 @@ def test_a_ledger_that_cannot_be_read(path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Ledger, "faults", broken)
     with pytest.raises(LakeError, match=r"ledger\.db: disk I/O error"):
         verified(path)
-
-
-@pytest.mark.parametrize("folder", ["events", "tmp", "variants", "ledger"])
-def test_a_missing_folder(tmp_path: Path, folder: str) -> None:
-    """Where a folder is gone the segments in it are told; one that was empty is made anew."""
-    with open_lake(tmp_path / "lake") as lake:
-        dump(tmp_path / "a.jsonl", events(JOB))
-        lake.ingest([tmp_path / "a.jsonl"])
-    shutil.rmtree(tmp_path / "lake" / folder)
-    with open_lake(tmp_path / "lake", create=False) as lake:
-        told = {finding.rule for finding in lake.verify().findings}
-    assert bool(told) == (folder in ("events", "ledger")), told
-
-
-def test_the_command(tunelog: Run, tmp_path: Path) -> None:
-    """The command ends with 0 on a sound lake, with 1 and a row for each finding on a damaged."""
-    dump(tmp_path / "a.jsonl", events(JOB))
-    tunelog("ingest", "a.jsonl")
-    done = tunelog("verify")
-    assert done.stdout == "" and "sound" in done.stderr
-    assert tunelog("verify", "--format", "json").stdout == "[]\n"
-    stray = tmp_path / "lake" / "events" / "\x1b[31mstray.parquet"
-    stray.write_bytes(b"")
-    rows = json.loads(tunelog("verify", "--format", "json", code=ExitCode.DATA).stdout)
-    assert [(row["rule"], row["place"]) for row in rows] == [
-        ("files_are_named", "events/\x1b[31mstray.parquet")
-    ]
-    assert "\x1b" not in tunelog("verify", code=ExitCode.DATA).stdout
-    (tmp_path / "lake" / "ledger.db").write_bytes(b"no database" * 999)
-    tunelog("verify", code=ExitCode.ENVIRONMENT)
-    tunelog("verify", "--lake", "elsewhere", code=ExitCode.USAGE)
-
-
-def test_history(tunelog: Run, tmp_path: Path) -> None:
-    """Every commit is listed once, oldest first, with what it changed."""
-    dump(tmp_path / "a.jsonl", events(JOB))
-    tunelog("ingest", "a.jsonl")
-    (tmp_path / "b.jsonl").write_text(lines(event(900)) + "{oops\n")
-    tunelog("ingest", "b.jsonl", "--job-id", JOB, code=ExitCode.DATA)
-    tunelog("compact")
-    rows = json.loads(tunelog("history", "--format", "json").stdout)
-    some = len(events(JOB))
-    assert [
-        (r["commit_id"], r["command"], r["sources"], r["events"], r["rejects"]) for r in rows
-    ] == [(1, "ingest", 1, some, 0), (2, "ingest", 2, some + 1, 1), (3, "compact", 2, some + 1, 1)]
-    assert [(r["sources_change"], r["events_change"], r["rejects_change"]) for r in rows] == [
-        (1, some, 0), (1, 1, 1), (0, 0, 0),
-    ]  # fmt: skip
-    latest = json.loads(tunelog("history", "--limit", "2", "--format", "json").stdout)
-    assert latest == rows[1:]
