@@ -42,7 +42,14 @@ MUCH = 2 << 30
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MUCH:
     os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
 
-SEVERAL_CORES = {"test_compaction", "test_crash", "test_ingest", "test_lake", "test_laws"}
+SEVERAL_CORES = {
+    "test_compaction",
+    "test_crash",
+    "test_ingest",
+    "test_lake",
+    "test_lake_writers",
+    "test_laws",
+}
 """Here threads and processes have to come by each other."""
 
 

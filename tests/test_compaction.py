@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_lake import JOB, event
+from test_ingest import JOB, event
 
 from pipeline import normalise, open_lake
 from pipeline.cli import run
