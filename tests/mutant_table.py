@@ -51,7 +51,7 @@ VERIFY = "pipeline/lake/verify.py"
 MARKDOWN = "pipeline/cli/markdown.py"
 ACTS = "tests/test_markdown.py::test_nothing_acts_in_a_cell"
 REPEATED = "tests/test_options.py::test_"
-REPORT = "tests/test_report.py::test_"
+REPORT = "tests/report/test_report.py::test_"
 SHOWN = "tests/test_hostile_output.py::test_"
 MANY = "tests/test_compaction.py::test_"
 ENDS = "tests/hostile/test_hostile_records.py::test_numbers_at_the_ends_of_their_types"
@@ -77,6 +77,10 @@ GOLDEN = "tests/test_golden.py::test_golden"
 STORING = "tests/test_lake_writers.py::test_"
 FILES = "tests/test_lake_files.py::test_"
 PLACED = "tests/test_lake_places.py::test_"
+TOLD = "tests/report/test_report_facts.py::test_"
+THINNED = "tests/report/test_report_curves.py::test_"
+WORDS = "tests/report/test_report_words.py::test_"
+JOB_PAGE = "tests/report_page/test_page_jobs.py::test_"
 
 MUTANTS = (
     Mutant("beginnings", "a query that names no whole id is silent", "pipeline/cli/ask.py",
@@ -182,23 +186,22 @@ MUTANTS = (
            GOLDEN + "[verdicts-a_failure_that_only_an_object_tells]"),
     Mutant("answers", "the page says that a job without events has no steps",
            "pipeline/report/page/job.js", '"failed" && job.events', '"failed"',
-           "tests/test_report_page.py::test_without_events_nothing_tells_when_a_job_failed"),
+           JOB_PAGE + "without_events_nothing_tells_when_a_job_failed"),
     Mutant("answers", "a model that a check blocked is named as if it could be used",
            "pipeline/report/page/job.js", "name === null || name === model ||", "",
-           "tests/test_report_page.py::test_a_blocked_model_is_not_shown_as_one_to_use"),
+           JOB_PAGE + "a_blocked_model_is_not_shown_as_one_to_use"),
     Mutant("answers", "a blocked checkpoint without an id is not told by its step",
            "pipeline/report/page/job.js", "name.endsWith(`:ckpt-step-${step}`)", "false",
-           "tests/test_report_page.py::test_a_blocked_model_is_not_shown_as_one_to_use"),
+           JOB_PAGE + "a_blocked_model_is_not_shown_as_one_to_use"),
     Mutant("answers", "a blocked model is not that of its last checkpoint",
            "pipeline/report/page/job.js", "c.step === last ?", "false ?",
-           "tests/test_report_page.py::test_a_blocked_model_is_not_shown_as_one_to_use"),
+           JOB_PAGE + "a_blocked_model_is_not_shown_as_one_to_use"),
     Mutant("answers", "a checkpoint that a dump ends at is named as the model of a later step",
            "pipeline/report/page/job.js", "(job.last_step, planned,", "(job.last_step,",
-           "tests/test_report_page.py"
-           "::test_a_checkpoint_before_the_last_planned_step_is_not_the_model_that_was_made"),
+           JOB_PAGE + "a_checkpoint_before_the_last_planned_step_is_not_the_model_that_was_made"),
     Mutant("answers", "the last of n steps from 0 on is n", "pipeline/report/page/job.js",
-           " - attempts.some((a) => a.first_step === 0)", "", "tests/test_report_page.py"
-           "::test_a_checkpoint_before_the_last_planned_step_is_not_the_model_that_was_made"),
+           " - attempts.some((a) => a.first_step === 0)", "",
+           JOB_PAGE + "a_checkpoint_before_the_last_planned_step_is_not_the_model_that_was_made"),
     Mutant("answers", "two jobs that are named are compared in another order",
            "pipeline/cli/ask.py", 'f"({listed})" * of_two', '""',
            "tests/test_focus.py::test_the_jobs_that_are_named_are_compared"),
@@ -1126,15 +1129,15 @@ MUTANTS = (
     Mutant("report", "older jobs did not fail", "sql/report/failures.sql",
            "from failure_reasons\n",
            "from failure_reasons where list_contains(getvariable('report_jobs'), job_id)\n",
-           REPORT + "of_more_jobs_than_have_a_page_all_failures_are_told"),
+           TOLD + "of_more_jobs_than_have_a_page_all_failures_are_told"),
     Mutant("report", "a list is silent on who is not judged", "pipeline/cli/report_markdown.py",
            "if len(found) < len(jobs):", "if False:",
-           REPORT + "of_more_jobs_than_have_a_page_all_failures_are_told"),
+           TOLD + "of_more_jobs_than_have_a_page_all_failures_are_told"),
     Mutant("report", "what is no number twice is none between", "pipeline/report/words.py",
            'last if row["points"] > last - first else first', "last",
-           "tests/test_report.py::test_stretches_of_steps_are_named_once_in_order"),
+           WORDS + "stretches_of_steps_are_named_once_in_order"),
     Mutant("report", "a gap is one of the training", "pipeline/report/words.py",
-           'NOTE if rule == "gap" else WARNING', "WARNING", REPORT + "a_gap_is_of_the_dump"),
+           'NOTE if rule == "gap" else WARNING', "WARNING", WORDS + "a_gap_is_of_the_dump"),
     Mutant("store", "a writer's machine is not looked at", "pipeline/lake/holder.py",
            'note["host"] == socket.gethostname()', "True",
            STORING + "a_writer_on_another_machine_is_believed"),
@@ -1355,7 +1358,7 @@ MUTANTS = (
            FOCUS + "two_jobs_are_compared_by_what_they_are"),
     Mutant("some jobs", "a chosen job is ranked among the chosen", "pipeline/report/gather.py",
            "    if jobs is None:\n        frames", "    if True:\n        frames",
-           "tests/test_report.py::test_a_report_of_chosen_jobs_tells_of_no_other"),
+           TOLD + "a_report_of_chosen_jobs_tells_of_no_other"),
     Mutant("detectors", "a rule that fails does not fail the check", "pipeline/cli/check.py",
            "ExitCode.DATA if found.failing", "ExitCode.OK if found.failing",
            "tests/test_check.py::test_exit_codes"),
@@ -1827,39 +1830,40 @@ MUTANTS = (
     Mutant("report", "messages are read as markup", "pipeline/report/page/dom.js",
            'return el("bdi", { class: "said" }, spelled(String(text)));',
            'const node = el("bdi"); node.innerHTML = text; return node;',
-           "tests/test_report_page.py::test_event_text_is_only_text"),
+           JOB_PAGE + "event_text_is_only_text"),
     Mutant("report", "a thinned curve loses marked steps", "pipeline/report/curves.py",
            'thinned(curve, limit, keep=pl.col("keep"))', "thinned(curve, limit)",
-           REPORT + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),
+           THINNED + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),
     Mutant("report", "thinned curves are smoothed by another amount", "pipeline/report/curves.py",
            "ewm_mean(alpha=1 - stop", "ewm_mean(alpha=stop",
-           REPORT + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),
+           THINNED + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),
     Mutant("report", "a message breaks out of its code span", MARKDOWN,
-           '"`" * (1 + max(', '"`" * (0 + max(', REPORT + "code_spans_hold_any_text"),
+           '"`" * (1 + max(', '"`" * (0 + max(',
+           "tests/report/test_report_markdown.py::test_code_spans_hold_any_text"),
     Mutant("report", "steps are even by their first and last distance",
            "pipeline/report/curves.py",
            "all(after - before == by for before, after in pairwise(values))",
-           "by == values[-1] - values[-2]", REPORT + "steps_are_packed_without_loss"),
+           "by == values[-1] - values[-2]", THINNED + "steps_are_packed_without_loss"),
     Mutant("report", "a best step that only an object tells is not drawn", "sql/report/points.sql",
            "points using (job_id, step, metric)", "points using (job_id, step)",
-           REPORT + "the_best_step_is_on_its_curve"),
+           TOLD + "the_best_step_is_on_its_curve"),
     Mutant("report", "what checkpoints are compared by is not drawn", "sql/report/points.sql",
            "from stg_validations", "from stg_evaluations",
-           REPORT + "what_checkpoints_are_compared_by_is_on_the_curve"),
+           TOLD + "what_checkpoints_are_compared_by_is_on_the_curve"),
     Mutant("report", "what checkpoints are compared by is not in the terminal's curve",
            "sql/charts/validation_points.sql", "where job_id = $1",
            "where job_id = $1 and step > 42",
            "tests/test_curve.py::test_what_checkpoints_are_compared_by_is_on_the_curve"),
     Mutant("report", "the name of the first step lies on the axis", "pipeline/report/chart.py",
            "< 26 ? 'left'", "< 0 ? 'left'",
-           "tests/test_report_page.py::test_a_mark_at_the_first_step_is_beside_the_axis"),
+           "tests/report_page/test_page_curves.py::test_a_mark_at_the_first_step_is_beside_the_axis"),
     Mutant("report", "the whole curve is drawn as thrown away", "sql/report/earlier.sql",
            "not is_canonical and ", "",
-           REPORT + "only_what_a_restart_threw_away_is_shown_as_that"),
+           TOLD + "only_what_a_restart_threw_away_is_shown_as_that"),
     Mutant("report", "many kinds of errors hide the warnings", "sql/report/kinds.sql",
            "        partition by kinds.severity\n", "",
-           REPORT + "many_kinds_of_errors_leave_room_for_warnings"),
+           TOLD + "many_kinds_of_errors_leave_room_for_warnings"),
     Mutant("report", "errors give way to other messages", "sql/report/messages.sql",
            "order by severity = 0, least", "order by least",
-           REPORT + "errors_come_before_other_messages_where_not_all_fit"),
+           TOLD + "errors_come_before_other_messages_where_not_all_fit"),
 )  # fmt: skip
