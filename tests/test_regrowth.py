@@ -13,8 +13,8 @@ from engine import asked
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import START, examples
-from test_attribution import A, B, azure, azure_job, job_events, jobs, lines, page, put
 from test_laws import sound, workplace
+from whose import A, B, azure, azure_job, job_events, jobs, lines, page, put
 
 from pipeline import open_lake
 from pipeline.errors import LakeError
