@@ -1,6 +1,6 @@
 """`python -m tests.mutants`: break the code on purpose, one fault at a time; the tests must notice.
 
-Each fault of `mutant_table.py` is put into a copy of the tree, and the test it names is run
+Each fault of `mutant_table/` is put into a copy of the tree, and the test it names is run
 there. A fault that its test lets pass ends the command with exit code 1, and so does one whose
 text is not in the code any more.
 """
@@ -90,7 +90,7 @@ def main() -> int:
     asked = parser.parse_args()
     chosen = [m for m in MUTANTS if asked.only in f"{m.law} {m.file} {m.test}"]
     if not chosen:
-        parser.error(f"{asked.only!r}: in no fault's law, file or test: see tests/mutant_table.py")
+        parser.error(f"{asked.only!r}: in no fault's law, file or test: see tests/mutant_table/")
     with tempfile.TemporaryDirectory() as folder:
         trees: queue.Queue[Path] = queue.Queue()
         for number in range(asked.jobs):
