@@ -47,7 +47,8 @@ def timeline_chart(
 ) -> altair.VConcatChart:
     """One job's life, over a connection that has the views; all else as of `Drawn.timeline`."""
     job_id = whole_job_id(con, job)
-    near = [] if around is None else [around - window, around + window]
+    # as Python's own: the engine takes no numbers of numpy
+    near = [] if around is None else [int(around - window), int(around + window)]
     asked = sql_text("charts/timeline_near") if near else _TIMELINE
     rows = con.sql(asked, params=[job_id, *near]).pl()
     if rows.is_empty():
