@@ -86,11 +86,12 @@ def test_times_of_any_year_are_told() -> None:
         "time '24:00:00'",
     ],
 )
-def test_what_cannot_be_written_is_told(tmp_path: Path, value: str) -> None:
+@pytest.mark.parametrize("format", ["table", "markdown"])
+def test_what_cannot_be_written_is_told(tmp_path: Path, value: str, format: str) -> None:
     """One line says so, and what to do, where another format may well take it."""
     table = duckdb.connect().sql(f"select {value} as it").to_arrow_table()
     with pytest.raises(UsageError, match=r"^sql: .*: cast (it|the column) to varchar$"):
-        write_rows(table.to_reader(), "table", str(tmp_path / "out.txt"))
+        write_rows(table.to_reader(), format, str(tmp_path / "out.txt"))
 
 
 def test_times_are_told_in_utc() -> None:

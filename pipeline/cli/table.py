@@ -204,6 +204,13 @@ def columns_of(batch: pa.RecordBatch, is_sample: bool = False) -> list[Column]:
     ]
 
 
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    try:
+        return pa.RecordBatch.from_pylist([], schema)
+    except pa.ArrowNotImplementedError as error:
+        raise UsageError(f"sql: no table of {error}: cast the column to varchar") from None
+
+
 def write_table(
     schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[str], width: int | None
 ) -> list[str]:
@@ -217,10 +224,7 @@ def write_table(
             for plan in batch.column(1).to_pylist():
                 out.writelines(f"{inert(line)}\n" for line in plan.splitlines())
         return []
-    try:
-        sample = [pa.RecordBatch.from_pylist([], schema)]
-    except pa.ArrowNotImplementedError as error:
-        raise UsageError(f"sql: no table of {error}: cast the column to varchar") from None
+    sample = [_no_rows(schema)]
     while sum(b.num_rows for b in sample) < SAMPLE_ROWS and (b := next(batches, None)) is not None:
         sample.append(b)
     more = next(batches, None)
@@ -257,7 +261,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def write_markdown(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[str]) -> None:
     """Print rows as a GitHub-flavoured Markdown table, in which no cell is markup."""
-    none = columns_of(pa.RecordBatch.from_pylist([], schema))
+    none = columns_of(_no_rows(schema))
     out.writelines(f"{line}\n" for line in markdown_lines(none))
     for columns in map(columns_of, batches):
         out.writelines(f"{line}\n" for line in markdown_lines(columns, head=False))
