@@ -110,7 +110,8 @@ def above(
     leap = usual + rise(usual, start, reach, level)
     if abs(usual) < 0.05 * abs(start):
         leap = max(leap, start)
-    return max(leap, first) if abs(usual) < min(0.05 * abs(first), 0.02) else leap
+    is_learnt = max(abs(usual), abs(start)) < min(0.05 * abs(first), 0.02)
+    return max(leap, first) if is_learnt else leap
 
 
 def rise(usual: float | None, start: float | None, reach: float, level: float) -> float:

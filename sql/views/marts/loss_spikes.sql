@@ -144,7 +144,11 @@ leaps as (
             usual + least_height,
             case when abs(usual) < learnt * abs(start_loss) then start_loss end,
             -- where few points are many steps, the start may have been learnt by heart already
-            case when abs(usual) < least(learnt * abs(first_loss), least_loss) then first_loss end
+            case
+                when greatest(abs(usual), abs(start_loss))
+                    < least(learnt * abs(first_loss), least_loss)
+                    then first_loss
+            end
         ) as threshold,
         case when train_loss > threshold then n end as outlier
     from raised
