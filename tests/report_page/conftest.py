@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser import CHROMIUM, PATIENCE, Open, written
 from report_lakes import GOLDEN, SAMPLES
 from test_ingest import event, lines
 
 from pipeline import open_lake
 from pipeline.report.gather import Facts, facts, reads
+from report_page.browser import CHROMIUM, PATIENCE, Open, written
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def tab() -> Iterator[Page]:
-    """One tab of a headless Chromium for a module: another takes longer than to load a page."""
+    """One tab of a headless Chromium for all tests: another takes longer than to load a page."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -60,7 +60,7 @@ def open_page(tab: Page) -> Iterator[Open]:
     assert noise == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Facts:
     """What the report tells of the samples."""
     with open_lake(tmp_path_factory.mktemp("samples")) as lake:
@@ -69,13 +69,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Facts:
             return facts(con)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def samples(told: Facts, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the samples."""
     return written(told, tmp_path_factory.mktemp("pages") / "samples.html")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def odd_jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of jobs of whose kind the samples have none: one page takes a second to make."""
     folder = tmp_path_factory.mktemp("odd")

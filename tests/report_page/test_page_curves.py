@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from browser import MEASURED, Open, changed, drawn, line, needs_browser, written
 from report_lakes import RESTARTED
 from test_ingest import JOB, event, lines
 
 from pipeline import open_lake
 from pipeline.report.gather import facts, reads
+from report_page.browser import MEASURED, Open, changed, drawn, line, needs_browser, written
 
 pytestmark = needs_browser
 

@@ -7,12 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from browser import FAILED, REINFORCED, RUNNING, Open, drawn, needs_browser, written
 from report_lakes import HOSTILE, hostile_lake
 from test_ingest import JOB, event, lines
 
 from pipeline import open_lake
 from pipeline.report.gather import facts, reads
+from report_page.browser import FAILED, REINFORCED, RUNNING, Open, drawn, needs_browser, written
 
 pytestmark = needs_browser
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from browser import REINFORCED, Open, drawn, names, needs_browser, written
 from report_lakes import OVERFIT
 from test_ingest import JOB
 
 from pipeline import open_lake
 from pipeline.report.gather import Facts, facts, reads
+from report_page.browser import REINFORCED, Open, drawn, names, needs_browser, written
 
 pytestmark = needs_browser
 

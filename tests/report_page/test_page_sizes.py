@@ -7,10 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
-from browser import MOST_BYTES, RUNNING, Open, drawn, line, names, needs_browser, written
 from report_lakes import OVERFIT
 
 from pipeline.report.gather import Facts
+from report_page.browser import (
+    MOST_BYTES,
+    RUNNING,
+    Open,
+    drawn,
+    line,
+    names,
+    needs_browser,
+    written,
+)
 
 pytestmark = needs_browser
 

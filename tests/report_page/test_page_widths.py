@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import MEASURED, REINFORCED, UNSAFE, Open, drawn, needs_browser, sideways
 from report_lakes import OVERFIT
+
+from report_page.browser import MEASURED, REINFORCED, UNSAFE, Open, drawn, needs_browser, sideways
 
 pytestmark = needs_browser
 
