@@ -13,7 +13,7 @@ from pipeline.forms.block import Block
 # A number that the end of its record cuts off is another one: something has to follow it.
 _TIME = re.compile(rb'"created_at"\s*:\s*(\d++)(?=\s*[,}.eE])')
 _STEP = re.compile(rb'"step"\s*:\s*(\d++)(?=\s*[,}.eE])')
-_NO_EVENTS = [f'"{name}"'.encode() for name in (JOB_OBJECT, CHECKPOINT_OBJECT)]
+_NO_EVENT = re.compile(rf'"(?:{re.escape(JOB_OBJECT)}|{re.escape(CHECKPOINT_OBJECT)})\\*"'.encode())
 """A job was created before all of its events, whichever of them stands first below its object."""
 
 
@@ -44,7 +44,7 @@ class Glance:
 def glimpse_of(position: int, raw: bytes | bytearray) -> Glimpse | None:
     """The place in time of one record, None where it tells none, or is no event."""
     time = _TIME.search(raw)
-    if time is None or any(name in raw for name in _NO_EVENTS):
+    if time is None or _NO_EVENT.search(raw):
         return None
     step = _STEP.search(raw)
     # Bounded: a hostile number of a million digits must not cost a second here.

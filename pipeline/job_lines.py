@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pipeline.contract import CHECKPOINT_OBJECT, JOB_OBJECT, UNATTRIBUTED_PREFIX
 from pipeline.forms.block import Block, Mark
-from pipeline.shapes import is_job, object_in
+from pipeline.shapes import holds_events, is_job, object_in
 
 QUOTED_JOB_OBJECT = f'"{JOB_OBJECT}"'.encode()
 _CHECKPOINT = CHECKPOINT_OBJECT.encode()
@@ -107,5 +107,7 @@ class JobLines:
 
 
 def _says_nothing(raw: bytes) -> bool:
-    """Whether a line is blank, or a checkpoint object."""
-    return not raw.strip() or (_CHECKPOINT in raw and b"message" not in raw)
+    """Whether a line is blank, or a checkpoint object, or a logger's entry around one."""
+    if _CHECKPOINT not in raw:
+        return not raw.strip()
+    return b"message" not in raw or not holds_events(object_in(raw))

@@ -72,11 +72,13 @@ def test_job_objects_below_their_events(
             assert jobs(lake)[A] == ids(OTHERS)
 
 
+LOGGED = {"id": "entry", "created_at": START - 60, "level": "info"}
 WAYS = [
     ("line", None, lambda row: row),
     ("indented", 1, lambda row: row),
     ("entry", None, lambda row: {"at": "2024", "what": row}),
     ("string", None, lambda row: {"log": json.dumps(row)}),
+    ("entry with a time", None, lambda row: LOGGED | {"message": json.dumps(row)}),
 ]
 
 
