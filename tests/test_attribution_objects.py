@@ -154,10 +154,11 @@ def test_a_log_that_begins_with_something_else(tmp_path: Path, entry: Any, other
 
 @pytest.mark.parametrize("held", [dict, json.dumps], ids=["object", "string"])
 def test_what_a_logger_says_of_events_and_jobs(tmp_path: Path, held: Any) -> None:
-    """Its message may be the event's own, and of a job's object it makes an entry as of an event:
+    """Its message may hold the event's own, and of a job's object it makes an entry as of an event:
     neither takes an event out of its job."""
     both = [job_events(A), job_events(B, start=START + 100)]
-    said = [[{"message": row["message"], "event": held(row)} for row in rows] for rows in both]
+    prefix = "" if held is dict else "polled: "
+    said = [[{"message": prefix + row["message"], "event": held(row)} for row in x] for x in both]
     about = {"level": "info", "message": "polled", "job": held({**JOB_OBJECT, "id": C})}
     nameless = job_events(C, start=START + 200, created=False)
     told = [{"level": "info", "message": "new", "event": held(row)} for row in nameless]

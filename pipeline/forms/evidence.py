@@ -211,7 +211,7 @@ def job_ids(value: Any) -> Iterator[tuple[str, int]]:
             inner = body(item, _OBJECTS)
             if inner is not None:
                 stack.append(inner)
-            elif not item.startswith(_CREATED):
+            elif _CREATED not in item:
                 yield from ((job, _MENTIONED) for job in JOB_ID.findall(item))
         elif isinstance(item, list):
             stack.extend(reversed(item))
