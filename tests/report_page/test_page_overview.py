@@ -147,6 +147,7 @@ def test_a_job_that_made_no_model_is_found_by_its_name(open_page: Open, tmp_path
     assert names(shown) == [JOB]
     assert shown.locator("tbody .job_id small").inner_text() == "lr-<b>3"
     shown.locator("tbody .job_id a").click()
+    shown.wait_for_selector("text=← All jobs")
     assert "lr-<b>3" in shown.locator(".lead").inner_text()
 
 
