@@ -92,7 +92,7 @@ MUTANTS = (
            JOBS + "job_field_of_an_event"),
     Mutant("attribution", "a page on a line is nobody's, whosever the lines around it are", ODD,
            'if around.told_by in ("beside", "export") else None', "if False else None",
-           JOBS + "a_page_below_a_job_object"),
+           OBJECTS + "job_objects_below_their_events"),
     Mutant("attribution", "ids of Azure's older API are none", EXACT,
            "|(?<!\\.)ft-[0-9a-f]{32}", "",
            AZURE + "ids_of_the_older_api_of_azure"),
