@@ -282,13 +282,6 @@ create or replace view overfitting as
 with
 -- few steps are evaluated, and nothing above is planned for what lies below
 evaluated as materialized (
-    select
-        job_id,
-        step,
-        full_valid_loss,
-        valid_loss,
-        full_valid_mean_reward,
-        valid_mean_reward
     from loss_curves
     where
         coalesce(full_valid_loss, valid_loss, full_valid_mean_reward, valid_mean_reward)
