@@ -67,6 +67,7 @@ FORMS: dict[str, tuple[str, bytes]] = {
         (lines(WHOLE)[:-1] + lines(job_events(B, start=START + 50))).encode(),
     ),
     "lines, named late": ("x.jsonl", lines([*NAMELESS[::-1], *WHOLE[:1]]).encode()),
+    "another's name": (f"{B}.jsonl", lines(WHOLE[::-1]).encode()),
 }
 ASKED = {
     "events": "select * from lake_events order by all",
