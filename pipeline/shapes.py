@@ -188,6 +188,8 @@ def foreign(value: dict[str, Any]) -> str | None:
         return "chat training row"  # those of a channel have no roles
     if "prompt" in value and "completion" in value:
         return "completion training row"
+    if "preferred_output" in value and "non_preferred_output" in value:
+        return "preference training row"
     if "log_history" in value:
         return "Hugging Face trainer state"
     if "kind" in value and "prev" in value:

@@ -258,6 +258,10 @@ def test_things_beside() -> None:
         ({"a": [1, {"b": 2}]}, ["unknown_object"]),
         (3, ["not_an_object"]),
         ({"messages": [{"role": "", "message": "a", "created_at": 1}]}, ["chat training row"]),
+        (
+            {"input": {}, "preferred_output": [], "non_preferred_output": []},
+            ["preference training row"],
+        ),
         ({"ok": True, "messages": [{"text": '```{"object"}```'}]}, ["unknown_object"]),
         ({"about": "fine_tuning.job.event", "c": []}, ["unknown_object"]),
         ({"log_history": [{"step": 1, "loss": 2.0}]}, ["Hugging Face trainer state"]),
