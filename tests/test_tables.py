@@ -256,6 +256,22 @@ def test_paths_keep_their_end() -> None:
     assert line == "…klmnop汉  abcdefgh…"
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_metrics_can_be_told_apart(width: int) -> None:
+    """A table of metrics has room for their names; of those deep in a payload the end counts."""
+    figures = [f"{when}_{what}_error_mean" for when in ("train", "valid") for what in ("a", "b")]
+    table = rows(
+        metric=[f"errors/graders/A Grader Of Some Name/{figure}" for figure in figures],
+        type=["number", "misfit"] * 2,
+        **{name: [1, 2, 3, 4] for name in ("numbers", "non_finite", "misfits", "from_messages")},
+        first_seen=pa.array([0, 1, 2, 3], UTC_TIME),
+        last_seen=pa.array([0, 1_000_000, 2_000_000, 3_000_000], UTC_TIME),
+    )
+    out = io.StringIO()
+    write_table(table.schema, iter(table.to_batches()), out, width)
+    assert all(figure in out.getvalue() for figure in figures) and "numbers" in out.getvalue()
+
+
 def test_one_wide_row_stands_upright() -> None:
     """A single row that does not fit is printed whole, one column a line."""
     table = rows(**{f"column_{i}": ["value " * 5] for i in range(9)})

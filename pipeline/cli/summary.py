@@ -164,6 +164,7 @@ def job_columns(
         labels: What the metrics are called.
     """
     from pipeline.cli.table import Column
+    from pipeline.contract import UNATTRIBUTED_PREFIX
 
     rows = []
     for job, told in zip(jobs, measured, strict=True):
@@ -185,11 +186,13 @@ def job_columns(
                 "" if job["last_step"] is None else str(job["last_step"]),
             )
         )
+    nameless = any(job["job_id"].startswith(UNATTRIBUTED_PREFIX) for job in jobs)
+    beginning = UNATTRIBUTED_PREFIX if nameless else "ftjob-"  # which tells no two apart
     names = ("job", "outcome", "took", "measure", "final", "best", "warn", "err", "last step")
     text = ("job", "outcome", "measure")
     cells = zip(*rows, strict=True)
     return [
-        Column(name, name not in text, name == "job", list(column), least_text=12)
+        Column(name, name not in text, name == "job", list(column), least_text=len(beginning) + 6)
         for name, column in zip(names, cells, strict=True)
     ]
 

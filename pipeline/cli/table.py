@@ -39,7 +39,7 @@ STATES = ("job", "kind", "level", "severity", "status", "outcome", "phase", "rea
 """Columns of a word that says what a row is."""
 
 PATHS = ("path", "source")
-"""Columns whose end says more than their beginning."""
+"""Columns whose end says more than their beginning; so does that of a metric deep in a payload."""
 
 TOLD = 48
 """Room for what a person came for, before others have more than they need [column]."""
@@ -181,7 +181,8 @@ def _line(
 ) -> str:
     parts = []
     for cell, (column, width, last) in zip(cells, shown, strict=True):
-        text = cut(cell, width, column.name in PATHS) if column.may_cut or head else cell
+        is_path = column.name in PATHS or (column.name == "metric" and "/" in cell)
+        text = cut(cell, width, is_path) if column.may_cut or head else cell
         pad = " " * (width - width_of(text))
         parts.append(pad + text if column.flush_right else text if last else text + pad)
     return (" " * _GAP).join(parts).rstrip()
@@ -189,7 +190,9 @@ def _line(
 
 def columns_of(batch: pa.RecordBatch, is_sample: bool = False) -> list[Column]:
     """A batch of rows as columns of readable text."""
-    telling = next((name for name in batch.schema.names if name in TELLING), None)
+    names = batch.schema.names
+    of_metrics = "metric" if names[0] == "metric" else None  # who asks for these wants their names
+    telling = next((name for name in names if name in TELLING), of_metrics)
     return [
         Column(
             name=inert(field.name),

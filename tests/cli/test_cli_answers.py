@@ -132,6 +132,17 @@ def test_a_failure_that_only_an_object_tells(tunelog: Run, tmp_path: Path) -> No
     assert "The cluster is gone" in tunelog("show", "failure_reasons").stdout
 
 
+def test_streams_of_no_job_can_be_told_apart(tunelog: Run, tmp_path: Path) -> None:
+    """In a narrow terminal the summary cuts no id to what all of its kind begin with."""
+    for job in (JOB, OTHER):
+        _, *nameless = events(job)
+        nameless[-2]["data"] = {"step": 1_000, "train_loss": 1.0, "full_valid_loss": 1.234e-05}
+        dump(tmp_path / f"{job[6:9]}.jsonl", nameless)
+    tunelog("ingest", ".")
+    text = tunelog("summary", COLUMNS="80").stdout.splitlines()
+    assert len({line.split()[0] for line in text if line.startswith("unattributed-")}) == 2
+
+
 def test_every_view_fits_the_terminal(
     samples: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
