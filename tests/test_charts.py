@@ -180,6 +180,8 @@ def test_rewards_and_attempts_have_their_charts(lake: Lake) -> None:
         (lambda lake: lake.curve("none"), "none: unknown, and no metrics to draw"),
         (lambda lake: lake.compare(), ".*no ids of jobs: write"),
         (lambda lake: lake.compare(["long"]), ".*no ids of jobs: write"),
+        (lambda lake: lake.curve(["long"]), r"\['long'\]: no id of a job"),
+        (lambda lake: lake.timeline(None), "None: no id of a job"),
         (lambda lake: lake.curve("nobody"), "nobody: no job of that name or beginning"),
         (lambda lake: lake.curve("long", metrics=["los"]), "los: no metric of that name"),
         (lambda lake: lake.curve("long", smoothing=1.0), "smoothing 1.0: give 0 to less than 1"),

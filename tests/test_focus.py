@@ -79,6 +79,10 @@ def test_one_id_is_one_job(lake: Lake) -> None:
     for unknown in ("a\ud800", "ftjob-nobody", ""):
         with pytest.raises(UsageError, match=r"no job of that name|no id of a job"):
             lake.connect(jobs=[unknown])
+        with pytest.raises(UsageError, match=r"no job of that name|no id of a job"):
+            lake.export_events(unknown)
+    whole, begun = (list(lake.export_events(name)) for name in (ODD, ODD[:-1]))
+    assert whole == begun and json.loads(whole[0])["id"] == ODD
     with pytest.raises(UsageError, match=r"^jobs=\[\]: names no job: leave it out"):
         lake.connect(jobs=[])
     for given, wanted in ((ODD, [(ODD,)]), (iter([ODD]), [(ODD,)]), (ODD[:-1], [(ODD,)])):

@@ -127,8 +127,8 @@ def whole_job_id(con: duckdb.DuckDBPyConnection, job: str) -> str:
     Raises:
         UsageError: no job of the lake begins so, or several do.
     """
-    if not job:  # as of a variable that is not set; every id begins so
-        raise UsageError("'': no id of a job: `tunelog show jobs` lists them")
+    if not isinstance(job, str) or not job:  # '': of a variable that is not set; all begin so
+        raise UsageError(f"{job!r}: no id of a job: `tunelog show jobs` lists them")
     query = sql_text("lake/jobs_that_begin_so")
     half = any("\ud800" <= letter <= "\udfff" for letter in job)  # of a character: in no id
     found = [] if half else [name for (name,) in con.execute(query, [job]).fetchall()]

@@ -254,15 +254,22 @@ class Asking(Drawn):
                 return job
             return whole_job_id(self._connection(set()), job)
 
-    def export_events(self, job_id: str | None = None) -> Iterator[str]:
+    def export_events(self, job: str | None = None) -> Iterator[str]:
         """The original events as JSON text, one a line, each JSON-equal to what was read.
 
         Jobs follow one another: what is told beside the events (of objects the fields that the
         lake keeps), a line that names the job, the events, oldest first. Read again, it makes the
         same lake.
+
+        Args:
+            job: the job, by its id or a beginning; all where None.
+
+        Raises:
+            UsageError: as `whole_job_id`.
         """
         from pipeline.lake.export import lines
 
+        job_id = None if job is None else self.whole_job_id(job)
         return lines(self.connect(["events"]), job_id, self.spill())
 
     def verify(
