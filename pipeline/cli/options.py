@@ -115,6 +115,12 @@ def config_option(command: F) -> F:
     return click.option("--config", metavar="FILE", help=text)(command)
 
 
+def takes(*options: str) -> bool:
+    """Whether the command that runs has one of these options or arguments."""
+    context = click.get_current_context(silent=True)
+    return context is not None and any(given.name in options for given in context.command.params)
+
+
 def is_given(option: str) -> bool:
     """Whether the command line names an option, by its parameter, be it with its default."""
     source = click.get_current_context().get_parameter_source(option)

@@ -259,9 +259,11 @@ class _Counted:
 
 def _tell_hidden(names: list[str]) -> None:
     if names:
-        listed = ", ".join(names)
+        from pipeline.cli.options import takes
+
         what = "1 column does not fit" if len(names) == 1 else f"{len(names)} columns do not fit"
-        note(f"{what}: {listed}: ask for fewer, or for --format json")
+        fewer = "fewer, or for " if takes("columns", "query") else ""
+        note(f"{what}: {', '.join(names)}: ask for {fewer}--format json")
 
 
 def _parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[bytes]) -> None:

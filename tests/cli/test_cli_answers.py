@@ -159,6 +159,21 @@ def test_every_view_fits_the_terminal(
             assert told, view.name
 
 
+def test_columns_are_to_be_asked_for_where_they_can(tunelog: Run, tmp_path: Path) -> None:
+    """What did not fit is named; that fewer be asked for, only by commands that can be told."""
+    dump(tmp_path / "a.jsonl", events(JOB), events(OTHER))
+    (tmp_path / "b.jsonl").write_text("{}\n[]\n{}\n")
+    tunelog("ingest", ".", code=ExitCode.DATA)
+    for args, can in (
+        (["show", "jobs"], True),
+        (["sql", "select * from jobs"], True),
+        (["rejects"], False),
+    ):
+        hint = tunelog(*args, COLUMNS="60").stderr
+        assert "columns do not fit: " in hint and "ask for " in hint and "--format json" in hint
+        assert ("ask for fewer" in hint) == can, args
+
+
 def test_hints_can_be_typed(tunelog: Run, tmp_path: Path) -> None:
     """What a command prints to be typed is quoted for the shell, whatever a dump calls a job."""
     job = "x; touch pwned #"
