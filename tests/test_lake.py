@@ -129,6 +129,16 @@ def test_a_parameter_may_have_any_name(tmp_path: Path) -> None:
         assert lake.sql("select $query + $self as n", query=1, self=2).item() == 3
 
 
+def test_a_notebook_shows_lines(tmp_path: Path) -> None:
+    """What stands alone in a cell is a line: the lake, and what became of however many dumps."""
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("{}\n")
+    with open_lake(tmp_path / "lake") as lake:
+        report = lake.ingest([dump(tmp_path, 1), dump(tmp_path, 2), broken])
+        assert repr(report) == "<IngestReport: 3 sources, 10 new events, 1 reject, 0 refused>"
+        assert repr(lake) == f"<Lake {str(tmp_path / 'lake')!r}>"
+
+
 def test_threads_take_turns(tmp_path: Path) -> None:
     """Several threads ask one lake, each question is answered, and none by another's rows."""
 

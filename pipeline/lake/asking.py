@@ -47,6 +47,9 @@ class Asking(Drawn):
         if is_made(self._path) or not create:
             self._opened = Store(self._path, create=create)
 
+    def __repr__(self) -> str:
+        return f"<Lake {str(self._path)!r}>"
+
     @property
     def path(self) -> Path:
         """The lake's folder."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.attribution import Stream
+from pipeline.figures import count
 from pipeline.lake import naming, settle
 from pipeline.lake.commit import Commit
 from pipeline.lake.reading import Reading
@@ -56,11 +57,16 @@ class SourceReport:
     about: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(repr=False)
 class IngestReport:
-    """What became of all sources."""
+    """What became of all sources; a notebook shows it in a line."""
 
     sources: list[SourceReport]
+
+    def __repr__(self) -> str:
+        events = count(sum(source.events for source in self.sources), "new event")
+        rest = f"{count(self.reject_count, 'reject')}, {len(self.refused):,} refused"
+        return f"<IngestReport: {count(len(self.sources), 'source')}, {events}, {rest}>"
 
     @property
     def reject_count(self) -> int:
@@ -98,10 +104,10 @@ def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> So
     """The report on a source that was read."""
     rejects, ignored = sum(reading.rejects.values()), sum(reading.ignored.values())
     beside = {
-        kind: count
+        kind: many
         - settled.companions[reading.source_id, kind]
         - settled.again[reading.source_id, kind]
-        for kind, count in sorted(reading.companions.items())
+        for kind, many in sorted(reading.companions.items())
     }
     replacing = settled.replacing[reading.source_id]
     repeats = settled.fresh[reading.source_id] + replacing
@@ -129,7 +135,7 @@ def report(reading: Reading, settled: settle.Settled, names: naming.Names) -> So
         rejects=dict(reading.rejects),
         kept_rejects=_kept(reading),
         ignored=dict(reading.ignored),
-        companions={kind: count for kind, count in beside.items() if count},
+        companions={kind: many for kind, many in beside.items() if many},
         blank=reading.blank,
         jobs=sorted(jobs),
         about=sorted(reading.about),
