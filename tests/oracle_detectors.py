@@ -318,7 +318,7 @@ def verdict(metric: str, points: Points) -> Row:
         since_step = since[0] if since else None
     bands = ((100, "severe"), (50, "marked"))
     names = [name for limit, name in bands if last is not None and last > limit]
-    far = is_full and len(losses) < 8 and error - best > 1.5 * (limit - best)
+    far = not (is_full and len(losses) >= 8) and error - best > 1.5 * (limit - best)
     long = len(since) >= 2 or min(losses[-3:]) > limit or far
     is_overfit = error > limit and median(losses[-span:]) > limit and long
     return {

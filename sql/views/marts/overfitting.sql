@@ -230,9 +230,10 @@ verdicts as (
             and (
                 persistence >= any_value(least_persistence)
                 or min(loss) filter (where n > evaluations - run) > any_value(last_threshold)
-                -- of two or three epochs the last may be the only one far above
+                -- or the last mean is far above: of a whole set, of which each loss is its own,
+                -- only where two or three epochs give no more than one so far above
                 or (
-                    bool_or(is_full and evaluations < told_noise)
+                    not bool_or(is_full and evaluations >= told_noise)
                     and arg_max(error, n) - min(error)
                     > any_value(alone) * (any_value(last_threshold) - min(error))
                 )

@@ -53,8 +53,8 @@ from (
     ('overfitting', 'run', 3, 'evaluation', 2, null,
         'or so many losses in a row, not smoothed: a short curve ends before more means rise'),
     ('overfitting', 'alone', 1.5, '1', 1, null,
-        'or the last of few on the whole set above by so many times the rise that counts: half '
-        || 'as much again as the best'),
+        'or the last mean, or the last of few on the whole set, above by so many times the rise '
+        || 'that counts: a short curve ends before more means rise'),
     ('divergences', 'smoothing', 0.9, '1', 0, 0.999,
         'averages about ten points, far below usual noise'),
     ('divergences', 'warm_up', 5, 'point', 1, null,
