@@ -97,18 +97,24 @@ def apart(value: float, other: float) -> float:
     return 0 if abs(value - other) <= 1e-9 * abs(other) else abs(value - other)
 
 
+def best_of(metric: str, points: Points) -> tuple[int, float]:
+    """Step and judged value of the best evaluation: of those as good the best by itself."""
+    finite = [(step, value, raw) for step, value, raw in points if value is not None]
+    least = min(cost(metric, value) for _, value, _ in finite)
+    _, step, best = min(
+        (cost(metric, raw) if metric in SAMPLED and len(finite) >= 9 else 0, step, value)
+        for step, value, raw in finite
+        if near(cost(metric, value), least)
+    )
+    return step, best
+
+
 def best_steps(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job that was validated."""
     rows = []
     for job, (metric, points) in judged(events, beside).items():
-        finite = [(step, value) for step, value, _ in points if value is not None]
-        least = min(cost(metric, value) for _, value in finite)
-        equals = [
-            (cost(metric, raw) if metric in SAMPLED and len(finite) >= 9 else 0, step, value)
-            for step, value, raw in points
-            if value is not None and near(cost(metric, value), least)
-        ]
-        _, step, best = min(equals)
+        finite = [value for _, value, _ in points if value is not None]
+        step, best = best_of(metric, points)
         last_step, last, raw = points[-1]
         regret = None if last is None else apart(last, best)
         rows.append(

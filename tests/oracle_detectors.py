@@ -11,7 +11,8 @@ from itertools import pairwise
 from statistics import fmean, median
 
 from oracle import Event
-from oracle_answers import evaluated
+from oracle_answers import Points as Judged
+from oracle_answers import best_of, by_neighbours, evaluated
 from oracle_companions import Told
 from oracle_curves import Row, by_job, loss_curves
 from oracle_marts import OUTCOMES, is_error, phase_of, phases_of
@@ -262,6 +263,8 @@ def overfitting(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
 def verdict(metric: str, points: Points) -> Row:
     """What `overfitting` says of one curve."""
     is_full, is_reward = metric == "full_valid_loss", metric.endswith("reward")
+    alike: Judged = [(step, value, value) for step, value in points]
+    best_step, _ = best_of(metric, alike if is_full else by_neighbours(alike))
     points = [(step, -value) for step, value in points] if is_reward else points
     losses = [loss for _, loss in points]
     span = (
@@ -295,15 +298,13 @@ def verdict(metric: str, points: Points) -> Row:
         if early := bumps[: max(0, len(losses) // 2 - 1)]:
             noise = max(noise, quantile(early, 0.85) / math.sqrt(1.5) / 1.0364)
     middles = [median(losses[n - 2 : n + 1]) if n > 1 else math.nan for n in range(len(losses))]
-    best, best_step = math.inf, 0
+    best = math.inf
     excesses: list[float | None] = []
     since: list[int] = []
     error = limit = math.nan
     for n in range(span - 1, len(losses)):
         error = losses[n] if is_full else fmean(middles[n - span + 3 : n + 1])
-        if error < best:
-            best = error
-            best_step = min((loss, step) for step, loss in points[n - span + 1 : n + 1])[1]
+        best = min(best, error)
         told = -best if is_reward else best
         excesses.append(100 * (error - best) / told if told > 0 else None)
         limit = best + max(

@@ -1,11 +1,12 @@
 -- Did the validation loss rise, or the reward fall, after its best, how far, since which step?
 --
 -- Grain: job_id
--- Reads: loss_curves, stg_validations, thresholds
+-- Reads: loss_curves, stg_evaluations, thresholds
 -- Caveat: by full_valid_loss, valid_loss and the mean rewards, each where it was given often
 --   enough; told is the one that overfits, else the first. Losses on the whole validation set are
 --   compared as they are; of a sample smoothed losses are, not single ones, and so are rewards, for
---   answers are drawn anew each time. What the curve lacks is taken from checkpoint objects. Jobs
+--   answers are drawn anew each time. The best step is the one that best_steps tells by the same
+--   metric, which lags behind nothing. What the curve lacks is taken from checkpoint objects. Jobs
 --   with too few evaluations have no row. What training does is not asked: is_overfit also holds
 --   where both get worse (divergences).
 -- Source: Prechelt, Early Stopping - But When? (1998): generalisation loss
@@ -45,29 +46,23 @@ with limits as (
     where detector = 'overfitting'
 ),
 
-signed as (
+evaluations as (
     select
         job_id,
         metric,
         step,
-        metric like '%_reward' as is_reward,
+        higher_is_better as is_reward,
         metric = 'full_valid_loss' as is_full,
-        if(is_reward, -value, value) as loss
-    from validations_of(curves)
-    where isfinite(value)
-),
-
-evaluations as (
-    select
-        *,
-        count(*) over (partition by job_id, metric) as evaluations,
+        evaluations,
+        best,
+        if(is_reward, -value, value) as loss,
         row_number() over by_step as n,
         lag(loss) over by_step as loss_before,
         lag(loss, 2) over by_step as loss_before_that,
         lead(loss) over by_step as loss_after,
         lead(step) over by_step as next_step,
         loss - (loss_before + loss_after) / 2 as bump,
-        abs(bump) as off,
+        off,
         if(
             loss = loss_before and loss = loss_after,
             0,
@@ -82,7 +77,8 @@ evaluations as (
                         abs(loss - avg(loss) over five)
                     )
         end as off_five
-    from signed
+    from evaluations_of(curves)
+    where isfinite(value)
     window
         by_step as (partition by job_id, metric order by step),
         five as (
@@ -92,7 +88,7 @@ evaluations as (
 
 whole as (
     select
-        evaluations.*,
+        evaluations.* exclude (best),
         case
             when is_full then 1
             else
@@ -102,6 +98,7 @@ whole as (
                     floor(limits.long_share * evaluations)
                 )
         end::bigint as span,
+        (min(best) over of_metric).step as best_step,
         -- a bend of the curve is no noise: a loss that falls and rises lies below its neighbours
         -- there, and would be most of what few evaluations tell
         case
@@ -151,12 +148,7 @@ smoothed as (
             partition by job_id, metric
             order by step
             rows between greatest(span, 3) - 3 preceding and current row
-        )) as error, -- of a sample the mean of the medians of three
-        arg_min(step, {'loss': loss, 'step': step}) over (
-            partition by job_id, metric
-            order by step
-            rows between span - 1 preceding and current row
-        ) as least_step
+        )) as error -- of a sample the mean of the medians of three
     from whole
 ),
 
@@ -207,7 +199,7 @@ verdicts as (
         metric,
         if(any_value(is_reward), -1, 1) as sign,
         any_value(evaluations) as evaluations,
-        arg_min(least_step, {'error': error, 'step': step}) as best_step,
+        any_value(best_step) as best_step,
         min(error) as best_error,
         max(step) as last_step,
         arg_max(error, n) as last_error,
@@ -303,7 +295,7 @@ comment on column overfitting.metric is
     'full_valid_loss, valid_loss, full_valid_mean_reward or valid_mean_reward [text]';
 comment on column overfitting.evaluations is 'evaluations with a finite value [evaluation]';
 comment on column overfitting.best_step is
-    'the best evaluation of those that were best when smoothed [step]';
+    'step of the best evaluation, judged as best_steps judges them [step]';
 comment on column overfitting.best_value is
     'the least loss or greatest reward; smoothed but for full_valid_loss [1]';
 comment on column overfitting.last_step is 'last evaluation [step]';

@@ -7,23 +7,7 @@
 --   than tolerance may differ by noise: two standard deviations of one evaluation, divided by the
 --   square root of those to one side that it goes by.
 create or replace view stg_bests as
-with losses as (
-    select
-        *,
-        case when higher_is_better then -judged else judged end as loss,
-        -- neighbours may have the same median: their own values tell them apart
-        case when is_smoothed then if(higher_is_better, -value, value) end as own_loss
-    from stg_evaluations
-),
-
-leasts as (
-    select
-        *,
-        min(loss) over (partition by job_id) as least
-    from losses
-),
-
-extremes as (
+with extremes as (
     select
         job_id,
         any_value(metric) as metric,
@@ -32,11 +16,10 @@ extremes as (
         any_value(evaluations) as evaluations,
         list({'step': step, 'value': judged}) as judgements,
         2 * median(off) / (sqrt(1.5) * 0.6745) / sqrt(any_value(reach)) as apart,
-        min({'own_loss': own_loss, 'step': step, 'value': judged})
-            filter (where loss <= least + 1e-9 * abs(least)) as best,
+        min(best) as best,
         arg_max(coalesce(judged, value), step) as last_value,
         max(step) as last_step
-    from leasts
+    from stg_evaluations
     group by job_id
 )
 
