@@ -206,7 +206,9 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
             words += (
                 f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
             )
-        words += f" after step {step}, where the next usually comes after"
+        words += f" after step {step}"
+        words += ", up to the last event dumped" if row["kind"] == "silent" else ""
+        words += ", where the next usually comes after"
         words += f" {row['usual_seconds']:.4g} s"
         count = sum(other["job_id"] == row["job_id"] for other in stops)
         words += f", one of {count}" if count > 1 else ""

@@ -344,6 +344,8 @@ ruled as (
                         else printf('%.1f days', standstills.standstill.seconds / 86400)
                     end,
                     printf(' after step %d', standstills.standstill.step),
+                    -- which may be another job's, in another file of the same command
+                    if(standstills.standstill.kind = 'silent', ', up to the last event dumped', ''),
                     -- not what a step takes: of some jobs each tenth is logged
                     printf(
                         ', where the next usually comes after %.4g s',
