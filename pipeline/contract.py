@@ -93,7 +93,7 @@ REJECT_REASONS: dict[str, str] = {
     "invalid_utf8": "the bytes are not UTF-8",
     "malformed_json": "the text is not JSON",
     "cut_off": "the last record ends before its JSON does",
-    "too_deep": "the JSON nests deeper than the reader follows",
+    "too_deep": "the JSON nests deeper than 700 levels, or around events than 100",
     "too_large": "the record is longer than --max-record-bytes",
     "not_an_object": "the JSON value is no object",
     "unknown_object": "the object is neither an event nor a known other thing",

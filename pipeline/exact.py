@@ -27,6 +27,7 @@ from pipeline.contract import (
 from pipeline.credentials import beginning
 from pipeline.leaves import leaves, number_in, segment
 from pipeline.shapes import (
+    MAX_LEVELS,
     MAX_NESTING,
     canonical,
     described,
@@ -137,16 +138,15 @@ def read(raw: bytes, *, last: bool = False) -> Verdict:
         return Blank()
     try:
         value = loads(text)
+        if text.count("[") + text.count("{") > MAX_LEVELS and too_deep(value, MAX_LEVELS):
+            raise RecursionError  # as in a Python that follows less
+        return judge(value, text)
     except RecursionError:
-        return Reject("too_deep", "nested deeper than Python's json follows")
+        return Reject("too_deep", f"nested deeper than {MAX_LEVELS} levels")
     except json.JSONDecodeError as error:
         # The rest of a document that breaks off begins anywhere; what breaks it is known there.
         cut = is_cut(text, error.msg, error.pos) if text[0] in "{[" else text[0] in ']},"'
         return Reject("cut_off" if last and cut else "malformed_json", str(error))
-    try:
-        return judge(value, text)
-    except RecursionError:
-        return Reject("too_deep", "nested deeper than the reader follows")
 
 
 def judge(value: Any, text: str) -> Verdict:

@@ -19,6 +19,8 @@ from pipeline.credentials import beginning
 
 MAX_NESTING = 100
 """Levels of arrays and objects around and in events that are followed."""
+MAX_LEVELS = 700
+"""Levels of arrays and objects in a record: what Python's json follows differs by version."""
 NUMBER = re.compile(
     r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
 )
@@ -210,10 +212,10 @@ def described(value: dict[str, Any]) -> str:
     return f"an object with {', '.join(list(value)[:8])[:150] or 'no keys'}: {what}"
 
 
-def too_deep(value: Any) -> bool:
-    """Whether a JSON value nests deeper than `MAX_NESTING`."""
+def too_deep(value: Any, most: int = MAX_NESTING) -> bool:
+    """Whether an array or object nests deeper than so many levels."""
     level = [value]
-    for _ in range(MAX_NESTING):
+    for _ in range(most):
         level = [
             inner
             for item in level

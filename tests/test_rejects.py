@@ -50,6 +50,8 @@ def bad(reason: str, detail: str, **fields: Any) -> Bad:
     return Bad(reason, json.dumps(some).encode(), detail)
 
 
+DEEPER = b', "x": ' + b"[" * 700 + b"]" * 700 + b"}"
+"""One level more than is followed; no version of Python's json minds."""
 DEEP = b'{"object": "fine_tuning.job.event", "data": ' + b"[" * 5_000 + b"]" * 5_000 + b"}"
 CASES = [
     Bad("invalid_utf8", json.dumps(event(5)).encode().replace(b"Step", b"St\xffp"), "byte 0xff"),
@@ -62,6 +64,7 @@ CASES = [
     ),
     Bad("cut_off", '{"message": "größer'.encode()[:-3], "ends inside a character", last=True),
     Bad("too_deep", DEEP, "nested deeper"),
+    Bad("too_deep", json.dumps(event(5))[:-1].encode() + DEEPER, "than 700 levels"),
     Bad("too_large", json.dumps(event(5, message="x" * LIMIT)).encode(), "--max-record-bytes"),
     Bad("not_an_object", b"17", "a number: 17"),
     Bad("not_an_object", b'"text"', "a string"),

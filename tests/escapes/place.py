@@ -87,7 +87,7 @@ class Place:
             "{link}": self.link,
             "{nul}": "\0",
             "{deep}": "(" * 5000 + "1" + ")" * 5000,
-            "{subqueries}": "(select * from " * 500 + "events" + ")" * 500,
+            "{subqueries}": "(select * from " * 2_000 + "events" + ")" * 2_000,
         }
         for name, value in names.items():
             query = query.replace(name, str(value))

@@ -329,18 +329,25 @@ def test_expansion(lake: Lake, tmp_path: Path, kind: str) -> None:
 
 PEAK = """
 import re, sys
+import pipeline.lake.ingest
 from pipeline.cli import run
-from pipeline.zstd import zstd
+
+def peak():
+    return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
+
+imported = peak()
 try:
     sys.exit(run(sys.argv[1:]))
 finally:
-    peak = re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())
-    print("PEAK", peak[1], file=sys.stderr)
+    print("PEAK", peak() - imported, file=sys.stderr)
 """
 
 
 def ingest_peak(lake: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], float]:
-    """Ingest in a process of its own; how it ended, and the most memory it held [MiB]."""
+    """Ingest in a process of its own; how it ended, and the most memory it took [MiB].
+
+    Without what imports take, which differs by 50 MiB between versions of Python.
+    """
     done = subprocess.run(
         [sys.executable, "-c", PEAK, "ingest", "--lake", str(lake), *arguments],
         capture_output=True, text=True, check=False,
@@ -361,7 +368,7 @@ def test_an_endless_line_takes_no_memory(tmp_path: Path) -> None:
         file.write(b"\n" + lines(1, 2))
     done, peak = ingest_peak(tmp_path / "lake", str(dump))
     assert done.returncode == 1 and "3 new events" in done.stdout
-    assert peak < 450
+    assert peak < 370
     with open_lake(tmp_path / "lake") as lake:
         (reject,) = lake.sql("from lake_rejects").to_dicts()
         assert (reject["reason"], reject["byte_offset"]) == ("too_large", len(lines(2)))
@@ -378,7 +385,7 @@ def test_millions_of_short_lines_take_no_memory(tmp_path: Path) -> None:
     dump.write_bytes(lines(2) + short + lines(1, 2))
     done, peak = ingest_peak(tmp_path / "lake", str(dump))
     assert done.returncode == 1 and "3 new events" in done.stdout
-    assert peak < 280
+    assert peak < 200
     with open_lake(tmp_path / "lake") as lake:
         assert lake.sql("select blank, rejects from lake_sources").rows() == [(1_600_000, 10_000)]
         assert lake.sql("select max(position) from lake_events").item() == 1_610_002
@@ -393,10 +400,10 @@ def test_expansion_by_default(tmp_path: Path) -> None:
     assert (256 << 20) / packed.stat().st_size > 1_000
     done, peak = ingest_peak(tmp_path / "lake", str(packed))
     assert done.returncode == 1 and "--max-expansion" in done.stderr
-    assert peak < 300
+    assert peak < 220
     done, peak = ingest_peak(tmp_path / "lake", str(packed), "--max-expansion", "100000")
     assert done.returncode == 0 and "3 new events" in done.stdout
-    assert peak < 500
+    assert peak < 420
 
 
 def test_expansion_of_usual_dumps(lake: Lake, tmp_path: Path) -> None:
