@@ -184,6 +184,8 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         words += f"usual {row['usual_loss']:.4g}, above {row['threshold']:.4g}"
         if row["points"] > 1:
             words += f", for {row['points']} points"
+            stays = not row["is_recovered"] and row["last_step"] < ends[row["job_id"]]
+            words += " or more" if stays else ""
         if row["peak_step"] > row["first_step"]:
             words += f" from step {row['first_step']} on"
         if row["is_recovered"]:

@@ -238,6 +238,8 @@ MUTANTS = (
            MARTS + "checkpoint_advice.sql",
            "bool_and(checked.is_blocked or checked.whole_loss is not null)", "bool_and(true)",
            GOLDEN + "[checkpoint_advice-the_whole_set_told_by_objects_of_the_last_epochs]"),
+    Mutant("answers", "a leap that stays is over when it is usual", MARTS + "verdicts.sql",
+           "' or more'", "''", GOLDEN + "[verdicts-a_leap_that_stays]"),
     Mutant("answers", "nothing tells up to when a job was silent", MARTS + "verdicts.sql",
            "', up to the last event dumped'", "''",
            GOLDEN + "[verdicts-silent_to_the_end_of_its_dump]"),

@@ -311,6 +311,14 @@ ruled as (
                         printf(', for %d points', spikes.spike.points),
                         ''
                     ),
+                    -- what stays for half a window is usual from there on
+                    if(
+                        spikes.spike.points > 1
+                        and not spikes.spike.is_recovered
+                        and spikes.spike.last_step < curves.last_step,
+                        ' or more',
+                        ''
+                    ),
                     if(
                         spikes.spike.peak_step > spikes.spike.step,
                         printf(' from step %d on', spikes.spike.step),
