@@ -150,12 +150,14 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
     trends = [row for row in oracle_detectors.divergences(events) if row["kind"] != "non_finite"]
     for row in trends:
         what = {
-            "rising": "smoothed training loss rose above",
-            "falling": "smoothed mean training reward fell below",
+            ("rising", True): ("smoothed training loss rose above", "at", "to"),
+            ("falling", True): ("smoothed mean training reward fell below", "at", "to"),
+            ("rising", False): ("training loss is above", "from", "smoothed"),
+            ("falling", False): ("mean training reward is below", "from", "smoothed"),
         }
+        stays, at, to = what[row["kind"], row["points"] >= 15]
         step, worst, limit = row["first_step"], row["worst"], row["threshold"]
-        words = f"{what[row['kind']]} {limit:.4g} at step {step}, "
-        words += f"to {worst:.4g}"
+        words = f"{stays} {limit:.4g} {at} step {step}{' on' * (at == 'from')}, {to} {worst:.4g}"
         words += f", for {row['points']} points" if row["points"] > 1 else ""
         back = f", and came back after step {row['last_step']}"
         words += back if row["is_recovered"] else ", to the end"

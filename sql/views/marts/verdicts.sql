@@ -22,6 +22,7 @@ needs as (
         sum(value) filter (
             where detector = 'divergences' and threshold in ('warm_up', 'ending')
         ) as divergence,
+        max(value) filter (where detector = 'divergences' and threshold = 'persistence') as run,
         max(value) filter (where threshold = 'least_before') + 1 as spike,
         max(value) filter (where threshold = 'least_gaps') + 1 as stall
     from thresholds
@@ -232,13 +233,27 @@ ruled as (
                 'threshold': trends.run.threshold,
                 'unit': '1',
                 'evidence': concat(
-                    if(
-                        trends.run.kind = 'rising',
-                        'smoothed training loss rose above',
-                        'smoothed mean training reward fell below'
+                    -- fewer points are an end that the average does not yet follow
+                    printf(
+                        case
+                            when trends.run.points >= needs.run and trends.run.kind = 'rising'
+                                then 'smoothed training loss rose above %.4g at step %d, to %.4g'
+                            when trends.run.points >= needs.run
+                                then
+                                    'smoothed mean training reward fell below %.4g at step %d, '
+                                    || 'to %.4g'
+                            when trends.run.kind = 'rising'
+                                then
+                                    'training loss is above %.4g from step %d on, '
+                                    || 'smoothed %.4g'
+                            else
+                                'mean training reward is below %.4g from step %d on, '
+                                || 'smoothed %.4g'
+                        end,
+                        trends.run.threshold,
+                        -trends.run.step,
+                        trends.run.worst
                     ),
-                    printf(' %.4g at step %d', trends.run.threshold, -trends.run.step),
-                    printf(', to %.4g', trends.run.worst),
                     if(trends.run.points > 1, printf(', for %d points', trends.run.points), ''),
                     if(
                         trends.run.is_last,
