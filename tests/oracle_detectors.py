@@ -289,6 +289,7 @@ def verdict(metric: str, points: Points) -> Row:
         farther = fmean(
             0 if min(five) == max(five) else abs(five[2] - fmean(five)) for five in fives
         )
+        farther *= min(1, len(losses) / 14)
         noise = max(math.sqrt(math.pi / 3) * fmean(off), math.sqrt(math.pi / 1.6) * farther)
     else:
         above = fmean(r if bump > 0 else 0 for r, bump in zip(ratios, bumps, strict=True))

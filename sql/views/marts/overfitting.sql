@@ -21,7 +21,7 @@
 --   few losses are told and one is the turn, by how far it lies above or below, as a ratio, in the
 --   middle. A reward is judged as the loss that it is with the other sign; its noise does not grow
 --   with it, but hangs together: how far it lies from the mean of the five about it, sqrt(0.8) of
---   them, counts where it is more.
+--   them, counts where it is more, of fewer than 14 evaluations the less.
 create or replace macro overfitting_of(curves) as table
 with limits as (
     select
@@ -107,6 +107,7 @@ whole as (
                     greatest(
                         sqrt(pi() / 3) * (avg(off) over of_metric),
                         sqrt(pi() / 2 / (1 - 1 / 5)) * (avg(off_five) over of_metric)
+                        * least(1, evaluations / 14) -- a bend is none, neither
                     )
             when not is_full
                 then
