@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,20 @@ def test_assign_parts_equal_ids(tmp_path: Path, fuller: str) -> None:
         assert lake.assign(str(slip), A, force=True) == len(contents["slip"])
         assert len(lake.view("variants")) == len(contents["own"])
         assert lake.verify().findings == []
+
+
+def test_rejects_above_a_page_are_not_its_events(tmp_path: Path) -> None:
+    """What a page belongs to is told, though headers above it, which are rejects, are nobody's."""
+    body = json.dumps({"object": "list", "data": job_events(A)[::-1], "has_more": False})
+    path = put(tmp_path / "x.txt", f"HTTP/2 200\nage: 0\n\n{body}\n")
+    with open_lake(tmp_path / "lake") as lake:
+        assert lake.ingest([path]).reject_count == 1
+        with pytest.raises(UsageError, match=f"belong to {A} already: add --force"):
+            lake.assign(str(path), B)
+        assert B not in {job for job, _ in told(lake)}
+        assert lake.assign(str(path), A) == 0
+        assert lake.assign(str(path), B, force=True) == len(job_events(A))
+        assert jobs(lake) == {B: ids(job_events(A))}
 
 
 def test_assign_of_what_is_all_rejects(tmp_path: Path) -> None:

@@ -37,9 +37,12 @@ def assign(store: Store, source: str, job: str, *, force: bool, waiting: Waiting
         # Streams that were given to another job by hand are not passed over without a word.
         elsewhere = {row["job_id"] for row in streams if row["told_by"] == "assigned"} - {job}
         done = job in jobs and not elsewhere
-        if not nameless and not named and not done:
+        # Of rejects alone, as headers above a page: whose these are says nothing of the events.
+        empty = {row["job_id"] for row in streams if row["job_id"] == row["stream_id"]}
+        owners = jobs - empty
+        if owners and nameless <= empty and not named and not done:
             raise UsageError(
-                f"{source}: its events belong to {', '.join(sorted(jobs))} already: "
+                f"{source}: its events belong to {', '.join(sorted(owners))} already: "
                 "add --force to move them"
             )
         moved = 0

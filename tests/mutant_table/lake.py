@@ -169,7 +169,7 @@ MUTANTS = (
            "            Ledger(ledger, create=create).close()\n"
            "            self._make()\n", CRASH + "killed_and_refused"),
     Mutant("crash", "assign cannot be repeated", "pipeline/lake/assign.py",
-           "if not nameless and not named and not done:", "if not nameless and not named:",
+           "nameless <= empty and not named and not done:", "nameless <= empty and not named:",
            CRASH + "killed_and_refused"),
     Mutant("crash", "a full disk is told without a path", "pipeline/lake/faults.py",
            'raise LakeError(f"{place}: {error.strerror', 'raise LakeError(f"{error.strerror',
