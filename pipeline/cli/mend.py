@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 
 from pipeline.cli.ask import MEMORY, TIMEOUT, ask, view_query
@@ -95,9 +97,16 @@ def assign(source: str, job: str, force: bool, lake_dir: str) -> None:
     Examples:
       tunelog assign dumps/page-3.json ftjob-abc123
     """
-    moved = open_existing(lake_dir).assign(source, job, force=force, waiting=waiting_note(lake_dir))
+    lake = open_existing(lake_dir)
+    longer = job
+    # None begins so, or several do; or a file is damaged, which may be of no concern.
+    with suppress(Exception):
+        longer = lake.whole_job_id(job)
+    moved = lake.assign(source, job, force=force, waiting=waiting_note(lake_dir))
     what = f"{count(moved, 'event')} moved" if moved else "no events to move: it belongs"
     note(f"{source}: {what} to {job}")
+    if longer != job:
+        note(f"{job}: is a job of its own: of {longer}, which begins so, write the whole id")
 
 
 @click.command()

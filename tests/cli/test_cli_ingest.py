@@ -95,3 +95,14 @@ def test_assign(tunelog: Run, tmp_path: Path) -> None:
     assert (done.stdout, "6 events moved" in done.stderr) == ("", True)
     jobs = json.loads(tunelog("show", "jobs", "--format", "json").stdout)
     assert [job["job_id"] for job in jobs] == [OTHER]
+
+
+def test_a_beginning_is_told_where_it_is_a_new_name(tunelog: Run, tmp_path: Path) -> None:
+    """`assign` takes a job's id as it is, and says so where a beginning would do for others."""
+    dump(tmp_path / "a.jsonl", events(JOB))
+    dump(tmp_path / "b.jsonl", events(OTHER)[1:])
+    tunelog("ingest", "a.jsonl", "b.jsonl")
+    told = f"ftjob-abc: is a job of its own: of {JOB}, which begins so, write the whole id"
+    assert told in tunelog("assign", "b.jsonl", "ftjob-abc").stderr
+    for job in ("ftjob-abc", JOB, OTHER):
+        assert "own" not in tunelog("assign", "b.jsonl", job, "--force").stderr
