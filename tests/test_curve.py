@@ -259,6 +259,16 @@ def test_a_job_without_metrics_is_told(lake: Path, capsys: pytest.CaptureFixture
     assert "no metrics at these steps: it has" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("columns", ["1", "3", "4"])
+def test_no_terminal_is_too_narrow(
+    lake: Path, columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a frame fills the terminal the picture is one column wide, and no fault of ours."""
+    monkeypatch.setenv("COLUMNS", columns)
+    assert run(["curve", "flat", "--lake", str(lake)]) == ExitCode.OK
+    assert capsys.readouterr().out
+
+
 def test_without_plotext_one_line_says_what_to_install(
     lake: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

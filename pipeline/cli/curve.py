@@ -114,7 +114,7 @@ def curve(
     size = shutil.get_terminal_size((WIDTH, HEIGHT + 1))
     lines = picture(
         found,
-        width=width or min(terminal_width() or WIDTH, 1000),
+        width=width or max(min(terminal_width() or WIDTH, 1000), 4),  # a frame and a column
         # the row below the picture is the prompt's
         height=height or max((size.lines - 1) if sys.stdout.isatty() else HEIGHT, 10),
         smoothing=smooth,
