@@ -134,7 +134,7 @@ def read(raw: bytes, *, last: bool = False) -> Verdict:
         if last and error.reason == "unexpected end of data":
             return Reject("cut_off", "ends inside a character")
         return Reject("invalid_utf8", f"byte 0x{raw[error.start]:02x} at {error.start}")
-    if not (text := text.strip(" \t\r\n").removeprefix("\ufeff").lstrip(" \t\r\n")):
+    if not (text := text.strip(" \t\r\n\ufeff")):
         return Blank()
     try:
         value = loads(text)

@@ -40,6 +40,8 @@ _NOTHING: tuple[Any, ...] = (None, {})
 """Values that say as much as an absent one."""
 _ENCODER = json.JSONEncoder(sort_keys=True)
 LONGEST_ESCAPE = 16
+_AROUND = b" \t\r\n\xef\xbb\xbf"
+"""White space and byte order marks, as what is joined of files has them anywhere."""
 _NUMBER_CUT = re.compile(r"\.|[eE][+-]?")
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
@@ -294,7 +296,7 @@ scan_any = json.JSONDecoder(parse_int=float).scan_once  # type: ignore[attr-defi
 def object_in(raw: bytes | bytearray) -> dict[str, Any]:
     """The JSON object that some bytes are, an empty one where they are none."""
     try:
-        value = json.loads(raw)
+        value = json.loads(raw.strip(_AROUND))
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -66,9 +66,11 @@ def test_files_joined_without_a_break(
     told = {job: job_events(job, start=START + 100 * n) for n, job in enumerate((A, B, C))}
     texts = [lines(e[::-1] if newest_first else e)[:-1] for e in told.values()]
     texts = texts[::-1] if newest_first else texts
+    joined = between.join([*texts, ""])
+    on_a_line = "\n" + between + between.join([*texts[0].splitlines(), "\n"])
     with open_lake(tmp_path / "lake") as lake:
-        for again, end in enumerate(("", "\n" + texts[0] + "\n")):
-            lake.ingest([put(tmp_path / "all.jsonl", between.join(texts) + end)])
+        for again, end in enumerate(("", on_a_line)):
+            lake.ingest([put(tmp_path / "all.jsonl", joined + end)])
             assert jobs(lake) == {job: ids(events) for job, events in told.items()}
             counts = lake.sql("select records, events, duplicates from lake_sources").rows()
             assert counts == [(15 + 5 * again, 15, 5 * again)]

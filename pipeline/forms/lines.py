@@ -157,7 +157,7 @@ def _joints(block: Block) -> Iterable[int]:
 def _objects_behind(line: bytes | bytearray) -> Iterator[int]:
     """Where what begins right behind an object on a line that begins with one is another."""
     text = line.decode("latin-1")
-    at = len(text) - len(text.lstrip())
+    at = len(text) - len(text.lstrip(" \t\r\xef\xbb\xbf"))
     try:
         while text[at] == "{":
             _, at = scan_any(text, at)

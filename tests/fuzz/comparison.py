@@ -314,7 +314,7 @@ def differences(row: Any, verdict: Verdict, raw: bytes | None, job: str | None) 
     if (row["data"] is None) != (sent is oracle.ABSENT):
         yield f"data is {row['data']!r}"
     elif row["data"] is not None and raw is not None:
-        last = [part[1] for part in spelled(raw.decode().strip().removeprefix("\ufeff"))[1:]
+        last = [part[1] for part in spelled(raw.decode().strip(" \t\r\n\ufeff"))[1:]
                 if part[0] == "data"][-1]  # fmt: skip
         if spelled(row["data"]) != last or row["data"] not in raw.decode():
             yield f"data is {row['data']!r}, not as sent"

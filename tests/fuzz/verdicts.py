@@ -48,7 +48,7 @@ class Verdict:
 def judged(raw: bytes, *, last: bool = False) -> Verdict:
     """The verdict on a record; `last`: it ends its source without a line break."""
     try:
-        text = raw.decode("utf-8").strip(WHITE).removeprefix("\ufeff")
+        text = raw.decode("utf-8").strip(WHITE + "\ufeff")
     except UnicodeDecodeError:
         return Verdict("reject", {"invalid_utf8"} | ({"cut_off"} if last else set()))
     if not text:
