@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.continued import Continued
-from pipeline.creations import Creation, creations, hints, is_before, is_doubtful, owner
+from pipeline.creations import Creation, creations, hints, is_before, is_doubtful, leads, owner
 from pipeline.dialects import Dialects, parted
 from pipeline.forms.block import Block, Lines, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of
@@ -244,7 +244,7 @@ class Scout:
         head = creations[0]
         if pages[0]:
             cuts = [_Cut(first, None), _Cut(pages[0].first, head)]
-        elif head.first == first or self._leads(gaps[0], votes[0], usual, head):
+        elif head.first == first or leads(mark.jobs, gaps[0], votes[0] or usual, head):
             cuts = [_Cut(first, head)]
         else:
             cuts = [_Cut(first, None), _Cut(head.first, head)]
@@ -272,13 +272,6 @@ class Scout:
         if tail < stop and (older or (usual < 0 and several)):
             cuts.append(_Cut(tail, None, mixed=True))
         return cuts, usual
-
-    @staticmethod
-    def _leads(gap: Sequence[Glimpse], vote: int, usual: int, creation: Creation) -> bool:
-        """Whether what stands before the first creation message belongs to its job."""
-        if not gap or gap[-1].time < creation.glimpse.time:
-            return False
-        return (vote or usual) < 0 or not is_before(gap, creation)
 
     def _exported(self, mark: Mark, stop: int) -> Stream:
         """What stands below a line of an export: oldest first, all of it of one job."""

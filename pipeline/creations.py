@@ -112,6 +112,17 @@ def owner(gap: Sequence[Glimpse], vote: int, usual: int, left: Creation, right: 
     return fits_left if fits_left != fits_right else usual > 0
 
 
+def leads(named: Sequence[str], gap: Sequence[Glimpse], vote: int, creation: Creation) -> bool:
+    """Whether the records before the first creation message belong to its job.
+
+    Not what runs with time below the object of another job, of those that are `named` above it.
+    """
+    if not gap or gap[-1].time < creation.glimpse.time:
+        return False
+    other = named and creation.job and creation.job not in named
+    return vote < 0 or not (other or is_before(gap, creation))
+
+
 def is_doubtful(
     rest: Sequence[Glimpse], above: Sequence[Glimpse], left: Creation, *, several: bool
 ) -> bool:

@@ -7,14 +7,14 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.contract import CHECKPOINT_OBJECT, JOB_OBJECT
+from pipeline.contract import JOB_OBJECT
 from pipeline.forms.block import Block
 
 # A number that the end of its record cuts off is another one: something has to follow it.
 _TIME = re.compile(rb'"created_at"\s*:\s*(\d++)(?=\s*[,}.eE])')
 _STEP = re.compile(rb'"step"\s*:\s*(\d++)(?=\s*[,}.eE])')
-_NO_EVENT = re.compile(rf'"(?:{re.escape(JOB_OBJECT)}|{re.escape(CHECKPOINT_OBJECT)})\\*"'.encode())
-"""A job was created before all of its events, whichever of them stands first below its object."""
+_NO_EVENT = re.compile(rf'"{re.escape(JOB_OBJECT)}(?!\.event\b)[a-z_.]*\\*"'.encode())
+"""Objects of jobs and checkpoints, and webhooks, have times of their own, wherever they stand."""
 
 
 class Glimpse(NamedTuple):

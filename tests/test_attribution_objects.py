@@ -120,6 +120,16 @@ def test_a_job_object_tells_no_direction(tmp_path: Path, indent: int | None, way
         assert asked(lake).execute(question).fetchall() == [(A, True), (B, False)]
 
 
+def test_a_webhook_tells_no_direction(tmp_path: Path) -> None:
+    """A webhook that ends one job in the second in which the next begins turns no log around."""
+    of_a, of_b = job_events(A), job_events(B, start=START + 100)
+    kind = {"object": "event", "type": "fine_tuning.job.succeeded"}
+    told = {**kind, "id": "evt_1", "created_at": START + 100, "data": {"id": A}}
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines([*of_a[::-1], told, *of_b[::-1]]))])
+        assert jobs(lake) == {A: ids(of_a), B: ids(of_b)}
+
+
 def test_a_job_object_in_another_document_takes_no_page(tmp_path: Path) -> None:
     """A page that names its job is that job's, though the file has an object of another one."""
     pages = [JOB_OBJECT, page(NAMELESS), page(job_events(B, start=START + 50))]
@@ -179,3 +189,15 @@ def test_a_table_that_grows(tmp_path: Path) -> None:
                 lake.ingest([put(path, part)])
             assert sorted(map(len, jobs(lake).values())) == [5, 5]
             assert lake.sql("select rejects from lake_sources").rows() == [(0,)]
+
+
+def test_a_job_object_above_what_is_younger_than_the_next_job(tmp_path: Path) -> None:
+    """What runs with time below a job's object is that job's, though an older job's creation
+    message follows; what runs down to a message is of the job that it creates."""
+    older, later = job_events(A, start=START - 100), job_events(B, start=START, created=False)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "x.jsonl", lines([OTHER_OBJECT, *later, *older]))])
+        assert jobs(lake) == {A: ids(older), B: ids(later)}
+    with open_lake(tmp_path / "down") as lake:
+        lake.ingest([put(tmp_path / "y.jsonl", lines([OTHER_OBJECT, *older[::-1]]))])
+        assert jobs(lake) == {A: ids(older)}
