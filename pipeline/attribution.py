@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pipeline.continued import Continued
 from pipeline.creations import Creation, creations, hints, is_before, is_doubtful, leads, owner
 from pipeline.dialects import Dialects, parted
+from pipeline.endings import Endings
 from pipeline.forms.block import Block, Lines, Mark
 from pipeline.glimpses import Glance, Glimpse, between, direction_of
 from pipeline.job_lines import JobLines
@@ -90,6 +91,7 @@ class Scout:
         self._glimpses: list[Glimpse] = []
         self._dialects = Dialects(trusting=trusting)
         self._pages = Pages()
+        self._endings = Endings()
         self._continued = Continued()
         self._decided: list[Stream] = []
         self._open: list[Mark] = []
@@ -118,6 +120,7 @@ class Scout:
             self._creations.append(creation)
             ends.update(around)
         self._pages.see(glance, found, is_last=isinstance(block, Lines))
+        ends.update(self._endings.see(glance))
         self._continued.see(glance, block)
         if self.job_objects:
             ends.update(self._job_lines.see(block, glance.text))
@@ -136,7 +139,10 @@ class Scout:
     def streams(self) -> list[Stream]:
         """The source's streams, in order and without gaps."""
         marks = self._job_lines.told(self._end) if self._lines else self._marks
-        return self._continued.named(self._between_marks(marks))
+        streams = self._between_marks(marks)
+        if not self._hint:
+            streams = self._endings.parted(streams, self._creations, self._glimpses)
+        return self._continued.named(streams)
 
     def so_far(self) -> list[Stream]:
         """The streams of what was seen, as far as it tells: `streams` may tell otherwise.

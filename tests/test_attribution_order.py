@@ -12,6 +12,7 @@ from whose import A, B, C, Events, all_are_large, ids, job_events, jobs, lines, 
 
 from pipeline import open_lake
 from pipeline.attribution import Scout
+from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.forms.lines import lines_of
 
 
@@ -145,3 +146,50 @@ def test_jobs_that_begin_in_one_second(tmp_path: Path, newest_first: bool) -> No
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([put(tmp_path / "x.jsonl", lines(rows))])
         assert jobs(lake) == {j: ids(s) for j, s in zip((A, B, C), streams, strict=True)}
+
+
+def ended(job: str, start: int, count: int = 9) -> Events:
+    """The events of a job that came to its end, oldest first."""
+    events = job_events(job, count, start=start)
+    events[-1]["message"] = "The job has successfully completed"
+    return events
+
+
+@pytest.mark.parametrize("block_bytes", [300, 8 << 20])
+@pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_job_ends_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: bool,
+    newest_first: bool,
+    block_bytes: int,
+) -> None:
+    """Of the last events of several jobs in one file, what is later than the end of one is not of
+    that job, be it the only one whose creation message or whose own dump is there."""
+    all_are_large(monkeypatch, block_bytes)
+    whole = {job: ended(job, START + 100 * n) for n, job in enumerate((A, B, C))}
+    tails = [whole[A] if named else whole[A][4:], whole[B][4:], whole[C][4:]]
+    own = [put(tmp_path / f"{job}.jsonl", lines(whole[job])) for job in (A, B)]
+    for order in tails, tails[::-1]:
+        rows = [row for tail in order for row in (tail[::-1] if newest_first else tail)]
+        all_of = put(tmp_path / "all.jsonl", lines(rows))
+        for paths in [all_of, *own], [*own, all_of]:
+            with open_lake(tmp_path / f"{len(list(tmp_path.iterdir()))}") as lake:
+                for path in paths:
+                    lake.ingest([path])
+                found = jobs(lake)
+                assert (found.pop(A), found.pop(B)) == (ids(whole[A]), ids(whole[B]))
+                assert all(name.startswith(UNATTRIBUTED_PREFIX) for name in found)
+                others = sorted(event for events in found.values() for event in events)
+                assert others == ids(tails[1] + tails[2])
+
+
+def test_the_end_of_an_older_job_ends_no_other(tmp_path: Path) -> None:
+    """Of jobs that run at once the older one may end first: the younger one goes on."""
+    older, younger = ended(A, START), ended(B, START + 4, 99)
+    rows = sorted(older + younger, key=lambda event: event["created_at"])
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "log.jsonl", lines(rows))])
+        found = jobs(lake)
+        assert found.keys() == {A, B} and {*found[B]} >= {*ids(younger)}

@@ -36,7 +36,7 @@ LAYERS = (
     {"forms", "sources"},
     {"glimpses", "job_lines", "marks"},
     {"creations", "dialects"},
-    {"continued", "pages"},
+    {"continued", "endings", "pages"},
     {"attribution", "normalise"},
     {"views"},
     {"charts"},
