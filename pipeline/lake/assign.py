@@ -12,9 +12,9 @@ from pipeline.errors import UsageError
 from pipeline.lake import settle
 from pipeline.lake.change import Change
 from pipeline.lake.commit import Commit
-from pipeline.lake.intake import Taken
 from pipeline.lake.naming import check_job_id
 from pipeline.lake.store import Store
+from pipeline.lake.taken import Taken
 from pipeline.sources import shown
 from pipeline.telling import Waiting
 

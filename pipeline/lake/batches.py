@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,43 +80,24 @@ class Streams:
         self._code: dict[str, int] = {}
         self.conflicts: dict[int, str] = {}
         self.exported: set[int] = set()
-        self._inside: Counter[tuple[str, int]] = Counter()
         self._lock = threading.RLock()
 
-    def add(
-        self,
-        reading: Reading,
-        found: Sequence[Stream],
-        *,
-        ordinal: int = 0,
-        line: int | None = None,
-    ) -> Sequence[int]:
-        """Number the streams of a reading, from some ordinal on, or of one line of it.
-
-        Their ids stay what they are when the file grows.
-
-        Returns:
-            Their numbers.
-        """
+    def add(self, reading: Reading, end: str, stream: Stream) -> int:
+        """Number a stream of a reading, by the end of its id, which stays as the file grows."""
         with self._lock:
-            start = len(self.ids)
-            for number, stream in enumerate(found, ordinal):
-                name = f"{number}"
-                if line is not None:
-                    name = f"{line}.{self._inside[reading.source_id, line]}"
-                    self._inside[reading.source_id, line] += 1
-                if stream.conflict and stream.told_by != "flag":
-                    told = f"{stream.job} ({stream.told_by}) and {stream.conflict}"
-                    self.conflicts[len(self.ids)] = f"its evidence names {told}"
-                    self.codes.append(CONFLICT)
-                else:
-                    self.codes.append(PENDING if stream.job is None else self.code(stream.job))
-                if stream.told_by == "export":  # settled once, whatever its events say
-                    self.exported.add(len(self.ids))
-                self.signs.append(-1 if stream.newest_first else 1)
-                self.ids.append(f"{reading.source_id}/{name}")
-                reading.streams.setdefault(self.ids[-1], stream)
-            return range(start, len(self.ids))
+            number = len(self.ids)
+            if stream.conflict and stream.told_by != "flag":
+                told = f"{stream.job} ({stream.told_by}) and {stream.conflict}"
+                self.conflicts[number] = f"its evidence names {told}"
+                self.codes.append(CONFLICT)
+            else:
+                self.codes.append(PENDING if stream.job is None else self.code(stream.job))
+            if stream.told_by == "export":  # settled once, whatever its events say
+                self.exported.add(number)
+            self.signs.append(-1 if stream.newest_first else 1)
+            self.ids.append(f"{reading.source_id}/{end}")
+            reading.streams.setdefault(self.ids[-1], stream)
+            return number
 
     def code_of(self, stream: Ints) -> Ints:
         """The codes of the jobs of streams."""

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from pipeline.lake import companions, naming, parting, settle, variants
 from pipeline.lake.commit import Commit
-from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged, rows_in
+from pipeline.lake.taken import Taken
 from pipeline.sqlfiles import literal
 
 

@@ -22,7 +22,7 @@ from pipeline.lake.growth import (
     take_places,
     ties,
 )
-from pipeline.lake.intake import Intake, Taken
+from pipeline.lake.intake import Intake
 from pipeline.lake.reading import Misjudged, Reading
 from pipeline.lake.reports import (
     IngestReport,
@@ -34,6 +34,7 @@ from pipeline.lake.reports import (
 )
 from pipeline.lake.segments import last_event_at
 from pipeline.lake.store import Store
+from pipeline.lake.taken import Taken
 from pipeline.lake.version import Refused
 from pipeline.lake.withdraw import without_sources
 from pipeline.sources import Source

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.dialects import all_openai, has_azure
@@ -13,44 +12,13 @@ from pipeline.lake.batches import PENDING, Batch, Part, Shared, chosen, joined, 
 from pipeline.lake.ledger import now
 from pipeline.lake.odd import OddRecords
 from pipeline.lake.reading import Misjudged, Reading
-from pipeline.lake.segments import Staged, stage_rows
+from pipeline.lake.segments import stage_rows
 from pipeline.lake.staging import Staging
+from pipeline.lake.taken import Taken
 
 _BATCH_BYTES = 4 << 20
 _RECORD_BYTES = 64
 """A short record counts as so many, for what is kept beside its bytes."""
-
-
-@dataclass
-class Taken:
-    """What an intake staged.
-
-    Attributes:
-        events: files of events whose job is known.
-        pending: files of events whose job is not: job_id holds the stream's id.
-        rejects: files of rejects.
-        companions: files of what lies beside events.
-        ties: pairs of a pending stream, or of a job without a name in the lake, and the job it is,
-            as it goes on.
-        copies: the same, as another copy of its content tells.
-        mixed: pending streams whose events may be of several jobs.
-        replaced: sources of the lake that are to go if all that they brought comes again, and the
-            one that begins with each.
-    """
-
-    events: list[Staged] = field(default_factory=list)
-    pending: list[Staged] = field(default_factory=list)
-    rejects: list[Staged] = field(default_factory=list)
-    companions: list[Staged] = field(default_factory=list)
-    ties: set[tuple[str, str]] = field(default_factory=set)
-    copies: set[tuple[str, str]] = field(default_factory=set)
-    mixed: set[str] = field(default_factory=set)
-    replaced: dict[str, str] = field(default_factory=dict)
-
-    def add(self, more: Taken) -> None:
-        """Take over what another intake staged."""
-        for kind in ("events", "pending", "rejects", "companions"):
-            getattr(self, kind).extend(getattr(more, kind))
 
 
 class Intake:
@@ -66,7 +34,6 @@ class Intake:
         self._odd = OddRecords(self._shared)
         self._stagings: dict[bool, Staging] = {}
         self._staging(False)  # its engine starts while the first source is hashed
-        self._taken = Taken()
 
     def take(self, reading: Reading, advance: Callable[[int], None]) -> None:
         """Read a source; `advance` is told the bytes of each block.
@@ -80,9 +47,9 @@ class Intake:
         numbers: list[int] = []
         firsts: list[int] = []
         for block, streams in reading.attributed(self._max):
-            if new := streams[len(numbers) :]:
-                numbers.extend(self._shared.streams.add(reading, new, ordinal=len(numbers)))
-                firsts.extend(stream.first for stream in new)
+            for ordinal, stream in enumerate(streams[len(numbers) :], len(numbers)):
+                numbers.append(self._shared.streams.add(reading, f"{ordinal}", stream))
+                firsts.append(stream.first)
             reading.records += len(block)
             if reading.first:
                 streams_of = Part(block, source, firsts, numbers).streams()
@@ -144,7 +111,7 @@ class Intake:
 
     def finish(self) -> Taken:
         """Wait until all is staged; the files."""
-        taken = self._taken
+        taken = Taken()
         self._dispatch()
         while self._stagings:
             for pending in list(self._stagings):
@@ -152,12 +119,7 @@ class Intake:
                 files.extend(self._stagings[pending].finish())
                 del self._stagings[pending]
             self._dispatch()  # what was found inside the last records
-        for target, staged in zip(
-            (taken.events, taken.pending, taken.rejects, taken.companions),
-            self._odd.finish(),
-            strict=True,
-        ):
-            target.extend([staged] if staged else [])
+        taken.add(self._odd.finish())
         for reading in self._shared.readings:
             reading.records += reading.inner
         staged = stage_rows(self._shared.folder, "rejects", self._damaged)

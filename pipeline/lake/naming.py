@@ -15,7 +15,7 @@ from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.job_lines import MIXED_PREFIX
 from pipeline.lake.identity import rank, rebuilt
-from pipeline.lake.intake import Taken
+from pipeline.lake.taken import Taken
 from pipeline.sqlfiles import sql_text
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Set
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Set
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,8 @@ from pipeline.lake.identity import event_row
 from pipeline.lake.ledger import now
 from pipeline.lake.oversize import hashed
 from pipeline.lake.reading import Misjudged
-from pipeline.lake.segments import SegmentWriter, Staged
+from pipeline.lake.segments import SegmentWriter
+from pipeline.lake.taken import Taken
 
 _BAD_ROW = "no row of the result file: a whole step, and numbers or blanks below all its columns"
 
@@ -60,6 +62,7 @@ class OddRecords:
         self._writers = {kind: SegmentWriter(shared.folder, "events") for kind in (False, True)}
         self._rejected = SegmentWriter(shared.folder, "rejects")
         self._inner: list[Part] = []
+        self._inside: dict[tuple[str, int], Iterator[int]] = defaultdict(count)
         self._equal: Counter[tuple[Any, ...]] = Counter()
         self._moment = now()
         self.companions = CompanionRows(shared.folder)
@@ -131,14 +134,13 @@ class OddRecords:
             inner, self._inner = self._inner, []
         return inner
 
-    def finish(self) -> tuple[Staged | None, ...]:
-        """Files of events whose job is known, of others, of rejects, and of companions."""
-        return (
-            self._writers[False].finish(),
-            self._writers[True].finish(),
-            self._rejected.finish(),
-            self.companions.finish(),
+    def finish(self) -> Taken:
+        """What was staged."""
+        writers = (self._writers[False], self._writers[True], self._rejected, self.companions)
+        events, pending, rejects, companions = (
+            [staged] if (staged := writer.finish()) else [] for writer in writers
         )
+        return Taken(events, pending, rejects, companions)
 
     def _judge(self, record: Record) -> None:
         reading = self._shared.readings[record.source]
@@ -232,13 +234,19 @@ class OddRecords:
         inner = expanded(record.raw, record.offset)
         around = reading.streams[self._shared.streams.ids[record.stream]]
         below = around.job if around.told_by in ("beside", "export") else None
-        hint, told = reading.source.job_hint, reading.told
-        scout = Scout(lines=False, hint=hint, told=told, below=below)
+        by_hand = around.told_by == "assigned"
+        hint = None if by_hand else reading.source.job_hint
+        scout = Scout(lines=False, hint=hint, told=reading.told, below=below)
         scout.see(inner)
         found = scout.streams()
+        if by_hand:  # since the records around were read
+            found = [s if s.job else s._replace(job=around.job, told_by="assigned") for s in found]
         reading.check(found)
-        lying = [stream._replace(first=line, last=line) for stream in found]
-        numbers = self._shared.streams.add(reading, lying, line=line)
+        numbers = []
+        for stream in found:
+            end = f"{line}.{next(self._inside[reading.source_id, line])}"
+            lying = stream._replace(first=line, last=line)
+            numbers.append(self._shared.streams.add(reading, end, lying))
         reading.inner += len(inner) - 1
         # Records of one string share its offset: their order in it keeps them apart.
         repeats = np.arange(len(inner)) - np.searchsorted(inner.offsets, inner.offsets)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
@@ -11,17 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import exact
+from pipeline.attribution import Stream
 from pipeline.contract import UNATTRIBUTED_PREFIX
+from pipeline.errors import UsageError
 from pipeline.job_lines import MIXED_PREFIX
+from pipeline.lake.batches import Part, Shared, joined
 from pipeline.lake.change import Change
 from pipeline.lake.commit import Commit
-from pipeline.lake.identity import event_row
-from pipeline.lake.inside import Found, inside
-from pipeline.lake.intake import Taken
+from pipeline.lake.growth import held_streams, ties
+from pipeline.lake.odd import OddRecords, Record
 from pipeline.lake.oversize import Originals, hashed
-from pipeline.lake.segments import SegmentWriter, last_event_at, rejects_without, rows_of
+from pipeline.lake.reading import Reading
+from pipeline.lake.reports import stream_rows
+from pipeline.lake.segments import last_event_at, rejects_without, rows_of
 from pipeline.lake.store import Store
+from pipeline.sources import Source
 from pipeline.telling import Waiting
+
+_Row = Any
+"""A row of a table, its values by their names."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class ReplayReport:
 
     Attributes:
         tried: rejects there were.
-        passed: of them, none any more: events, companions, pages of these, or duplicates.
+        passed: of them, none any more: what an ingest would make of them now.
         still: of them, rejects still.
     """
 
@@ -39,49 +46,70 @@ class ReplayReport:
     still: int
 
 
-class _Passed:
-    """What is no reject any more, staged as it is found.
+class _Still(Exception):
+    """Something in a record is a reject still."""
+
+
+class _Again(OddRecords):
+    """Rejects, taken in as an ingest takes in odd records.
 
     Attributes:
-        keys: source, position and byte offset of those that were.
-        counts: source id -> count -> change.
-        ignored: source id -> kind -> how many.
-        streams: rows of the ledger.
-        ties: as of `Taken`.
+        readings: source id -> what was a reject of it; `records` counts these.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Prepare to stage below a folder."""
-        self.keys: set[tuple[str, int, int]] = set()
-        self.counts: dict[str, Counter[str]] = defaultdict(Counter)
-        self.ignored: dict[str, Counter[str]] = defaultdict(Counter)
-        self.streams: list[dict[str, Any]] = []
-        self.ties: set[tuple[str, str]] = set()
-        self._named, self._pending, self._beside = (
-            SegmentWriter(folder, kind) for kind in ("events", "events", "companions")
+    def __init__(self, folder: Path, *, is_trial: bool = False) -> None:
+        """Prepare to stage below a folder, where nobody asks for it if it `is_trial`."""
+        super().__init__(Shared(folder))
+        self.readings: dict[str, Reading] = {}
+        self._is_trial = is_trial
+        self._asked: tuple[Any, ...] = ()
+
+    def take_in(self, raw: bytes, reject: _Row, source: _Row, stream: _Row) -> bool:
+        """Take in all of a reject, or nothing if it is one still: whether it was taken.
+
+        Args:
+            raw: its bytes.
+            reject: what is kept of it.
+            source: its source.
+            stream: the stream that it lies in, with the job that it was given since, perhaps.
+        """
+        self._asked = (raw, reject, source, stream)
+        source_id, stream_id = reject["source_id"], reject["stream_id"]
+        if source_id not in self.readings:
+            where = Source(source["path"], None, source["job_hint"])
+            self.readings[source_id] = Reading(where, source_id=source_id, grown_from=dict(source))
+        reading = self.readings[source_id]
+        told_by, job = stream["told_by"], stream["job_id"]
+        nameless = job == stream_id or job.startswith(UNATTRIBUTED_PREFIX)
+        reading.told = job if told_by == "flag" else None
+        around = Stream(
+            stream["first_position"],
+            stream["last_position"],
+            bool(stream["newest_first"]),
+            None if nameless else job,
+            told_by,
+            mixed=job.startswith(MIXED_PREFIX),
         )
+        self._shared.readings[:] = [reading]
+        number = self._shared.streams.add(reading, stream_id.partition("/")[2], around)
+        place = (number, reject["position"], reject["byte_offset"], reject["ordinal"])
+        try:
+            self._judge(Record(raw, 0, *place, last=False))
+            while parts := self.inner():
+                self.take(joined(parts))
+        except (_Still, UsageError):  # of a page that names another job than `--job-id`
+            return False
+        reading.records += 1
+        return True
 
-    def take(self, reject: Mapping[str, Any], found: Found) -> None:
-        """Take in what a reject is after all."""
-        source, size = reject["source_id"], reject["byte_length"]
-        self.keys.add((source, reject["position"], reject["byte_offset"]))
-        self.counts[source].update(found.counts)
-        self.ignored[source].update(found.ignored)
-        self.streams.extend(found.streams.values())
-        self.ties.update(found.ties)
-        rows: dict[SegmentWriter, list[dict[str, Any]]] = {self._beside: found.companions}
-        for row in found.events:
-            is_named = row["job_id"] != row["stream_id"]
-            rows.setdefault(self._named if is_named else self._pending, []).append(row)
-        for writer, those in rows.items():
-            writer.add(those, size)
+    def _expanded(self, record: Record) -> Part:
+        trial = None if self._is_trial else _Again(self._shared.folder, is_trial=True)
+        if trial and not trial.take_in(*self._asked):  # what is staged of a page stays staged
+            raise _Still
+        return super()._expanded(record)
 
-    def taken(self) -> Taken:
-        """What was staged."""
-        writers = (self._named, self._pending, self._beside)
-        named, pending, beside = ([s] if (s := w.finish()) else [] for w in writers)
-        mixed = {stream for stream, job in self.ties if job.startswith(MIXED_PREFIX)}
-        return Taken(events=named, pending=pending, companions=beside, ties=self.ties, mixed=mixed)
+    def _reject(self, record: Record, reject: exact.Reject) -> None:
+        raise _Still
 
 
 def replay(store: Store, *, max_record_bytes: int, waiting: Waiting | None) -> ReplayReport:
@@ -91,45 +119,67 @@ def replay(store: Store, *, max_record_bytes: int, waiting: Waiting | None) -> R
         store.ledger.writing(waiting, task="rejects --replay"),
         Originals(store, max_record_bytes) as originals,
     ):
-        passed, tried = _Passed(folder), 0
+        passed, keys, tried = _Again(folder), set[tuple[str, int, int]](), 0
 
         @cache
-        def streams_of(source: str) -> dict[str, Mapping[str, Any]]:
-            """The streams of a source, with their jobs as they were assigned since, perhaps."""
-            return {row["stream_id"]: dict(row) for row in store.ledger.streams(source)}
-
-        def hint_of(source: str) -> str | None:
-            row = store.ledger.source(source)
-            return row["job_hint"] if row else None
+        def held(source_id: str) -> tuple[_Row, dict[str, _Row]]:
+            streams = {row["stream_id"]: row for row in store.ledger.streams(source_id)}
+            return store.ledger.source(source_id), streams
 
         for reject in _in_turn(store.live("rejects")):
             tried += 1
-            found = _again(reject, originals, streams_of, hint_of)
-            if found is not None:
-                passed.take(reject, found)
-        if passed.keys:
-            _commit(store, folder, passed)
+            raw = _bytes_of(reject, originals)
+            if raw is None:
+                continue
+            source, streams = held(reject["source_id"])
+            if passed.take_in(raw, reject, source, streams[reject["stream_id"]]):
+                keys.add((reject["source_id"], reject["position"], reject["byte_offset"]))
+        if keys:
+            _commit(store, folder, passed, keys)
     store.write_script()
-    return ReplayReport(tried, len(passed.keys), tried - len(passed.keys))
+    return ReplayReport(tried, len(keys), tried - len(keys))
 
 
-def _commit(store: Store, folder: Path, passed: _Passed) -> None:
-    """Put events and companions in the place of the rejects that they were."""
+def _commit(store: Store, folder: Path, passed: _Again, keys: Set[tuple[str, int, int]]) -> None:
+    """Put events and companions in the place of the rejects that they were.
+
+    Args:
+        store: the lake.
+        folder: for staged files.
+        passed: the events and companions.
+        keys: source, position and byte offset of the rejects.
+    """
     commit = Commit(store, folder, "replay")
     files = store.live("rejects")
-    left = rejects_without(folder, files, lambda *key: key in passed.keys)
-    commit.exchange(files, left)
-    store.ledger.recount(passed.counts)
-    store.ledger.ignore(passed.ignored)
-    store.ledger.put_streams(passed.streams)
-    store.ledger.rewritten |= {"streams"} if passed.streams else set()  # of an earlier source
-    taken = passed.taken()
+    commit.exchange(files, rejects_without(folder, files, lambda *key: key in keys))
+    readings = [reading for reading in passed.readings.values() if reading.records]
+    store.ledger.recount({r.source_id: _counts(r) for r in readings})
+    store.ledger.ignore({r.source_id: r.ignored for r in readings})
+    taken = passed.finish()
+    taken.ties = ties(store, readings)
+    taken.mixed = {n for r in readings for n, s in r.streams.items() if s.mixed}
     commit.last_event_at = last_event_at(s.path for s in (*taken.events, *taken.pending))
     change = Change(commit)
     settled, names = change.bring(taken)
     change.recount(settled, set())
-    store.ledger.rename_jobs(names.streams, "shared")
+    held = held_streams(store, readings)
+    rows = (row for reading in readings for row in stream_rows(reading, names, held))
+    changed = [row for row in rows if row != held.get(row["stream_id"])]
+    store.ledger.put_streams(changed)
+    store.ledger.rewritten |= {"streams"} if changed else set()  # of an earlier source
     commit.finish()
+
+
+def _counts(reading: Reading) -> dict[str, int]:
+    """How what its rejects are after all changes the counts of a source."""
+    companions = reading.companions.total()
+    events = reading.records + reading.inner - companions - reading.ignored.total()
+    return {
+        "records": reading.inner,
+        "rejects": -reading.records,
+        "companions": companions,
+        "events": events,
+    }
 
 
 def _in_turn(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
@@ -150,36 +200,11 @@ def _in_turn(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
 _MASKED = b"*" * 8
 
 
-def _again(
-    reject: Mapping[str, Any],
-    originals: Originals,
-    streams_of: Callable[[str], Mapping[str, Mapping[str, Any]]],
-    hint_of: Callable[[str], str | None],
-) -> Found | None:
-    """What a reject is for the present version, None where that is a reject still."""
+def _bytes_of(reject: _Row, originals: Originals) -> bytes | None:
+    """The bytes of a reject; None where they cannot be had, or tell no more than its reason."""
     if reject["reason"] in ("job_conflict", "corrupt_compression"):
         return None
-    if reject["raw_hash"] is None and _MASKED in reject["raw"]:  # kept before there was a hash
-        return None
-    raw = reject["raw"] if reject["raw_hash"] is None else originals.whole(reject)
-    if raw is None:
-        return None
-    verdict = exact.read(raw)
-    found = Found()
-    place = (reject["source_id"], reject["position"], reject["byte_offset"])
-    if isinstance(verdict, exact.Companions):
-        return found if found.tell(verdict, None, *place) else None
-    stream = reject["stream_id"]
-    around = streams_of(reject["source_id"]).get(stream)
-    if isinstance(verdict, exact.Container) and around is not None:
-        return inside(raw, reject, around, hint_of(reject["source_id"]))
-    if not isinstance(verdict, exact.Event):
-        return None
-    held = around["job_id"] if around is not None else stream
-    job = verdict.job or (held if held != stream else reject["job_id"]) or stream
-    if job.startswith(UNATTRIBUTED_PREFIX):  # named by its first event, which this one may be
-        found.ties.add((stream, job))
-        job = stream
-    found.events = [event_row(verdict, job, stream, *place, reject["ordinal"])]
-    found.counts["events"] += 1
-    return found
+    if reject["raw_hash"] is not None:
+        return originals.whole(reject)
+    raw: bytes = reject["raw"]
+    return None if _MASKED in raw else raw  # masked before there was a hash

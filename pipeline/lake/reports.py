@@ -178,7 +178,7 @@ def stream_rows(
     rows = []
     for name in sorted(reading.apart):
         around, _, own = name.partition("@")
-        rows.append(stream_row(reading.source_id, name, reading.streams[around], own, "beside"))
+        rows.append(_stream_row(reading.source_id, name, reading.streams[around], own, "beside"))
     for stream_id, stream in reading.streams.items():
         job, told_by, before = stream.job, stream.told_by, held.get(stream_id)
         if job is None:
@@ -186,11 +186,13 @@ def stream_rows(
             told_by = "shared" if stream_id in names.shared else "unknown"
         if before and before["job_id"] == job:
             told_by = before["told_by"]
-        rows.append(stream_row(reading.source_id, stream_id, stream, job, told_by))
+        rows.append(_stream_row(reading.source_id, stream_id, stream, job, told_by))
     return rows
 
 
-def stream_row(source_id: str, name: str, stream: Stream, job: str, told_by: str) -> dict[str, Any]:
+def _stream_row(
+    source_id: str, name: str, stream: Stream, job: str, told_by: str
+) -> dict[str, Any]:
     """The row of a stream in the ledger."""
     return {
         "stream_id": name,

@@ -7,8 +7,8 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from pipeline.lake import settle
-from pipeline.lake.intake import Taken
 from pipeline.lake.segments import Staged
+from pipeline.lake.taken import Taken
 from pipeline.sqlfiles import literal
 
 

@@ -214,7 +214,7 @@ MUTANTS = (
            "if job.startswith(MIXED_PREFIX)", "if not job",
            PAGED + "a_log_of_several_jobs_gives_none_the_other_ones_events"),
     Mutant("mixed ends", "a reject tells whose what may be of several jobs is",
-           "pipeline/lake/replay.py", "if job.startswith(MIXED_PREFIX)", "if not job",
+           "pipeline/lake/replay.py", "mixed=job.startswith(MIXED_PREFIX)", "mixed=False",
            PAGED + "a_log_of_several_jobs_has_no_evidence_in_its_rejects"),
     Mutant("mixed ends", "what was of several jobs once is so for ever", "pipeline/lake/naming.py",
            "mixed -= {job for", "mixed - {job for",
