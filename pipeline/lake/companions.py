@@ -42,7 +42,7 @@ class CompanionRows:
         """Take one in."""
         for file in companion.files:
             self.files[file].add(job)
-        row = companion_row(companion.kind, companion.content, job, source_id, position, offset)
+        row = _row(companion.kind, companion.content, job, source_id, position, offset)
         self._writer.add([row])
 
     def add_results(
@@ -50,7 +50,7 @@ class CompanionRows:
     ) -> None:
         """Take rows of a result file in, by their contents and (position, offset)."""
         self._writer.add(
-            companion_row("result", content, job, source_id, *place)
+            _row("result", content, job, source_id, *place)
             for content, place in zip(told, places, strict=True)
         )
 
@@ -59,7 +59,7 @@ class CompanionRows:
         return self._writer.finish()
 
 
-def companion_row(
+def _row(
     kind: str, content: str, job: str, source_id: str, position: int, offset: int
 ) -> dict[str, Any]:
     """A companion as a row of the contract."""

@@ -39,9 +39,9 @@ def rebuilt(row: Mapping[str, Any]) -> str:
     return ("{" + ", ".join(parts) + "}").replace("\n", " ").replace("\r", " ")
 
 
-def rank(event: str) -> tuple[int, str]:
-    """Place in the total order of contents: non-null leaves, then canonical text. Greatest wins."""
-    content = comparable(event)
+def rank(row: Mapping[str, Any]) -> tuple[int, str]:
+    """Place of a row, as of `rebuilt`, in the order of contents: leaves, then text. Greatest wins."""
+    content = comparable(rebuilt(row))
     return _leaves(content), written(content)
 
 

@@ -14,7 +14,7 @@ import xxhash
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
 from pipeline.job_lines import MIXED_PREFIX
-from pipeline.lake.identity import rank, rebuilt
+from pipeline.lake.identity import rank
 from pipeline.lake.taken import Taken
 from pipeline.sqlfiles import sql_text
 
@@ -149,7 +149,7 @@ def _disputed(con: duckdb.DuckDBPyConnection) -> dict[tuple[int, str], set[tuple
         found[row["number"], row["event_id"]].append(row)
     losing = {}
     for event, rows in found.items():
-        winner = max(rows, key=lambda row: rank(rebuilt(row)))
+        winner = max(rows, key=rank)
         stays = (winner["created_at"], winner["message"])
         losing[event] = {(row["created_at"], row["message"]) for row in rows} - {stays}
     return losing

@@ -58,13 +58,6 @@ class Questions:
         told = row[0] if row else "1"
         return int(told) if told.isdecimal() else 0
 
-    def rows(self, kind: str) -> int:
-        """Live rows of a table."""
-        query = (
-            "select coalesce(sum(row_count), 0) from segments where kind = ? and removed_at is null"
-        )
-        return int(self._db.execute(query, (kind,)).fetchone()[0])
-
     def segments_of(self, jobs: Sequence[str]) -> list[str]:
         """Live events segments that hold rows of any of the jobs."""
         self._db.execute("create temp table if not exists asked (job_id text primary key)")

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pipeline.contract import TABLES
 from pipeline.idle import Idle, started
 from pipeline.interrupts import hearing
-from pipeline.lake.identity import content_hash, rank, rebuilt
+from pipeline.lake.identity import content_hash, rank
 from pipeline.lake.segments import Staged, longest_at_once, stage
 from pipeline.sqlfiles import filled, literal, sql_text
 
@@ -235,7 +235,7 @@ def _ranked(contents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     best: dict[tuple[str, str], tuple[tuple[int, str], list[Any], int]] = {}
     told: list[tuple[tuple[str, str], int, str]] = []
     for row in contents:
-        identity, number, key = (row["job_id"], row["event_id"]), row["number"], rank(rebuilt(row))
+        identity, number, key = (row["job_id"], row["event_id"]), row["number"], rank(row)
         told.append((identity, number, content_hash(key[1])))
         letters = [(row[name] is None, row[name]) for name in _LETTER]
         known = best.get(identity)
