@@ -91,6 +91,8 @@ def test_only_what_tripped_is_printed(place: Path) -> None:
     narrow = check(place, "--lake", "failed", code=1, columns="60").stdout.splitlines()
     assert len(narrow) > 7 and max(map(len, narrow)) <= 60
     assert " ".join(" ".join(narrow).split()) == " ".join(done.stdout.split())
+    check(place, "--lake", "failed", "-o", "verdicts.txt", code=1, columns="60")
+    assert (place / "verdicts.txt").read_text() == done.stdout, "no terminal's width is a file's"
     none = check(place, "--lake", "spikes", "--config", "calm.toml", "--format", "json", code=0)
     assert json.loads(none.stdout) == [] and "1 job checked: nothing tripped" in none.stderr
 

@@ -267,7 +267,7 @@ def _print(report: Report, format: str, output: str | None) -> None:
         write_rows(pa.Table.from_pylist(rows, schema).to_reader(), format, output)
         return
     with destination(output) as out:
-        width = terminal_width(out) if out is sys.stdout else None
+        width = terminal_width(out)
         out.writelines(f"{line}\n" for line in _summary(report, rows, width))
 
 

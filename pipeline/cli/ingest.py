@@ -105,7 +105,7 @@ def ingest(
     with maybe_unread():
         if format == "table":
             with destination(output) as out:
-                width = terminal_width(out) if out is sys.stdout else None
+                width = terminal_width(out)
                 out.writelines(f"{line}\n" for line in summary_lines(report.sources, width))
         else:
             write_rows(source_table(report.sources).to_reader(), format, output)

@@ -103,7 +103,7 @@ def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
         if format == "table":
             from pipeline.cli.table import write_table
 
-            width = terminal_width(out) if out is sys.stdout else None
+            width = terminal_width(out)
             hidden = write_table(counted.schema, iter(counted), out, width)
             if counted.rows:
                 _tell_hidden(hidden)

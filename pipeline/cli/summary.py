@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -68,7 +67,7 @@ def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
         if format == "json":
             _write_json({"jobs": jobs, "best_steps": bests, "problems": problems}, out)
             return
-        width = terminal_width(out) if out is sys.stdout and format == "table" else None
+        width = terminal_width(out) if format == "table" else None
         at = at_lake(lake_dir)
         told, best, found = (table.to_pylist() for table in (jobs, bests, problems))
         lines = summary_lines(told, best, found, limit, width, format, at)

@@ -14,12 +14,12 @@ import click
 from pipeline.inert import inert
 
 
-def terminal_width(stream: IO[str] | None = None) -> int | None:
-    """Width of the terminal behind a stream, standard output by default [column].
+def terminal_width(out: IO[str] | None = None) -> int | None:
+    """Width of the terminal that standard output is [column]; ``$COLUMNS`` wins.
 
-    ``$COLUMNS`` wins; None where there is neither.
+    None where there is neither, or what is written goes to another stream, a file.
     """
-    if (stream or sys.stdout).isatty() or os.environ.get("COLUMNS"):
+    if out in (None, sys.stdout) and (sys.stdout.isatty() or os.environ.get("COLUMNS")):
         return shutil.get_terminal_size().columns
     return None
 

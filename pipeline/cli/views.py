@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ def views(name: str | None, format: str, output: str | None) -> None:
         write_rows(rows.to_reader(), format, output)
         return
     with destination(output) as out:
-        width = (terminal_width(out) if out is sys.stdout else None) or 100
+        width = terminal_width(out) or 100
         lines = description(view, width) if view else listing(width)
         out.writelines(f"{line}\n" for line in lines)
 
