@@ -113,7 +113,7 @@ def sql(
             raise UsageError(f"tunelog sql: -p {name} is given {times} times: give it once")
     lake = open_existing(lake_dir)
     whole = whole_jobs(lake, jobs)
-    if not ask(lake, str(query), dict(params), memory, timeout, format, output, jobs=whole):
+    if not ask(lake, str(query), dict(params), format, output, memory, timeout, jobs=whole):
         _tell_beginnings(lake, [*_JOB.findall(str(query)), *(value for _, value in params)])
 
 
@@ -175,7 +175,7 @@ def show(
     params = {name: lake.whole_job_id(job) for name, job in params.items()}
     focus = () if _ASKS_MORE.search(where or "") else focus_of(view, params)
     try:
-        ask(lake, query, params, memory, timeout, format, output, jobs=focus, spills=where is None)
+        ask(lake, query, params, format, output, memory, timeout, jobs=focus, spills=where is None)
     except QueryError as error:
         if where is None or _OF_LIMITS.match(str(error)):
             raise
@@ -242,10 +242,10 @@ def ask(
     lake: Lake,
     query: str,
     params: dict[str, str],
-    memory: str,
-    timeout: float,
     format: str,
     output: str | None,
+    memory: str = MEMORY,
+    timeout: float = TIMEOUT,
     *,
     jobs: Collection[str] = (),
     spills: bool = False,
@@ -256,10 +256,10 @@ def ask(
         lake: the lake.
         query: the query.
         params: what stands for its parameters.
-        memory: as ``--memory``.
-        timeout: as ``--timeout`` [s].
         format: as ``--format``.
         output: as ``--output``.
+        memory: as ``--memory``.
+        timeout: as ``--timeout`` [s].
         jobs: the jobs that the views tell of; all where none is given.
         spills: what does not fit into memory goes to disk; for queries that no user wrote.
 

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.ask import MEMORY, TIMEOUT, ask, view_query
+from pipeline.cli.ask import ask, view_query
 from pipeline.cli.ingest import progress_bar
-from pipeline.cli.options import (
-    lake_option,
-    open_existing,
-    output_options,
-    waiting_note,
-)
+from pipeline.cli.options import lake_option, open_existing, output_options, waiting_note
 from pipeline.cli.output import write_rows
 from pipeline.cli.terminal import maybe_unread, note
 from pipeline.errors import ExitCode
@@ -43,10 +38,8 @@ def verify(lake_dir: str, format: str, output: str | None) -> ExitCode:
       tunelog verify --lake team-lake --format json -o findings.json
     """
     with progress_bar("verify") as progress:
-        found = open_existing(lake_dir).verify(
-            progress=progress,
-            waiting=waiting_note(lake_dir),
-        )
+        lake = open_existing(lake_dir)
+        found = lake.verify(progress=progress, waiting=waiting_note(lake_dir))
     write_findings(found.findings, format, output)
     for line in _told(found, lake_dir):
         note(line)
@@ -99,4 +92,4 @@ def history(limit: int | None, lake_dir: str, format: str, output: str | None) -
         query = (
             f"select * from (from history order by commit_id desc limit {limit}) order by commit_id"
         )
-    ask(open_existing(lake_dir), query, params, MEMORY, TIMEOUT, format, output)
+    ask(open_existing(lake_dir), query, params, format, output)

@@ -57,7 +57,7 @@ def export(
         lake = open_existing(lake_dir)
         params = {name: lake.whole_job_id(job) for name, job in params.items()}
         focus = focus_of(view, params)
-        ask(lake, query, params, memory, timeout, format, output, jobs=focus, spills=True)
+        ask(lake, query, params, format, output, memory, timeout, jobs=focus, spills=True)
         return
     for name in ("memory", "timeout"):
         if is_given(name):

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import click
 
-from pipeline.cli.ask import MEMORY, TIMEOUT, ask, view_query
+from pipeline.cli.ask import ask, view_query
 from pipeline.cli.options import (
     Finite,
     is_given,
@@ -78,7 +78,7 @@ def rejects(
         raise UsageError(f"--reason {reason}: no such reason{hint}")
     where = f"reason = '{reason}'" if reason else None
     query, params = view_query("rejects", where=where, limit=limit)
-    ask(open_existing(lake_dir), query, params, MEMORY, TIMEOUT, format, output, spills=True)
+    ask(open_existing(lake_dir), query, params, format, output, spills=True)
 
 
 @click.command()

@@ -40,7 +40,7 @@ def rebuilt(row: Mapping[str, Any]) -> str:
 
 
 def rank(row: Mapping[str, Any]) -> tuple[int, str]:
-    """Place of a row, as of `rebuilt`, in the order of contents: leaves, then text. Greatest wins."""
+    """Place in the total order of contents: non-null leaves, then canonical text. Greatest wins."""
     content = comparable(rebuilt(row))
     return _leaves(content), written(content)
 
