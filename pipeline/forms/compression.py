@@ -49,7 +49,7 @@ def opened(file: Path | BinaryIO | Stream) -> tuple[Stream, str]:
     head = b""
     while len(head) < 4 and (piece := raw.read(4 - len(head))):
         head += piece
-    ahead = _Ahead(raw, head)
+    ahead = Ahead(raw, head)
     if head[:3] == _GZIP:
         return _Inflated(ahead, _gzip_pieces(ahead)), "gz"
     if head == _ZSTD or _skippable(head):
@@ -87,14 +87,15 @@ def at_once(data: bytes, most: int) -> tuple[bytes, str] | None:
     return (content, compression) if sound else None
 
 
-class _Ahead:
+class Ahead:
     """A stream of which some bytes were read already."""
 
-    def __init__(self, raw: BinaryIO | Stream, head: bytes) -> None:
-        self._raw: Any = raw
-        self._head = head
+    def __init__(self, raw: Any, head: bytes) -> None:
+        """Read these bytes, then a stream."""
+        self._raw, self._head = raw, head
 
     def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes; none at the end."""
         if not self._head:
             return bytes(self._raw.read(size))
         head, self._head = self._head[:size], self._head[size:]
@@ -117,13 +118,14 @@ class _Ahead:
         return data
 
     def close(self) -> None:
+        """Close the stream."""
         self._raw.close()
 
 
 class _Inflated:
     """Pieces of content, handed on in the sizes asked for."""
 
-    def __init__(self, raw: _Ahead, pieces: Iterator[bytes]) -> None:
+    def __init__(self, raw: Ahead, pieces: Iterator[bytes]) -> None:
         self._raw, self._pieces = raw, pieces
         self._rest = b""
         self._damage: Damaged | None = None
@@ -153,7 +155,7 @@ class _Inflated:
         self._raw.close()
 
 
-def _gzip_pieces(raw: _Ahead) -> Iterator[bytes]:
+def _gzip_pieces(raw: Ahead) -> Iterator[bytes]:
     """Content of all members, one after another."""
     data = raw.read(_STEP_BYTES)
     while data:
@@ -196,7 +198,7 @@ def _before_damage(member: Any, data: bytes) -> Iterator[bytes]:
         return
 
 
-def _zstd_pieces(raw: _Ahead) -> Iterator[bytes]:
+def _zstd_pieces(raw: Ahead) -> Iterator[bytes]:
     """Content of all frames, block by block, so that a broken block costs no block before it.
 
     The frame format: https://www.rfc-editor.org/rfc/rfc8878#section-3.1
@@ -238,7 +240,7 @@ def _zstd_content(frame: Any, data: bytes) -> Iterator[bytes]:
         raise Damaged(f"the zstd data is corrupt ({_reason(error)})") from None
 
 
-def _zstd_part(raw: _Ahead, size: int) -> bytes:
+def _zstd_part(raw: Ahead, size: int) -> bytes:
     data = raw.exactly(size)
     if len(data) < size:
         raise Damaged("the zstd data is cut off")

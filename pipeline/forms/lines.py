@@ -13,6 +13,8 @@ from pipeline.contract import REJECT_PREFIX_BYTES
 from pipeline.forms.block import Block, Lines, Oversize, line_block
 from pipeline.shapes import scan_any
 
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
 BLOCK_BYTES = 8 << 20
 _OPEN, _COMMA, _NEWLINE = b"{,\n"
 _GAP = r"(?:[ \t\r]|\xef\xbb\xbf)?"

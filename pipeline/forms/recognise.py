@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline import exact
 from pipeline.contract import EVENT_OBJECTS
+from pipeline.forms.lines import MARK
 from pipeline.forms.results import is_results
 from pipeline.shapes import holds_events, is_cut, is_event, loads, scan
 
@@ -133,7 +134,7 @@ def recognise(head: bytes, whole: bool) -> str:
     if isinstance(first, dict) and isinstance(first.get("object"), str) and is_event(first):
         return "lines"  # the usual case, told without looking further
     # Structure is ASCII: a byte a character keeps invalid UTF-8 for the verdict on its record.
-    text = head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").lstrip(_SPACE)
+    text = head.removeprefix(MARK).decode("latin-1").lstrip(_SPACE)
     if not text:
         if whole:
             raise Empty("empty" if not head else "nothing but white space")

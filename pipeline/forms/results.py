@@ -17,10 +17,10 @@ import numpy as np
 from pipeline.companions import result_columns
 from pipeline.contract import METRICS, RESULT_NAMES, RESULT_OBJECT
 from pipeline.forms.block import Block
-from pipeline.forms.lines import Readable, line_blocks
+from pipeline.forms.compression import Ahead
+from pipeline.forms.lines import MARK, Readable, line_blocks
 from pipeline.shapes import NUMBER
 
-_MARK = b"\xef\xbb\xbf"
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]{8,}")
 _PLAIN = re.compile(rb"[0-9.,eE\r\n+-]+")
 _PIECE = 1 << 20
@@ -53,7 +53,7 @@ def result_blocks(stream: Readable, max_record_bytes: int, *, offset: int = 0) -
     head = b""
     while b"\n" not in head[1:] and len(head) < _PIECE and (piece := stream.read(_PIECE)):
         head += piece
-    source: Readable = _Rejoined(head, stream)
+    source: Readable = Ahead(stream, head)
     if _is_base64(head):
         source = _Decoder(source)
     names: list[str] | None = None
@@ -63,17 +63,6 @@ def result_blocks(stream: Readable, max_record_bytes: int, *, offset: int = 0) -
             names, first = _header(block.raw(0)) or [], 1
         if len(block) > first:
             yield _rows(block, names, first)
-
-
-class _Rejoined:
-    """A stream from its beginning again."""
-
-    def __init__(self, head: bytes, rest: Readable) -> None:
-        self._head, self._rest = head, rest
-
-    def read(self, size: int, /) -> bytes:
-        piece, self._head = self._head[:size], self._head[size:]
-        return piece or self._rest.read(size)
 
 
 class _Decoder:
@@ -106,7 +95,7 @@ def _is_base64(head: bytes) -> bool:
 
 
 def _decoded(head: bytes) -> bytes:
-    text = b"".join(head.removeprefix(_MARK).split())
+    text = b"".join(head.removeprefix(MARK).split())
     try:
         return _decode(text[: len(text) // 4 * 4])
     except Broken64:
@@ -115,7 +104,7 @@ def _decoded(head: bytes) -> bytes:
 
 def _header(line: bytes) -> list[str] | None:
     """The names of the columns, if a step and metrics are among them."""
-    line = line.removeprefix(_MARK).split(b"\n", 1)[0]
+    line = line.removeprefix(MARK).split(b"\n", 1)[0]
     try:
         names = [name.strip() for name in _cells(line.decode("utf-8"))]
     except (UnicodeDecodeError, csv.Error):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from pipeline.forms.compression import Damaged
-from pipeline.forms.lines import Readable
-
-MARK = b"\xef\xbb\xbf"
-"""The byte order mark of UTF-8."""
+from pipeline.forms.lines import MARK, Readable
 
 
 class Guard:

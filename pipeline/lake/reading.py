@@ -19,10 +19,10 @@ from pipeline.errors import UsageError
 from pipeline.forms.block import Block
 from pipeline.forms.compression import at_once, is_compressed, opened
 from pipeline.forms.documents import document_blocks
-from pipeline.forms.lines import line_blocks, lines_of
+from pipeline.forms.lines import MARK, line_blocks, lines_of
 from pipeline.forms.recognise import Empty, Unrecognised, recognise
 from pipeline.forms.results import Broken64, result_blocks
-from pipeline.lake.guard import MARK, Guard
+from pipeline.lake.guard import Guard
 from pipeline.lake.version import Refused, Version, hashed, open_regular
 from pipeline.sources import Source, shown
 
@@ -286,7 +286,7 @@ class Reading:
     def _read(self, max_record_bytes: int) -> Iterator[Block]:
         plain = self.compression == "none" or self._is_inflated
         if self._content is not None and self.form == "lines" and plain:
-            skipped = 3 if self._content.startswith(MARK) else 0
+            skipped = len(MARK) if self._content.startswith(MARK) else 0
             yield lines_of(self._content[skipped:], max_record_bytes, offset=skipped)
             return
         with self._open() as file:
