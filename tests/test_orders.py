@@ -11,8 +11,8 @@ import pytest
 from test_ingest import JOB, event, lines
 
 from pipeline import open_lake
-from pipeline.lake import oversize
-from pipeline.lake.oversize import Originals
+from pipeline.lake import originals
+from pipeline.lake.originals import Originals
 
 OTHER = JOB[:-1] + "0"
 
@@ -56,13 +56,13 @@ def test_a_compacted_file_is_sorted_by_job_and_time(tmp_path: Path) -> None:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that are opened to read records again."""
     found: list[Path] = []
-    kept = oversize.open_regular
+    kept = originals.open_regular
 
     def noted(path: Path) -> BinaryIO:
         found.append(path)
         return kept(path)
 
-    monkeypatch.setattr(oversize, "open_regular", noted)
+    monkeypatch.setattr(originals, "open_regular", noted)
     return found
 
 

@@ -26,7 +26,7 @@ from pipeline.lake.batches import CONFLICT, PENDING, Batch, Part, Shared
 from pipeline.lake.companions import CompanionRows
 from pipeline.lake.identity import event_row
 from pipeline.lake.ledger import now
-from pipeline.lake.oversize import hashed
+from pipeline.lake.originals import raw_hash
 from pipeline.lake.reading import Misjudged
 from pipeline.lake.segments import SegmentWriter
 from pipeline.lake.taken import Taken
@@ -271,7 +271,7 @@ class OddRecords:
             "detail": reject.detail.encode("utf-8", "backslashreplace").decode(),
             "raw": kept,
             # of bytes that are not as they were read, too: replayed they would be others
-            "raw_hash": over.hash if over else None if kept == raw else hashed(raw),
+            "raw_hash": over.hash if over else None if kept == raw else raw_hash(raw),
             "first_seen_at": self._moment,
             "job_id": streams.jobs[code] if code >= 0 else None,
             "stream_id": streams.ids[record.stream],

@@ -19,7 +19,7 @@ from pipeline.lake.change import Change
 from pipeline.lake.commit import Commit
 from pipeline.lake.growth import held_streams, ties
 from pipeline.lake.odd import OddRecords, Record
-from pipeline.lake.oversize import Originals, hashed
+from pipeline.lake.originals import Originals, raw_hash
 from pipeline.lake.reading import Reading
 from pipeline.lake.reports import stream_rows
 from pipeline.lake.segments import last_event_at, rejects_without, rows_of
@@ -190,7 +190,7 @@ def _in_turn(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
     apart = []
     for batch in rows_of(files):
         for reject in batch.to_pylist():
-            if reject["raw_hash"] is None or hashed(reject["raw"]) == reject["raw_hash"]:
+            if reject["raw_hash"] is None or raw_hash(reject["raw"]) == reject["raw_hash"]:
                 yield reject
             else:
                 apart.append(reject | {"raw": b""})

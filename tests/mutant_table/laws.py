@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant("lossless", "the export does not name its jobs", "pipeline/lake/export.py",
            'if name != job:', "if False:", LAWS + "lossless"),
     Mutant("lossless", "masked rejects pass as they are kept", "pipeline/lake/odd.py",
-           "None if kept == raw else hashed(raw)", "None", CORNERS),
+           "None if kept == raw else raw_hash(raw)", "None", CORNERS),
     Mutant("lossless", "an empty id is forgotten", EXACT,
            "(not value or value.startswith(CONTENT_ID))", "False",
            LAWS + "lossless_ids"),

@@ -218,7 +218,7 @@ MUTANTS = (
     Mutant("orders", "rejects are read again as they lie", "pipeline/lake/replay.py",
            'sorted(apart, key=itemgetter("source_id", "byte_offset"))', "apart",
            ORDERS + "a_replay_opens_a_file_once"),
-    Mutant("orders", "a file is read forwards only", "pipeline/lake/oversize.py",
+    Mutant("orders", "a file is read forwards only", "pipeline/lake/originals.py",
            ' or start < self._passed:', ":", ORDERS + "records_are_read_again_in_any_order"),
     Mutant("orders", "the rarest problems come first", "pipeline/cli/summary.py",
            "events desc, last_seen desc", "last_seen desc",

@@ -53,7 +53,7 @@ class Originals:
         if size > self._limit:
             return None
         raw: bytes = reject["raw"]
-        if hashed(raw) == reject["raw_hash"]:
+        if raw_hash(raw) == reject["raw_hash"]:
             return raw
         try:
             if reject["source_id"] != self._source or start < self._passed:
@@ -62,7 +62,7 @@ class Originals:
         except OSError:
             self._close()
             return None
-        return raw if hashed(raw) == reject["raw_hash"] else None
+        return raw if raw_hash(raw) == reject["raw_hash"] else None
 
     def _open(self, source_id: str) -> None:
         self._close()
@@ -91,6 +91,6 @@ class Originals:
         return bytes(found)
 
 
-def hashed(raw: bytes) -> str:
+def raw_hash(raw: bytes) -> str:
     """The hash by which bytes are known again."""
     return xxhash.xxh3_128_hexdigest(raw)
