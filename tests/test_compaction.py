@@ -19,7 +19,7 @@ from test_ingest import JOB, event
 from pipeline import normalise, open_lake
 from pipeline.cli import run
 from pipeline.idle import Idle
-from pipeline.lake import compact, merge, segments, settle, store
+from pipeline.lake import compact, engine, merge, segments, store
 from pipeline.lake.lake import Lake
 
 FEW = 6
@@ -235,9 +235,9 @@ def test_engines_on_large_machines_use_few_threads(monkeypatch: pytest.MonkeyPat
         return start(config=(config or {}) | {"threads": "16"})
 
     monkeypatch.setattr(duckdb, "connect", on_many)
-    reading, changing = normalise._Engine(), settle._started()
-    for engine in (reading.con, changing):
-        assert engine.execute("select current_setting('threads')").fetchall() == [(4,)]
+    reading, changing = normalise._Engine(), engine._started()
+    for con in (reading.con, changing):
+        assert con.execute("select current_setting('threads')").fetchall() == [(4,)]
     reading.close()
     changing.close()
 
@@ -251,8 +251,8 @@ def test_bytes_of_events_need_no_memory(tmp_path: Path, monkeypatch: pytest.Monk
             dump.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
             lake.ingest([dump], job_id=JOB)
         before = sorted(lake.export_events())
-        monkeypatch.setattr(settle, "MEMORY_LIMIT", "30MB")
-        monkeypatch.setattr(settle, "_ENGINES", Idle(settle._started))
+        monkeypatch.setattr(engine, "MEMORY_LIMIT", "30MB")
+        monkeypatch.setattr(engine, "_ENGINES", Idle(engine._started))
         monkeypatch.setattr(segments, "_GROUP_BYTES", 4 << 20)
         monkeypatch.setattr(merge, "_MANY_BYTES", 8 << 20)
         assert lake.compact() >= 3
@@ -272,8 +272,8 @@ def test_bytes_of_overlaps_need_no_memory(tmp_path: Path, monkeypatch: pytest.Mo
     again.write_text("\n\n".join(rows))
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([first], job_id=JOB)
-        monkeypatch.setattr(settle, "MEMORY_LIMIT", "300MB")
-        monkeypatch.setattr(settle, "_ENGINES", Idle(settle._started))
+        monkeypatch.setattr(engine, "MEMORY_LIMIT", "300MB")
+        monkeypatch.setattr(engine, "_ENGINES", Idle(engine._started))
         (report,) = lake.ingest([again], job_id=JOB).sources
         assert (report.events, report.duplicates) == (0, 2_000)
         monkeypatch.undo()
@@ -282,8 +282,8 @@ def test_bytes_of_overlaps_need_no_memory(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_bytes_of_variants_need_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Events of more bytes than an engine may hold come again with others, and both are kept."""
-    monkeypatch.setattr(settle, "MEMORY_LIMIT", "150MB")
-    monkeypatch.setattr(settle, "_ENGINES", Idle(settle._started))
+    monkeypatch.setattr(engine, "MEMORY_LIMIT", "150MB")
+    monkeypatch.setattr(engine, "_ENGINES", Idle(engine._started))
     monkeypatch.setattr(segments, "_GROUP_BYTES", 1 << 20)
     rows = [json.dumps(event(n % 2_000, note=os.urandom(25_000).hex())) for n in range(4_000)]
     told = tmp_path / "told.jsonl"
@@ -300,8 +300,8 @@ def test_bytes_of_variants_need_no_memory(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_bytes_of_rejects_need_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rejects of more bytes than an engine may hold are merged, replayed, and left out."""
-    monkeypatch.setattr(settle, "MEMORY_LIMIT", "30MB")
-    monkeypatch.setattr(settle, "_ENGINES", Idle(settle._started))
+    monkeypatch.setattr(engine, "MEMORY_LIMIT", "30MB")
+    monkeypatch.setattr(engine, "_ENGINES", Idle(engine._started))
     broken = [f'{{"oops": "{os.urandom(1 << 19).hex()}",}}' for _ in range(40)]
     dump, other = tmp_path / "dump.jsonl", tmp_path / "other.jsonl"
     with open_lake(tmp_path / "lake") as lake:

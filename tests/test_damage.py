@@ -18,7 +18,7 @@ from pipeline import open_lake
 from pipeline.cli import run
 from pipeline.errors import ExitCode, LakeError
 from pipeline.idle import Idle
-from pipeline.lake import compact, settle
+from pipeline.lake import compact, engine
 
 COMMANDS = (
     ["summary"],
@@ -104,8 +104,8 @@ def test_too_little_memory_is_no_bug(
 ) -> None:
     """An engine that may hold too little ends with one line that says what to do."""
     shutil.copytree(sound, tmp_path / "lake")
-    monkeypatch.setattr(settle, "MEMORY_LIMIT", "1MB")
-    monkeypatch.setattr(settle, "_ENGINES", Idle(settle._started))
+    monkeypatch.setattr(engine, "MEMORY_LIMIT", "1MB")
+    monkeypatch.setattr(engine, "_ENGINES", Idle(engine._started))
     assert run(["compact", "--lake", str(tmp_path / "lake")]) == ExitCode.ENVIRONMENT
     told = capsys.readouterr().err
     assert told.startswith("tunelog: out of memory: close other programs") and "\n" not in told[:-1]

@@ -70,9 +70,9 @@ def test_connections_are_snapshots(tmp_path: Path) -> None:
 _BARS = """
 from pathlib import Path
 from pipeline import open_lake
-from pipeline.lake import settle
+from pipeline.lake.engine import engine as working
 from pipeline.normalise import engine
-with engine(print) as read, settle.engine(Path()) as settled, open_lake("lake") as lake:
+with engine(print) as read, working(Path()) as settled, open_lake("lake") as lake:
     for con in (read, settled, lake.connect()):
         print(*con.execute("select current_setting('enable_progress_bar')").fetchone())
 """

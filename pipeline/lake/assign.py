@@ -9,9 +9,9 @@ from typing import Any
 
 from pipeline.contract import UNATTRIBUTED_PREFIX
 from pipeline.errors import UsageError
-from pipeline.lake import settle
 from pipeline.lake.change import Change
 from pipeline.lake.commit import Commit
+from pipeline.lake.engine import engine
 from pipeline.lake.naming import check_job_id
 from pipeline.lake.store import Store
 from pipeline.lake.taken import Taken
@@ -75,7 +75,7 @@ def _move(
     """Give nameless jobs, and streams of a source that others have, to a job; how many events."""
     change = Change(commit)
     fresh: list[Any] = []
-    with settle.engine(commit.folder) as con:
+    with engine(commit.folder) as con:
         if nameless:  # each is one stream, maybe seen in several files: all of it moves
             change.rename(con, dict.fromkeys(sorted(nameless), job), "assigned", fresh)
         moved = sum(staged.rows for staged in fresh)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipeline.lake import companions, naming, parting, settle, variants
 from pipeline.lake.commit import Commit
+from pipeline.lake.engine import engine, over, renamed, rewrite
 from pipeline.lake.segments import Staged, rows_in
 from pipeline.lake.taken import Taken
 from pipeline.sqlfiles import literal
@@ -31,13 +32,13 @@ class Change:
         names = naming.Names()
         unattributed = ledger.unattributed()
         if taken.pending or (unattributed and fresh):
-            with settle.engine(self._folder) as con:
+            with engine(self._folder) as con:
                 names = self._name(con, taken, fresh, unattributed)
         jobs = sorted({job for staged in fresh for job in staged.jobs} | self._earlier_jobs(taken))
         held = [self._store.folder("events") / name for name in ledger.segments_of(jobs)]
         settled = settle.Settled()
         if held or taken.pending or names.jobs or settle.repeats(self._folder, fresh):
-            with settle.engine(self._folder) as con:
+            with engine(self._folder) as con:
                 settled, fresh = self._settle(con, fresh, held, jobs, taken.replaced)
         for staged in fresh:
             self._commit.add(staged)
@@ -58,12 +59,12 @@ class Change:
         """Name what has no name; staged rows under their names join `fresh`."""
         ledger, folder = self._store.ledger, self._store.folder("events")
         old_files = [folder / name for name in ledger.segments_of(unattributed)]
-        settle.over(con, "fresh", [s.path for s in fresh])
-        settle.over(con, "pending", [s.path for s in taken.pending])
+        over(con, "fresh", [s.path for s in fresh])
+        over(con, "pending", [s.path for s in taken.pending])
         live = self._store.live("events")
-        settle.over(con, "held_rows", live if taken.pending else [])
+        over(con, "held_rows", live if taken.pending else [])
         settle.hold_replaced(con, taken.replaced)
-        settle.over(con, "old_rows", old_files)
+        over(con, "old_rows", old_files)
         _keep_jobs(con, "unnamed_rows", "old_rows", unattributed)
         # what an earlier self told of a job is no evidence for what the whole tells now
         for name in ("held", "unnamed"):
@@ -72,11 +73,11 @@ class Change:
             )
         names = naming.name_streams(con, unattributed, taken)
         if names.jobs and not taken.pending:  # what the lake has may say otherwise: a rare look
-            settle.over(con, "held_rows", live)
+            over(con, "held_rows", live)
             names = naming.name_streams(con, unattributed, taken)
         if names.streams:
             files = [s.path for s in taken.pending]
-            staged = settle.renamed(con, self._folder, "pending", files, "job_id", names.streams)
+            staged = renamed(con, self._folder, "pending", files, "job_id", names.streams)
             if staged:
                 fresh.append(staged)
         if names.jobs:
@@ -128,17 +129,17 @@ class Change:
         """Stage the rows of jobs that `names` knows by a key, and leave the others."""
         ledger, folder = self._store.ledger, self._store.folder("events")
         files = [folder / name for name in ledger.segments_of(jobs)]
-        settle.over(con, "renaming", files)
-        moved = settle.renamed(con, self._folder, "renaming", files, key, names)
+        over(con, "renaming", files)
+        moved = renamed(con, self._folder, "renaming", files, key, names)
         if moved is None:
             return
         fresh.append(moved)
         self._renamed.append(moved)
         for file in files:
-            settle.over(con, "one_file", [file])
+            over(con, "one_file", [file])
             if con.execute(f"from one_file semi join names on {key} = old limit 1").fetchall():
                 query = f"from one_file anti join names on {key} = old"
-                left = settle.rewrite(con, self._folder, "events", query, [file])
+                left = rewrite(con, self._folder, "events", query, [file])
                 self._commit.exchange([file], left)
 
     def _take_companions(self, con: Any, jobs: Mapping[str, str], source: str | None) -> None:
@@ -166,10 +167,10 @@ class Change:
         jobs: list[str],
         replaced: Mapping[str, str],
     ) -> tuple[settle.Settled, list[Staged]]:
-        settle.over(con, "fresh", [s.path for s in fresh if s not in self._renamed])
+        over(con, "fresh", [s.path for s in fresh if s not in self._renamed])
         live = set(self._store.live("events"))  # renaming may have replaced some
         jobs_files = [f for f in held if f in live]
-        settle.over(con, "held_files", jobs_files)
+        over(con, "held_files", jobs_files)
         _keep_jobs(con, "held", "held_files", jobs)
         settle.find_moved(con, replaced)
         freed: Counter[str] = Counter()
@@ -178,7 +179,7 @@ class Change:
             if staged:
                 fresh = [*fresh, staged]
                 self._renamed.append(staged)
-        settle.over(con, "renamed", [s.path for s in self._renamed])
+        over(con, "renamed", [s.path for s in self._renamed])
         contested = settle.is_contested(con)
         settled = settle.settle(con) if contested else settle.Settled()
         settled.held.subtract(freed)

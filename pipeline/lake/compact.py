@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contract import DATA_TABLES
-from pipeline.lake import merge, settle
+from pipeline.lake import merge
 from pipeline.lake.commit import Commit
 from pipeline.lake.damage import damage
+from pipeline.lake.engine import engine, over, rewrite
 from pipeline.lake.segments import Staged, rows_of, stage
 from pipeline.lake.store import Store
 from pipeline.sqlfiles import sql_text
@@ -50,7 +51,7 @@ def compact(
     with (
         store.workspace() as folder,
         store.ledger.writing(waiting, task="compact"),
-        settle.engine(folder) as con,
+        engine(folder) as con,
     ):
         merging = {}
         for kind, segments in _by_size(store).items():
@@ -78,8 +79,8 @@ def _merged(con: Any, folder: Path, kind: str, chosen: list[Path]) -> Staged | N
         return stage(folder, kind, rows_of(chosen))
     if kind == "events" and merge.is_long(chosen):
         return stage(folder, kind, merge.merged(con, folder, chosen))
-    settle.over(con, "merging", chosen, kind)
-    return settle.rewrite(con, folder, kind, sql_text(_SORTED[kind]))
+    over(con, "merging", chosen, kind)
+    return rewrite(con, folder, kind, sql_text(_SORTED[kind]))
 
 
 def _by_size(store: Store) -> dict[str, list[sqlite3.Row]]:

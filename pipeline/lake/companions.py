@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from pipeline.companions import Companion
 from pipeline.contract import COMPANIONS
-from pipeline.lake import settle
 from pipeline.lake.commit import Commit
+from pipeline.lake.engine import engine, over, rewrite
 from pipeline.lake.segments import SegmentWriter, Staged, stage
 from pipeline.lake.store import Store
 from pipeline.sqlfiles import sql_text
@@ -85,11 +85,11 @@ def bring(commit: Commit, fresh: Sequence[Staged], gone: set[str]) -> tuple[Coun
     leaving = _take_out(commit, gone)
     if not fresh:
         return repeats, again
-    with settle.engine(commit.folder) as con:
-        settle.over(con, "fresh", [staged.path for staged in fresh], "companions")
-        settle.over(con, "held", commit.store.live("companions"), "companions")
-        staged = settle.rewrite(con, commit.folder, "companions", sql_text("lake/new_companions"))
-        settle.over(con, "kept", [staged.path] if staged else [], "companions")
+    with engine(commit.folder) as con:
+        over(con, "fresh", [staged.path for staged in fresh], "companions")
+        over(con, "held", commit.store.live("companions"), "companions")
+        staged = rewrite(con, commit.folder, "companions", sql_text("lake/new_companions"))
+        over(con, "kept", [staged.path] if staged else [], "companions")
         for source, kind, count in con.execute(sql_text("lake/companion_losses")).fetchall():
             repeats[source, kind] = count
         con.register("leaving", leaving)
@@ -120,7 +120,7 @@ def rename(
     Those of one source only, if it is named. Objects name their job themselves and stay with it.
     """
     files = commit.store.live("companions")
-    settle.over(con, "fresh", files, "companions")
+    over(con, "fresh", files, "companions")
     sources = pa.array([source] * len(jobs), pa.string())
     con.register(
         "names", pa.table({"old": list(jobs), "new": list(jobs.values()), "source": sources})
@@ -128,8 +128,8 @@ def rename(
     lost: Counter[str] = Counter()
     if con.execute(sql_text("lake/has_results")).fetchall():
         query = sql_text("lake/renamed_companions")
-        staged = settle.rewrite(con, commit.folder, "companions", query)
-        settle.over(con, "kept", [staged.path] if staged else [], "companions")
+        staged = rewrite(con, commit.folder, "companions", query)
+        over(con, "kept", [staged.path] if staged else [], "companions")
         for source, _, count in con.execute(sql_text("lake/companion_losses")).fetchall():
             lost[source] += count
         commit.exchange(files, staged)
@@ -139,8 +139,8 @@ def rename(
 def result_files(store: Store, folder: Path) -> dict[str, set[str]]:
     """Result file -> jobs whose objects in the lake name it."""
     found: dict[str, set[str]] = defaultdict(set)
-    with settle.engine(folder) as con:
-        settle.over(con, "held", store.live("companions"), "companions")
+    with engine(folder) as con:
+        over(con, "held", store.live("companions"), "companions")
         for job, files in con.execute(sql_text("lake/result_files")).fetchall():
             for file in json.loads(files):
                 found[file].add(job)

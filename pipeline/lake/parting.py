@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import exact
-from pipeline.lake import settle
 from pipeline.lake.commit import Commit
+from pipeline.lake.engine import over, rewrite
 from pipeline.lake.identity import event_row
 from pipeline.lake.segments import Staged, stage_rows
 from pipeline.sqlfiles import sql_text
@@ -34,7 +34,7 @@ def free(con: Any, commit: Commit) -> tuple[Staged | None, Counter[str]]:
     files = commit.store.live("variants")
     if not files:
         return None, Counter()
-    settle.over(con, "variants", files, "variants")
+    over(con, "variants", files, "variants")
     con.execute(sql_text("lake/variants_again"))
     _take_out(con, commit, "variants_again")
     con.execute("create or replace temp view leaving as select job_id, event_id from moved")
@@ -62,7 +62,7 @@ def part(
     files = commit.store.live("variants")
     if not files:
         return None, Counter(), 0
-    settle.over(con, "variants", files, "variants")
+    over(con, "variants", files, "variants")
     asked = {"source": source, "jobs": sorted(set(streams.values()))}
     found = con.sql(sql_text("lake/parted_variants"), params=asked).to_arrow_table().to_pylist()
     told = cache(commit.ledger.streams)
@@ -98,7 +98,7 @@ def _take_out(con: Any, commit: Commit, table: str) -> None:
     if con.execute(f"from {table} limit 1").fetchall():
         query = f"from variants anti join {table} using ({', '.join(_KEY)})"
         files = commit.store.live("variants")
-        commit.exchange(files, settle.rewrite(con, commit.folder, "variants", query, files))
+        commit.exchange(files, rewrite(con, commit.folder, "variants", query, files))
 
 
 def _stream_of(variant: Mapping[str, Any], streams: Any) -> Any:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.contract import TABLES
 from pipeline.lake import settle
 from pipeline.lake.commit import Commit
+from pipeline.lake.engine import engine, over, rewrite
 from pipeline.lake.identity import rebuilt
 from pipeline.lake.segments import SegmentWriter, Staged, rows_in
 from pipeline.sqlfiles import sql_text
@@ -66,9 +67,9 @@ def bring(commit: Commit, told: Staged | None, replaced: Mapping[str, str]) -> s
         commit.add(told)
         return set()
     folder = commit.folder
-    with settle.engine(folder) as con:
-        settle.over(con, "told", [told.path] if told else [], "variants")
-        settle.over(con, "held_variants", files, "variants")
+    with engine(folder) as con:
+        over(con, "told", [told.path] if told else [], "variants")
+        over(con, "held_variants", files, "variants")
         settle.hold_replaced(con, replaced)
         con.execute(sql_text("lake/new_variants"))
         left = con.execute(
@@ -76,11 +77,11 @@ def bring(commit: Commit, told: Staged | None, replaced: Mapping[str, str]) -> s
             " semi join replaced using (source_id)"
         ).fetchall()
         for file in files if told else []:
-            settle.over(con, "one_file", [file], "variants")
+            over(con, "one_file", [file], "variants")
             ((staying,),) = con.execute(f"select count(*) from ({_STAYING})").fetchall()
             if staying < rows_in(file):
-                commit.exchange([file], settle.rewrite(con, folder, "variants", _STAYING, [file]))
-        commit.add(settle.rewrite(con, folder, "variants", _TOLD, [told.path]) if told else None)
+                commit.exchange([file], rewrite(con, folder, "variants", _STAYING, [file]))
+        commit.add(rewrite(con, folder, "variants", _TOLD, [told.path]) if told else None)
     return {source for (source,) in left}
 
 
@@ -92,4 +93,4 @@ def rename(con: Any, commit: Commit, jobs: Mapping[str, str]) -> None:
         return
     con.read_parquet([str(file) for file in files]).create_view("variants", replace=True)
     query = sql_text("lake/renamed_variants")
-    commit.exchange(files, settle.rewrite(con, commit.folder, "variants", query, files))
+    commit.exchange(files, rewrite(con, commit.folder, "variants", query, files))

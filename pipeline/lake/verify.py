@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from pipeline import views
 from pipeline.contract import DATA_TABLES, LEDGER_TABLES, TABLES
 from pipeline.errors import LakeError
-from pipeline.lake import settle
 from pipeline.lake.commit import from_ledger
+from pipeline.lake.engine import engine
 from pipeline.lake.rules import rules
 from pipeline.lake.segments import hash_of
 from pipeline.lake.store import Store, place_of
@@ -90,7 +90,7 @@ class _Verifier:
     def rows(self) -> Iterator[Finding]:
         """The segments are whole, and what is in them keeps all rules."""
         outcome, store = self.outcome, self._store
-        with store.spill() as folder, settle.engine(folder) as con:
+        with store.spill() as folder, engine(folder) as con:
             con.execute("set preserve_insertion_order = false")
             with store.ledger.reading():
                 segments = store.ledger.live_segments()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from pipeline.lake import settle
+from pipeline.lake.engine import engine, rewrite
 from pipeline.lake.segments import Staged
 from pipeline.lake.taken import Taken
 from pipeline.sqlfiles import literal
@@ -21,12 +21,12 @@ def without_sources(folder: Path, taken: Taken, dropped: set[str]) -> Taken:
         for old in files:
             con.read_parquet(str(old.path)).create_view("one_file", replace=True)
             query = f"from one_file where source_id not in ({listed})"
-            staged = settle.rewrite(con, folder, old.kind, query, [old.path])
+            staged = rewrite(con, folder, old.kind, query, [old.path])
             if staged:
                 left.append(staged)
         return left
 
-    with settle.engine(folder) as con:
+    with engine(folder) as con:
         return Taken(
             kept(con, taken.events),
             kept(con, taken.pending),

@@ -136,9 +136,9 @@ MUTANTS = (
     Mutant("memory", "row groups are as long as their rows", "pipeline/lake/segments.py",
            "row_group_size=min(max(most, 1), ROW_GROUP)", "row_group_size=ROW_GROUP",
            MANY + "bytes_of_variants_need_no_memory"),
-    Mutant("memory", "the first file tells the length of all", "pipeline/lake/settle.py",
+    Mutant("memory", "the first file tells the length of all", "pipeline/lake/engine.py",
            ".st_size, reverse=True)", ".st_size)", MANY + "bytes_of_variants_need_no_memory"),
-    Mutant("memory", "each processor has a thread that sorts", "pipeline/lake/settle.py",
+    Mutant("memory", "each processor has a thread that sorts", "pipeline/lake/engine.py",
            "    con.execute(FEW_THREADS)\n", "",
            MANY + "engines_on_large_machines_use_few_threads"),
     Mutant("memory", "a merge without memory looks like a failed ingest",
@@ -152,7 +152,7 @@ MUTANTS = (
            "tests/test_damage.py::test_a_replay_names_the_file"),
     Mutant("memory", "rejects are merged by an engine", "pipeline/lake/compact.py",
            "    if kind not in _SORTED:\n        return stage(folder, kind, rows_of(chosen))\n",
-           "    if kind not in _SORTED:\n        return settle.rewrite(con, folder, kind, f\"from"
+           "    if kind not in _SORTED:\n        return rewrite(con, folder, kind, f\"from"
            " read_parquet({[str(file) for file in chosen]})\")\n",
            MANY + "bytes_of_rejects_need_no_memory"),
     Mutant("crash", "a commit becomes true in two halves", "pipeline/lake/commit.py",
