@@ -242,9 +242,13 @@ class Asking(Drawn):
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """The turn of a thread that writes: others would see, and show, half of its commit."""
+        """The turn of a thread that writes: others would see, and show, half of its commit.
+
+        What it has written `sql` and `view` see from then on.
+        """
         with self._turn, told_of(self.path, self._damage):
             yield
+            self._forget()
 
     def whole_job_id(self, job: str) -> str:
         """The id of the one job that is called so, or whose id begins so.

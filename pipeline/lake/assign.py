@@ -82,5 +82,5 @@ def _move(
         if named:
             moved += change.move(con, source, named, job, fresh)
     settled, _ = change.bring(Taken(events=fresh))
-    change.recount(settled, set())
+    change.recount(settled)
     return moved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +201,8 @@ class Change:
                     self._commit.exchange([file], staged)
         return settled, fresh
 
-    def recount(self, settled: settle.Settled, own: set[str]) -> None:
-        """Carry losses of rows into the counts of sources read earlier."""
+    def recount(self, settled: settle.Settled, own: Set[str] = frozenset()) -> None:
+        """Carry losses of rows into the counts of sources, but for those that were read now."""
         lost = settled.held.copy()
         for source, count in settled.fresh.items():
             if source not in own:

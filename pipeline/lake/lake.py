@@ -99,8 +99,6 @@ class Lake(Asking):
                 f"{self._path}: out of memory as segments were merged (all that was read is in the"
                 f" lake): close other programs, then `tunelog compact{at}`"
             ) from error
-        finally:
-            self._forget()
         return report
 
     def assign(
@@ -126,9 +124,7 @@ class Lake(Asking):
         from pipeline.lake.assign import assign
 
         with self._changing():
-            moved = assign(self._found, source, job, force=force, waiting=waiting)
-        self._forget()
-        return moved
+            return assign(self._found, source, job, force=force, waiting=waiting)
 
     def replay_rejects(
         self,
@@ -151,9 +147,7 @@ class Lake(Asking):
 
         _refuse_below_one(max_record_bytes=max_record_bytes)
         with self._changing():
-            report = replay(self._found, max_record_bytes=max_record_bytes, waiting=waiting)
-        self._forget()
-        return report
+            return replay(self._found, max_record_bytes=max_record_bytes, waiting=waiting)
 
     def compact(self, *, keep_hours: float = 24, waiting: Waiting | None = None) -> int:
         """Merge all segments into few, sorted by job and time; how many were merged.
@@ -168,9 +162,7 @@ class Lake(Asking):
         from pipeline.lake.compact import compact
 
         with self._changing():
-            merged = compact(self._found, everything=True, keep_hours=keep_hours, waiting=waiting)
-        self._forget()
-        return merged
+            return compact(self._found, everything=True, keep_hours=keep_hours, waiting=waiting)
 
 
 def _refuse_below_one(**limits: int) -> None:

@@ -161,7 +161,7 @@ def _commit(store: Store, folder: Path, passed: _Again, keys: Set[tuple[str, int
     commit.last_event_at = last_event_at(s.path for s in (*taken.events, *taken.pending))
     change = Change(commit)
     settled, names = change.bring(taken)
-    change.recount(settled, set())
+    change.recount(settled)
     held = held_streams(store, readings)
     rows = (row for reading in readings for row in stream_rows(reading, names, held))
     changed = [row for row in rows if row != held.get(row["stream_id"])]
