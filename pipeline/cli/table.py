@@ -191,8 +191,9 @@ def _line(
 def columns_of(batch: pa.RecordBatch, is_sample: bool = False) -> list[Column]:
     """A batch of rows as columns of readable text."""
     names = batch.schema.names
-    of_metrics = "metric" if names[0] == "metric" else None  # who asks for these wants their names
-    telling = next((name for name in names if name in TELLING), of_metrics)
+    telling = next((name for name in names if name in TELLING), None)
+    if telling is None and names[:1] == ["metric"]:  # who asks for these wants their names
+        telling = "metric"
     return [
         Column(
             name=inert(field.name),
