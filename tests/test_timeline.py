@@ -157,7 +157,7 @@ def test_the_chart_holds_numbers_and_messages(lake: Lake) -> None:
     steps = lake.sql("select 69 as step").to_numpy()  # whose numbers the engine does not take
     near = rows_of(lake.timeline("ftjob-Z5", around=steps[0, 0], window=3))
     assert {row["step"] for row in near} == set(range(66, 73))
-    with pytest.raises(UsageError, match="nothing was logged within 1 of step 999"):
+    with pytest.raises(UsageError, match="nothing within 1 of step 999: the nearest at "):
         lake.timeline("ftjob-Z5", around=999, window=1)
 
 

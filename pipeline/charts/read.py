@@ -20,6 +20,7 @@ REWARDS = ("train_mean_reward", "valid_mean_reward", "full_valid_mean_reward")
 
 _CURVE = "from loss_curves where job_id = $1 order by step"
 _ATTEMPTS = "from loss_curve_attempts where job_id = $1 order by attempt, step"
+_LOGGED = "select step from timeline where job_id = $1 and list_contains($2, kind)"
 _JOB = "select job_id, status, last_step, total_steps from jobs where job_id = $1"
 
 VIEWS = (
@@ -152,6 +153,18 @@ def best_words(mark: Mapping[str, Any]) -> str:
     """What a row of `Curves.marks` says of a best step."""
     how = " (running median)" if mark["is_smoothed"] else ""
     return f"{mark['metric']}{how} {mark['value']:.4g} at step {mark['step']:,}"
+
+
+def nearest_steps(
+    con: duckdb.DuckDBPyConnection, job_id: str, around: int, kinds: Sequence[str]
+) -> str:
+    """The steps on either side of one at which something of these kinds was logged, in words."""
+    logged = con.execute(_LOGGED, [job_id, list(kinds)]).fetchall()
+    steps = [step for (step,) in logged if step is not None]
+    before = max((step for step in steps if step < around), default=None)
+    after = min((step for step in steps if step > around), default=None)
+    found = [f"{step:,}" for step in (before, after) if step is not None]
+    return f"the nearest at {' and '.join(found)}" if found else "none stands at a step"
 
 
 def quantity(metric: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipeline.charts import style
-from pipeline.charts.read import LOSSES, REWARDS, whole_job_id
+from pipeline.charts.read import LOSSES, REWARDS, nearest_steps, whole_job_id
 from pipeline.charts.style import alt
 from pipeline.errors import UsageError
 from pipeline.sqlfiles import sql_text
@@ -52,8 +52,10 @@ def timeline_chart(
     asked = sql_text("charts/timeline_near") if near else _TIMELINE
     rows = con.sql(asked, params=[job_id, *near]).pl()
     if rows.is_empty():
-        where = "" if around is None else f" within {window:,} of step {around:,}"
-        raise UsageError(f"{job_id}: nothing was logged{where}: `tunelog show jobs` lists jobs")
+        if around is None:
+            raise UsageError(f"{job_id}: nothing was logged: `tunelog show jobs` lists jobs")
+        where = nearest_steps(con, job_id, int(around), (*KINDS, "metrics"))
+        raise UsageError(f"{job_id}: nothing within {window:,} of step {around:,}: {where}")
     rows = style.inert_rows(rows).with_columns(pl.col("message").str.slice(0, LONGEST))
     data = style.Data()
     axis = alt.Axis(format=_clock(rows["created_at"]))

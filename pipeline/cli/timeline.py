@@ -15,7 +15,6 @@ _FAR = 2**62 - 1
 """Steps that far apart can still be added up."""
 
 _ALL = "from timeline where job_id = $1 order by place"
-_STEPS = "select step from timeline where job_id = $1 and list_contains($2, kind)"
 
 
 @click.command()
@@ -73,7 +72,7 @@ def timeline(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from pipeline.charts.read import LOSSES, REWARDS
+    from pipeline.charts.read import LOSSES, REWARDS, nearest_steps
 
     lake = open_existing(lake_dir)
     job_id = lake.whole_job_id(job)
@@ -84,20 +83,11 @@ def timeline(
         if kinds:
             rows = rows.filter(pc.is_in(rows["kind"], pa.array(kinds)))
         if around is not None and not len(rows):
-            steps = con.execute(_STEPS, [job_id, list(kinds or KINDS)]).fetchall()
-            where = _nearest([step for (step,) in steps if step is not None], around)
             what = f"no {' or '.join(kinds)}" if kinds else "nothing"
+            where = nearest_steps(con, job_id, around, kinds or KINDS)
             note(f"{job_id}: {what} within {window:,} of step {around:,}: {where}")
     if format in ("table", "markdown"):
         told = [name for name in LOSSES + REWARDS if rows[name].null_count < len(rows)]
         attempt = ["attempt"] if pc.count_distinct(rows["attempt"]).as_py() > 1 else []
         rows = rows.select(["created_at", "step", *attempt, "kind", *told, "message"])
     write_rows(rows.to_reader(), format, output)
-
-
-def _nearest(steps: list[int], around: int) -> str:
-    """The steps on either side of one, in words."""
-    before = max((step for step in steps if step < around), default=None)
-    after = min((step for step in steps if step > around), default=None)
-    found = [f"{step:,}" for step in (before, after) if step is not None]
-    return f"the nearest at {' and '.join(found)}" if found else "none stands at a step"
