@@ -95,7 +95,7 @@ function emptyLake() {
     el("p", {}, "Read some dumps into it with ", el("code", {}, "tunelog ingest dumps/"), " and make the report anew."));
 }
 
-/** How the jobs ended, as a bar of shares that is also the filter by status. */
+/** How the jobs ended, as a bar of shares. */
 function statusBar() {
   const counts = new Map();
   for (const status of JOBS.status) counts.set(status, (counts.get(status) ?? 0) + 1);
