@@ -114,9 +114,9 @@ class Questions:
 
     def find_sources(self, wanted: str) -> list[sqlite3.Row]:
         """Sources by id, by path, or by the end of a path."""
-        end = "substr(path, -length(?1) - 1) = '/' || ?1"
-        query = f"select * from sources where source_id = ?1 or path = ?1 or {end}"
-        return self._db.execute(query, (wanted,)).fetchall()
+        end = "substr(path, -length(:wanted) - 1) = '/' || :wanted"
+        query = f"select * from sources where source_id = :wanted or path = :wanted or {end}"
+        return self._db.execute(query, {"wanted": wanted}).fetchall()
 
     def snapshot(self, table: str, commit_id: int | None = None) -> list[sqlite3.Row]:
         """The rows of `sources`, `streams` or `commits`: all, or those that a commit brought."""

@@ -1,7 +1,7 @@
 -- By which metric is each job judged, what was it at every evaluation, and where was it best?
 --
 -- Grain: job_id, step
--- Reads: stg_validations
+-- Reads: loss_curves, stg_validations
 -- Caveat: the first of full_valid_loss, valid_loss, full_valid_mean_reward and valid_mean_reward
 --   with two finite values at least that span half of the steps that any of them spans, else with
 --   one: OpenAI often gives full_valid_loss at the last step only, or of the last three epochs, and
