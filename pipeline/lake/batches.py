@@ -70,7 +70,16 @@ class Batch:
 
 
 class Streams:
-    """The streams of an intake by number, with their jobs as codes."""
+    """The streams of an intake by number.
+
+    Attributes:
+        ids: theirs.
+        codes: of their jobs: the place in `jobs`, `PENDING` or `CONFLICT`.
+        signs: -1 for those whose records run against time, else 1.
+        jobs: ids of jobs, each once.
+        conflicts: stream -> which two jobs its evidence names.
+        exported: those below a line of an export.
+    """
 
     def __init__(self) -> None:
         self.ids: list[str] = []
