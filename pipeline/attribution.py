@@ -107,11 +107,11 @@ class Scout:
         if self._lines:
             self._job_lines.begin(block)
         glance = Glance(block)
-        ends = {0, glance.size - 1}
+        ends = {glance.near(0, 1), glance.near(glance.size - 1, -1)}
         for mark in block.marks:
             index = mark.position - block.position
             at = int(block.bounds[index])
-            ends.update((at, max(at - 1, 0)))
+            ends.update((glance.near(at, 1), glance.near(max(at - 1, 0), -1)))
             if mark.run and mark.jobs:
                 ends.add(self._job_lines.pass_over(block, index + 1, mark.position))
         ends.update(self._dialects.see(glance, block))

@@ -98,7 +98,7 @@ def _tied(glance: Glance, begin: int, end: int, creation: Glimpse) -> tuple[int,
         if not (end < glance.size and (found := tied(end))):
             break
         end, last = found[1], found[2].position
-    return first, last, max(begin - 1, 0), min(end, glance.size - 1)
+    return first, last, glance.near(max(begin - 1, 0), -1), glance.near(end, 1)
 
 
 def owner(gap: Sequence[Glimpse], vote: int, usual: int, left: Creation, right: Creation) -> bool:

@@ -16,6 +16,9 @@ _STEP = re.compile(rb'"step"\s*:\s*(\d++)(?=\s*[,}.eE])')
 _NO_EVENT = re.compile(rf'"{re.escape(JOB_OBJECT)}(?!\.event\b)[a-z_.]*\\*"'.encode())
 """Objects of jobs and checkpoints, and webhooks, have times of their own, wherever they stand."""
 
+_MOST_PASSED = 64
+"""Records without a time between pages of a log: blank lines, dates, headers, webhooks."""
+
 
 class Glimpse(NamedTuple):
     """Place in time of one record; (time, step) grows with time inside a job."""
@@ -39,6 +42,20 @@ class Glance:
             raw = self.text[begin:end]
             self._seen[begin] = begin, end, glimpse_of(self._block.position + index, raw)
         return self._seen[begin]
+
+    def near(self, byte: int, step: int) -> int:
+        """A byte of the next record from one on, forward or back, that tells its place in time.
+
+        Of the block's first or last where none does, or none of the next few.
+        """
+        for _ in range(_MOST_PASSED):
+            if not 0 <= byte < self.size:
+                break
+            begin, end, glimpse = self(byte)
+            if glimpse:
+                return byte
+            byte = end if step > 0 else begin - 1
+        return min(max(byte, 0), self.size - 1)
 
 
 def glimpse_of(position: int, raw: bytes | bytearray) -> Glimpse | None:

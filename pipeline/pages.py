@@ -66,7 +66,8 @@ class Pages:
     ) -> None:
         """Look at the next block, with its creation messages as they were found."""
         if self._awaited:
-            self._opening, self._awaited = glance(0)[2], False
+            self._opening = glance(glance.near(0, 1))[2]
+            self._awaited = self._opening is None
         for number, (creation, (_, below, above)) in enumerate(creations, 1):
             time = creation.glimpse.time
             older = self._opening is not None and self._opening.time >= time
@@ -82,12 +83,16 @@ class Pages:
             if is_last and number == len(creations):
                 return
             self._floor = creation.last + 1
-            self._awaited = glance(above)[0] != above
-            self._opening = None if self._awaited else glance(above)[2]
+            begin, _, opening = glance(above)
+            self._opening = opening if begin == above else None  # there the block ends
+            self._awaited = self._opening is None
             self._rises, self._created = not self._awaited and _rises(glance, above), time
         if is_last:
             return
-        last, run, stop = glance(glance.size - 1)[2], [], None
+        end, run, stop = glance.near(glance.size - 1, -1), [], None
+        last = glance(end)[2]
+        if not (last or end):  # the block tells nothing
+            return
         if self._opening and last and self._opening.time < last.time:
             run, stop = self._walk(glance, glance.size - 1, 0)
         self._tail, self._stop = run, stop if run else last
@@ -124,8 +129,9 @@ class Pages:
     def _back(self, glance: Glance, byte: int) -> Iterator[Glimpse | None]:
         """Records back from a byte on, also those of the blocks before."""
         while byte >= 0:
-            begin, _, glimpse = glance(byte)
-            yield glimpse
+            begin, _, glimpse = glance(glance.near(byte, -1))
+            if glimpse or begin:
+                yield glimpse
             byte = begin - 1
         yield from self._tail
         yield self._stop
@@ -149,7 +155,7 @@ def _rises(glance: Glance, byte: int) -> bool:
     """Whether records run with time from a byte on."""
     first = glance(byte)[2]
     for _ in range(_MOST_TIED):
-        _, byte, glimpse = glance(byte)
+        _, byte, glimpse = glance(glance.near(byte, 1))
         if first is None or glimpse is None or _falls(first, glimpse):
             return False
         if _falls(glimpse, first):

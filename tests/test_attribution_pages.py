@@ -89,14 +89,17 @@ def nightly(nights: list[list[int]]) -> tuple[list[Events], list[Events]]:
     ),
     block_bytes=st.sampled_from([300, 700, 2_000, 8 << 20]),
     lead=st.integers(0, 3),
+    said=st.sampled_from(["", "\n", "polled\n", '{"level": "info", "at": 1}\n\n']),
 )  # fmt: skip
-@example(nights=[[4, 4], [4, 2]], block_bytes=8 << 20, lead=0)
-@example(nights=[[3], [2]], block_bytes=300, lead=0)
-@example(nights=[[3, 1, 1], [2], [3, 3]], block_bytes=300, lead=2)
-@example(nights=[[3, 3], [4, 1], [3, 3]], block_bytes=700, lead=0)
-def test_a_log_of_nights(nights: list[list[int]], block_bytes: int, lead: int) -> None:
+@example(nights=[[4, 4], [4, 2]], block_bytes=8 << 20, lead=0, said="")
+@example(nights=[[4, 4], [4, 2]], block_bytes=8 << 20, lead=0, said="polled\n")
+@example(nights=[[3], [2]], block_bytes=300, lead=0, said="")
+@example(nights=[[3, 1, 1], [2], [3, 3]], block_bytes=300, lead=2, said="")
+@example(nights=[[3, 3], [4, 1], [3, 3]], block_bytes=700, lead=0, said="")
+def test_a_log_of_nights(nights: list[list[int]], block_bytes: int, lead: int, said: str) -> None:
     """A job that follows in a log of newest-first pages has its first page, no other its events;
-    the first one has all of its own. All of it comes out the same if the log grows by the night."""
+    the first one has all of its own. All of it comes out the same if the log grows by the night,
+    and whatever else its lines say between the pages."""
     whole, pages = nightly(nights)
     if lead:  # the end of a job whose creation the log does not hold
         older = job_events(A, lead, start=START - 500, created=False)
@@ -108,7 +111,7 @@ def test_a_log_of_nights(nights: list[list[int]], block_bytes: int, lead: int) -
             path = folder / f"{grows}.jsonl"
             with open_lake(folder / f"lake {grows}") as lake:
                 for night in range(1, len(pages) + 1) if grows else [len(pages)]:
-                    lake.ingest([put(path, lines([e for page in pages[:night] for e in page]))])
+                    lake.ingest([put(path, said.join(["", *map(lines, pages[:night])]))])
                 found.append(jobs(lake))
     assert found[0] == found[1]
     for number, (events, sizes) in enumerate(zip(whole, nights, strict=True)):

@@ -65,6 +65,8 @@ MUTANTS = (
     Mutant("attribution", "a job that is still open ends no more", "pipeline/endings.py",
            "times = times[sum(since < min(times, default=0) for since in open_since) :]", "",
            ORDERED + "the_end_of_an_older_job_ends_no_other"),
+    Mutant("attribution", "lines between pages hide what stands beyond", "pipeline/glimpses.py",
+           "_MOST_PASSED = 64", "_MOST_PASSED = 0", PAGED + "a_log_of_nights"),
     Mutant("attribution", "files are taken to run with time", "pipeline/glimpses.py",
            "        return 1 if low.time < high.time else -1\n", "        return 1\n",
            ORDERED + "many_jobs_in_one_file"),
