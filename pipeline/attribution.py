@@ -123,7 +123,7 @@ class Scout:
         ends.update(self._endings.see(glance))
         self._continued.see(glance, block)
         if self.job_objects:
-            ends.update(self._job_lines.see(block, glance.text))
+            ends.update(self._job_lines.see(block))
             self.job_objects = not self._sparing or len(self._marks) > 1
         for byte in sorted(ends):
             glimpse = glance(byte)[2]

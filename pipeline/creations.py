@@ -60,19 +60,14 @@ def _place(found: tuple[Creation, tuple[int, ...]]) -> Glimpse:
 def _found(
     glance: Glance, needle: bytes, pattern: re.Pattern[bytes]
 ) -> Iterator[tuple[Creation, tuple[int, ...]]]:
-    text, size = glance.text, glance.size
-    last = text.rfind(needle, 0, size)  # quicker than to look for another behind it
-    at = text.find(needle, 0, size) if last >= 0 else -1
-    while at >= 0:
-        begin, end, glimpse = glance(at)
-        message = pattern.search(text, begin, end)
-        event = object_in(text[begin:end]) if message and glimpse else {}
+    for begin, end, glimpse in glance.with_bytes(needle):
+        message = pattern.search(glance.text, begin, end)
+        event = object_in(glance.text[begin:end]) if message and glimpse else {}
         if message and glimpse and "message" in event:  # no page of them on a line
             low, high, *beyond = _tied(glance, begin, end, glimpse)
             job = message[1].decode() if pattern.groups else None
             key = job or f"event {event.get('id')}"
             yield Creation(glimpse, job, key, low, high), (begin, *beyond)
-        at = text.find(needle, end, size) if end <= last else -1
 
 
 def _tied(glance: Glance, begin: int, end: int, creation: Glimpse) -> tuple[int, int, int, int]:

@@ -36,15 +36,10 @@ class Endings:
         Yields:
             A byte of each such message, and of the records on both sides of it.
         """
-        text, size = glance.text, glance.size
-        last = text.rfind(_ENDED, 0, size)
-        at = text.find(_ENDED, 0, size) if last >= 0 else -1
-        while at >= 0:
-            begin, end, glimpse = glance(at)
-            if glimpse and _ENDING.search(text, begin, end):
+        for begin, end, glimpse in glance.with_bytes(_ENDED):
+            if glimpse and _ENDING.search(glance.text, begin, end):
                 self._ends.append(glimpse)
-                yield from (max(begin - 1, 0), begin, min(end, size - 1))
-            at = text.find(_ENDED, end, size) if end <= last else -1
+                yield from (max(begin - 1, 0), begin, min(end, glance.size - 1))
 
     def parted(
         self, streams: Sequence[Stream], creations: Sequence[Creation], seen: Sequence[Glimpse]

@@ -43,6 +43,10 @@ class Glance:
             self._seen[begin] = begin, end, glimpse_of(self._block.position + index, raw)
         return self._seen[begin]
 
+    def with_bytes(self, needle: bytes) -> list[tuple[int, int, Glimpse | None]]:
+        """The records that hold some bytes, in order."""
+        return [self(begin) for _, begin, _ in self._block.records_with(needle)]
+
     def near(self, byte: int, step: int) -> int:
         """A byte of the next record from one on, forward or back, that tells its place in time.
 

@@ -53,7 +53,7 @@ class JobLines:
             if (raw := bytes(block.text[begin:at])).strip():
                 self._leading = b"message" in raw and not job_line(raw, 0)
 
-    def see(self, block: Block, text: bytes | bytearray) -> set[int]:
+    def see(self, block: Block) -> set[int]:
         """Look for job objects.
 
         Returns:
@@ -62,16 +62,11 @@ class JobLines:
         beside: set[int] = set()
         if self._quiet == block.position:
             beside.add(self.pass_over(block, 0, self._marks[-1].position))
-        if text.rfind(QUOTED_JOB_OBJECT, 0, len(block.data)) < 0:  # backwards it is soonest told
-            return beside
-        at = text.find(QUOTED_JOB_OBJECT, 0, len(block.data))
-        while at >= 0:
-            index, begin, end = block.record_at(at)
-            if mark := job_line(text[begin:end], block.position + index):
+        for index, begin, end in block.records_with(QUOTED_JOB_OBJECT):
+            if mark := job_line(block.text[begin:end], block.position + index):
                 self._marks.append(self._among(mark))
                 below = self.pass_over(block, index + 1, mark.position)
                 beside.update((max(begin - 1, 0), below))
-            at = text.find(QUOTED_JOB_OBJECT, end, len(block.data))
         return beside
 
     def _among(self, mark: Mark) -> Mark:
