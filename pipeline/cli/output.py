@@ -97,7 +97,9 @@ def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
     if format == "parquet":
         _refuse_terminal(output)
         with destination(output) as out:
-            _parquet(counted.schema, iter(counted), out.buffer)
+            from pipeline.cli.parquet_rows import write_parquet
+
+            write_parquet(counted.schema, iter(counted), out.buffer)
         return counted.rows
     with destination(output) as out:
         if format == "table":
@@ -264,18 +266,6 @@ def _tell_hidden(names: list[str]) -> None:
         what = "1 column does not fit" if len(names) == 1 else f"{len(names)} columns do not fit"
         fewer = "fewer, or for " if takes("columns", "query") else ""
         note(f"{what}: {', '.join(names)}: ask for {fewer}--format json")
-
-
-def _parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: IO[bytes]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetWriter(out, schema, compression="zstd") as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:  # by the type, more or less
-        raise UsageError(f"sql: {error}: cast the column to varchar") from None
 
 
 def _csv(schema: pa.Schema, batches: Iterator[pa.RecordBatch], out: TextIO) -> None:
