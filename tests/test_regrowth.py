@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import START, examples
 from test_laws import sound, workplace
-from whose import A, B, azure, azure_job, job_events, jobs, lines, page, put
+from whose import A, B, azure, azure_job, ids, job_events, jobs, lines, page, put
 
 from pipeline import open_lake
 from pipeline.errors import LakeError
@@ -364,6 +364,21 @@ def test_a_half_of_two_jobs_draws_nobody_along(tmp_path: Path) -> None:
         assert {job[:12]: len(found) for job, found in jobs(lake).items()} == {
             A[:12]: 5, "unattributed": 4
         }  # fmt: skip
+
+
+def test_what_leaves_a_nameless_job_as_it_gets_another_name(tmp_path: Path) -> None:
+    """Of a nameless half that falls into two jobs, each event is of one of them."""
+    tails = [job_events(j, 9, start=START + n, created=False) for j, n in ((A, 1_000), (B, 0))]
+    for tail in tails:
+        tail[-1]["message"] = "The job has successfully completed"
+    rows = [*tails[0], *tails[1]]
+    log = tmp_path / "log.jsonl"
+    with open_lake(tmp_path / "lake") as lake:
+        for count in (12, 18):
+            lake.ingest([put(log, lines(rows[:count]))])
+            found = jobs(lake).values()
+            assert sorted(event for events in found for event in events) == ids(rows[:count])
+        assert sorted(found) == sorted(map(ids, tails))
 
 
 @pytest.mark.parametrize("key", ["a", "z"], ids=["its copies stay", "its copies go"])

@@ -172,6 +172,7 @@ class Change:
         jobs_files = [f for f in held if f in live]
         over(con, "held_files", jobs_files)
         _keep_jobs(con, "held", "held_files", jobs)
+        over(con, "renamed", [s.path for s in self._renamed])
         settle.find_moved(con, replaced)
         freed: Counter[str] = Counter()
         if replaced:
@@ -179,7 +180,7 @@ class Change:
             if staged:
                 fresh = [*fresh, staged]
                 self._renamed.append(staged)
-        over(con, "renamed", [s.path for s in self._renamed])
+                over(con, "renamed", [s.path for s in self._renamed])
         contested = settle.is_contested(con)
         settled = settle.settle(con) if contested else settle.Settled()
         settled.held.subtract(freed)

@@ -88,10 +88,10 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
 
 
 def find_moved(con: duckdb.DuckDBPyConnection, replaced: Mapping[str, str]) -> None:
-    """Find the rows of `held` that have come again as events of another job; table `moved`.
+    """Find the lake's rows that have come again as events of another job; table `moved`.
 
     Args:
-        con: with the views `fresh` and `held`.
+        con: with the views `fresh`, `renamed` and `held`.
         replaced: sources to be replaced, and the one that begins with each.
     """
     hold_replaced(con, replaced)
