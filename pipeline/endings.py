@@ -7,6 +7,7 @@ What is later than its end is of another, though no message tells where that beg
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -48,20 +49,21 @@ class Endings:
 
         Args:
             streams: as creation messages part them.
-            creations: these messages.
+            creations: these messages, by position.
             seen: the records that were looked at, by position.
         """
         if len(self._ends) < 2:
             return list(streams)
         ended = {s.job for s in streams if between(self._ends, s.first, s.last + 1)}
-        open_since = [c.glimpse.time for c in creations if c.job not in ended]
+        open_since = sorted(c.glimpse.time for c in creations if c.job not in ended)
+        begins = [creation.glimpse for creation in creations]
         parts: list[Stream] = []
         for stream in streams:
             low, high = stream.first, stream.last + 1
             ends = between(self._ends, low, high)
             if len(ends) > 1 and stream.told_by in ("creation", "unknown") and not stream.mixed:
-                own = [c.glimpse for c in creations if low <= c.glimpse.position < high]
-                parts += _parts(stream, own[:1], ends, open_since, between(seen, low, high))
+                created = between(begins, low, high)
+                parts += _parts(stream, created, ends, open_since, between(seen, low, high))
             else:
                 parts.append(stream)
         return parts
@@ -76,7 +78,7 @@ def _parts(
 ) -> Iterator[Stream]:
     """The parts of a stream of several ends: the first may be that of a job that is still open."""
     times = sorted({end.time for end in ends if not created or end.time >= created[0].time})
-    times = times[sum(since < min(times, default=0) for since in open_since) :]
+    times = times[bisect_left(open_since, min(times, default=0)) :]
     end = max((time for time in times if time - times[0] <= _ONE_END), default=0)
     if end == max(times, default=0) or (stream.job and not created):
         yield stream

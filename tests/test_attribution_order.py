@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import permutations, product
 from pathlib import Path
 
@@ -193,3 +194,19 @@ def test_the_end_of_an_older_job_ends_no_other(tmp_path: Path) -> None:
         lake.ingest([put(tmp_path / "log.jsonl", lines(rows))])
         found = jobs(lake)
         assert found.keys() == {A, B} and {*found[B]} >= {*ids(younger)}
+
+
+def test_thousands_of_jobs_with_two_ends() -> None:
+    """Which end is whose is told in time that grows with the file."""
+    rows: Events = []
+    for number in range(12_000):
+        created, *ends = job_events(f"ftjob-{number:024}", 3, start=START + 1_000 * number)
+        for end in ends:
+            end["message"] = "The job has successfully completed"
+        ends[1]["created_at"] += 200
+        rows += [created, *ends]
+    scout = Scout(lines=True)
+    scout.see(lines_of(lines(rows).encode(), 1 << 20))
+    begin = time.process_time()
+    assert len(scout.streams()) == 24_000
+    assert time.process_time() - begin < 1.5

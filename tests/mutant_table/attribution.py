@@ -63,7 +63,7 @@ MUTANTS = (
            "_ONE_END = 60", "_ONE_END = 0",
            "tests/test_golden.py::test_golden[error_timeline-masks_what_varies]"),
     Mutant("attribution", "a job that is still open ends no more", "pipeline/endings.py",
-           "times = times[sum(since < min(times, default=0) for since in open_since) :]", "",
+           "times = times[bisect_left(open_since, min(times, default=0)) :]", "",
            ORDERED + "the_end_of_an_older_job_ends_no_other"),
     Mutant("attribution", "lines between pages hide what stands beyond", "pipeline/glimpses.py",
            "_MOST_PASSED = 64", "_MOST_PASSED = 0", PAGED + "a_log_of_nights"),
