@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.creations import Creation
 from pipeline.glimpses import Glance, Glimpse, between
+from pipeline.shapes import object_in
 
 if TYPE_CHECKING:
     from pipeline.attribution import Stream
 
 _ENDED = b'"The job '
-_ENDING = re.compile(rb'"message"\s*:\s*"The job (?:has successfully|failed|was stopped)')
+_ENDING = re.compile(r"The job (?:has successfully|failed|was stopped)")
 
 _ONE_END = 60
 """So long after one another a job may tell what it failed for [s]."""
@@ -38,7 +39,8 @@ class Endings:
             A byte of each such message, and of the records on both sides of it.
         """
         for begin, end, glimpse in glance.with_bytes(_ENDED):
-            if glimpse and _ENDING.search(glance.text, begin, end):
+            event = object_in(glance.text[begin:end]) if glimpse else {}
+            if glimpse and _ENDING.match(str(event.get("message"))):  # no page of them on a line
                 self._ends.append(glimpse)
                 yield from (max(begin - 1, 0), begin, min(end, glance.size - 1))
 

@@ -6,10 +6,11 @@ import json
 import time
 from itertools import permutations, product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from strategies import START
-from whose import A, B, C, Events, all_are_large, ids, job_events, jobs, lines, put
+from whose import A, B, C, Events, all_are_large, ids, job_events, jobs, lines, page, put
 
 from pipeline import open_lake
 from pipeline.attribution import Scout
@@ -194,6 +195,17 @@ def test_the_end_of_an_older_job_ends_no_other(tmp_path: Path) -> None:
         lake.ingest([put(tmp_path / "log.jsonl", lines(rows))])
         found = jobs(lake)
         assert found.keys() == {A, B} and {*found[B]} >= {*ids(younger)}
+
+
+def test_an_end_inside_a_line_is_of_what_is_there(tmp_path: Path) -> None:
+    """Pages on lines of their own, and what an event quotes, tell no end of the job around."""
+    log: list[Any] = job_events(A, 9)
+    log[3]["data"] = {"error": {"message": "The job failed due to an invalid file"}}
+    log.insert(5, page(ended(B, START + 200)[4:]))
+    log[-1] |= {"message": "The job has successfully completed", "created_at": START + 300}
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([put(tmp_path / "log.jsonl", lines(log))])
+        assert len(jobs(lake)[A]) == 9
 
 
 def test_thousands_of_jobs_with_two_ends() -> None:
