@@ -46,7 +46,7 @@ def test_the_overview_lists_sorts_and_filters_by_keyboard(
     assert shown.locator("[role=status]").inner_text() == f"{len(names(shown))} of {many} jobs"
     shown.locator("#text").fill("support-triage")
     called = shown.locator("tbody .job_id small").all_inner_texts()
-    assert called.count("support-triage") == len(called) - 1 > 1  # the object of one says acme
+    assert called.count("support-triage") == len(called) > 1
     shown.locator("#text").fill("")
     shown.locator("#status").select_option("failed")
     assert len(names(shown)) == told.jobs.filter(status="failed").height
