@@ -323,6 +323,7 @@ def verdict(metric: str, points: Points) -> Row:
     far = not (is_full and len(losses) >= 8) and error - best > 1.5 * (limit - best)
     long = len(since) >= 2 or min(losses[-3:]) > limit or far
     is_overfit = error > limit and median(losses[-span:]) > limit and long
+    is_overfit = is_overfit and since_step is not None and best_step < since_step
     return {
         "is_overfit": is_overfit,
         "severity": "none"

@@ -217,6 +217,8 @@ verdicts as (
         end as risen_since_step,
         any_value(noise) as noise,
         persistence > 0
+            -- what is back at its best ends with it, though the mean lags behind
+            and any_value(best_step) < risen_since_step
             -- two outliers near to one another lift the mean, but not the median
             and median(loss) filter (where n > evaluations - span) > any_value(last_threshold)
             -- the mean of a short curve lags behind: there the losses themselves may tell
