@@ -152,8 +152,8 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
         what = {
             ("rising", True): ("smoothed training loss rose above", "at", "to"),
             ("falling", True): ("smoothed mean training reward fell below", "at", "to"),
-            ("rising", False): ("training loss is above", "from", "smoothed"),
-            ("falling", False): ("mean training reward is below", "from", "smoothed"),
+            ("rising", False): ("training loss is mostly above", "from", "smoothed"),
+            ("falling", False): ("mean training reward is mostly below", "from", "smoothed"),
         }
         stays, at, to = what[row["kind"], row["points"] >= 15]
         step, worst, limit = row["first_step"], row["worst"], row["threshold"]

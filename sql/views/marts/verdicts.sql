@@ -244,10 +244,10 @@ ruled as (
                                     || 'to %.4g'
                             when trends.run.kind = 'rising'
                                 then
-                                    'training loss is above %.4g from step %d on, '
+                                    'training loss is mostly above %.4g from step %d on, '
                                     || 'smoothed %.4g'
                             else
-                                'mean training reward is below %.4g from step %d on, '
+                                'mean training reward is mostly below %.4g from step %d on, '
                                 || 'smoothed %.4g'
                         end,
                         trends.run.threshold,
