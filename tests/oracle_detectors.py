@@ -176,7 +176,7 @@ def runs(
     values = [point["value"] for point, _ in judged]
     usual = [median(values[max(0, n - 6) : n + 1]) for n in range(len(values))]
     lows = [n for n, value in enumerate(usual) if value <= limits[-1]]
-    between = range(lows[0], lows[-1]) if lows else ()
+    between = range(lows[0], lows[-1] + 1) if lows else ()
     peaks = [usual[n] for n in between if not beyond(judged[n][0]["smoothed"], limits[n])]
     peaks = [peak + noise / 2 * (abs(peak) if of_peak else 1) for peak in peaks]
     if len(points) >= 12 and beyond(ending, limits[-1]) and all(ending > peak for peak in peaks):
