@@ -145,8 +145,11 @@ def _verdict(report: IngestReport, lake_dir: str, allowed: int, *, seen: bool) -
 
 
 @contextmanager
-def progress_bar(what: str = "ingest") -> Iterator[Progress | None]:
-    """A progress bar on standard error that leaves no trace; None where that is no terminal."""
+def progress_bar(what: str = "ingest", *, told: bool = True) -> Iterator[Progress | None]:
+    """A progress bar on standard error that leaves no trace; None where that is no terminal.
+
+    Where nothing is `told` of how far the work is, it says only that it goes on.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -154,7 +157,8 @@ def progress_bar(what: str = "ingest") -> Iterator[Progress | None]:
     from rich.progress import BarColumn, DownloadColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    columns = (what, BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    done = (DownloadColumn(),) if told else ()
+    columns = (what, BarColumn(), *done, TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

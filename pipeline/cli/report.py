@@ -90,10 +90,11 @@ def write_report(
     name = output or ("-" if format == "markdown" else "report.html")
     _refuse_terminal(name, format, option)
     from pipeline import settings
+    from pipeline.cli.ingest import progress_bar
     from pipeline.report.gather import facts, reads
 
     asked = settings.load(config)
-    with lake.connect(reads()) as con:
+    with progress_bar("report", told=False), lake.connect(reads()) as con:
         told = facts(con, chosen, asked)
     with destination(name, option) as out:
         size = sum(map(out.write, _parts(told, format)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -15,9 +16,10 @@ from dumps import an_event
 from report_lakes import HOSTILE, blocks, ingested
 
 from pipeline import open_lake
+from pipeline.cli import run
 from pipeline.cli.report import format_of
 from pipeline.cli.report_markdown import lines
-from pipeline.errors import LakeError, UsageError
+from pipeline.errors import ExitCode, LakeError, UsageError
 from pipeline.report import curves
 from pipeline.report.gather import Facts, facts, reads
 from pipeline.report.page import page
@@ -111,6 +113,25 @@ def test_an_empty_lake_has_a_report(tmp_path: Path) -> None:
             told = facts(con)
     assert blocks("".join(page(told)))["overview"]["jobs"]["job_id"] == []
     assert "tunelog ingest" in "\n".join(lines(told))
+
+
+def test_a_report_that_takes_long_says_that_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bar on a terminal's standard error, gone when the lines are written; else none."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.make()
+    ask = ["report", "--format", "markdown", "--lake", str(tmp_path / "lake")]
+    assert run(ask) == ExitCode.OK
+    told, screen = capsys.readouterr(), io.StringIO()
+    assert not told.err
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    assert run(ask) == ExitCode.OK
+    assert "report " in screen.getvalue() and "bytes" not in screen.getvalue()
+    assert screen.getvalue().endswith("\x1b[2K")
+    assert capsys.readouterr().out == told.out
 
 
 def test_a_missing_extra_is_one_line(told: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
