@@ -104,6 +104,19 @@ def test_the_overview_tells_why_jobs_failed_and_when_errors_came(
     assert "failed" in shown.locator(".lead").inner_text()
 
 
+def test_what_stands_below_the_list_is_reached_from_its_top(open_page: Open, samples: Path) -> None:
+    """On a phone a list of jobs is long: links lead past it, and leave the address as it is."""
+    shown = open_page(samples, width=375)
+    links = shown.locator("nav").get_by_role("link")
+    assert links.all_inner_texts() == ["Why jobs failed", "Errors and warnings by kind"]
+    for link in links.all():
+        link.press("Enter")
+        assert shown.evaluate("document.activeElement.ariaLabel") == link.inner_text()
+        section = shown.locator("section", has_text=link.inner_text())
+        assert abs(section.evaluate("e => e.getBoundingClientRect().top")) < 1
+    assert shown.evaluate("location.hash") == ""
+
+
 def test_everything_that_acts_is_reached_by_tab(open_page: Open, samples: Path) -> None:
     """Tab reaches every control in the order of the page, each with a visible focus and a name."""
     shown = open_page(samples, job=OVERFIT)

@@ -74,10 +74,11 @@ function overviewPage() {
     filled(bodyRows, { role: "rowgroup" }, []),
   );
   list(shownRows);
+  const below = [...failures(), ...problems()];
   return [
     el("header", { class: "top" }, el("h1", { tabindex: -1 }, "Fine-tuning jobs"), el("p", { class: "lead" }, leadText())),
     ...(JOBS.job_id.length
-      ? [statusBar(), controls(() => list(PAGE), [pick, turn]), told, rows, more, ...failures(), ...problems(), readFrom()]
+      ? [statusBar(), controls(() => list(PAGE), [pick, turn]), told, ways(below), rows, more, ...below, readFrom()]
       : [emptyLake()]),
   ];
 }
@@ -93,6 +94,17 @@ function emptyLake() {
   return el("section", { class: "empty" },
     el("p", {}, "This lake holds no job yet."),
     el("p", {}, "Read some dumps into it with ", el("code", {}, "tunelog ingest dumps/"), " and make the report anew."));
+}
+
+/** Ways to what stands below the list, which is far on a phone. */
+function ways(sections) {
+  const reach = (section) => (event) => {
+    event.preventDefault(); // the address tells what is shown
+    section.scrollIntoView();
+    section.querySelector(".wide").focus({ preventScroll: true });
+  };
+  return sections.length > 0 && el("nav", { "aria-label": "Below the list" }, sections.map((section) =>
+    el("a", { href: "#main", onclick: reach(section) }, section.querySelector("h2").textContent)));
 }
 
 /** How the jobs ended, as a bar of shares. */
