@@ -101,7 +101,8 @@ def _best(
         smoothed = " (running median)" * bests[row["job_id"]]["is_smoothed"]
         value = f"{significant(row['best_value'])} at step {row['best_step']:,}"
         by = f"{METRICS[row['metric']]}{smoothed}"
-        of = f"best of {row['jobs']:,} {row['method']} jobs by {by}, {value}"
+        kind = f"{row['method']} jobs" if row["method"] else "jobs of unknown method"
+        of = f"best of {row['jobs']:,} {kind} by {by}, {value}"
         state = "" if row["status"] == "succeeded" else f" ({safe(row['status'])})"
         one = advised.get(row["job_id"])
         use = f" {_use(one)}" if one and one.step is not None else ""

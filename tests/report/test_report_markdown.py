@@ -88,6 +88,18 @@ def test_markdown_names_the_best_job_of_a_kind(told: Facts) -> None:
     assert "Use the last checkpoint, of step 32: full validation reward 0.6550" in best[1]
 
 
+def test_markdown_of_result_files_alone_knows_no_method(tmp_path: Path) -> None:
+    """Jobs of which nothing tells the method are best of those."""
+    for name in ("ftjob-FileAAAAAAAAAAAAAAAAAAAA", "ftjob-FileBBBBBBBBBBBBBBBBBBBB"):
+        table = "step,train_loss,valid_loss\n1,1.0,0.9\n2,0.8,0.7\n"
+        (tmp_path / f"{name}.csv").write_text(table)
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "*.csv"])
+        with lake.connect(reads()) as con:
+            text = "\n".join(lines(facts(con)))
+    assert "best of 2 jobs of unknown method by validation loss, 0.7000 at step 2." in text
+
+
 def test_markdown_of_one_job_says_which_checkpoint_to_use(tmp_path: Path) -> None:
     """That the last is the one to use is worth a line of a report on that job alone, and once."""
     runs = [(f"ftjob-Run{n}", [
