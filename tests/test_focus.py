@@ -81,6 +81,8 @@ def test_one_id_is_one_job(lake: Lake) -> None:
             lake.connect(jobs=[unknown])
         with pytest.raises(UsageError, match=r"no job of that name|no id of a job"):
             lake.export_events(unknown)
+    with pytest.raises(UsageError, match=r"^3: no id of a job"):
+        lake.export_events(3)  # type: ignore[arg-type]
     whole, begun = (list(lake.export_events(name)) for name in (ODD, ODD[:-1]))
     assert whole == begun and json.loads(whole[0])["id"] == ODD
     with pytest.raises(UsageError, match=r"^jobs=\[\]: names no job: leave it out"):

@@ -257,7 +257,8 @@ class Asking(Drawn):
             UsageError: no job of the lake is, or several do.
         """
         with self._turn:
-            if job.isprintable() and self._found.ledger.has_events_of(job):  # or SQLite fails
+            is_text = isinstance(job, str) and job.isprintable()  # or SQLite fails
+            if is_text and self._found.ledger.has_events_of(job):
                 return job
             return whole_job_id(self._connection(set()), job)
 
