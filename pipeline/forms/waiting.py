@@ -72,21 +72,6 @@ class Waiting:
         self.ends.frombytes(ends.tobytes())
         self.events += len(starts)
 
-    def behind(self, root: RootScope, first: int, events: int) -> RootScope:
-        """The scope of what follows a document; if another begins with it, it stands there, too.
-
-        Args:
-            root: the scope of the document.
-            first: position of its first record.
-            events: how many events were found before it.
-        """
-        scope = root.behind(had_events=self.events > events)
-        if scope is not root and first >= self.position:
-            while self.scopes and self.scopes[-1][0] >= first:
-                self.scopes.pop()
-            self.scopes.append((first, scope))
-        return scope
-
     def keep(self, first: int, kept: Iterable[int] = ()) -> None:
         """Forget the records from a position on, but for some, as far as they wait."""
         first = max(first, self.position)

@@ -72,7 +72,7 @@ class Walker:
                 openings = openings if patience > 0 else b""
             else:
                 bare = waiting.events - events == waiting.next - first == 1
-                root = waiting.behind(root, first, events)
+                root = root.behind(had_events=waiting.events > events)
                 at = window.space(at)  # what was cut out of an array has commas in between
                 at += window.char(at) == ","
             if at - begin > self._limit and at - window.base > self._block_bytes:
