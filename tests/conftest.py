@@ -12,6 +12,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -42,6 +43,9 @@ MUCH = 2 << 30
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MUCH:
     os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
 
+SHARING = ("tests/report", "tests/report_page")
+"""Folders whose tests share what takes seconds to make."""
+
 SEVERAL_CORES = {
     "test_compaction",
     "test_crash",
@@ -51,6 +55,19 @@ SEVERAL_CORES = {
     "test_laws",
 }
 """Here threads and processes have to come by each other."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests go to one process, as do those of a folder that share a browser or lake."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder, _, file = super()._split_scope(nodeid).rpartition("/")
+            return folder if folder.endswith(SHARING) else f"{folder}/{file}"
+
+    return Together(config, log)
 
 
 @pytest.fixture
