@@ -35,17 +35,21 @@ class Place:
     verdict: Verdict
 
 
+_AROUND = WHITE + MARK.decode("latin-1")
+_BESIDE = ("", " ", "\t", "\r", MARK.decode("latin-1"))
+
+
 def apart(line: bytes) -> list[bytes]:
-    """A line, or the objects that stand one right behind another on it."""
+    """A line, or the objects that stand one behind another on it, a mark or a space apart."""
     text = line.decode("latin-1")
     parts, begin = [], 0
-    while text[begin:].lstrip().startswith("{"):
-        at = begin if begin else len(text) - len(text.lstrip())
+    while (rest := text[begin:].lstrip(_AROUND)).startswith("{"):
+        at = len(text) - len(rest)
         try:
             _, end = json.JSONDecoder(parse_int=float).raw_decode(text, at)
         except (ValueError, RecursionError):
             break
-        if text[end : end + 2] != '{"':
+        if not any(text.startswith(f'{gap}{{"', end) for gap in _BESIDE):
             break
         parts.append(line[begin:end])
         begin = end

@@ -59,7 +59,15 @@ def judged(raw: bytes, *, last: bool = False) -> Verdict:
         return Verdict("reject", {"too_deep"})
     except json.JSONDecodeError as error:
         return Verdict("reject", broken(text, error) if last else {"malformed_json"})
-    return of_value(value)
+    told = of_value(plain(value))  # what a line is, the last of a key that stands twice tells
+    return of_value(value) if told.kind in ("container", "event") else told
+
+
+def plain(value: Any) -> Any:
+    """A value without what stands under a key that comes again."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def broken(text: str, error: json.JSONDecodeError) -> set[str]:
