@@ -188,7 +188,7 @@ def total(values: list[float]) -> float | None:
 
 def compare(events: list[Event]) -> list[Row]:
     """One row per axis, metric and position, of the latest job and the one before it."""
-    known = {row["job_id"]: row["method"] for row in jobs(events) if row["method"]}
+    known = {row["job_id"]: row["method"] for row in jobs(events) if row["method"] and row["steps"]}
     last = {job: max(event.time for event in own) for job, own in by_job(events).items()}
     latest = sorted(known, key=lambda job: (last[job], job), reverse=True)
     if not latest:

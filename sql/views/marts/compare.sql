@@ -1,12 +1,13 @@
 -- How do two jobs go side by side, step by step and by share of training?
 --
 -- Grain: axis, metric, position
--- Reads: loss_curves, loss_curves_smoothed, stg_methods, lake_events
+-- Reads: loss_curves, loss_curves_smoothed, stg_methods, stg_steps, lake_events
 -- Parameters: job_a, job_b
 -- Caveat: on the axis `step` the values of the step itself; on the axis `share`, for each percent
 --   of a job's training, the last values up to there, so that runs of other lengths compare. A
 --   job's training is as long as it plans, else as its last step. As a view, b is the job with the
---   latest event and a the one before it of the same method: is this run worse than the last?
+--   latest event and a the one before it of the same method, of those that told of a step: is this
+--   run worse than the last?
 --   A metric with less than a third of the points of the job's densest is not smoothed: an average
 --   of a few evaluations lags behind all of them.
 create or replace macro compare_of(curves, job_a, job_b) as table
@@ -143,6 +144,7 @@ with latest as (
         max(events.created_at) as last_event_at
     from lake_events as events
     inner join stg_methods as methods on events.job_id = methods.job_id
+    where events.job_id in (select steps.job_id from stg_steps as steps)
     group by events.job_id, methods.method
 ),
 
