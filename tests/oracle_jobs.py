@@ -35,9 +35,10 @@ STATUS_OF_PHASE = {
 def jobs(events: list[Event], beside: Sequence[Told] = ()) -> list[Row]:
     """One row per job."""
     curves, happened = loss_curves(events, beside), by_job(events)
-    objects, hooks = of_kind(beside, "job"), of_kind(beside, "outcome")
+    objects, hooks, results = (of_kind(beside, kind) for kind in ("job", "outcome", "result"))
     return [
         facts(job, happened.get(job, []), objects[job], hooks[job])
+        | {"method": trained_by(happened.get(job, []), objects[job], results[job])}
         | losses([row for row in curves if row["job_id"] == job])
         for job in dict.fromkeys([*happened, *(told.job for told in beside)])
     ]
@@ -116,7 +117,6 @@ def facts(job: str, own: list[Event], objects: list[Told], hooks: list[Told]) ->
     return {
         "job_id": job,
         "dialect": min((event.dialect for event in own), default="openai"),
-        "method": METHODS.get(newest(found, "method", "type") or "") or method(own),
         "status": end["status"],
         "status_told_by": end["status_told_by"],
         "outcome_message": end["outcome_message"],
@@ -144,9 +144,14 @@ def facts(job: str, own: list[Event], objects: list[Told], hooks: list[Told]) ->
     }
 
 
-def method(own: list[Event]) -> str | None:
+def trained_by(own: list[Event], objects: list[Told], results: list[Told]) -> str | None:
+    """How a job was trained: by its object, else by the keys of its metrics."""
+    return METHODS.get(newest(states(objects), "method", "type") or "") or method(own, results)
+
+
+def method(own: list[Event], results: list[Told]) -> str | None:
     """What the keys of a job's metrics say of how it was trained."""
-    known: set[str] = set()
+    known: set[str] = {key for row in results for key in row.value}
     for event in own:
         spoken = told(event)
         known |= (spoken[2] if spoken else event.metrics if event.step is not None else {}).keys()

@@ -1,7 +1,7 @@
 -- By which method was each job trained, told by its object, else from the keys of its metrics?
 --
 -- Grain: job_id
--- Reads: stg_metrics, lake_events, stg_job_objects
+-- Reads: stg_told, lake_events, stg_job_objects
 -- Caveat: only jobs of which that is told have a row. A key of a reward means reinforcement, one
 --   that names the chosen or rejected answer of a pair (`rewards/chosen`, `logps/rejected`)
 --   preference, a loss or a token accuracy alone supervised. OpenAI's and Azure's preference jobs
@@ -25,7 +25,7 @@ with named as (
             or valid_mean_token_accuracy is not null
             or full_valid_mean_token_accuracy is not null
         ) as has_losses
-    from stg_metrics
+    from stg_told
     group by job_id
 ),
 
