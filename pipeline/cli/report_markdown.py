@@ -67,7 +67,8 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in failures[:KINDS]:
         phase = f" while {row['phase']}" if row["phase"] else ""
         kind = f", {quoted(row['error_code'])}" if row["error_code"] else ""
-        said = f": {quoted(row['message'])}" if row["message"] else ""
+        untold = "" if row["error_code"] else ": nothing tells why"
+        said = f": {quoted(row['message'])}" if row["message"] else untold
         few = ", ".join(map(quoted, row["job_ids"][:3])) + (", …" if row["jobs"] > 3 else "")
         yield f"- {count(row['jobs'], 'job')}{phase}{kind}{said} ({few})"
     yield from _more(failures[0]["of_all"] - KINDS if failures else 0, "reasons")

@@ -93,6 +93,10 @@ MUTANTS = (
            'return el("bdi", { class: "said" }, spelled(String(text)));',
            'const node = el("bdi"); node.innerHTML = text; return node;',
            JOB_PAGE + "event_text_is_only_text"),
+    Mutant("report", "a failure of which nothing tells why is quoted",
+           "pipeline/report/page/overview.js", "(f.message ? el", "(true ? el",
+           "tests/report_page/test_page_overview.py"
+           "::test_a_failure_of_which_nothing_tells_why_has_a_dash"),
     Mutant("report", "a thinned curve loses marked steps", "pipeline/report/curves.py",
            'thinned(curve, limit, keep=pl.col("keep"))', "thinned(curve, limit)",
            THINNED + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),

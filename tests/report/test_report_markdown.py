@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -88,16 +89,41 @@ def test_markdown_names_the_best_job_of_a_kind(told: Facts) -> None:
     assert "Use the last checkpoint, of step 32: full validation reward 0.6550" in best[1]
 
 
-def test_markdown_of_result_files_alone_knows_no_method(tmp_path: Path) -> None:
+def test_markdown_of_checkpoints_alone_knows_no_method(tmp_path: Path) -> None:
     """Jobs of which nothing tells the method are best of those."""
-    for name in ("ftjob-FileAAAAAAAAAAAAAAAAAAAA", "ftjob-FileBBBBBBBBBBBBBBBBBBBB"):
-        table = "step,train_loss,valid_loss\n1,1.0,0.9\n2,0.8,0.7\n"
-        (tmp_path / f"{name}.csv").write_text(table)
+    for job in ("ftjob-FileAAAAAAAAAAAAAAAAAAAA", "ftjob-FileBBBBBBBBBBBBBBBBBBBBB"):
+        kept = {
+            "object": "fine_tuning.job.checkpoint",
+            "id": f"ftckpt_{job}",
+            "created_at": 1_700_000_000,
+            "fine_tuning_job_id": job,
+            "step_number": 2,
+            "metrics": {"step": 2, "full_valid_loss": 0.7},
+        }
+        step = an_event(1, data={"step": 2, "learning_rate": 0.1})
+        (tmp_path / f"{job}.jsonl").write_text(f"{json.dumps(kept)}\n{json.dumps(step)}\n")
     with open_lake(tmp_path / "lake") as lake:
-        lake.ingest([tmp_path / "*.csv"])
+        lake.ingest([tmp_path / "*.jsonl"])
         with lake.connect(reads()) as con:
             text = "\n".join(lines(facts(con)))
-    assert "best of 2 jobs of unknown method by validation loss, 0.7000 at step 2." in text
+    assert "best of 2 jobs of unknown method by full validation loss, 0.7000 at step 2." in text
+
+
+def test_a_failure_of_which_nothing_tells_why_is_told_so(tmp_path: Path) -> None:
+    """That nothing tells why a job failed is said, as `tunelog check` does."""
+    hook = {
+        "object": "event",
+        "id": "evt_1",
+        "type": "fine_tuning.job.failed",
+        "created_at": 1_700_000_000,
+        "data": {"id": "ftjob-OnlyAHookAAAAAAAAAAAAA"},
+    }
+    (tmp_path / "hook.json").write_text(json.dumps(hook))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "hook.json"])
+        with lake.connect(reads()) as con:
+            text = "\n".join(lines(facts(con)))
+    assert "- 1 job: nothing tells why (`ftjob-OnlyAHookAAAAAAAAAAAAA`)" in text
 
 
 def test_markdown_of_one_job_says_which_checkpoint_to_use(tmp_path: Path) -> None:

@@ -87,11 +87,14 @@ def odd_jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "flat": [{"step": n, "train_loss": 1.25} for n in range(1, 81)],
         "rising": [{"step": n, "train_loss": 0.8 + n / 10} for n in range(1, 9)],
     }
+    hook = {"object": "event", "type": "fine_tuning.job.failed", "data": {"id": "ftjob-Hook"}}
+    (folder / "hook.jsonl").write_text(lines(hook))
     with open_lake(folder / "lake") as lake:
         lake.ingest(
             [
                 GOLDEN / "verdicts" / "a_failure_that_only_an_object_tells" / "input.jsonl",
                 GOLDEN / "checkpoint_advice" / "kept_and_blocked" / "input.jsonl",
+                folder / "hook.jsonl",
             ]
         )
         for job, told in curves.items():

@@ -104,6 +104,13 @@ def test_the_overview_tells_why_jobs_failed_and_when_errors_came(
     assert "failed" in shown.locator(".lead").inner_text()
 
 
+def test_a_failure_of_which_nothing_tells_why_has_a_dash(open_page: Open, odd_jobs: Path) -> None:
+    """Of a job that only a webhook tells to have failed, no event said anything."""
+    reasons = open_page(odd_jobs).locator("section", has_text="Why jobs failed")
+    row = reasons.locator("tbody tr", has_text="Hook")
+    assert row.inner_text().split() == ["–", "–", "–", "1", "Hook"]
+
+
 def test_what_stands_below_the_list_is_reached_from_its_top(open_page: Open, samples: Path) -> None:
     """On a phone a list of jobs is long: links lead past it, and leave the address as it is."""
     shown = open_page(samples, width=375)

@@ -243,7 +243,7 @@ function problemWords(i) {
 function failures() {
   if (!LAKE.failures.length) return [];
   return [el("section", {}, el("h2", {}, "Why jobs failed"), table("Why jobs failed", [
-    { head: "Said", cell: (f) => el("span", { class: "example" }, said(f.message)) },
+    { head: "Said", cell: (f) => (f.message ? el("span", { class: "example" }, said(f.message)) : "–") },
     { head: "Code", cell: (f) => (f.error_code ? said(f.error_code) : "–") },
     { head: "While", cell: (f) => f.phase ?? "–" },
     { head: "Jobs", cell: (f) => [el("b", {}, count(f.jobs)), el("span", { class: "links" }, f.job_ids.map(shortLink))] },
