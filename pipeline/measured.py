@@ -1,4 +1,4 @@
-"""By what a job is judged wherever jobs are listed: its validation, else its training."""
+"""By what a job is judged wherever jobs are listed, validation or training, and what it took."""
 
 from __future__ import annotations
 
@@ -57,3 +57,15 @@ def measured_by(job: Mapping[str, Any], best: Mapping[str, Any] | None) -> Measu
             told = (job[f"best_{name}"], job[f"best_{name}_step"], job[f"last_{name}"])
             return Measured(metric, *told, is_smoothed=False)
     return None
+
+
+def took(job: Mapping[str, Any]) -> tuple[float | None, bool]:
+    """How long a job took from creation to end [s], None where nothing tells of any time.
+
+    And whether that is the least it took: as long as its events span, for they lack begin or end.
+
+    Args:
+        job: its row of `jobs`.
+    """
+    whole: float | None = job["total_seconds"]
+    return (job["seen_seconds"], True) if whole is None else (whole, False)

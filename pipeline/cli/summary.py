@@ -17,7 +17,7 @@ from pipeline.cli.output import destination
 from pipeline.cli.terminal import note, terminal_width
 from pipeline.figures import count, duration, significant
 from pipeline.inert import inert
-from pipeline.measured import LABELS, NEWEST_FIRST, Measured, measured_by
+from pipeline.measured import LABELS, NEWEST_FIRST, Measured, measured_by, took
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,11 +46,10 @@ _PROBLEMS = "from error_timeline order by severity, events desc, last_seen desc,
 def summary(limit: int, lake_dir: str, format: str, output: str | None) -> None:
     """Print the jobs with their outcome and losses, then the errors and the warnings by kind.
 
-    took is the time from creation to end, or from start to end where the creation is not told;
-    after ≥, the time that the events at hand cover. final and best, and @ its step, are of the
-    validation loss or reward as the view best_steps tells it, else of the training's; ~ marks
-    running medians, as single evaluations of a sample are noise. --format json holds every
-    column of the views behind it.
+    took is the time from creation to end; after ≥, where either is not told, the time that the
+    events at hand cover. final and best, and @ its step, are of the validation loss or reward as
+    the view best_steps tells it, else of the training's; ~ marks running medians, as single
+    evaluations of a sample are noise. --format json holds every column of the views behind it.
 
     \b
     Examples:
@@ -196,11 +195,9 @@ def job_columns(
     ]
 
 
-def _took(job: dict[str, Any]) -> str:
-    for name, sign in (("total_seconds", ""), ("run_seconds", ""), ("seen_seconds", "≥ ")):
-        if job[name] is not None:
-            return f"{sign}{duration(job[name])}"
-    return ""
+def _took(job: Mapping[str, Any]) -> str:
+    seconds, is_part = took(job)
+    return "" if seconds is None else "≥ " * is_part + duration(seconds)
 
 
 def problem_columns(kinds: Sequence[dict[str, Any]]) -> list[Column]:

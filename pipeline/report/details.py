@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from pipeline.figures import or_name
-from pipeline.measured import measured_by
+from pipeline.measured import measured_by, took
 from pipeline.report.curves import curves, earlier, numbers, spark
 from pipeline.report.gather import NAME_LENGTH, Facts
 from pipeline.report.words import Advice, Finding, Row, advice, findings, spans, unjudged
@@ -56,12 +56,9 @@ def overview(facts: Facts, found: Mapping[str, Sequence[Finding]]) -> dict[str, 
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in _LISTED}
     columns["name"] = [_name(row) for row in rows]
     columns["began_at"] = [_first(row, "created_at", "first_event_at", "ended_at") for row in rows]
-    whole = [_first(row, "total_seconds", "run_seconds") for row in rows]
-    columns["is_part"] = [seconds is None for seconds in whole]
-    columns["seconds"] = [
-        row["seen_seconds"] if seconds is None else seconds
-        for row, seconds in zip(rows, whole, strict=True)
-    ]
+    times = [took(row) for row in rows]
+    columns["seconds"] = [seconds for seconds, _ in times]
+    columns["is_part"] = [is_part for _, is_part in times]
     columns["found"] = [_counted(found.get(row["job_id"], ())) for row in rows]
     bests = {row["job_id"]: row for row in facts.frames["best_steps"].to_dicts()}
     measured = [measured_by(row, bests.get(row["job_id"])) for row in rows]

@@ -97,6 +97,10 @@ MUTANTS = (
            "pipeline/report/page/overview.js", "(f.message ? el", "(true ? el",
            "tests/report_page/test_page_overview.py"
            "::test_a_failure_of_which_nothing_tells_why_has_a_dash"),
+    Mutant("report", "what a dump lacks of a job takes no time", "pipeline/measured.py",
+           'job["total_seconds"]', 'job["total_seconds"] or job["run_seconds"]',
+           "tests/report/test_report_markdown.py"
+           "::test_a_job_whose_creation_is_not_told_took_at_least_what_its_events_span"),
     Mutant("report", "a thinned curve loses marked steps", "pipeline/report/curves.py",
            'thinned(curve, limit, keep=pl.col("keep"))', "thinned(curve, limit)",
            THINNED + "a_long_curve_keeps_what_matters_and_its_exact_smoothing"),

@@ -157,6 +157,22 @@ def test_markdown_judges_jobs_as_the_page_does(told: Facts) -> None:
             assert int(step) == jobs["best_step"][i]
 
 
+def test_a_job_whose_creation_is_not_told_took_at_least_what_its_events_span(
+    tmp_path: Path,
+) -> None:
+    """From start to end is less than a job took, and less than a dump that lacks its creation."""
+    rows = [
+        said(0, "Files validated, moving job to queued state"),
+        said(600, "Fine-tuning job started"),
+        said(660, "The job has successfully completed"),
+    ]
+    with ingested(tmp_path, ("ftjob-Begun", rows)) as lake, lake.connect(reads()) as con:
+        told = facts(con)
+    assert "| ftjob-Begun | succeeded | ≥ 11m 00s |" in "\n".join(lines(told))
+    jobs = details.overview(told, {})["jobs"]
+    assert (jobs["seconds"], jobs["is_part"]) == ([660.0], [True])
+
+
 def test_a_loss_that_ends_as_no_number_is_listed_so(odd: Facts) -> None:
     """The last value of a job is NaN where its training ended so, in both reports."""
     jobs = details.overview(odd, {})["jobs"]
