@@ -8,9 +8,9 @@ from typing import Any
 
 import oracle_detectors
 from oracle import Event
-from oracle_curves import Row, data_quality, loss_curves
+from oracle_curves import Row, by_job, data_quality, loss_curves
 from oracle_jobs import jobs
-from oracle_marts import IN_TIME, errors
+from oracle_marts import IN_TIME, errors, phases_of
 from oracle_stories import failure_reasons
 from oracle_training import SMOOTHED
 
@@ -48,6 +48,14 @@ def verdicts(events: list[Event]) -> list[Row]:
                 }
             )
     return rows
+
+
+def is_untrained(job: Row, own: list[Event]) -> bool:
+    """Whether a job's events begin before training and tell of no step, nor of what follows."""
+    phases = [phase for phase in phases_of(own) if phase not in (None, "ended")]
+    begun = {"created", "validating", "queued", "running"} & set(phases)
+    over = job["status"] == "succeeded" or phases[-1:] == ["finalising"]
+    return bool(begun) and not over and all(event.lifecycle != "step" for event in own)
 
 
 def is_timed(row: Row) -> bool:
@@ -127,13 +135,15 @@ def findings(events: list[Event]) -> list[tuple[str, str, Row]]:
     for row in sorted(errors(events), key=lambda row: tuple(row[name] for name in IN_TIME)):
         told.setdefault(row["job_id"], row["message"])
     told |= {row["job_id"]: row["message"] for row in failure_reasons(events)}
+    own = by_job(events)
     for row in jobs(events):
         if row["status"] != "failed" and not row["errors"]:
             continue
         failed = row["status"] == "failed"
         message = re.sub(r"\s+", " ", told[row["job_id"]] or "")
         step = row["last_step"]
-        place = " before any step" if step is None else f" at step {step}"
+        untold = " before any step" if is_untrained(row, own[row["job_id"]]) else ""
+        place = untold if step is None else f" at step {step}"
         several = f", one of {row['errors']} errors" if row["errors"] > 1 else ""
         cut = message[:199] + "…" if len(message) > 200 else message
         words = row["status"] + place + ("" if failed else ", yet told an error") + several

@@ -92,7 +92,6 @@ def odd_jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_lake(folder / "lake") as lake:
         lake.ingest(
             [
-                GOLDEN / "verdicts" / "a_failure_that_only_an_object_tells" / "input.jsonl",
                 GOLDEN / "checkpoint_advice" / "kept_and_blocked" / "input.jsonl",
                 folder / "hook.jsonl",
             ]

@@ -45,7 +45,7 @@ def test_a_time_that_events_do_not_bound_is_marked(open_page: Open, samples: Pat
 @pytest.mark.parametrize(
     ("job", "says"),
     [
-        (FAILED, "No metrics: the job failed before its first step."),
+        (FAILED, "Nothing at hand gives metrics of this job."),
         (RUNNING, "so far"),
         (RUNNING, "Due, at its pace"),
         (REINFORCED, "Rewards, training against validation"),
@@ -79,14 +79,6 @@ def test_the_time_that_no_event_tells_is_of_no_phase(open_page: Open, tmp_path: 
     told = shown.locator("section:has(h2:text('Phases')) .keys li").all_inner_texts()
     words = [" ".join(text.split()) for text in told]
     assert words == ["created 20 s", "queued 0 s", "told by no event 15m 00s"]
-
-
-def test_without_events_nothing_tells_when_a_job_failed(open_page: Open, odd_jobs: Path) -> None:
-    """A failed job of which there is only an object may have trained: its page denies no steps."""
-    says = {"TrainedForHoursAAAAAAA": "were logged", "FailedWhileValidatingAA": "before its first"}
-    for job, said in says.items():
-        shown = open_page(odd_jobs, job=f"ftjob-{job}")
-        assert said in shown.locator("section:has(h2:text('Curves'))").inner_text()
 
 
 def test_event_text_is_only_text(open_page: Open, tmp_path: Path) -> None:

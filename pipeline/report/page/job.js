@@ -98,9 +98,7 @@ function curveSection(job) {
   const box = el("div", { class: "chart" });
   if (!groups.length) {
     return el("section", {}, el("h2", {}, "Curves"),
-      el("p", { class: "empty" }, job.status === "failed" && job.events
-        ? "No metrics: the job failed before its first step."
-        : "No metrics were logged for this job."));
+      el("p", { class: "empty" }, "Nothing at hand gives metrics of this job."));
   }
   const state = { group: groups[0], hidden: new Set(), smoothing: 0, log: false, picture: null, turn: 0 };
   const around = aroundPanel(job, (step) => state.picture?.give({ pick: [{ x: step }] }));

@@ -183,8 +183,8 @@ ruled as (
                     jobs.status,
                     coalesce(
                         printf(' at step %d', curves.last_step),
-                        -- a job object or webhook alone does not tell
-                        if(jobs.events > 0, ' before any step', '')
+                        -- an object, a webhook or the last events alone do not tell
+                        if(jobs.is_untrained, ' before any step', '')
                     ),
                     if(jobs.status = 'failed', '', ', yet told an error'),
                     if(jobs.errors > 1, printf(', one of %d errors', jobs.errors), ''),

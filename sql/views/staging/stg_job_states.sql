@@ -268,6 +268,10 @@ select
     errors,
     first_error,
     problems,
+    -- told of before its training, and neither of a step nor of what comes after the last one
+    step_events = 0
+    and last_phase <> 'finalising'
+    and end_status is distinct from 'succeeded' as is_untrained,
     base_model,
     model_id,
     n_epochs,
