@@ -122,7 +122,7 @@ def holds_events(value: Any, *, loose: bool = True, kinds: Collection[str] = EVE
 
 
 def hides_events(value: Any) -> bool:
-    """Whether a recorded exchange about the events of a job has a body that cannot be read."""
+    """Whether a recorded exchange about a job's events has a body that is lost, or unreadable."""
     stack = [(value, False)]
     while stack:
         item, asked = stack.pop()
@@ -130,6 +130,8 @@ def hides_events(value: Any) -> bool:
             if "request" in item and "response" in item:
                 asked = bool(_EVENTS_ADDRESS.search(json.dumps(item["request"])))
                 item = item["response"]
+            elif asked and item.get("size") and "mimeType" in item and not item.get("text"):
+                return True  # as a browser saves what it has let go
             stack.append((list(item.values()) if isinstance(item, dict) else item, asked))
         elif isinstance(item, list):
             stack.extend((inner, asked) for inner in item)
@@ -137,6 +139,7 @@ def hides_events(value: Any) -> bool:
             page = from_base64(item) or item.encode("utf-8", "replace")
             if page.startswith(_PACKED) or any(name.encode() in page for name in EVENT_OBJECTS):
                 return True
+            stack.append((body(page.decode("utf-8", "replace"), ("",)), asked))
     return False
 
 
@@ -204,7 +207,7 @@ def foreign(value: dict[str, Any]) -> str | None:
 def described(value: dict[str, Any]) -> str:
     """An object that is nothing known, in words."""
     if hides_events(value):
-        return "a recorded exchange about events whose body is cut off, compressed or no JSON"
+        return "a recorded exchange about events whose body is lost, cut off, compressed or no JSON"
     for names, how in _WRAPPINGS.items():
         if names <= value.keys():
             return f"an entry of a log without a whole event: unwrap what runs over several ({how})"

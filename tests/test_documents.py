@@ -145,7 +145,9 @@ def test_an_exchange_in_base64_is_told(
     body = base64.b64encode(coded(json.dumps(a_page(1)).encode())).decode()
     exchange = an_exchange(A, None) | {"response": {"body": {"base64_string": body}}}
     told = exact.read(json.dumps(around(exchange)).encode())
-    assert isinstance(told, exact.Reject) and "about events whose body is cut off" in told.detail
+    assert (
+        isinstance(told, exact.Reject) and "about events whose body is lost, cut off" in told.detail
+    )
     other = exchange | {"request": {"uri": f"https://api.openai.com/v1/files/{A}/content"}}
     empty = an_exchange(A, {"object": "list", "data": [], "has_more": False})
     assert records_in(other).kinds == records_in(empty).kinds
@@ -167,6 +169,20 @@ def test_an_exchange_that_is_no_page_is_told(body: str) -> None:
     assert records_in(told).kinds == ["unknown_object"]
     records = records_in({"log": {"entries": [told, an_exchange(A, a_page(1))]}})
     assert records.kinds == ["unknown_object", "Event"]
+
+
+def test_an_exchange_without_its_page_is_told() -> None:
+    """A page that a browser let go before it saved, or that lies deeper in a body, is a reject."""
+    page = base64.b64encode(json.dumps(a_page(1)).encode()).decode()
+    lost = {"content": {"size": 1370, "mimeType": "application/json"}}
+    deep = {"body": json.dumps({"isBase64Encoded": True, "body": page})}
+    told = [an_exchange(A, None) | {"response": response} for response in (lost, deep)]
+    none = an_exchange(A, None) | {"response": {"content": {"size": 0, "mimeType": "x-unknown"}}}
+    records = records_in({"log": {"entries": [*told, none, an_exchange(A, a_page(1))]}})
+    ignored = "recorded exchange of something else"
+    assert records.kinds == ["unknown_object", "unknown_object", ignored, "Event"]
+    alone = exact.read(json.dumps({"log": {"entries": told[:1]}}).encode())
+    assert isinstance(alone, exact.Reject) and "whose body is lost" in alone.detail
 
 
 def test_a_page_that_is_cut_off_in_a_string_is_kept_beside_others() -> None:
