@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import pickle
 
 import pytest
 import xxhash
@@ -102,6 +103,9 @@ def test_recognise_part() -> None:
         (b"\x89PNG\r\n\x1a\n", "a PNG image"),
         (b"%PDF-1.7", "a PDF"),
         (b"PK\x03\x04abc", "a ZIP archive"),
+        (b"PK\x03\x04" + b"\0" * 26 + b"xl/workbook.xml", "an Excel workbook"),
+        (pickle.dumps([an_event()], 4), "a Python pickle"),
+        (pickle.dumps(json.dumps(an_event()) + "\n" + json.dumps(an_event())), "a Python pickle"),
         (b"\x1f\x8b\x08abc", "gzip data in compressed data"),
         (b"PAR1abc", "a Parquet file: leave it out, or give the dump itself"),
         (b"SQLite format 3\0", "an SQLite database"),
@@ -142,10 +146,16 @@ def test_recognise_part() -> None:
         (b'> {\n>   "object": "fine_tuning.job.event",\n> Step 1/2: train', "inside another text"),
         (b"id,created_at,level,message\nftevent-1,1,info,Step 1/2: train\n", "a table of events"),
         (b",id,created_at,message\n0,ftevent-1,1,m\n", "a table of events"),  # to_csv of pandas
+        (b"job_id;when;message\nftjob-1;2024;Step 1/2: train\n", "a table of events"),
+        (b" id | message \n----+-------\n 1  | Step 1/2: train\n", "a table of events"),
+        (b"step;train_loss\r\n1;0,5\r\n", "a table of steps"),  # as Excel saves it again
+        (b'"Step","tune-7 - train/loss","x"\n"1","0.5",""\n', "a table of steps"),  # W&B
+        (b"message\nof, the, day\n", "a text without JSON"),
         (b'a/b.jsonl:3:{"object": "fine_tuning.job.event"}\n', "lines with the name of their file"),
         (b'Response: {"object": "fine_tuning.job.event"}\n', "JSON inside another text"),
         (b'const page = {\n  "data": [{"message": "Step 1/2: train"}]}\n', "JavaScript"),
         (b'callback({"object": "list"})', "JavaScript"),
+        (b'x\n"{\\"object\\": \\"fine_tuning.job.event\\"}"\nStep 1/2: train\n', "inside another"),
         (b'\x1e{"object": "list"}\n', "a JSON text sequence"),
         (b'[worker] {"object": "fine_tuning.job.event"}\n', "log lines"),
         (b"to be, or not to be\n", "a text without JSON"),

@@ -301,13 +301,14 @@ def test_json_in_a_string(tmp_path: Path, content: Any) -> None:
 
 
 def test_events_in_strings_are_a_run(tmp_path: Path) -> None:
-    """Events that were encoded twice, one a line, are of the job whose creation is among them."""
-    told = [event(0, message=f"Created fine-tuning job: {JOB}"), event(1), event(2)]
-    lines = (json.dumps(json.dumps(one)) + "\n" for one in told)
-    (tmp_path / "twice.jsonl").write_text("".join(lines))
-    with open_lake(tmp_path / "lake") as lake:
-        lake.ingest([tmp_path / "twice.jsonl"])
-        assert lake.sql("select job_id, events from jobs").rows() == [(JOB, 3)]
+    """Events that were encoded twice, one a line, are of the job that is told among them."""
+    for number, first in enumerate((event(0), {"object": "fine_tuning.job", "id": JOB})):
+        lines = (json.dumps(json.dumps(one)) + "\n" for one in (first, event(1), event(2)))
+        (tmp_path / f"{number}.jsonl").write_text("".join(lines))
+        with open_lake(tmp_path / f"lake-{number}") as lake:
+            (source,) = lake.ingest([tmp_path / f"{number}.jsonl"]).sources
+            assert source.status == "new", source.problem
+            assert lake.sql("select job_id, events from jobs").rows() == [(JOB, 3 - number)]
 
 
 def test_many_contents_are_ranked_some_at_a_time(

@@ -33,6 +33,8 @@ _MAGIC = (
     (b"PAR1", "a Parquet file"),
     (b"ARROW1", "an Arrow file"),
     (b"SQLite format 3", "an SQLite database"),
+    (b"\x80\x04", f"a Python pickle, {_LATER}"),
+    (b"\x80\x05", f"a Python pickle, {_LATER}"),
     (b"\x7fELF", "a program"),
     (b"\x00\x00\xfe\xff", "UTF-32 text: convert it to UTF-8"),
     (b"\xff\xfe\x00\x00", "UTF-32 text: convert it to UTF-8"),
@@ -41,6 +43,8 @@ _MAGIC = (
 )
 
 _MAGICS = tuple(magic for magic, _ in _MAGIC)
+_IN_OFFICE = (b"[Content_Types].xml", b"xl/", b"docProps/", b"_rels/", b"mimetype")
+"""What the first file in a workbook, which is a ZIP archive, may be called."""
 
 _INSPECTED = "JavaScript as console.log prints it: print JSON.stringify(...) of it instead"
 _BRACKETED = (
@@ -57,6 +61,9 @@ _BRACKETED = (
     (r"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d", f"log lines, {_LATER}"),
     (r"\[[A-Za-z][\w .:/-]*\] ", f"log lines, {_LATER}"),
 )
+_HEADER = r"""(?=[^\n]*[,;|\t])(?:["']?[\w ./-]*["']?[,;|\t])* *["']?"""
+_FIELD = "(?:id|object|created_at|level|message|type)"
+_ENDED = r"""["']? *(?:[,;|\t]|\r?\n)"""
 _TEXTS = (
     *_BRACKETED,
     (r"(?:data|event|id|retry): ?\S", f"server-sent events, {_LATER}"),
@@ -69,16 +76,14 @@ _TEXTS = (
         r"(?:eyJ|ewo|ew0K|W3s|Wwo|Ww0K|ZXlK|ZXdv|VzNz|V3dv)[\w+/\r\n-]{40}",
         "JSON in base64: decode it (base64 -d)",
     ),
-    (
-        r"""[,;\t]?["']?(?:id|object|created_at|level|message|type)["']?[,;\t]""",
-        f"a table of events, {_LATER}",
-    ),
+    (f"{_HEADER}{_FIELD}{_ENDED}", f"a table of events, {_LATER}"),
+    (f"{_HEADER}_?step{_ENDED}", "a table of steps: cells by commas, names as in a result file"),
     (r"[\w./-]+:(?:\d+:)?[{\"\[]", "lines with the name of their file: drop it (grep -h does)"),
     (r"(?:(?:var|let|const) )?[\w.$]+ ?[=(]\s*[{\[]", "JavaScript: cut the JSON out of it"),
     (r"\w*Page(?:<[^>\n]{0,99}>)? \{\s+\w+: ", _INSPECTED),
     (r"\x1e", "a JSON text sequence: delete its separators (tr -d '\\036')"),
     (
-        rf'(?:.*\n){{0,40}}?.*"(?:{"|".join(map(re.escape, EVENT_OBJECTS))})"',
+        rf'(?:.*\n){{0,40}}?.*"(?:{"|".join(map(re.escape, EVENT_OBJECTS))})\\*"',
         "JSON inside another text, such as comments or a log: cut it out",
     ),
     (
@@ -96,8 +101,6 @@ _PAGE = re.compile(
 )
 _OPENING = re.compile(r"^[\[{]", re.MULTILINE)
 _LIST_FIRST = re.compile(rf'\{{(?:{_NAME}(?:"[^"\\]*"|[^\s"{{\[,]+)\s*,)*{_NAME}\[')
-
-
 _NAMED = re.compile("|".join(map(re.escape, EVENT_OBJECTS)))
 
 
@@ -202,6 +205,8 @@ _STRANGE = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
 
 
 def _refuse_magic(head: bytes) -> None:
+    if head.startswith(b"PK\x03\x04") and head[30:].startswith(_IN_OFFICE):
+        raise Unrecognised(f"an Excel workbook or the like, {_LATER}")
     if head.startswith(_MAGICS):
         raise Unrecognised(next(name for magic, name in _MAGIC if head.startswith(magic)))
     if head[257:262] == b"ustar":
@@ -308,14 +313,14 @@ def _container(line: str, value: Any | None = None) -> bool | None:
 
 def _string_of_events(text: str, whole: bool) -> bool:
     """Whether a text begins with JSON that was written into a string once more."""
-    line, ended, _ = text.partition("\n")
-    if not (ended or whole):
-        return bool(_QUOTED.match(line))
-    try:
-        value = json.loads(line) if line.startswith('"') else None
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(value, str) and holds_events(value)
+    lines = text.split("\n", _LINES_LOOKED_AT)
+    if len(lines) == 1 and not whole:
+        return bool(_QUOTED.match(text))
+    for line in filter(str.strip, lines):
+        value = _value(line)
+        if not isinstance(value, str) or holds_events(value):
+            return isinstance(value, str)
+    return False
 
 
 def _is_object(line: str) -> bool:
