@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from pipeline.checks import Checked
     from pipeline.settings import Settings
 
+_LEAST = 30
+"""Room that evidence needs beside the name of its rule, else it stands below it [column]."""
+
 
 @click.command()
 @jobs_option
@@ -116,7 +119,10 @@ def _by_job(rows: pa.Table, width: int | None) -> Iterator[str]:
             job = row["job_id"]
             yield inert(job)
         head = f"  {verdict:<{first}}  {row['rule']:<{second}}  "
-        lines = textwrap.wrap(inert(row["evidence"]), max(width - len(head), 30)) if width else []
+        if width and width - len(head) < _LEAST:
+            yield head.rstrip()
+            head = "    "
+        lines = textwrap.wrap(inert(row["evidence"]), max(width - len(head), 1)) if width else []
         for line in lines or [inert(row["evidence"])]:
             yield head + line
             head = " " * len(head)

@@ -108,7 +108,7 @@ def write_rows(rows: Rows, format: str, output: str | None = None) -> int:
             width = terminal_width(out)
             hidden = write_table(counted.schema, iter(counted), out, width)
             if counted.rows:
-                _tell_hidden(hidden)
+                tell_hidden(hidden)
         else:
             _WRITERS[format](counted.schema, iter(counted), out)
     if not counted.rows and format in ("table", "markdown"):
@@ -259,7 +259,8 @@ class _Counted:
             yield batch
 
 
-def _tell_hidden(names: list[str]) -> None:
+def tell_hidden(names: list[str]) -> None:
+    """Name the columns that did not fit on standard error, if there are any."""
     if names:
         from pipeline.cli.options import takes
 

@@ -217,8 +217,6 @@ def _minute(time: datetime) -> str:
 
 
 def _table(columns: Sequence[Column], width: int | None, format: str) -> Iterator[str]:
-    from pipeline.cli.table import fit, markdown_lines, render
+    from pipeline.cli.table import fitted, markdown_lines
 
-    if format == "markdown":
-        return markdown_lines(columns)
-    return render(columns, fit(columns, width)[1])
+    return markdown_lines(columns) if format == "markdown" else fitted(columns, width)

@@ -5,7 +5,7 @@ Numbers, times and job ids are shown whole or not at all; only other text is cut
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from textwrap import wrap
@@ -241,8 +241,11 @@ def write_table(
     out.writelines(f"{line}\n" for line in render(columns, widths))
     for batch in chain([more] if more else [], batches):
         out.writelines(f"{line}\n" for line in render(columns_of(batch), widths, head=False))
-    told = ((columns[i].name, columns[i]) for i in hidden)
-    return [f"{name} ({c.cells[0]} in all rows)" if c.is_one else name for name, c in told]
+    return _names(columns[i] for i in hidden)
+
+
+def _names(columns: Iterable[Column]) -> list[str]:
+    return [f"{c.name} ({c.cells[0]} in all rows)" if c.is_one else c.name for c in columns]
 
 
 def _record(columns: Sequence[Column], width: int) -> Iterator[str]:
@@ -284,4 +287,13 @@ def one_table(rows: pa.Table, width: int | None) -> Iterator[str]:
     """The lines of a small table that is part of a longer text."""
     batches = rows.combine_chunks().to_batches()
     columns = list(chain.from_iterable(map(columns_of, batches)))
-    return render(columns, fit(columns, width)[1]) if columns else iter(())
+    return fitted(columns, width) if columns else iter(())
+
+
+def fitted(columns: Sequence[Column], width: int | None) -> Iterator[str]:
+    """The lines of a table with its rows; what does not fit is named on standard error."""
+    from pipeline.cli.output import tell_hidden
+
+    hidden, widths = fit(columns, width)
+    yield from render(columns, widths)
+    tell_hidden(_names(columns[i] for i in hidden))

@@ -168,10 +168,13 @@ def test_columns_are_to_be_asked_for_where_they_can(tunelog: Run, tmp_path: Path
         (["show", "jobs"], True),
         (["sql", "select * from jobs"], True),
         (["rejects"], False),
+        (["summary"], False),
     ):
         hint = tunelog(*args, COLUMNS="60").stderr
         assert "columns do not fit: " in hint and "ask for " in hint and "--format json" in hint
         assert ("ask for fewer" in hint) == can, args
+    hint = tunelog("ingest", ".", code=ExitCode.DATA, COLUMNS="40").stderr
+    assert "columns do not fit: " in hint and "rejects" in hint.partition(":")[2]
 
 
 def test_hints_can_be_typed(tunelog: Run, tmp_path: Path) -> None:
