@@ -127,7 +127,6 @@ def test_beginnings_of_ids_are_told(lake: Path, capsys: pytest.CaptureFixture[st
         (["sql", "select 1 as a, 2 as a", "-o", "x.parquet"], "2 columns, 'a' twice"),
         (["check", "--job", ""], "'': no id of a job"),
         (["assign", "", JOB], "'': no such source"),
-        (["timeline", JOB, "--around", "9" * 44], "is not in the range"),
         (["export", "--timeout", "9"], "--timeout is for views"),
         (["show", "jobs", "--where", "true", "--memory", "1MB"], "--memory 1MB: too little"),
         (["show", "jobs", "--where", "status ="], "--where 'status =': syntax error"),

@@ -121,6 +121,7 @@ def test_usage_errors(
     ("args", "says"),
     [
         (["evil", "--around", "99"], "nothing within 10 of step 99: the nearest at 29"),
+        (["evil", "--around", "9" * 44], "999,999: the nearest at 29"),
         ([SAMPLE, "--around", "5", "--kind", "checkpoint"],
          "no checkpoint within 10 of step 5: the nearest at 37"),
         ([SAMPLE, "--around", "90", "--window", "2", "--kind", "checkpoint", "--kind", "error"],
@@ -159,6 +160,8 @@ def test_the_chart_holds_numbers_and_messages(lake: Lake) -> None:
     assert {row["step"] for row in near} == set(range(66, 73))
     with pytest.raises(UsageError, match="nothing within 1 of step 999: the nearest at "):
         lake.timeline("ftjob-Z5", around=999, window=1)
+    with pytest.raises(UsageError, match="000: the nearest at 149"):
+        lake.timeline("ftjob-Z5", around=10**50)
 
 
 def test_no_text_of_an_event_leaves_the_script_of_a_page(lake: Lake) -> None:

@@ -34,6 +34,8 @@ VIEWS = (
     "stg_validations",
 )
 """The views that `curves` reads."""
+_FAR = 2**63 - 1
+"""The last step that the engine knows."""
 SERIES = ("job_id", "attempt", "metric")
 """What tells the curves of `Curves.points` apart."""
 
@@ -153,6 +155,11 @@ def best_words(mark: Mapping[str, Any]) -> str:
     """What a row of `Curves.marks` says of a best step."""
     how = " (running median)" if mark["is_smoothed"] else ""
     return f"{mark['metric']}{how} {mark['value']:.4g} at step {mark['step']:,}"
+
+
+def steps_near(around: int, window: int) -> list[int]:
+    """The first and the last step near one, as the engine takes them: small, and not numpy's."""
+    return [max(-_FAR, min(int(step), _FAR)) for step in (around - window, around + window)]
 
 
 def nearest_steps(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipeline.charts import style
-from pipeline.charts.read import LOSSES, REWARDS, nearest_steps, whole_job_id
+from pipeline.charts.read import LOSSES, REWARDS, nearest_steps, steps_near, whole_job_id
 from pipeline.charts.style import alt
 from pipeline.errors import UsageError
 from pipeline.sqlfiles import sql_text
@@ -47,8 +47,7 @@ def timeline_chart(
 ) -> altair.VConcatChart:
     """One job's life, over a connection that has the views; all else as of `Drawn.timeline`."""
     job_id = whole_job_id(con, job)
-    # as Python's own: the engine takes no numbers of numpy
-    near = [] if around is None else [int(around - window), int(around + window)]
+    near = [] if around is None else steps_near(around, window)
     asked = sql_text("charts/timeline_near") if near else _TIMELINE
     rows = con.sql(asked, params=[job_id, *near]).pl()
     if rows.is_empty():

@@ -11,9 +11,6 @@ from pipeline.sqlfiles import sql_text
 
 KINDS = ("error", "warning", "moderation", "checkpoint", "metrics", "message")
 
-_FAR = 2**62 - 1
-"""Steps that far apart can still be added up."""
-
 _ALL = "from timeline where job_id = $1 order by place"
 
 
@@ -22,13 +19,13 @@ _ALL = "from timeline where job_id = $1 order by place"
 @click.option(
     "--around",
     metavar="STEP",
-    type=click.IntRange(-_FAR, _FAR),
+    type=int,
     help="Only what was logged near this step.",
 )
 @click.option(
     "--window",
     metavar="N",
-    type=click.IntRange(0, _FAR),
+    type=click.IntRange(min=0),
     default=10,
     show_default=True,
     help="How many steps to either side.",
@@ -72,12 +69,12 @@ def timeline(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from pipeline.charts.read import LOSSES, REWARDS, nearest_steps
+    from pipeline.charts.read import LOSSES, REWARDS, nearest_steps, steps_near
 
     lake = open_existing(lake_dir)
     job_id = lake.whole_job_id(job)
     with lake.connect(["timeline"]) as con:
-        near = [] if around is None else [around - window, around + window]
+        near = [] if around is None else steps_near(around, window)
         asked = sql_text("charts/timeline_near") if near else _ALL
         rows = con.sql(asked, params=[job_id, *near]).to_arrow_table()
         if kinds:
