@@ -51,5 +51,5 @@ class QueryError(UsageError):
 def nearest(name: str, names: Iterable[str]) -> str:
     """``, did you mean 'x'?`` for the name most like a mistyped one, else nothing."""
     known = {each.lower(): each for each in names}
-    found = get_close_matches(name.lower(), known, n=1)
+    found = get_close_matches(str(name).lower(), known, n=1)
     return f", did you mean {known[found[0]]!r}?" if found else ""

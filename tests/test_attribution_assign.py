@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from whose import NAMELESS, NOBODY, A, B, azure, ids, job_events, jobs, lines, put, told
@@ -146,13 +147,13 @@ def test_assign_finds_a_file_by_any_of_its_paths(
     ):
         with open_lake(tmp_path / f"lake {number}") as lake:
             lake.ingest([read])
-            assert lake.assign(str(called), A) == len(NAMELESS)
+            assert lake.assign(called, A) == len(NAMELESS)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "not a job", "a\nb", "a\tb", "a\u2003b", "\x1b[2J", "a\u202eb", NOBODY]
+    "text", ["", 5, "not a job", "a\nb", "a\tb", "a\u2003b", "\x1b[2J", "a\u202eb", NOBODY]
 )
-def test_what_is_no_job_id(tmp_path: Path, text: str) -> None:
+def test_what_is_no_job_id(tmp_path: Path, text: Any) -> None:
     """A job id has no white space and nothing that cannot be printed, and names somebody."""
     says = "no job id: .*: give the id" if text == NOBODY else "no job id: give one without white"
     path = put(tmp_path / "x.jsonl", lines(NAMELESS))

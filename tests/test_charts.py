@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 from test_ingest import event, lines
 
@@ -125,7 +127,7 @@ def test_a_log_axis_has_no_place_for_what_is_not_positive(lake: Lake) -> None:
     chart = lake.curve("long", metrics=["<b>*"], log=True).to_dict()
     assert {value for value in points_of(chart).values() if value is not None} <= set(range(1, 7))
     assert any("values at or below 0 left out" in line for line in texts(chart))
-    smooth = lake.curve("long", metrics=["train_loss"], smoothing=0.9)
+    smooth = lake.curve("long", metrics=["train_loss"], smoothing=np.float32(0.9))
     at = next(row for row in rows_of(smooth) if row.get("step") == SPIKE and "series" in row)
     assert (at["value"], round(at["shown"], 1)) == (50.0, 5.2)
 
@@ -185,6 +187,7 @@ def test_rewards_and_attempts_have_their_charts(lake: Lake) -> None:
         (lambda lake: lake.curve("nobody"), "nobody: no job of that name or beginning"),
         (lambda lake: lake.curve("long", metrics=["los"]), "los: no metric of that name"),
         (lambda lake: lake.curve("long", smoothing=1.0), "smoothing 1.0: give 0 to less than 1"),
+        (lambda lake: lake.curve("none", metrics=pl.Series([], dtype=pl.String)), "none: unknown"),
         (lambda lake: lake.compare("long", by="time"), "by='time': give 'step' or 'share'"),
         (lambda lake: lake.compare("none"), "none: no metrics to draw"),
         (

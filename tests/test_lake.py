@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 from numbered_jobs import dump
 from strategies import job_name
@@ -107,6 +108,8 @@ def test_asking(tmp_path: Path) -> None:
         assert lake.view("jobs")["job_id"].to_list() == [job_name(1), job_name(2)]
         with pytest.raises(UsageError, match=r"^nothing: no such view: see `tunelog views`$"):
             lake.view("nothing")
+        with pytest.raises(UsageError, match=r"^3: no such view: see"):
+            lake.view(3)  # type: ignore[arg-type]
         with pytest.raises(UsageError, match=r"no such view, did you mean 'loss_curves'\?: see"):
             lake.view("loss_curve")
         others = (
@@ -127,6 +130,21 @@ def test_a_parameter_may_have_any_name(tmp_path: Path) -> None:
     with open_lake(tmp_path / "lake") as lake:
         lake.make()
         assert lake.sql("select $query + $self as n", query=1, self=2).item() == 3
+
+
+def test_what_a_notebook_has_at_hand_is_a_parameter(tmp_path: Path) -> None:
+    """A column of a frame, and a number or an array of numpy, though the engine takes not all."""
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([dump(tmp_path, 2), dump(tmp_path, 1)])
+        ids = lake.view("jobs")["job_id"]
+        step = ids.to_frame().select(step=1).to_numpy().max()
+        asked = "select count(*) from jobs where job_id in $ids and $step = 1"
+        for given in (ids, ids.to_numpy(), ids.to_list()):
+            assert lake.sql(asked, ids=given, step=step).item() == 2
+        assert lake.sql(asked, ids=ids.clear(), step=step).item() == 0
+        assert lake.sql(
+            "select $time::date = '2024-05-01'", time=np.datetime64("2024-05-01")
+        ).item()
 
 
 def test_a_notebook_shows_lines(tmp_path: Path) -> None:

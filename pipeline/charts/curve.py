@@ -46,7 +46,7 @@ def curve_chart(
     label = pl.coalesce(by_attempt, "metric")
     points_drawn = style.inert_rows(found.points.with_columns(curve=label, look=label, x="step"))
     marks = style.inert_rows(found.marks).with_columns(curve=None, x="step")
-    look = Look("step", width, height, points, log=log, smoothed=smoothing > 0)
+    look = Look("step", width, height, points, log=log, smoothed=bool(smoothing > 0))
     title = alt.TitleParams(style.inert(row["job_id"]), subtitle=style.inert(" · ".join(told)))
     data = style.Data()
     return style.stacked(plots(points_drawn, marks, data, look), data, title)
@@ -82,7 +82,7 @@ def compare_chart(
         for rows in (found.points.with_columns(look="metric"), found.marks)
     )
     words = "step" if by == "step" else "share of the training"
-    look = Look(words, width, height, points, log=log, smoothed=smoothing > 0)
+    look = Look(words, width, height, points, log=log, smoothed=bool(smoothing > 0))
     told = [
         f"{best['job_id']}: best {best_words(best)}"
         for best in found.marks.filter(kind="best").iter_rows(named=True)
@@ -98,7 +98,7 @@ def compare_chart(
 
 
 def _nothing(metrics: Sequence[str]) -> str:
-    return f"no metrics {'of what was asked for' if metrics else 'to draw'}"
+    return f"no metrics {'of what was asked for' if list(metrics) else 'to draw'}"
 
 
 def _unseen(found: Curves, *, log: bool) -> list[str]:

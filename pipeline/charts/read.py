@@ -103,7 +103,7 @@ def curves(
     for job, row in zip(jobs, known, strict=True):
         if row.is_empty():
             raise UsageError(f"{job}: no such job: `tunelog show jobs` lists them")
-    metrics = [metrics] if isinstance(metrics, str) else metrics
+    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
     parts = [_points(con, job, metrics, attempts) for job in jobs]
     if metrics and (lost := _unmatched(metrics, parts)):
         raise UsageError(f"{lost}: no metric of that name: `tunelog show metric_keys` lists them")

@@ -132,15 +132,15 @@ class Asking(Drawn):
         """
         con = _engine()
         only = [only] if isinstance(only, str) else only
-        named = [jobs] if isinstance(jobs, str) else list(jobs or ())
+        named = [jobs] if isinstance(jobs, str) else list(() if jobs is None else jobs)
         if jobs is not None and not named:
-            raise UsageError(f"jobs={jobs!r}: names no job: leave it out for all of them")
+            raise UsageError(f"jobs={named}: names no job: leave it out for all of them")
         wanted = [self.whole_job_id(job) for job in named]
         views.create(con, self._live(), only=only, jobs=wanted)
         return con
 
     def sql(self, query: str, /, **params: Any) -> pl.DataFrame:
-        """The rows of a query; `$name` stands for a parameter.
+        """The rows of a query; `$name` stands for a parameter, be it a column of polars.
 
         Raises:
             LakeError: there is no lake, or `refresh` is due: files of the snapshot are gone.
@@ -152,7 +152,8 @@ class Asking(Drawn):
             con = self._connection(views.named(query))
             if [_GIVES_ROWS.get(s.type.name) for s in con.extract_statements(query)] != [True]:
                 raise UsageError(f"{query!r}: no query: write one that gives rows, as a select")
-            rows = con.sql(query, params=params or None)
+            given = {name: _taken(value) for name, value in params.items()}
+            rows = con.sql(query, params=given or None)
             for name, kind in zip(rows.columns, rows.types, strict=True):
                 if re.search(r"\bINTERVAL\b", _QUOTED.sub("", str(kind))):
                     raise UsageError(f"{name}: polars has no INTERVAL: ask for epoch(...), seconds")
@@ -300,6 +301,14 @@ class Asking(Drawn):
 
         with self._turn:
             return verify(self._found, progress=progress, waiting=waiting)
+
+
+def _taken(value: Any) -> Any:
+    """A parameter as the engine takes it, which knows no column and not all of numpy's numbers."""
+    if hasattr(value, "to_list"):
+        return value.to_list()
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return value.item() if kind in tuple("biuf") and value.ndim == 0 else value
 
 
 def _engine() -> duckdb.DuckDBPyConnection:

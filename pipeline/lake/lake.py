@@ -103,7 +103,7 @@ class Lake(Asking):
 
     def assign(
         self,
-        source: str,
+        source: str | Path,
         job: str,
         *,
         force: bool = False,
@@ -124,7 +124,7 @@ class Lake(Asking):
         from pipeline.lake.assign import assign
 
         with self._changing():
-            return assign(self._found, source, job, force=force, waiting=waiting)
+            return assign(self._found, str(source), job, force=force, waiting=waiting)
 
     def replay_rejects(
         self,

@@ -41,15 +41,15 @@ def check_job_id(job: str) -> None:
         UsageError: it is empty, holds white space or what cannot be printed, or is a name for
             events of which nothing tells the job.
     """
+    if not isinstance(job, str) or not job or " " in job or not job.isprintable():
+        raise UsageError(
+            f"{job!a}: no job id: give one without white space and control characters,"
+            " such as ftjob-abc123"
+        )
     if job.startswith(UNATTRIBUTED_PREFIX):
         raise UsageError(
             f"{job!a}: no job id: {UNATTRIBUTED_PREFIX}… are names for events of which nothing"
             " tells the job: give the id that the API gave it, such as ftjob-abc123"
-        )
-    if not job or " " in job or not job.isprintable():
-        raise UsageError(
-            f"{job!a}: no job id: give one without white space and control characters,"
-            " such as ftjob-abc123"
         )
 
 
