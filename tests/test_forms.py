@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from pipeline.contract import REJECT_PREFIX_BYTES
 from pipeline.forms.lines import line_blocks
-from pipeline.forms.recognise import Unrecognised, recognise
+from pipeline.forms.recognise import recognise
+from pipeline.forms.refusals import Unrecognised
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,17 @@ def test_lines_stay_lines(first: str, size: int, page: str) -> None:
     events = "".join(json.dumps({**an_event(n), "message": "x" * size}) + "\n" for n in range(80))
     head = (first + events + page).encode()
     assert recognise(head[: 1 << 20], whole=len(head) <= 1 << 20) == "lines"
+
+
+def test_a_log_is_one_before_it_tells_an_event() -> None:
+    """Entries of a log that begins without events are documents: those to come are wrapped."""
+    for entry in ('{"log": "x\\n", "stream": "", "time": ""}', '{"level": "info", "message": "x"}'):
+        assert recognise(f"{entry}\n".encode() * 99, False) == "documents"
+        assert recognise(f"{entry}\n{json.dumps(an_event())}\n{entry}\n".encode(), False) == "lines"
+    rows = b'{"messages": [{"role": "user", "content": "hello"}]}\n' * 99
+    assert recognise(rows, False) == "lines"
+    with pytest.raises(Unrecognised, match="a text that begins without JSON: leave it out"):
+        recognise(b"polled\n" * 99, False)
 
 
 def test_recognise_part() -> None:

@@ -311,6 +311,16 @@ def test_events_in_strings_are_a_run(tmp_path: Path) -> None:
             assert lake.sql("select job_id, events from jobs").rows() == [(JOB, 3 - number)]
 
 
+def test_a_log_may_begin_without_events(tmp_path: Path) -> None:
+    """Wrapped events are of the job whose creation is among them, however late they begin."""
+    idle = json.dumps({"log": "waiting " * 99, "stream": "stdout", "time": ""}) + "\n"
+    told = [{"log": json.dumps(event(n)) + "\n", "stream": "stdout", "time": ""} for n in range(3)]
+    (tmp_path / "app.log").write_text(idle * 1_500 + "".join(json.dumps(e) + "\n" for e in told))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.ingest([tmp_path / "app.log"])
+        assert lake.sql("select job_id, events from jobs").rows() == [(JOB, 3)]
+
+
 def test_many_contents_are_ranked_some_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,8 @@ from pipeline.forms.block import Block
 from pipeline.forms.compression import at_once, is_compressed, opened
 from pipeline.forms.documents import document_blocks
 from pipeline.forms.lines import MARK, line_blocks, lines_of
-from pipeline.forms.recognise import Empty, Unrecognised, recognise
+from pipeline.forms.recognise import recognise
+from pipeline.forms.refusals import Empty, Unrecognised
 from pipeline.forms.results import Broken64, result_blocks
 from pipeline.lake.guard import Guard
 from pipeline.lake.version import Refused, Version, hashed, open_regular
