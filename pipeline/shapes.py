@@ -29,11 +29,13 @@ _EVENTS_ADDRESS = re.compile(r"/(?:fine_tuning/jobs|fine-tunes)/[^/\"]+/events")
 _BASE64 = re.compile(r"[eWICD7HKZV][A-Za-z0-9+/_-]{39}[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
 """JSON, white space before it, what is compressed, or JSON in base64, begins so; no page of events
 is shorter."""
-_WRAPPINGS = {
-    frozenset(("log", "stream", "time")): "jq -j .log",
-    frozenset(("MESSAGE", "__CURSOR")): "journalctl -o cat",
+_PART = "an entry of a log without a whole event: unwrap what runs over several"
+_NAMED = {
+    frozenset(("log", "stream", "time")): f"{_PART} (jq -j .log)",
+    frozenset(("MESSAGE", "__CURSOR")): f"{_PART} (journalctl -o cat)",
+    frozenset(("columns", "data")): "a table: name cells (pandas: to_json(orient='records'))",
 }
-"""Fields of what Docker and journald make of each line, and how to have it back."""
+"""Fields of what Docker and journald make of a line, and pandas of a frame: what to do."""
 _OF_JOBS = (JOB_OBJECT, CHECKPOINT_OBJECT)
 _PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _NOTHING: tuple[Any, ...] = (None, {})
@@ -208,9 +210,8 @@ def described(value: dict[str, Any]) -> str:
     """An object that is nothing known, in words."""
     if hides_events(value):
         return "a recorded exchange about events whose body is lost, cut off, compressed or no JSON"
-    for names, how in _WRAPPINGS.items():
-        if names <= value.keys():
-            return f"an entry of a log without a whole event: unwrap what runs over several ({how})"
+    if told := next((told for names, told in _NAMED.items() if names <= value.keys()), None):
+        return told
     text, what = json.dumps(value), "neither an event nor a known other thing"
     if any(kind in text for kind in EVENT_OBJECTS):
         what = "what it says of events is in the midst of other text, or broken: cut it out as JSON"

@@ -43,6 +43,10 @@ def test_lines_of_a_log_with_their_times(indent: int | None) -> None:
         ({"log": '  "object": "list",\n', "stream": "stdout", "time": "2024"}, "jq -j .log"),
         ({"__CURSOR": "s=1", "MESSAGE": [123, 10], "_PID": "1"}, "journalctl -o cat"),
         ({"log": "x", "time": "2024"}, "an object with log, time: neither"),
+        (
+            {"columns": ["object", "id"], "data": [["fine_tuning.job.event", "x"]]},
+            "a table: name cells",
+        ),
         ({"events": [{"message": f"INFO {json.dumps(an_event())}"}]}, "cut it out as JSON"),
     ],
 )
