@@ -237,9 +237,8 @@ def connect(
         import httpx2
         import openai
     except ImportError:
-        raise LakeError(
-            "tunelog archive: the openai client is not installed: pip install 'tunelog[archive]'"
-        ) from None
+        told = "openai: the API's client is not installed: pip install 'tunelog[archive]'"
+        raise LakeError(told) from None
     for name in SECRET_VARIABLES:
         value = os.environ.get(name, "")
         if not (value.isascii() and value.isprintable()) or value != value.strip():

@@ -105,6 +105,20 @@ def test_a_report_without_its_extra_is_told_first(
     assert not api.asked and list(Path().iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [BASE, ["watch", "--lake", "l"]])
+def test_without_its_client_a_command_says_what_to_install(
+    api: Api,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+) -> None:
+    """Whichever command asks, one line names what is missing, and no other command."""
+    monkeypatch.setitem(sys.modules, "openai", None)
+    assert run(command) == ExitCode.ENVIRONMENT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "openai: the API's client is not installed: pip install 'tunelog[archive]'"
+
+
 def test_settings_that_no_report_can_go_by_are_told_first(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
