@@ -211,6 +211,27 @@ def test_replay_of_an_event_that_came_otherwise(
     assert (rows["one"]["events"], rows["one"]["duplicates"]) == (3, 1)
 
 
+@pytest.mark.parametrize("cut", [2, 3, 5])
+def test_replay_of_equal_events(tmp_path: Path, blind: Callable[[bool], None], cut: int) -> None:
+    """Equal rejects without ids become as many events as an ingest makes of them."""
+    created = LEGACY | {"message": "Created fine-tune: ft-of-before-2023"}
+    lines = [json.dumps(row) + "\n" for row in [created, *[LEGACY | {"message": "unusual"}] * 4]]
+    dump = tmp_path / "dump.jsonl"
+    dump.write_text("".join(lines[:cut]))
+    blind(True)
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "straight") as straight:
+        lake.ingest([dump])
+        blind(False)
+        dump.write_text("".join(lines))
+        lake.ingest([dump])
+        assert lake.replay_rejects().passed == cut - 1
+        straight.ingest([dump])
+        query = "select event_id, job_id, message from events order by all"
+        assert lake.sql(query).equals(straight.sql(query))
+        assert len(lake.view("events")) == 5
+        assert not lake.verify().findings
+
+
 @pytest.mark.parametrize("line", [False, True], ids=["recorded", "on a line"])
 def test_replay_inside_one_body(tmp_path: Path, blind: Callable[[bool], None], line: bool) -> None:
     """Of two rejects in one body, at one offset or of one line, that which fails still stays."""

@@ -183,7 +183,7 @@ class OddRecords:
         if code == CONFLICT:
             detail = streams.conflicts[stream]
             return self._reject(record, exact.Reject("job_conflict", detail))
-        event.tell_apart(self._equal, stream, event.job)
+        event.tell_apart(self._equal, streams.ids[stream], event.job)
         pending = code == PENDING
         row = event_row(
             event, streams.ids[stream] if pending else streams.jobs[code], stream_id,
@@ -222,11 +222,12 @@ class OddRecords:
         """
         if LEGACY_EVENT_OBJECT.encode() not in block.text:
             return
+        ids = self._shared.streams.ids
         for index in range(min(since - block.position, len(block))):
             raw = block.raw(index)
             event = exact.read(raw) if LEGACY_EVENT_OBJECT.encode() in raw else None
             if isinstance(event, exact.Event):
-                event.tell_apart(self._equal, int(numbers[index]), event.job)
+                event.tell_apart(self._equal, ids[numbers[index]], event.job)
 
     def _expanded(self, record: Record) -> Part:
         """The events inside one record: a page on a line, say."""
