@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sqlite3
@@ -150,8 +151,47 @@ def test_a_damaged_ledger_is_no_bug(tmp_path: Path, sound: Path) -> None:
     shutil.copytree(sound, tmp_path / "lake")
     with open_lake(tmp_path / "lake") as lake:
         lake._store.ledger._db.execute("drop table segment_jobs")
-        with pytest.raises(LakeError, match=r"ledger\.db: no such table"), lake.telling_damage():
+        says = r"ledger\.db: no such table: segment_jobs: it is damaged: bring it back from a copy"
+        with pytest.raises(LakeError, match=says), lake.telling_damage():
             lake.whole_job_id(A)
+        (finding,) = lake.verify().findings
+        assert (finding.rule, finding.problem) == (
+            "ledger_is_whole", "no such table: segment_jobs",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("table", ["streams", "sources"])
+def test_a_replay_over_a_ledger_that_lacks_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    """A reject whose source or stream is lost is told of the ledger, in one line."""
+    lake = tmp_path / "lake"
+    (tmp_path / "dump.jsonl").write_text("{oops\n")
+    assert run(["ingest", str(tmp_path / "dump.jsonl"), "--lake", str(lake)]) == ExitCode.DATA
+    with sqlite3.connect(lake / "ledger.db") as db:
+        db.execute(f"delete from {table}")
+    db.close()
+    capsys.readouterr()
+    assert run(["rejects", "--replay", "--lake", str(lake)]) == ExitCode.ENVIRONMENT
+    told = capsys.readouterr().err
+    assert told == f"{lake}/ledger.db: lacks what a reject is of: see `tunelog verify`\n"
+
+
+def test_a_file_that_cannot_be_moved_tells_where_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a folder of the lake cannot be written, that is named, not the unfinished file."""
+
+    def refused(self: Path, target: Path) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self), None, str(target))
+
+    (tmp_path / "dump.jsonl").write_text(json.dumps(an_event(0)))
+    with open_lake(tmp_path / "lake") as lake:
+        lake.make()
+        monkeypatch.setattr(Path, "replace", refused)
+        monkeypatch.setattr(Path, "rename", refused)
+        with pytest.raises(LakeError, match=r"/lake/events/\w+\.parquet: Permission denied"):
+            lake.ingest(tmp_path / "dump.jsonl")
 
 
 @pytest.mark.parametrize(

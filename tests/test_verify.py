@@ -340,7 +340,9 @@ def test_a_ledger_that_cannot_be_read(path: Path, monkeypatch: pytest.MonkeyPatc
     """A ledger that the disk does not give is an error of the environment, not a finding."""
 
     def broken(self: Ledger) -> Iterator[str]:
-        raise sqlite3.OperationalError("disk I/O error")
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
 
     monkeypatch.setattr(Ledger, "faults", broken)
     with pytest.raises(LakeError, match=r"ledger\.db: disk I/O error"):

@@ -27,7 +27,7 @@ _ADVICE = {
 }
 _NO_PLACE = "no folder can be made there: name another for the lake"
 _OTHERWISE = "see that the disk is sound and has room, then repeat the command"
-
+_FROM_COPY = "it is damaged: bring it back from a copy, or make the lake anew from its dumps"
 
 Damage = Callable[[], LakeError | None]
 """Looks whether the files of a lake are damaged."""
@@ -52,7 +52,8 @@ def told_of(lake: Path, damage: Damage | None = None) -> Iterator[None]:
         advice = _ADVICE.get(error.errno or 0, _OTHERWISE)
         if error.errno == errno.ENOENT and not lake.exists():
             advice = _NO_PLACE
-        place = error.filename if error.filename is not None else lake
+        # of a file that cannot be moved, the place where it should go
+        place = error.filename2 or (error.filename if error.filename is not None else lake)
         raise LakeError(f"{place}: {error.strerror or _line(error)}: {advice}") from error
 
 
@@ -67,7 +68,8 @@ def told_of_engines(lake: Path, damage: Damage | None = None) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise LakeError(f"{lake / 'ledger.db'}: {_line(error)}: {_OTHERWISE}") from error
+        advice = _FROM_COPY if is_damage(error) else _OTHERWISE
+        raise LakeError(f"{lake / 'ledger.db'}: {_line(error)}: {advice}") from error
     except Exception as error:  # to name the engine's own kinds would take loading the engine
         if is_interrupt(error) or not _is_engines(error):
             raise
@@ -76,6 +78,12 @@ def told_of_engines(lake: Path, damage: Damage | None = None) -> Iterator[None]:
         if type(error).__name__ != "IOException":
             raise
         raise LakeError(f"{lake}: {_line(error)}: {_OTHERWISE}") from error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite fails at what a ledger holds, not at its disk; of text no UTF-8, it says 0."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _is_engines(error: Exception) -> bool:

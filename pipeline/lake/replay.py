@@ -12,7 +12,7 @@ from typing import Any
 from pipeline import exact
 from pipeline.attribution import Stream
 from pipeline.contract import UNATTRIBUTED_PREFIX
-from pipeline.errors import UsageError
+from pipeline.errors import LakeError, UsageError
 from pipeline.job_lines import MIXED_PREFIX
 from pipeline.lake.batches import Part, Shared, joined
 from pipeline.lake.change import Change
@@ -132,7 +132,11 @@ def replay(store: Store, *, max_record_bytes: int, waiting: Waiting | None) -> R
             if raw is None:
                 continue
             source, streams = held(reject["source_id"])
-            if passed.take_in(raw, reject, source, streams[reject["stream_id"]]):
+            stream = streams.get(reject["stream_id"])
+            if source is None or stream is None:
+                place = f"{store.path}/ledger.db"
+                raise LakeError(f"{place}: lacks what a reject is of: see `tunelog verify`")
+            if passed.take_in(raw, reject, source, stream):
                 keys.add((reject["source_id"], reject["position"], reject["byte_offset"]))
         if keys:
             _commit(store, folder, passed, keys)

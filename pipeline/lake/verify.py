@@ -16,6 +16,7 @@ from pipeline.contract import DATA_TABLES, LEDGER_TABLES, TABLES
 from pipeline.errors import LakeError
 from pipeline.lake.commit import from_ledger
 from pipeline.lake.engine import engine
+from pipeline.lake.faults import is_damage
 from pipeline.lake.rules import rules
 from pipeline.lake.segments import hash_of
 from pipeline.lake.store import Store, place_of
@@ -66,9 +67,9 @@ def verify(
     try:
         for look in (verifier.ledger, verifier.rows, verifier.script, verifier.strays):
             findings.extend(look())
-    except sqlite3.OperationalError as error:
-        raise LakeError(f"{store.path}/ledger.db: {error}: make it readable") from error
     except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise LakeError(f"{store.path}/ledger.db: {error}: make it readable") from error
         findings.append(Finding("ledger_is_whole", "ledger.db", str(error), _FROM_BACKUP))
     return verifier.outcome
 
