@@ -120,6 +120,9 @@ class Asking(Drawn):
     ) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with the views over what the lake holds now.
 
+        It sees no later commit. Once it finds a file no more, as a compaction deletes what was
+        replaced a day ago, connect again.
+
         Args:
             only: views to make, with those they read, or one; all where None.
             jobs: the jobs that the views tell of, some hundreds at most, or one, by their ids or
