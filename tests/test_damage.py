@@ -51,6 +51,14 @@ def lose(file: Path) -> None:
     file.unlink()
 
 
+def problem(harm: Callable[[Path], None], lake: Path) -> str:
+    """What is told of a file that was harmed so, and to do."""
+    see = f"see `tunelog verify --lake {lake}`"
+    if harm is flip:
+        return f"is damaged: {see}"
+    return f"is missing: repeat the command if `tunelog compact` ran meanwhile, else {see}"
+
+
 def flip(file: Path) -> None:
     """Turn bits in all that a file holds between its first and last bytes."""
     content = bytearray(file.read_bytes())
@@ -72,12 +80,10 @@ def test_every_command_names_the_file(
     shutil.copytree(sound, place)
     file = sorted((place / "events").iterdir())[0]
     harm(file)
-    what = "missing" if harm is lose else "damaged"
     for command in COMMANDS:
         assert run([*command, "--lake", str(place)]) == ExitCode.ENVIRONMENT, command
         told = capsys.readouterr().err
-        see = f"see `tunelog verify --lake {place}`"
-        assert told == f"{place}: events/{file.name} is {what}: {see}\n", command
+        assert told == f"{place}: events/{file.name} {problem(harm, place)}\n", command
 
 
 @pytest.mark.parametrize("harm", [lose, flip])
@@ -92,9 +98,19 @@ def test_a_replay_names_the_file(
     (file,) = (place / "rejects").iterdir()
     harm(file)
     assert run(["rejects", "--replay", "--lake", str(place)]) == ExitCode.ENVIRONMENT
-    what = "missing" if harm is lose else "damaged"
-    see = f"see `tunelog verify --lake {place}`"
-    assert capsys.readouterr().err == f"{place}: rejects/{file.name} is {what}: {see}\n"
+    assert capsys.readouterr().err == f"{place}: rejects/{file.name} {problem(harm, place)}\n"
+
+
+def test_readers_of_what_was_compacted_are_told_so(tmp_path: Path, sound: Path) -> None:
+    """Who reads files that a compaction deletes is sent to the command, not to the disk."""
+    shutil.copytree(sound, tmp_path / "lake")
+    with open_lake(tmp_path / "lake") as lake:
+        con = lake.connect(["events"])
+        lake.compact(keep_hours=0)
+        says = r"events/\w+\.parquet.*: `tunelog compact` deleted it meanwhile: repeat the command"
+        with pytest.raises(LakeError, match=says), lake.telling_damage():
+            con.sql("from events").fetchall()
+        assert not lake.verify().findings
 
 
 def test_too_little_memory_is_no_bug(

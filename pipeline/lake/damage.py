@@ -10,6 +10,7 @@ from pipeline.errors import LakeError
 from pipeline.lake.segments import hash_of
 
 _HASH_LETTERS = 32
+_MISSING = "is missing"
 
 
 def damage(files: Iterable[str | Path]) -> LakeError | None:
@@ -24,6 +25,8 @@ def damage(files: Iterable[str | Path]) -> LakeError | None:
         if problem := _problem(path):
             lake = path.parents[1]
             see = f"see `tunelog verify --lake {quote(str(lake))}`"
+            if problem == _MISSING:
+                see = f"repeat the command if `tunelog compact` ran meanwhile, else {see}"
             return LakeError(f"{lake}: {path.relative_to(lake)} {problem}: {see}")
     return None
 
@@ -35,7 +38,7 @@ def _problem(path: Path) -> str | None:
             return "is damaged"
         path.stat()
     except FileNotFoundError:
-        return "is missing"
+        return _MISSING
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return None

@@ -27,6 +27,7 @@ _ADVICE = {
 }
 _NO_PLACE = "no folder can be made there: name another for the lake"
 _OTHERWISE = "see that the disk is sound and has room, then repeat the command"
+_COMPACTED = "`tunelog compact` deleted it meanwhile: repeat the command, or connect again"
 _FROM_COPY = "it is damaged: bring it back from a copy, or make the lake anew from its dumps"
 
 Damage = Callable[[], LakeError | None]
@@ -77,7 +78,9 @@ def told_of_engines(lake: Path, damage: Damage | None = None) -> Iterator[None]:
             raise found from error
         if type(error).__name__ != "IOException":
             raise
-        raise LakeError(f"{lake}: {_line(error)}: {_OTHERWISE}") from error
+        text = _line(error)
+        gone = damage and ("No files found" in text or "No such file" in text)  # none that is live
+        raise LakeError(f"{lake}: {text}: {_COMPACTED if gone else _OTHERWISE}") from error
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -178,6 +178,8 @@ MUTANTS = (
            "_FROM_COPY if is_damage(error) else _OTHERWISE", "_OTHERWISE", "tests/test_damage.py"),
     Mutant("crash", "an unfinished file is blamed for its place", "pipeline/lake/faults.py",
            "place = error.filename2 or (", "place = (", "tests/test_damage.py"),
+    Mutant("crash", "what a compaction deleted is the disk's fault", "pipeline/lake/faults.py",
+           "{_COMPACTED if gone else _OTHERWISE}", "{_OTHERWISE}", "tests/test_damage.py"),
     Mutant("crash", "a full disk is told without a path", "pipeline/lake/faults.py",
            'raise LakeError(f"{place}: {error.strerror', 'raise LakeError(f"{error.strerror',
            CRASH + "killed_and_refused"),
