@@ -14,6 +14,7 @@ from test_ingest import JOB, event, lines
 from verified import verified
 
 from pipeline import open_lake
+from pipeline.errors import LakeError
 from pipeline.lake.store import Store
 from pipeline.lake.verify import Verification
 
@@ -122,3 +123,15 @@ def test_a_missing_folder(tmp_path: Path, folder: str) -> None:
     with open_lake(tmp_path / "lake", create=False) as lake:
         told = {finding.rule for finding in lake.verify().findings}
     assert bool(told) == (folder in ("events", "ledger")), told
+
+
+def test_a_compaction_meanwhile_is_no_damage(tmp_path: Path) -> None:
+    """Files that go, as they were replaced, while they are looked at are not told to be lost."""
+    with open_lake(tmp_path / "lake") as lake, open_lake(tmp_path / "lake") as other:
+        for number in range(3):
+            dump = tmp_path / f"{number}.jsonl"
+            dump.write_text(json.dumps(event(number)))
+            lake.ingest(dump, job_id=JOB)
+        with pytest.raises(LakeError, match=r"`tunelog compact` deleted .* meanwhile: repeat"):
+            lake.verify(progress=lambda *_: other.compact(keep_hours=0))
+        assert not lake.verify().findings

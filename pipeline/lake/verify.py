@@ -137,7 +137,10 @@ class _Verifier:
             try:
                 problem = _changed(path, size)
                 rows = None if problem else pq.read_metadata(path).num_rows
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if path not in self._store.live(segment["kind"]):
+                    told = f"`tunelog compact` deleted {place} meanwhile: repeat the command"
+                    raise LakeError(f"{self._store.path}: {told}") from error
                 problem, rows = "the ledger names it, and it is not there", None
             except pa.ArrowInvalid as error:
                 problem, rows = f"no Parquet file: {error}", None
