@@ -87,7 +87,7 @@ class Run:
         Args:
             store: the archive.
             account: whom to ask.
-            told: called as it goes on, from any thread.
+            told: called as it goes on, from any thread, one at a time.
             again: ask once more for what was gone from the server.
         """
         if again:
@@ -124,6 +124,7 @@ class Run:
                 else:
                     running.append(pool.submit(self._fetch, job))
             self.report.progress.whole = True
+            self._count()
             for future in as_completed(running):
                 self.report.outcomes.append(future.result())
         except Hopeless as why:
@@ -165,7 +166,7 @@ class Run:
             progress = self.report.progress
             progress.done += done
             progress.events += events
-        self._told(progress)
+            self._told(progress)  # one after the other: the last told is the latest
 
     # -- which jobs -----------------------------------------------------------------------------
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from keeping import A, B, C, account, assert_equal, faults, held, lines, run, small
 from server import FAULTS, HANG_SECONDS, KEY, NOW, an_event, newest_first, serving
+
+from pipeline.archive.run import Progress, Run
+from pipeline.archive.store import Store
 
 
 @pytest.mark.parametrize("azure", [False, True])
@@ -133,10 +138,42 @@ def test_no_more_requests_at_once_than_allowed(tmp_path: Path) -> None:
     """Jobs are fetched side by side, with as many requests under way as --concurrency says."""
     with serving(small(cap=100)) as api:
         api.latency = 0.03
+        answer = api.answer
+
+        def awaited(target: str, headers: Any) -> tuple[int, bytes]:
+            until = time.monotonic() + 60
+            while "/events" in target and api.busiest < 3 and time.monotonic() < until:
+                time.sleep(0.001)
+            return answer(target, headers)
+
+        api.answer = awaited  # type: ignore[method-assign]
         for number in range(5):
             api.add(f"ftjob-{number:024}", [an_event(A, 500 + number, NOW - 80_000)])
         run(api, tmp_path / "a", concurrency=3)
     assert api.busiest == 3
+
+
+def test_the_last_that_is_told_is_the_whole(tmp_path: Path) -> None:
+    """Where the list of jobs ends after all that are wanted of it were fetched, too."""
+    states, fetched = [], threading.Event()
+
+    def told(now: Progress) -> None:
+        states.append((now.done, now.listed, now.whole))
+        if now.done == 2:
+            fetched.set()
+
+    with serving(small(cap=2)) as api, account(api) as found, Store(tmp_path / "a") as store:
+        api.jobs[0]["created_at"] -= 1_000
+        answer = api.answer
+
+        def late(target: str, headers: Any) -> tuple[int, bytes]:
+            if "/jobs?" in target and "after" in target:
+                fetched.wait(60)
+            return answer(target, headers)
+
+        api.answer = late  # type: ignore[method-assign]
+        Run(store, found, told=told).archive(since=NOW - 90_000)
+    assert states[-1] == (2, 2, True)
 
 
 def test_what_still_fails_is_told_and_the_rest_is_there(tmp_path: Path) -> None:
@@ -193,8 +230,6 @@ def test_only_the_jobs_wanted(tmp_path: Path) -> None:
 
 def test_bodies_are_kept_byte_for_byte_in_private_files(tmp_path: Path) -> None:
     """The body of a page is the server's; nobody else can read files and folders."""
-    from pipeline.archive.store import Store
-
     with serving(small(cap=100)) as api:
         run(api, tmp_path / "a")
         _, body = api._page(newest_first(api.events[A]), {"limit": "100"})
@@ -215,8 +250,6 @@ def test_no_secret_is_kept(tmp_path: Path) -> None:
         api.jobs[0]["integrations"] = [{"type": "wandb", "wandb": {"api_key": "wb-secret-123"}}]
         api.events[A].append(an_event(A, 50, NOW, message=f"key {KEY}"))
         run(api, tmp_path / "a")
-    from pipeline.archive.store import Store
-
     with Store(tmp_path / "a") as store:
         kept = b"".join(
             store.read(line["path"]) for line in lines(tmp_path / "a") if "path" in line

@@ -71,7 +71,7 @@ def test_progress_is_told_on_a_terminal(api: Api, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", "120")
     assert run(["archive", "--out", "a"]) == ExitCode.OK
     told = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
-    assert re.search(r"3 of 3 jobs, 18 events, [\d,]+/s +0:00:0\d +left", told)
+    assert re.search(r"3 of 3 jobs, 18 events, [\d,]+/s +0:\d\d:\d\d +left", told)
     assert screen.getvalue().rstrip().endswith("\x1b[2K")
 
 
