@@ -168,9 +168,9 @@ def test_many_files(tmp_path: Path) -> None:
     """Finding a file costs microseconds: 2,000 files take a fraction of a second."""
     for number in range(2_000):
         (tmp_path / f"{number:05}.json").touch()
-    start = time.perf_counter()
+    start = time.process_time()  # whatever else the machine does
     assert len(_found(tmp_path)) == 2_000
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_stdin() -> None:

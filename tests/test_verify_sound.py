@@ -67,11 +67,13 @@ def test_sound_while_others_write(tmp_path: Path) -> None:
     thread.start()
     try:
         with open_lake(tmp_path / "lake") as lake:
-            looks = [lake.verify() for _ in range(8)]
+            looks = [lake.verify()]
+            while len(looks) < 8 or (looks[-1].events == looks[0].events and thread.is_alive()):
+                looks.append(lake.verify())
     finally:
         done.set()
         thread.join()
-    assert [look.findings for look in looks] == [[]] * 8
+    assert not any(look.findings for look in looks)
     assert looks[-1].events > looks[0].events
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable
@@ -310,16 +311,22 @@ def test_a_full_disk_costs_nothing_that_was_kept(
 
 def test_an_interrupt_ends_it_soon_and_well(tmp_path: Path) -> None:
     """Ctrl-C ends a run with 130 while requests are under way; the next one goes on."""
+    over = threading.Event()
+
+    def hold(path: str) -> None:
+        if len(api.asked) >= 4:
+            over.wait(60)
+
     with serving(small()) as api:
-        api.latency = 0.2
+        api.before = hold
         env = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": api.url}
         process = started(["archive", "--out", "a"], tmp_path, env, tmp_path / "told")
         while len(api.asked) < 4 and process.is_alive():
             time.sleep(0.01)
         assert process.pid
         os.kill(process.pid, signal.SIGINT)
-        process.join(20)
+        process.join(30)
         assert process.exitcode == ExitCode.INTERRUPTED
-        api.latency = 0
+        over.set()
         run(api, tmp_path / "a")
     assert_equal(tmp_path / "a", api)

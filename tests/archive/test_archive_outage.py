@@ -95,10 +95,13 @@ def test_a_key_that_ends_meanwhile_ends_the_run(
 
 
 def test_one_refusal_ends_nothing() -> None:
-    """A 401 that comes once, or that answers come between, is a failure of what was asked."""
+    """A 401 that comes once, or that answers come between, is a failure of what was asked.
+
+    Two threads: one may take a refusal late, and so beside one of the other, but not beside two.
+    """
     with serving(many()) as api:
         refusing(api, lambda n, path: 401 if n % 10 == 5 and path[-1] == "events" else None)
-        report = fetched(api, Path("a"), retries=0, concurrency=2)
+        report = fetched(api, Path("a"), retries=0, concurrency=1)
         assert not report.stopped and len(report.outcomes) == 40
         then_all(api)
 
@@ -170,10 +173,13 @@ def test_another_host_that_refuses_ends_nothing(azure: bool) -> None:
 
 @pytest.mark.parametrize("status", [502, 0, 429])
 def test_an_outage_ends_the_run(capsys: pytest.CaptureFixture[str], status: int) -> None:
-    """Many requests in a row without an answer are enough; the lake has what came before."""
+    """Many requests in a row without an answer are enough; the lake has what came before.
+
+    Each of the four threads may take an earlier answer late, which lets `IN_A_ROW` - 1 more pass.
+    """
     with serving(many(60)) as api:
         refusing(api, lambda n, path: status if n > 30 else None)
-        assert archive(api, "--format", "jsonl") == ExitCode.DATA
+        assert archive(api, "--format", "jsonl", "--concurrency", "2") == ExitCode.DATA
         told = capsys.readouterr()
         (line,) = told.err.splitlines()
         assert f"a: stopped: {IN_A_ROW} requests in a row failed, the last: " in line
@@ -225,5 +231,5 @@ def test_a_log_shows_life(
     told = capsys.readouterr().err.splitlines()
     assert len(told) >= 3
     for line in told:
-        assert re.fullmatch(r"archive: \d of 8\+? jobs, \d events, \d+/s, after \d s|"
-                            "archive: listing jobs, after 0 s", line)  # fmt: skip
+        assert re.fullmatch(r"archive: \d of \d\+? jobs, \d events, \d+/s, after \d+ s|"
+                            r"archive: listing jobs, after \d+ s", line)  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -59,7 +61,10 @@ def test_an_interrupt_ends_with_130(samples: Path) -> None:
     """Ctrl-C ends a command with 130 and one line."""
     process = start(["sql", "-"], samples)
     assert process.stdin and process.stderr
-    time.sleep(1)  # until it waits for the query
+    process.stdin.write("select")
+    process.stdin.flush()
+    while fcntl.ioctl(process.stdin, termios.FIONREAD, b"\0" * 4) != b"\0" * 4:
+        time.sleep(0.01)  # until it has read that, and waits for the rest
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == ExitCode.INTERRUPTED
     assert process.stderr.read().splitlines()[-1:] == ["interrupted"]

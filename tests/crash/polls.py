@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,7 +98,7 @@ def _read(path: Path, over: threading.Event, result: Polls) -> None:
     most = 0
     try:
         with open_lake(path, create=False) as lake:
-            while not over.is_set():
+            while True:
                 lake.refresh()
                 asked = "select count(*), count(distinct (job_id, event_id)) from lake_events"
                 rows, ids = lake.sql(asked).row(0)
@@ -107,6 +106,7 @@ def _read(path: Path, over: threading.Event, result: Polls) -> None:
                     result.wrong.append(f"{rows} events, {ids} ids, after {most} events")
                 most = rows
                 result.answers += 1
-                time.sleep(PAUSE)
+                if over.wait(PAUSE):
+                    return
     except Exception as error:
         result.wrong.append(f"a reader failed: {error!r}")
