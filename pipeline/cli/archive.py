@@ -15,7 +15,7 @@ import click
 
 from pipeline.cli.account import account_options, connected, guarded, refusal
 from pipeline.cli.audit import write_findings
-from pipeline.cli.feeding import Feeder
+from pipeline.cli.feeding import Feeder, check_apart
 from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import output_options
 from pipeline.cli.output import check_output, destination, write_rows
@@ -97,8 +97,8 @@ def archive(
         raise click.UsageError("--job without an id", ctx)
     if jobs and since is not None:
         raise click.UsageError("--since with --job, which names the jobs: leave one out", ctx)
-    if lake_dir and Path(lake_dir).absolute() == Path(out).absolute():
-        raise click.UsageError("--out and --lake name one folder: give each its own", ctx)
+    if lake_dir:
+        check_apart(out, lake_dir)
     # What cannot be written is better told before an hour of fetching.
     made = [Path(folder) for folder in (out, lake_dir) if folder]
     check_output(output, "--output", format, made)

@@ -13,6 +13,8 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from pipeline.cli.ingest import progress_bar
 from pipeline.cli.options import waiting_note
 from pipeline.cli.terminal import note
@@ -28,6 +30,18 @@ AT_ONCE = 500
 
 _NO_DUMP = "about-"
 """Beginning of the names of files that hold nothing for a lake: file objects."""
+
+
+def check_apart(out: str | Path, lake_dir: str) -> None:
+    """Refuse a lake in an archive's folder before it is made: it would make that no archive's.
+
+    Raises:
+        click.UsageError: it is that folder, or lies in it.
+    """
+    lake = Path(lake_dir).resolve()
+    if Path(out).resolve() in (lake, *lake.parents):
+        told = f"the lake {lake_dir} would lie in the archive {out}: give each a folder of its own"
+        raise click.UsageError(told, click.get_current_context())
 
 
 @dataclass

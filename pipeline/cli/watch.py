@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.account import account_options, connected, guarded, refusal
-from pipeline.cli.feeding import Fed, ingested
+from pipeline.cli.feeding import Fed, check_apart, ingested
 from pipeline.cli.options import lake_option, waiting_note
 from pipeline.cli.terminal import note
 from pipeline.errors import DataError, ExitCode
@@ -103,6 +103,7 @@ def watch(
     account = connected(**whom)
     named = Path(lake_dir) if Path(lake_dir).name.strip(".") else place_of(lake_dir)
     folder = Path(out or f"{named}.archive")  # beside the lake, also where it is `.`
+    check_apart(folder, lake_dir)
     with open_lake(lake_dir) as lake:
         lake.make()  # one that cannot be used is told before anything is fetched
     judged: set[str] = set()

@@ -93,6 +93,20 @@ def test_a_lake_that_nobody_may_write_is_told_first(
     assert not api.asked
 
 
+@pytest.mark.parametrize("command", ["archive", "watch"])
+@pytest.mark.parametrize("lake", ["a", "up/../a", "link", "a/lake", "a/raw/lake"])
+def test_a_lake_in_the_archive_is_told_first(
+    api: Api, capsys: pytest.CaptureFixture[str], command: str, lake: str
+) -> None:
+    """By whatever name: neither is made, so the next command finds the folder as it was."""
+    Path("a").mkdir()
+    Path("link").symlink_to("a")
+    assert run([command, "--out", "a", "--lake", lake]) == ExitCode.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"the lake {lake} would lie in the archive a: give each a folder of its own" in line
+    assert not api.asked and not list(Path("a").iterdir())
+
+
 @pytest.mark.parametrize("module", ["altair", "vl_convert"])
 def test_a_report_without_its_extra_is_told_first(
     api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, module: str

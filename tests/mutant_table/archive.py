@@ -135,6 +135,10 @@ MUTANTS = (
     Mutant("archive", "half a character in an id ends a run", "pipeline/archive/layout.py",
            ', errors="surrogatepass")', ")",
            "tests/archive/test_archive_ids.py::test_one_odd_value_ends_nothing"),
+    Mutant("archive", "a lake is made in the archive", "pipeline/cli/feeding.py",
+           "in (lake, *lake.parents)", "in (lake,)",
+           "tests/archive/test_archive_beforehand.py::"
+           "test_a_lake_in_the_archive_is_told_first"),
     Mutant("archive", "what a page needs is missed after all was fetched",
            "pipeline/cli/report.py", "check_extra(f", "str(f",
            "tests/archive/test_archive_beforehand.py::"
