@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -165,11 +166,13 @@ class _Visit:
                     raise
             if history.closed(what):
                 return
+            self._all.store.flush()  # what it brought is read now
             known = self._known(what)
         if not self._all.stop():
             sound = history.sound(what)
             again = sound[-1].paths[0] if quiet and sound and not job.settled else None
-            self._walk(what, Walk(self._all.store.next_walk(), job.settled, 0), known, again)
+            new = Walk(self._all.store.next_walk(), job.settled, 0)
+            self._walk(what, new, known, again, walk)
 
     def _known(self, what: str) -> dict[str, float]:
         """Time of each item that sound walks hold, by its id; damaged pages break their walk."""
@@ -179,7 +182,7 @@ class _Visit:
             try:
                 for path in walk.paths:
                     if path not in paths:
-                        page = pages.page(pages.parsed(self._all.store.read(path)))
+                        page = self._page(path)
                         known.update((item["id"], pages.moment(item) or 0) for item in page.items)
                         paths.add(path)
             except (ValueError, OSError):
@@ -190,20 +193,28 @@ class _Visit:
             remembered[key] = paths, known
         return known
 
+    def _page(self, path: str) -> pages.Page:
+        return pages.page(pages.parsed(self._all.store.read(path)))
+
     def _walk(
-        self, what: str, walk: Walk, known: dict[str, float], again: str | None = None
-    ) -> None:
+        self, what: str, walk: Walk, known: dict[str, float], again: str | None = None,
+        before: Walk | None = None,
+    ) -> None:  # fmt: skip
         """Go on with a walk until there is no more, or nothing that is not known.
 
         The list is newest first, and an event may slip in below younger ones: the walk has joined
         what is known where it stands on a known item that is older, by `OVERLAP_SECONDS`, than the
         youngest known. A final walk joins nothing. A first page that is the file `again` ends it.
+        What a walk `before` it, that was broken off, had brought is not counted as new.
         """
         job, history, outcome = self._job, self._history, self._outcome
         url = f"/fine_tuning/jobs/{safe(job.id)}/{what}"
         bar = max(known.values(), default=0) - OVERLAP_SECONDS
         used = {walk.cursor}
         seen = set(known)
+        with suppress(ValueError, OSError):
+            for path in before.paths if before else ():
+                seen.update(self._page(path).ids)
         resumed = bool(walk.paths)
         while not walk.ended and not self._all.stop():
             try:

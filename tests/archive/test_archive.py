@@ -13,6 +13,7 @@ import pytest
 from keeping import A, B, C, account, assert_equal, faults, held, lines, run, small
 from server import FAULTS, HANG_SECONDS, KEY, NOW, an_event, newest_first, serving
 
+import pipeline.archive.store as store_module
 from pipeline.archive.run import Progress, Run
 from pipeline.archive.store import Store
 
@@ -197,6 +198,39 @@ def test_what_still_fails_is_told_and_the_rest_is_there(tmp_path: Path) -> None:
         api.asked.clear()
         run(api, tmp_path / "a")
         assert sum(f"{A}/events" in path for path in api.asked) == 3  # not the first page again
+    assert_equal(tmp_path / "a", api)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_what_an_interrupted_run_kept_is_not_counted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    """A walk that is gone on with is known at once, however slow the disk; one that is begun anew,
+    since the job has ended, brings events that are held already."""
+    write = store_module._write
+
+    def slow(*item: Any) -> None:
+        time.sleep(0.05)
+        write(*item)
+
+    monkeypatch.setattr(store_module, "_write", slow)
+    with serving(small()) as api:
+        api.events[B] = [an_event(B, n, NOW - 90_000 + 30 * n) for n in range(60)]
+        route, left = api._route, iter(range(14))
+
+        def broken(path: list[str], query: dict[str, str]) -> tuple[int, bytes]:
+            fails = path[2:] == [B, "events"] and next(left, None) is None
+            return (500, b"{}") if fails else route(path, query)
+
+        api._route = broken  # type: ignore[method-assign]
+        assert run(api, tmp_path / "a", retries=0).failed
+        api._route = route  # type: ignore[method-assign]
+        if ended:
+            api.finish(B)
+        api.asked.clear()
+        assert run(api, tmp_path / "a").progress.events == 60 - 14 * 3
+        pages = sum(f"{B}/events" in path for path in api.asked)
+        assert pages == (20 if ended else 6 + 2)
     assert_equal(tmp_path / "a", api)
 
 

@@ -135,6 +135,13 @@ MUTANTS = (
     Mutant("archive", "half a character in an id ends a run", "pipeline/archive/layout.py",
            ', errors="surrogatepass")', ")",
            "tests/archive/test_archive_ids.py::test_one_odd_value_ends_nothing"),
+    Mutant("archive", "what was just brought is read before it is there",
+           "pipeline/archive/fetching.py",
+           "            self._all.store.flush()  # what it brought is read now\n", "",
+           ARCHIVE + "what_an_interrupted_run_kept_is_not_counted_again"),
+    Mutant("archive", "what a walk brought that was broken off is new again",
+           "pipeline/archive/fetching.py", "in before.paths if before else ()", "in ()",
+           ARCHIVE + "what_an_interrupted_run_kept_is_not_counted_again"),
     Mutant("archive", "a lake is made in the archive", "pipeline/cli/feeding.py",
            "in (lake, *lake.parents)", "in (lake,)",
            "tests/archive/test_archive_beforehand.py::"
