@@ -32,6 +32,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def total_line(number: int, noun: str) -> str:
+    """A line of totals below one another, their numbers flush right."""
+    return f"  {number:>12,} {count(number, noun).partition(' ')[2]}"
+
+
 def duration(seconds: float) -> str:
     """A duration [s] in its two greatest units: ``0.25s``, ``45s``, ``12m 05s``, ``1h 02m``."""
     if not math.isfinite(seconds):

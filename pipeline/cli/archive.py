@@ -22,7 +22,7 @@ from pipeline.cli.output import check_output, destination, write_rows
 from pipeline.cli.report import check_report, write_report
 from pipeline.cli.terminal import maybe_unread, note, terminal_width
 from pipeline.errors import ExitCode
-from pipeline.figures import count
+from pipeline.figures import count, total_line
 
 if TYPE_CHECKING:
     from pipeline.archive.run import Progress, Report
@@ -279,14 +279,14 @@ def _summary(report: Report, rows: list[dict[str, Any]], width: int | None) -> I
     asked, complete = len(report.outcomes), report.unchanged
     listed = count(report.progress.listed, "job")
     yield f"{listed} ({asked:,} asked for, {complete:,} complete already)"
-    yield f"  {report.progress.events:>12,} new events"
-    yield f"  {sum(o.checkpoints for o in report.outcomes):>12,} new checkpoints"
-    yield f"  {sum(o.files for o in report.outcomes):>12,} new result files"
+    yield total_line(report.progress.events, "new event")
+    yield total_line(sum(o.checkpoints for o in report.outcomes), "new checkpoint")
+    yield total_line(sum(o.files for o in report.outcomes), "new result file")
     if gone := sum(len(o.gone) for o in report.outcomes):
         yield f"  {gone:>12,} lists or files that the server does not have"
     if report.mended:
         again = "asked for again where the server lists their jobs"
-        yield f"  {report.mended:>12,} lost files, {again}"
+        yield f"{total_line(report.mended, 'lost file')}, {again}"
     failed = [
         {"job": row.get("job_id") or "", "problem": problem}
         for row in rows

@@ -15,7 +15,7 @@ from pipeline.cli.options import lake_option, output_options, record_limit_optio
 from pipeline.cli.output import destination, write_rows
 from pipeline.cli.terminal import maybe_unread, note, terminal_width
 from pipeline.errors import ExitCode
-from pipeline.figures import count
+from pipeline.figures import count, total_line
 from pipeline.inert import inert
 
 if TYPE_CHECKING:
@@ -200,20 +200,20 @@ def summary_lines(sources: Sequence[SourceReport], width: int | None) -> Iterato
     states = Counter(source.status for source in sources)
     told = ", ".join(f"{n:,} {state}" for state, n in states.most_common())
     yield f"{count(len(sources), 'source')} ({told}), {count(total['records'], 'record')}"
-    yield f"{_total(total['events'], 'new event')} in {count(len(jobs), 'job')}"
-    yield _total(total["duplicates"], "duplicate") + (
+    yield f"{total_line(total['events'], 'new event')} in {count(len(jobs), 'job')}"
+    yield total_line(total["duplicates"], "duplicate") + (
         f", {total['variants']:,} of them variants" if total["variants"] else ""
     )
     if beside:
         about = {job for source in sources for job in source.about}
         told = f"of {count(len(about), 'job')}{_by(beside)}"
-        yield f"{_total(sum(beside.values()), 'companion')} {told}"
+        yield f"{total_line(sum(beside.values()), 'companion')} {told}"
     ignored = Counter({_IGNORED.get(kind, kind): number for kind, number in ignored.items()})
     yield f"  {sum(ignored.values()):>12,} ignored{_by(ignored)}"
     if kept := sum(source.kept_rejects for source in sources):
         rejects["kept from earlier"] = kept
-    yield _total(sum(rejects.values()), "reject") + _by(rejects)
-    yield _total(total["blank"], "blank line")
+    yield total_line(sum(rejects.values()), "reject") + _by(rejects)
+    yield total_line(total["blank"], "blank line")
     listed = [s for s in sources if len(sources) <= LISTED or s.problem or _rejects(s)][:LISTED]
     if listed:
         yield ""
@@ -239,11 +239,6 @@ def _listed(source: SourceReport, *, companions: bool) -> dict[str, Any]:
         "rejects": _rejects(source),
         "job": jobs[0] if len(jobs) == 1 else several,
     }
-
-
-def _total(number: int, noun: str) -> str:
-    """A line of the totals, numbers flush right."""
-    return f"  {number:>12,} {count(number, noun).partition(' ')[2]}"
 
 
 def _rejects(source: SourceReport) -> int:
