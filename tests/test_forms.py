@@ -163,6 +163,7 @@ def test_recognise_part() -> None:
         (b"step;train_loss\r\n1;0,5\r\n", "a table of steps"),  # as Excel saves it again
         (b'"Step","tune-7 - train/loss","x"\n"1","0.5",""\n', "a table of steps"),  # W&B
         (b"message\nof, the, day\n", "a text without JSON"),
+        (b"a" + b',"' * 10_000, "a text without JSON"),  # told at once
         (b'a/b.jsonl:3:{"object": "fine_tuning.job.event"}\n', "lines with the name of their file"),
         (b'Response: {"object": "fine_tuning.job.event"}\n', "JSON inside another text"),
         (b'const page = {\n  "data": [{"message": "Step 1/2: train"}]}\n', "JavaScript"),

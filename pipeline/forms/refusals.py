@@ -52,7 +52,7 @@ _BRACKETED = (
     (r"\[?\d{4}-\d\d-\d\d[ T]\d\d:\d\d", f"log lines, {_LATER}"),
     (r"\[[A-Za-z][\w .:/-]*\] ", f"log lines, {_LATER}"),
 )
-_HEADER = r"""(?=[^\n]*[,;|\t])(?:["']?[\w ./-]*["']?[,;|\t])* *["']?"""
+_HEADER = r"""(?=[^\n]*[,;|\t])(?:["']?+[\w ./-]*+["']?[,;|\t])* *["']?"""
 _FIELD = "(?:id|object|created_at|level|message|type)"
 _ENDED = r"""["']? *(?:[,;|\t]|\r?\n)"""
 _TEXTS = (
