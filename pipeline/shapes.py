@@ -27,8 +27,7 @@ NUMBER = re.compile(
 """A number as a text spells it: of a payload, or of a result file's cell."""
 _EVENTS_ADDRESS = re.compile(r"/(?:fine_tuning/jobs|fine-tunes)/[^/\"]+/events")
 _BASE64 = re.compile(r"[eWICD7HKZV][A-Za-z0-9+/_-]{39}[A-Za-z0-9+/_\-\r\n]*={0,2}\s*")
-"""JSON, white space before it, what is compressed, or JSON in base64, begins so; no page of events
-is shorter."""
+"""JSON, white space before it, what is compressed, or JSON in base64; no page of events is less."""
 _PART = "an entry of a log without a whole event: unwrap what runs over several"
 _NAMED = {
     frozenset(("log", "stream", "time")): f"{_PART} (jq -j .log)",
@@ -131,10 +130,11 @@ def hides_events(value: Any) -> bool:
         if isinstance(item, dict):
             if "request" in item and "response" in item:
                 asked = bool(_EVENTS_ADDRESS.search(json.dumps(item["request"])))
-                item = item["response"]
+                item = {"response": item["response"]}
             elif asked and item.get("size") and "mimeType" in item and not item.get("text"):
                 return True  # as a browser saves what it has let go
-            stack.append((list(item.values()) if isinstance(item, dict) else item, asked))
+            asked = asked and item.get("status") not in range(400, 600)  # errors are no pages
+            stack.append((list(item.values()), asked))
         elif isinstance(item, list):
             stack.extend((inner, asked) for inner in item)
         elif asked and isinstance(item, str):

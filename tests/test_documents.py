@@ -172,7 +172,7 @@ def test_an_exchange_that_is_no_page_is_told(body: str) -> None:
 
 
 def test_an_exchange_without_its_page_is_told() -> None:
-    """A page that a browser let go before it saved, or that lies deeper in a body, is a reject."""
+    """A page that a browser let go, or that lies deeper in a body, is a reject; no error is."""
     page = base64.b64encode(json.dumps(a_page(1)).encode()).decode()
     lost = {"content": {"size": 1370, "mimeType": "application/json"}}
     deep = {"body": json.dumps({"isBase64Encoded": True, "body": page})}
@@ -183,6 +183,10 @@ def test_an_exchange_without_its_page_is_told() -> None:
     assert records.kinds == ["unknown_object", "unknown_object", ignored, "Event"]
     alone = exact.read(json.dumps({"log": {"entries": told[:1]}}).encode())
     assert isinstance(alone, exact.Reject) and "whose body is lost" in alone.detail
+    answers = [lost | {"status": status} for status in (401, 429, 500, 200, 304)]
+    entries = [an_exchange(A, None) | {"response": answer} for answer in answers]
+    harmless = records_in({"log": {"entries": [*entries, an_exchange(A, a_page(1))]}})
+    assert harmless.kinds == [ignored] * 3 + ["unknown_object"] * 2 + ["Event"]
 
 
 def test_a_page_that_is_cut_off_in_a_string_is_kept_beside_others() -> None:
