@@ -75,7 +75,7 @@ def outcome(own: list[Event]) -> tuple[str, Event | None]:
         if not going_on and not stepped:
             return "failed", own[last]
     known = [phase for phase in phases if phase]
-    stepped = any(event.lifecycle == "step" for event in own)
+    stepped = any(event.lifecycle in ("step", "checkpoint") for event in own)
     if known and STATUS_OF_PHASE[known[-1]] == "running":
         return "running", None
     if stepped:

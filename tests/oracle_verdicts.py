@@ -55,7 +55,8 @@ def is_untrained(job: Row, own: list[Event]) -> bool:
     phases = [phase for phase in phases_of(own) if phase not in (None, "ended")]
     begun = {"created", "validating", "queued", "running"} & set(phases)
     over = job["status"] == "succeeded" or phases[-1:] == ["finalising"]
-    return bool(begun) and not over and all(event.lifecycle != "step" for event in own)
+    trained = any(event.lifecycle in ("step", "checkpoint") for event in own)
+    return bool(begun) and not over and not trained
 
 
 def is_timed(row: Row) -> bool:

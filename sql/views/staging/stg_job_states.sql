@@ -62,7 +62,7 @@ counts as (
         min({'at': created_at, 'step': order_step})
             filter (where lifecycle = 'step' and not synthetic_time) as first_step,
         max(created_at) filter (where lifecycle = 'step' and not synthetic_time) as last_step_at,
-        count(*) filter (where lifecycle = 'step') as step_events
+        count(*) filter (where lifecycle in ('step', 'checkpoint')) as step_events
     from seen
     group by job_id
 ),
@@ -268,7 +268,7 @@ select
     errors,
     first_error,
     problems,
-    -- told of before its training, and neither of a step nor of what comes after the last one
+    -- told of before its training, and of no step, checkpoint or what comes after the last one
     step_events = 0
     and last_phase <> 'finalising'
     and end_status is distinct from 'succeeded' as is_untrained,
