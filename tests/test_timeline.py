@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_ingest import event, lines
 
@@ -158,6 +159,8 @@ def test_the_chart_holds_numbers_and_messages(lake: Lake) -> None:
     steps = lake.sql("select 69 as step").to_numpy()  # whose numbers the engine does not take
     near = rows_of(lake.timeline("ftjob-Z5", around=steps[0, 0], window=3))
     assert {row["step"] for row in near} == set(range(66, 73))
+    near = rows_of(lake.timeline("ftjob-Z5", around=np.int8(100), window=np.int8(100)))
+    assert {1, 149} <= {row["step"] for row in near}  # none of numpy's sums, which overflow
     with pytest.raises(UsageError, match="nothing within 1 of step 999: the nearest at "):
         lake.timeline("ftjob-Z5", around=999, window=1)
     with pytest.raises(UsageError, match="000: the nearest at 149"):

@@ -159,7 +159,8 @@ def best_words(mark: Mapping[str, Any]) -> str:
 
 def steps_near(around: int, window: int) -> list[int]:
     """The first and the last step near one, as the engine takes them: small, and not numpy's."""
-    return [max(-_FAR, min(int(step), _FAR)) for step in (around - window, around + window)]
+    around, window = int(around), int(window)
+    return [max(-_FAR, min(step, _FAR)) for step in (around - window, around + window)]
 
 
 def nearest_steps(
