@@ -172,7 +172,7 @@ class _Visit:
             sound = history.sound(what)
             again = sound[-1].paths[0] if quiet and sound and not job.settled else None
             new = Walk(self._all.store.next_walk(), job.settled, 0)
-            self._walk(what, new, known, again, walk)
+            self._walk(what, new, known, again)
 
     def _known(self, what: str) -> dict[str, float]:
         """Time of each item that sound walks hold, by its id; damaged pages break their walk."""
@@ -197,24 +197,25 @@ class _Visit:
         return pages.page(pages.parsed(self._all.store.read(path)))
 
     def _walk(
-        self, what: str, walk: Walk, known: dict[str, float], again: str | None = None,
-        before: Walk | None = None,
-    ) -> None:  # fmt: skip
+        self, what: str, walk: Walk, known: dict[str, float], again: str | None = None
+    ) -> None:
         """Go on with a walk until there is no more, or nothing that is not known.
 
         The list is newest first, and an event may slip in below younger ones: the walk has joined
         what is known where it stands on a known item that is older, by `OVERLAP_SECONDS`, than the
         youngest known. A final walk joins nothing. A first page that is the file `again` ends it.
-        What a walk `before` it, that was broken off, had brought is not counted as new.
+        What walks that were broken off had brought is not counted as new.
         """
         job, history, outcome = self._job, self._history, self._outcome
         url = f"/fine_tuning/jobs/{safe(job.id)}/{what}"
         bar = max(known.values(), default=0) - OVERLAP_SECONDS
         used = {walk.cursor}
         seen = set(known)
-        with suppress(ValueError, OSError):
-            for path in before.paths if before else ():
-                seen.update(self._page(path).ids)
+        sound = history.sound(what)
+        for other in (other for other in history.walks[what] if other not in sound):
+            with suppress(ValueError, OSError):
+                for path in other.paths:
+                    seen.update(self._page(path).ids)
         resumed = bool(walk.paths)
         while not walk.ended and not self._all.stop():
             try:

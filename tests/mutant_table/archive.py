@@ -140,7 +140,7 @@ MUTANTS = (
            "            self._all.store.flush()  # what it brought is read now\n", "",
            ARCHIVE + "what_an_interrupted_run_kept_is_not_counted_again"),
     Mutant("archive", "what a walk brought that was broken off is new again",
-           "pipeline/archive/fetching.py", "in before.paths if before else ()", "in ()",
+           "pipeline/archive/fetching.py", "in other.paths", "in ()",
            ARCHIVE + "what_an_interrupted_run_kept_is_not_counted_again"),
     Mutant("archive", "a lake is made in the archive", "pipeline/cli/feeding.py",
            "in (lake, *lake.parents)", "in (lake,)",
