@@ -14,6 +14,7 @@ from report_lakes import GOLDEN, ingested, said
 from pipeline import open_lake
 from pipeline.cli.markdown import code
 from pipeline.cli.report_markdown import lines
+from pipeline.lake.lake import Lake
 from pipeline.report import details
 from pipeline.report.gather import Facts, facts, reads
 
@@ -56,6 +57,12 @@ def test_markdown_of_the_samples_lists_jobs_findings_and_kinds(told: Facts) -> N
         and "### Why jobs failed" in text
     )
     assert len(text) < 12_000
+
+
+def text_of(lake: Lake, chosen: list[str] | None = None) -> str:
+    """The report in Markdown on a lake, or on some of its jobs."""
+    with lake.connect(reads()) as con:
+        return "\n".join(lines(facts(con, chosen)))
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +111,7 @@ def test_markdown_of_checkpoints_alone_knows_no_method(tmp_path: Path) -> None:
         (tmp_path / f"{job}.jsonl").write_text(f"{json.dumps(kept)}\n{json.dumps(step)}\n")
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([tmp_path / "*.jsonl"])
-        with lake.connect(reads()) as con:
-            text = "\n".join(lines(facts(con)))
+        text = text_of(lake)
     assert "best of 2 jobs of unknown method by full validation loss, 0.7000 at step 2." in text
 
 
@@ -121,8 +127,7 @@ def test_a_failure_of_which_nothing_tells_why_is_told_so(tmp_path: Path) -> None
     (tmp_path / "hook.json").write_text(json.dumps(hook))
     with open_lake(tmp_path / "lake") as lake:
         lake.ingest([tmp_path / "hook.json"])
-        with lake.connect(reads()) as con:
-            text = "\n".join(lines(facts(con)))
+        text = text_of(lake)
     assert "- 1 job: nothing tells why (`ftjob-OnlyAHookAAAAAAAAAAAAA`)" in text
 
 
@@ -134,8 +139,7 @@ def test_markdown_of_one_job_says_which_checkpoint_to_use(tmp_path: Path) -> Non
     ]) for n in (1, 2)]  # fmt: skip
     with ingested(tmp_path, *runs) as lake:
         for chosen in (None, ["ftjob-Run1"], ["ftjob-Run2"]):
-            with lake.connect(reads()) as con:
-                text = "\n".join(lines(facts(con, chosen)))
+            text = text_of(lake, chosen)
             assert text.count("Use the last checkpoint, of step 3: validation loss ") == 1
             assert ("### Which checkpoint to use" in text) == (chosen is not None)
 
