@@ -176,7 +176,7 @@ def test_a_damaged_ledger_is_no_bug(tmp_path: Path, sound: Path) -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("table", ["streams", "sources"])
+@pytest.mark.parametrize("table", ["stream", "source"])
 def test_a_replay_over_a_ledger_that_lacks_rows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str
 ) -> None:
@@ -185,12 +185,16 @@ def test_a_replay_over_a_ledger_that_lacks_rows(
     (tmp_path / "dump.jsonl").write_text("{oops\n")
     assert run(["ingest", str(tmp_path / "dump.jsonl"), "--lake", str(lake)]) == ExitCode.DATA
     with sqlite3.connect(lake / "ledger.db") as db:
-        db.execute(f"delete from {table}")
+        ((lost,),) = db.execute(f"select {table}_id from {table}s").fetchall()
+        db.execute(f"delete from {table}s")
     db.close()
     capsys.readouterr()
     assert run(["rejects", "--replay", "--lake", str(lake)]) == ExitCode.ENVIRONMENT
     told = capsys.readouterr().err
-    assert told == f"{lake}/ledger.db: lacks what a reject is of: see `tunelog verify`\n"
+    assert told == (
+        f"{lake}/ledger.db: lacks {table} {lost}, of which a reject is:"
+        f" see `tunelog verify --lake {lake}`\n"
+    )
 
 
 def test_a_file_that_cannot_be_moved_tells_where_to(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pipeline import exact
@@ -134,8 +135,10 @@ def replay(store: Store, *, max_record_bytes: int, waiting: Waiting | None) -> R
             source, streams = held(reject["source_id"])
             stream = streams.get(reject["stream_id"])
             if source is None or stream is None:
-                place = f"{store.path}/ledger.db"
-                raise LakeError(f"{place}: lacks what a reject is of: see `tunelog verify`")
+                what = "source" if source is None else "stream"
+                lost = f"{store.path}/ledger.db: lacks {what} {reject[f'{what}_id']}"
+                see = f"see `tunelog verify --lake {quote(str(store.path))}`"
+                raise LakeError(f"{lost}, of which a reject is: {see}")
             if passed.take_in(raw, reject, source, stream):
                 keys.add((reject["source_id"], reject["position"], reject["byte_offset"]))
         if keys:
